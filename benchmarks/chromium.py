@@ -1,4 +1,4 @@
-"""Headless Chromium for the benchmarks and screenshots of the console."""
+"""Drives headless Chromium for the benchmarks and screenshots of the console."""
 
 import shutil
 import time
@@ -30,7 +30,7 @@ _TIMEOUT_S = 60.0
 
 @contextmanager
 def chromium() -> Iterator[webdriver.Chrome]:
-    """Start a browser with an empty profile and cache."""
+    """Run a browser with an empty profile and cache during the block."""
     with temporary_folder(".nestling-bench-") as profile:
         options = webdriver.ChromeOptions()
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
@@ -47,8 +47,8 @@ def log_in(driver: webdriver.Chrome, console: str, password: str) -> None:
 
     Args:
         driver: the browser.
-        console: URL of the console.
-        password: password of the console.
+        console: the URL of the console.
+        password: the password of the console.
     """
     driver.get(f"{console}/login?next=/api")
     driver.find_element(By.ID, "password").send_keys(password)
@@ -63,9 +63,9 @@ def resize(
 
     Args:
         driver: the browser.
-        width: CSS pixels.
-        height: CSS pixels.
-        mobile: whether to behave like a phone.
+        width: the width in CSS pixels.
+        height: the height in CSS pixels.
+        mobile: whether the browser behaves like that of a phone.
     """
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

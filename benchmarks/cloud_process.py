@@ -1,4 +1,4 @@
-"""Start a real cloud in a process of its own."""
+"""Starts a real cloud in a process of its own."""
 
 import json
 import subprocess
@@ -11,15 +11,16 @@ from typing import Any
 
 @contextmanager
 def serve(repository: Path, state: Path, *flags: str) -> Iterator[dict[str, Any]]:
-    """Run `nestling-cloud serve` on free ports, and end it afterwards.
+    """Run `nestling-cloud serve` on free ports during the block.
 
     Args:
-        repository: folder of the release.
-        state: state folder of the cloud.
-        *flags: further flags.
+        repository: the folder of the release.
+        state: the state folder of the cloud.
+        *flags: further flags of the command.
 
     Yields:
-        The line that it prints when it is ready, with addresses and passwords, and its `pid`.
+        The line that the cloud prints when it is ready, with addresses and passwords, and the
+        process id of the cloud as `pid`.
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),

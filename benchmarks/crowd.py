@@ -1,7 +1,8 @@
-"""Simulated devices that only report: their receipts, births and data messages.
+"""Simulates devices that only report, with their receipts, births and data messages.
 
-Run as a program, it plays all of them to a broker on one connection at a given rate. Like real
-devices, they repeat what is not acknowledged, and send another birth when a rebirth is requested.
+A birth is the message that announces a device. Run as a program, this module plays all devices to a
+broker on one connection at a given rate. Like real devices, they repeat messages that are not
+acknowledged, and send another birth when a rebirth is requested.
 """
 
 import argparse
@@ -47,9 +48,9 @@ class Device:
     """A simulated device.
 
     Args:
-        number: number of the device, from 0.
-        bundle_version: bundle version that it reports.
-        outbox_id: outbox id of its receipts.
+        number: the number of the device, from 0.
+        bundle_version: the bundle version that the device reports.
+        outbox_id: the outbox id of the device's receipts.
     """
 
     def __init__(self, number: int, bundle_version: str, outbox_id: str) -> None:
@@ -69,15 +70,19 @@ class Device:
         )
 
     def birth(self, now_ms: int) -> bytes:
-        """Return a birth message."""
+        """Return a birth message, which announces the device.
+
+        Args:
+            now_ms: the present time, Unix ms.
+        """
         return self._node.birth(self._gauges, 0, now_ms=now_ms).SerializeToString()
 
     def prepare(self, batches: int, size: int) -> None:
-        """Make batches ahead of time, so that making them does not count in the measurement.
+        """Prepare batches, so that the time to build them does not count in the measurement.
 
         Args:
-            batches: number of batches.
-            size: receipts in each.
+            batches: the number of batches.
+            size: the number of receipts in each batch.
         """
         self._prepared.extend(self.batch([0] * size) for _ in range(batches))
 
@@ -85,8 +90,8 @@ class Device:
         """Return a data message.
 
         Args:
-            answered_ms: time of the answer of each receipt, Unix ms.
-            now_s: monotonic time, from which the repetition is scheduled.
+            answered_ms: the time of the answer of each receipt, Unix ms.
+            now_s: the present monotonic time, from which the repetition is scheduled.
         """
         batch = self._prepared.popleft() if self._prepared else self.batch(answered_ms)
         for receipt, at_ms in zip(batch.receipts, answered_ms, strict=True):
@@ -95,19 +100,27 @@ class Device:
         return self._message(batch, historical=False)
 
     def repeats(self, now_s: float) -> Iterator[bytes]:
-        """Yield the messages that are due for repetition at a monotonic time."""
+        """Yield the messages that are due for repetition.
+
+        Args:
+            now_s: the present monotonic time.
+        """
         for last, (due_s, wait_s, batch) in list(self._sent.items()):
             if now_s >= due_s:
                 self._sent[last] = now_s + wait_s, min(2 * wait_s, _LONGEST_REPEAT_S), batch
                 yield self._message(batch, historical=True)
 
     def settle(self, acknowledged: int) -> None:
-        """Drop the batches up to an acknowledged sequence number."""
+        """Drop the batches that the cloud has acknowledged.
+
+        Args:
+            acknowledged: the last sequence number that is acknowledged.
+        """
         for last in [last for last in self._sent if last <= acknowledged]:
             del self._sent[last]
 
     def apply(self, command: Command) -> None:
-        """Report the target and bundle of a command in the next message."""
+        """Report the target and the bundle of a command from the next message on."""
         if command.target is not None:
             self._gauges = replace(self._gauges, offload_target=command.target.share)
         if command.desired_bundle is not None:
@@ -125,7 +138,11 @@ class Device:
         return payload.SerializeToString()
 
     def batch(self, answered_ms: Sequence[int]) -> ReceiptBatch:
-        """Return a batch with a receipt for each time of an answer, Unix ms."""
+        """Return a batch with one receipt for each time of an answer.
+
+        Args:
+            answered_ms: the times of the answers, Unix ms.
+        """
         receipts = [self._receipt(at_ms) for at_ms in answered_ms]
         return ReceiptBatch(outbox_id=self._outbox_id, receipts=receipts)
 
@@ -162,7 +179,10 @@ class Device:
 
 
 def main() -> None:
-    """Play all devices; print a line of JSON after the births, the messages and the repetitions."""
+    """Play all devices to the broker.
+
+    A line of JSON is printed after the births, after the messages and after the repetitions.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--broker", required=True, help="address of the broker")
     parser.add_argument("--devices", type=int, required=True, help="number of devices")
@@ -224,7 +244,10 @@ class _Crowd:
             await self._publish([("NBIRTH", device.id, device.birth(unix_ms()))])
 
     async def report(self) -> dict[str, float]:
-        """Send receipts at the given rate; return the messages, receipts and seconds."""
+        """Send receipts at the given rate.
+
+        Return the number of messages, the number of receipts and the seconds that were needed.
+        """
         started = time.monotonic()
         rate = len(self._devices) / self._batch
         last, sent = int(self._seconds * rate), 0
@@ -241,7 +264,11 @@ class _Crowd:
         return {"messages": sent, "receipts": sent * self._batch, "seconds": seconds}
 
     async def settle(self) -> dict[str, float]:
-        """Repeat messages until all are acknowledged, or the time is up; return what it took."""
+        """Repeat messages until all are acknowledged or the time is up.
+
+        Return the seconds, the number of repeated messages and the number of devices with messages
+        that are not acknowledged.
+        """
         started = time.monotonic()
         while unsettled := [device for device in self._devices if not device.settled]:
             if time.monotonic() - started > _SETTLE_TIMEOUT_S:
@@ -255,7 +282,10 @@ class _Crowd:
         }
 
     def _next_message(self, number: int) -> _Message:
-        """Return a message of the device whose turn it is, with a receipt for each last second."""
+        """Return a message of the device whose turn it is.
+
+        The message has one receipt for each of the last seconds, as many as a batch holds.
+        """
         now_ms = unix_ms()
         answered = [now_ms - 1000 * (self._batch - 1 - second) for second in range(self._batch)]
         device = self._devices[number % len(self._devices)]
@@ -275,7 +305,7 @@ class _Crowd:
         await self._publish([*births, *repeats])
 
     async def _publish(self, messages: Sequence[_Message]) -> None:
-        """Publish with QoS 1, as many at once as may be in flight."""
+        """Publish messages with QoS 1, with as many at once as may be in flight."""
         waiting: set[asyncio.Task[None]] = set()
         for kind, device, payload in messages:
             topic = topics.sparkplug(kind, device)

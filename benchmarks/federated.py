@@ -1,7 +1,8 @@
-"""The federated scenario over several seeds, each trained with an empty cache.
+"""Measure what a fleet gains by learning in federated rounds, over several seeds.
 
-A seed chooses the subjects that train, calibrate and test, the weights, which device replays which
-recording, and every device's drift.
+Each seed trains its models and then runs the federated scenario. A seed chooses the subjects that
+train, calibrate and test, the weights, which device replays which recording, and every device's
+drift (how its sensor's signal differs from the training data).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Options and results of the benchmarks, written as JSON, a console table, Markdown and charts."""
+"""Parses the options of the benchmarks, and writes their results.
+
+A result is written as JSON, a console table, a Markdown page and charts.
+"""
 
 import argparse
 import json
@@ -27,7 +30,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<=": lambda value, goal: value <= goal,
     "==": lambda value, goal: value == goal,
 }
-# Draw a chart from the content of a result file.
+# A function that draws a chart from the content of a result file.
 Chart = Callable[[Mapping[str, Any]], Picture]
 
 
@@ -36,12 +39,12 @@ class Figure:
     """One measured figure.
 
     Attributes:
-        value: mean over seeds.
-        spread: standard deviation over seeds, None for a single value.
-        unit: unit of value and spread.
+        value: the mean over seeds.
+        spread: the standard deviation over seeds, or None for a single value.
+        unit: the unit of value and spread.
         goal: an operator and a number, such as ">= 2", or None.
-        holds: whether the value meets the goal; None without a goal.
-        anchor: source of the goal, or a figure to compare with.
+        holds: whether the value meets the goal, or None without a goal.
+        anchor: the source of the goal, or a figure to compare with.
     """
 
     value: float
@@ -57,10 +60,10 @@ class ResultTable:
     """A table on the result page, below the figures.
 
     Attributes:
-        title: heading.
-        header: column headings.
-        rows: formatted cells.
-        note: how to read the table, Markdown.
+        title: the heading of the table.
+        header: the column headings.
+        rows: the formatted cells of each row.
+        note: a text in Markdown that says how to read the table.
     """
 
     title: str
@@ -72,13 +75,13 @@ class ResultTable:
 def figure(
     values: Sequence[float], unit: str = "", *, goal: str | None = None, anchor: str = ""
 ) -> Figure:
-    """Return the mean and spread of a figure over seeds, checked against its goal.
+    """Return a figure with its mean and spread over seeds, checked against its goal.
 
     Args:
         values: one value for each seed.
-        unit: unit of the values, if they have one.
+        unit: the unit of the values, if they have one.
         goal: an operator and a number, such as ">= 2", or None.
-        anchor: source of the goal, or a figure to compare with.
+        anchor: the source of the goal, or a figure to compare with.
     """
     value = float(np.mean(values))
     summary = Figure(
@@ -100,10 +103,10 @@ def result_table(
     """Return a table of the result page.
 
     Args:
-        title: heading.
-        header: column headings, separated by " | ".
-        rows: formatted cells.
-        note: how to read the table, Markdown.
+        title: the heading of the table.
+        header: the column headings, separated by " | ".
+        rows: the formatted cells of each row.
+        note: a text in Markdown that says how to read the table.
     """
     return ResultTable(title=title, header=header.split(" | "), rows=rows, note=note)
 
@@ -114,6 +117,9 @@ def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
     Args:
         values: one value for each seed.
         sign: whether a positive mean is written with its sign.
+
+    Returns:
+        The text, which is "none" without a value and has no deviation for a single one.
     """
     numbers = np.array(list(values), np.float64)
     if not len(numbers):
@@ -123,24 +129,31 @@ def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
 
 
 def log_elapsed(started: float, text: str) -> None:
-    """Write a line to stderr with the minutes since `started`, a `time.monotonic()`."""
+    """Write a line to standard error that begins with the minutes since the start.
+
+    Args:
+        started: the time of the start, as `time.monotonic` returned it.
+        text: the rest of the line.
+    """
     print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 
 
 def parse_arguments(
     description: str, *, seeds: int, first_seed: int = 0, tasks: Sequence[str] = ()
 ) -> argparse.Namespace:
-    """Parse the options that all benchmarks share, and `--task` where there are several tasks.
+    """Return the options of a benchmark's command line.
+
+    All benchmarks share these options, except `--task`, which only those with several tasks have.
 
     Args:
-        description: help text.
-        seeds: number of seeds by default.
-        first_seed: the first of them.
-        tasks: names of all tasks.
+        description: the help text.
+        seeds: the number of seeds by default.
+        first_seed: the first seed.
+        tasks: the names of all tasks, for a benchmark that has several.
 
     Returns:
-        The options. `seeds` is the range of seeds and `tasks` lists the tasks to run. `commit` is
-        read here, because the checkout may change while a benchmark runs.
+        The options. `seeds` is the range of seeds, and `tasks` lists the tasks to run. `commit` is
+        the checked-out commit, read now because the checkout may change while a benchmark runs.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="run one seed, for a first look")
@@ -172,13 +185,13 @@ def publish(
     """Print the figures, and write the result file with its page and charts beside it.
 
     Args:
-        name: name of the benchmark.
-        options: as `parse_arguments` returns them.
-        figures: by name, in the order of the page.
-        tables: in the order of the page.
-        title: heading of the page.
-        note: what was run and how to read it, Markdown.
-        charts: by the suffix of the chart's file name.
+        name: the name of the benchmark.
+        options: the options as `parse_arguments` returns them.
+        figures: the figures by name, in the order of the page.
+        tables: the tables in the order of the page.
+        title: the heading of the page.
+        note: a text in Markdown that says what was run and how to read the results.
+        charts: the functions that draw the charts, by the suffix of the chart's file name.
     """
     content = {
         "name": name,
@@ -249,7 +262,7 @@ def _holds(entry: Mapping[str, Any]) -> str:
 
 
 def _commit() -> str:
-    """Return the checked-out commit, marked as dirty if files other than results changed."""
+    """Return the checked-out commit, marked as dirty if files other than results have changed."""
     described = _git("describe", "--always", "--abbrev=12")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results")
     return described + ("-dirty" if changed else "")

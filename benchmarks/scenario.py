@@ -1,4 +1,4 @@
-"""Run the built-in scenarios and draw their accuracies."""
+"""Runs the built-in scenarios and draws their accuracies."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,14 @@ from nestling_sim.scenario.scenario import load_scenario
 
 
 def run_scenario(name: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Run a built-in scenario, and train its models first if the cache lacks them.
+    """Return the summary of a run of a built-in scenario.
+
+    The models are trained first if the cache lacks them.
 
     Args:
-        name: name of the scenario.
-        seed: seed of the scenario.
-        folder: receives the run and the cache of trained models.
+        name: the name of the scenario.
+        seed: the seed of the scenario.
+        folder: the folder for the run and for the cache of trained models.
 
     Returns:
         The summary of the run, with its duration in seconds as `total_s`.
@@ -37,10 +39,10 @@ def draw_accuracy_bars(
     """Draw a horizontal bar with its spread for each accuracy.
 
     Args:
-        axes: where to draw.
-        places: position or name of each bar.
-        entries: a figure of the result file for each bar, %.
-        **style: arguments of `Axes.barh`.
+        axes: the axes to draw on.
+        places: the position or the name of each bar.
+        entries: the figure of each bar as the result file has it, %.
+        **style: further arguments of `Axes.barh`.
     """
     values = [entry["value"] for entry in entries]
     spreads = [entry["spread"] or 0 for entry in entries]

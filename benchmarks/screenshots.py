@@ -1,7 +1,9 @@
-"""Screenshots of the console for the documents: a real cloud, six real devices, a real browser.
+"""Take the screenshots of the console for the documents.
 
-The devices replay the bundle's golden inputs for a minute and a half, with different budgets and
-links, so the numbers in the screenshots are an example and not a result.
+They show a real cloud with six real devices in a real browser. The devices replay the bundle's
+golden inputs (inputs with known logits, on which a bundle is tested) for a minute and a half, with
+different budgets and links. The numbers in the screenshots are therefore an example and not a
+result.
 """
 
 import argparse
@@ -99,7 +101,7 @@ def _settle(driver: webdriver.Chrome) -> None:
 
 
 def _save(driver: webdriver.Chrome, path: Path) -> Path:
-    """Save a screenshot of the whole page, at most 2,400 pixels high."""
+    """Save a screenshot of the whole page, at most 2,400 pixels high, and return its path."""
     height = driver.execute_script("return document.documentElement.scrollHeight")
     width = driver.execute_script("return window.innerWidth")
     resize(driver, int(width), min(int(height), 2400), mobile=width == _PHONE)

@@ -1,7 +1,8 @@
-"""The default scenario over several seeds, each run twice: with an empty cache and from the cache.
+"""Measure the accuracy, the energy and the reliability of the default scenario over several seeds.
 
-A seed chooses the subjects that train, calibrate and test, the weights, and which device replays
-which recording. The spread is therefore over people as well as over random weights.
+Each seed is run twice, first with an empty cache and then with the models from the cache. A seed
+chooses the subjects that train, calibrate and test, the weights, and which device replays which
+recording. The spread is therefore over people as well as over random weights.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
-"""Start a device on an empty state folder and stop it during its first download, many times.
+"""Measure whether devices end cleanly when they are stopped during their first download.
 
-The cloud is a real process with a given release. SIGTERM is sent at a random moment after the
-device has locked its state folder: while it connects, downloads, tests the bundle or answers.
+Each device starts on an empty state folder. The cloud is a real process with a given release.
+SIGTERM is sent at a random moment after the device has locked its state folder, while it connects,
+downloads, tests the bundle or answers.
 
     python -m benchmarks.stopping --repository DIR --starts 500 --at-once 3
 """
@@ -31,13 +32,13 @@ _LONGEST_DELAY_S = 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """Result of stopping one device.
+    """The result of stopping one device.
 
     Attributes:
-        status: exit status; None if it had to be killed.
-        took_s: time from the signal to the end.
+        status: the exit status of the device, or None if it had to be killed.
+        took_s: the time from the signal to the end of the process, seconds.
         installed: whether the bundle was in use by then.
-        stderr: output of the device.
+        stderr: the text that the device wrote on standard error.
     """
 
     status: int | None
@@ -47,7 +48,10 @@ class Stop:
 
 
 def _start_and_stop(cloud: str, broker: str, state: Path, *, delay_s: float) -> Stop:
-    """Start one device, and send SIGTERM some time after it has locked its state folder."""
+    """Return the result of starting one device and stopping it again.
+
+    SIGTERM is sent some time after the device has locked its state folder.
+    """
     command = [sys.executable, "-P", "-m", "nestling_device.cli", "run"]
     command += ["--cloud", cloud, "--broker", broker, "--state", str(state), "--interval", "0.01"]
     with subprocess.Popen(
@@ -81,15 +85,17 @@ def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 def start_and_stop_many(
     cloud: str, broker: str, folder: Path, *, starts: int, at_once: int, seed: int
 ) -> Iterator[Stop]:
-    """Start and stop devices, each with a state folder of its own that is removed afterwards.
+    """Yield the result of each device that is started and stopped.
+
+    Each device has a state folder of its own, which is removed afterwards.
 
     Args:
-        cloud: gRPC address of the cloud.
-        broker: address of the broker.
-        folder: parent of the state folders.
-        starts: number of devices.
-        at_once: number of devices that run at a time.
-        seed: seed of the delays.
+        cloud: the gRPC address of the cloud.
+        broker: the address of the broker.
+        folder: the parent of the state folders.
+        starts: the number of devices.
+        at_once: the number of devices that run at a time.
+        seed: the seed of the delays.
     """
     rng = random.Random(seed)
     delays = [rng.uniform(0, _LONGEST_DELAY_S) for _ in range(starts)]
@@ -106,7 +112,7 @@ def start_and_stop_many(
 
 
 def main() -> int:
-    """Run the benchmark; return 1 unless every device ended by itself with status 0."""
+    """Run the benchmark, and return 1 unless every device ended by itself with status 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repository", type=Path, required=True, help="folder of the release")
     parser.add_argument("--starts", type=int, default=500, help="default: %(default)s")
@@ -134,7 +140,7 @@ def main() -> int:
 
 
 def _report(stops: Sequence[Stop]) -> None:
-    """Print exit statuses, times and the output of devices that failed."""
+    """Print the exit statuses, the times and the output of the devices that failed."""
     took = sorted(stop.took_s for stop in stops)
     print(f"{len(stops)} starts, {sum(stop.installed for stop in stops)} installed the bundle")
     for status, count in Counter(stop.status for stop in stops).most_common():

@@ -1,9 +1,10 @@
-"""Cache of the learning benchmark's finished steps.
+"""Caches the finished steps of the learning benchmark.
 
-A cell is one step for one seed: a teacher, a nest, a comparison. Its key is a hash of its name and
-parameters, the cells that it builds on, the code that it runs (its syntax tree, so that comments
-do not count) and the versions of torch and onnxruntime. A stopped benchmark therefore continues
-where it was. A cell's file is checked against the digest beside it; a damaged cell is made again.
+A cell is one step for one seed, such as a teacher, a nest or a comparison. The key of a cell is a
+hash of its name and parameters, the cells that it builds on, the code that it runs (its syntax
+tree, so that comments do not count), the versions of torch and onnxruntime, and whether the
+processor supports bfloat16. A stopped benchmark therefore continues where it was. A cell's file is
+checked against the digest beside it, and a damaged cell is made again.
 """
 
 import ast
@@ -30,13 +31,13 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Description of a step, from which its key follows.
+    """The description of a step, from which the key of its result follows.
 
     Attributes:
-        name: name of the step, for the log.
-        parameters: everything that determines its result, as JSON.
-        modules: Python modules and packages whose code it runs.
-        parents: keys of the cells that it builds on.
+        name: the name of the step, for the log.
+        parameters: everything that determines the result of the step, as JSON.
+        modules: the Python modules and packages whose code the step runs.
+        parents: the keys of the cells that the step builds on.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Hash of the description, the code and the library versions."""
+        """The hash of the description, the code, the library versions and the bfloat16 support."""
         inputs = {
             "name": self.name,
             "parameters": self.parameters,
@@ -60,7 +61,7 @@ class Cell:
 
 
 class Cells:
-    """Folder of finished cells."""
+    """The folder of finished cells, which are the results of steps."""
 
     def __init__(
         self, log: Callable[[str], None], folder: Path | None = None, *, share: float = 1.0
@@ -68,9 +69,11 @@ class Cells:
         """Open the folder, and create it if needed.
 
         Args:
-            log: receives a line when a cell is made, and another with the time that it took.
-            folder: where cells are stored (default: in the user's cache).
-            share: share of the processor that this process has while others make cells beside it.
+            log: a function that receives a line when a cell is made, and another with the time that
+                this took.
+            folder: the folder of the cells, by default in the user's cache.
+            share: the share of the processor that this process has while other processes make
+                cells.
         """
         self._log, self._share = log, share
         self._folder = folder or cache_folder() / "learning"
@@ -79,19 +82,22 @@ class Cells:
 
     @property
     def seconds(self) -> float:
-        """Time of the whole processor that the cells used here took, whenever they were made."""
+        """The total time that the cells used here took, whenever they were made.
+
+        A cell that was made on a share of the processor counts with that share of its time.
+        """
         return sum(self._seconds.values())
 
     def load_or_make(self, cell: Cell, make: Callable[[], Content]) -> Content:
-        """Return the content of a cell, and make and store it first if it is missing.
+        """Return the content of a cell, which is made and stored first if it is missing.
 
         Args:
-            cell: the step.
-            make: runs the step.
+            cell: the description of the step.
+            make: a function that runs the step and returns its result.
 
         Returns:
-            What `make` returned, and `seconds`: the time that it took, times the share of the
-            processor.
+            The result that `make` returned, with the entry `seconds`, which is the time that the
+            step took times the share of the processor.
         """
         path = self._folder / f"{cell.key}.pt"
         content = self._load(path)
@@ -108,7 +114,7 @@ class Cells:
         return content
 
     def _load(self, path: Path) -> Content | None:
-        """Return the content of a cell's file; None if it is missing or damaged."""
+        """Return the content of a cell's file, or None if the file is missing or damaged."""
         try:
             content: Content = torch.load(io.BytesIO(read_sealed(path)), weights_only=True)
         except FileNotFoundError:
@@ -121,7 +127,10 @@ class Cells:
 
 @functools.cache
 def _digest(path: Path) -> str:
-    """Cache the digest: a file that is edited during a run is not the code that runs."""
+    """Return the digest of a file's code, as it was when the file was first read.
+
+    A file that is edited during a run is not the code that runs.
+    """
     return code_digest(path)
 
 

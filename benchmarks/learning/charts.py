@@ -1,4 +1,4 @@
-"""Charts of the learning benchmark, drawn from its result file."""
+"""Draws the charts of the learning benchmark from its result file."""
 
 from collections.abc import Mapping
 from typing import Any

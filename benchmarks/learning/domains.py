@@ -1,4 +1,4 @@
-"""Domain adaptation in the benchmark: one wrist with labels, the other one without."""
+"""Measures the adaptation from a wrist with labels to the other wrist, which has none."""
 
 from dataclasses import asdict
 
@@ -24,12 +24,15 @@ STUDENTS = ("source_only", "adapted", "target_trained")
 
 
 def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
-    """Return the accuracies of each of `STUDENTS` on the target domain, 0 to 1, by capacity.
+    """Return the accuracies of each of `STUDENTS` on the target domain.
 
     Args:
-        cells: finished cells.
-        task: the task; None is returned unless it has another domain.
-        seed: seed of data, teachers and students.
+        cells: the cache of finished steps.
+        task: the task.
+        seed: the seed of data, teachers and students.
+
+    Returns:
+        The accuracies, 0 to 1, by student and capacity, or None if the task has only one domain.
     """
     if task.name != "wearable":
         return None

@@ -1,4 +1,4 @@
-"""Figures of the learning benchmark, with their goals."""
+"""Computes the figures of the learning benchmark, with their goals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,10 +23,10 @@ def figures(
     """Return all figures in the order of the page.
 
     Args:
-        by_task: results by task and seed.
-        latencies: of the first seed's full nests, by task.
-        summaries: of a first run of the default scenario for every seed; may be empty.
-        minutes: total time of the benchmark.
+        by_task: the results by task and seed.
+        latencies: the latencies of the first seed's full nests, by task.
+        summaries: the summaries of a first run of the default scenario for every seed, or none.
+        minutes: the total time of the benchmark.
     """
     figures: dict[str, Figure] = {}
     if "fashion" in by_task:
@@ -86,13 +86,13 @@ def _nesting(by_task: ByTask) -> dict[str, Figure]:
 
 
 def _smallest(differences: Sequence[np.ndarray]) -> Figure:
-    """Return the smallest difference over tasks and capacities."""
+    """Return the figure of the smallest difference over tasks and capacities."""
     smallest = float(np.concatenate(differences).min())
     return figure([smallest], "points", goal=">= -0.3", anchor=_SMALLEST)
 
 
 def _sizes(by_task: ByTask) -> dict[str, Figure]:
-    """Return ratios of sizes, which are the same for every seed."""
+    """Return the figures of ratios of sizes, which are the same for every seed."""
     rounded = {task: results[0].rounded for task, results in by_task.items()}
     ratios = {
         f"{task} weight store / largest": figure(
@@ -113,9 +113,10 @@ def _sizes(by_task: ByTask) -> dict[str, Figure]:
 
 
 def _recovered(domains: Sequence[Mapping[str, Sequence[float]]]) -> float:
-    """Return the share of the mean gap between source and target that adaptation closed.
+    """Return the share of the gap between source and target domain that adaptation closed.
 
-    Means are over seeds and capacities: a ratio for each seed would let a small gap decide.
+    The gap is between means over seeds and capacities, because a ratio for each seed would let a
+    small gap decide.
     """
     source_only, adapted, target_trained = (
         np.mean([content[student] for content in domains]) for student in STUDENTS

@@ -1,4 +1,4 @@
-"""Students of the learning benchmark in float32: nests, and networks trained alone."""
+"""Trains the students of the learning benchmark in float32, as nests and as networks alone."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -32,13 +32,14 @@ _DRAW = 1_000_003  # distance between the seeds of two draws
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Description of one student.
+    """The description of one student.
 
     Attributes:
-        task: sizes and recipes; its quantization is ignored in training.
-        seed: seed of data, teacher and student.
-        draw: number of a student of this seed; draws differ in initial weights and data order.
-        examples: number of training examples, 0 for all.
+        task: the task with its sizes and recipes, whose quantization is ignored in training.
+        seed: the seed of data, teacher and student.
+        draw: the number of this student among those of the seed. Draws differ in initial weights
+            and data order.
+        examples: the number of training examples, 0 for all.
     """
 
     task: Task
@@ -47,12 +48,12 @@ class Study:
     examples: int = 0
 
     def alone(self, capacity: int) -> "Study":
-        """Return the study of one capacity's network trained alone."""
+        """Return the study of one capacity's network that is trained alone."""
         student = self.task.student.alone(capacity)
         return replace(self, task=replace(self.task, student=student))
 
     def select(self, examples: Examples) -> Examples:
-        """Return the training examples of the student, evenly spaced over all of them."""
+        """Return the training examples of the student, evenly spaced over all examples."""
         if not self.examples or self.examples >= len(examples):
             return examples
         chosen = np.linspace(0, len(examples) - 1, self.examples).astype(np.intp)
@@ -60,7 +61,7 @@ class Study:
 
     @property
     def cell(self) -> Cell:
-        """Description of the student's cell."""
+        """The description of the cell (the cached step) that trains the student."""
         task = self.task
         return Cell(
             name="student",
@@ -77,7 +78,7 @@ class Study:
 
 
 def student_parameters(task: Task) -> dict[str, Any]:
-    """Return everything in a task that determines a student, as cell parameters."""
+    """Return everything in a task that determines a student, as the parameters of a cell."""
     return {
         "student": repr(task.student),
         "recipe": asdict(task.student_recipe),
@@ -87,16 +88,17 @@ def student_parameters(task: Task) -> dict[str, Any]:
 
 
 def student_cell(cells: Cells, study: Study) -> Content:
-    """Return a student's weights, `arrays`, and its `test` and `calibration` accuracies.
+    """Return the cell of a student, which is trained first if the cell is missing.
 
-    Accuracies are lists by capacity, %.
+    The cell holds the weights as `arrays`, and the accuracies on `test` and `calibration` data as
+    lists by capacity, %.
     """
     teacher = teacher_cell(cells, study.task, study.seed)
     return cells.load_or_make(study.cell, lambda: _train(study, teacher))
 
 
 def student_from(study: Study, content: Content) -> NestedStudent:
-    """Build the network of a student's cell."""
+    """Build the trained network from a student's cell."""
     arrays = {name: array.numpy() for name, array in content["arrays"].items()}
     return student_of(study.task.signature, study.task.student, arrays)
 

@@ -1,4 +1,4 @@
-"""Sizes, epochs and subsets of everything that the learning benchmark trains."""
+"""Holds the sizes, epochs and subsets of everything that the learning benchmark trains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -57,12 +57,14 @@ class Plan:
     """Everything that is trained for one task.
 
     Attributes:
-        full: the built-in task: teacher and nest as `nestling-cloud bundle train` makes them.
-        compared: its student with a shorter recipe, for the networks trained alone.
-        distilled: a smaller student or a still shorter recipe, by distillation variant.
-        families: students of other blocks with the recipe of `distilled`, by family.
-        examples: number of training examples for all but `full`, 0 for all.
-        draws: number of students of `compared` for each seed, which are averaged.
+        full: the built-in task, whose teacher and nest are made as `nestling-cloud bundle train`
+            makes them.
+        compared: the task with a shorter recipe, for the comparison with networks trained alone.
+        distilled: the tasks with a smaller student or a still shorter recipe, by distillation
+            variant.
+        families: the tasks with students of other blocks and the recipe of `distilled`, by family.
+        examples: the number of training examples for all tasks but `full`, 0 for all examples.
+        draws: the number of students of `compared` for each seed, which are averaged.
     """
 
     full: Task
@@ -78,22 +80,22 @@ class Plan:
         return self.full.student_recipe.threads > 1
 
     def study(self, seed: int) -> Study:
-        """Return the full nest."""
+        """Return the study of the full nest."""
         return Study(task=self.full, seed=seed)
 
     def comparisons(self, seed: int) -> list[Study]:
-        """Return the nests that networks trained alone are compared with."""
+        """Return the studies of the nests that networks trained alone are compared with."""
         return [
             Study(task=self.compared, seed=seed, draw=draw, examples=self.examples)
             for draw in range(self.draws)
         ]
 
     def studies(self, tasks: Mapping[str, Task], seed: int) -> dict[str, Study]:
-        """Return the nests of all variants or families.
+        """Return the studies of all variants or families.
 
         Args:
-            tasks: `distilled` or `families`.
-            seed: seed of data, teacher and students.
+            tasks: the tasks by name, which are `distilled` or `families`.
+            seed: the seed of data, teacher and students.
         """
         return {
             name: Study(task=task, seed=seed, examples=self.examples)
@@ -102,7 +104,10 @@ class Plan:
 
 
 def plan_of(name: str, *, quick: bool) -> Plan:
-    """Return the plan for a built-in task; a quick one trains little and shows that all runs."""
+    """Return the plan for a built-in task.
+
+    A quick plan trains little, and only shows that everything runs.
+    """
     task = load_task(name)
     plan = _fashion(task) if name == "fashion" else _wearable(task)
     if not quick:
@@ -118,7 +123,10 @@ def plan_of(name: str, *, quick: bool) -> Plan:
 
 
 def _fashion(task: Task) -> Plan:
-    """Train on few pictures in small batches, for enough steps; two seeds share the cores."""
+    """Return the plan for `fashion`, whose students learn from few pictures in small batches.
+
+    Small batches give enough steps. The recipe uses one thread, so that two seeds share the cores.
+    """
     recipe = replace(task.student_recipe, epochs=8, batch=64, learning_rate=3e-3, threads=1)
     compared = replace(task, student_recipe=recipe, distillation=_VIEWED)
     small = conv_student(channels=(16, 32, 64), strides=(2, 2, 1))
@@ -133,7 +141,10 @@ def _fashion(task: Task) -> Plan:
 
 
 def _wearable(task: Task) -> Plan:
-    """Train on all inputs, three students each: a recipe's students vary by more than the goal."""
+    """Return the plan for `wearable`, whose students learn from all inputs.
+
+    Each seed has three students, because students of one recipe differ by more than the goal.
+    """
     short, longer = (replace(task.student_recipe, epochs=epochs) for epochs in (8, 20))
     distilled = replace(task, student_recipe=short, distillation=_VIEWED)
     return Plan(

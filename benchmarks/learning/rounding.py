@@ -1,4 +1,4 @@
-"""Int8 nests of the learning benchmark: accuracy in onnxruntime, bytes and templates."""
+"""Makes the int8 nests of the learning benchmark, and measures their accuracy in onnxruntime."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ _BATCH = 500
 
 
 def describe(study: Study, quantization: Quantization) -> Cell:
-    """Describe the cell of a student's int8 nest."""
+    """Return the description of the cell (the cached step) that makes a student's int8 nest."""
     return Cell(
         name="int8",
         parameters={"quantization": asdict(quantization), "views": quantization.aware_epochs},
@@ -52,18 +52,19 @@ def describe(study: Study, quantization: Quantization) -> Cell:
 
 
 def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Content:
-    """Return the int8 nest of a student.
+    """Return the cell of a student's int8 nest, which is made first if it is missing.
 
     Args:
-        cells: finished cells.
-        study: the student.
-        quantization: how it is rounded.
+        cells: the cache of finished steps.
+        study: the description of the student.
+        quantization: the settings by which the student is rounded.
 
     Returns:
-        Lists by capacity: `test` and `calibration` accuracy in % and `float_test`, the accuracy of
-        the same weights before rounding, all in onnxruntime; `template`, `ring` and `float_model`,
-        a complete float32 ONNX model, as tensors of bytes. `largest_weights` is the size of the
-        largest capacity's int8 weights in bytes.
+        Most entries are lists by capacity. `test` and `calibration` are the accuracies in %, and
+        `float_test` is the test accuracy before rounding and fine-tuning, all in onnxruntime.
+        `template` (the graph without weights), `ring` (the weights that the capacity adds) and
+        `float_model` (a complete float32 ONNX model) are tensors of bytes. `largest_weights` is the
+        size of the largest capacity's int8 weights in bytes.
     """
     student = student_cell(cells, study)
     return cells.load_or_make(
@@ -113,12 +114,12 @@ def _weights(tensors: Sequence[NestedTensor]) -> int:
 def open_capacities(
     task: Task, templates: Sequence[bytes], rings: Sequence[bytes]
 ) -> list[InferenceSession]:
-    """Open a session for every capacity of an int8 nest.
+    """Return an open session for every capacity of an int8 nest.
 
     Args:
         task: the task with the nest's student.
-        templates: of each capacity, smallest first.
-        rings: of each capacity, smallest first.
+        templates: the template (the graph without weights) of each capacity, smallest first.
+        rings: the ring (the weights that the capacity adds) of each capacity, smallest first.
     """
     tensors = layout(task.signature, task.student)
     return [
@@ -148,10 +149,10 @@ def as_bytes(tensors: Sequence[torch.Tensor]) -> list[bytes]:
 
 
 def byte_counts(content: Content, name: str) -> NDArray[np.intp]:
-    """Return the bytes of each capacity's `template`, `ring` or `float_model`, (K,).
+    """Return the number of bytes of one entry of an int8 nest for each capacity, (K,).
 
     Args:
-        content: the cell of an int8 nest.
-        name: which of them.
+        content: the cell of the int8 nest.
+        name: the name of the entry, which is `template`, `ring` or `float_model`.
     """
     return np.array([len(data) for data in content[name]], np.intp)

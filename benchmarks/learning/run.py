@@ -1,7 +1,7 @@
-"""Distillation, nesting and quantization on two real tasks, over several seeds.
+"""Measure the effects of distillation, nesting and quantization on two real tasks.
 
-Finished steps are kept in the user's cache, so a stopped run continues where it was. Latencies are
-measured again in every run.
+Every figure is over several seeds. Finished steps are kept in the user's cache, so a stopped run
+continues where it was. Latencies are measured again in every run.
 """
 
 import multiprocessing
@@ -87,11 +87,14 @@ def main() -> None:
 
 
 def _make(name: str, seed: int, started: float, share: float, *, quick: bool) -> None:
-    """Make all cells of a task and seed in a process: small networks learn best on one thread."""
+    """Make all cells (cached steps) of a task and seed.
+
+    The function runs in a process of its own, because small networks learn best on one thread.
+    """
     run_seed(Cells(partial(log_elapsed, started), share=share), plan_of(name, quick=quick), seed)
 
 
 def _first_run(seed: int) -> dict[str, Any]:
-    """Run the default scenario with an empty cache, as a new user does."""
+    """Return the summary of the default scenario, run with an empty cache as a new user runs it."""
     with temporary_folder(".nestling-bench-") as folder:
         return run_scenario(_SIMULATED, seed, folder)

@@ -1,4 +1,4 @@
-"""All results of the learning benchmark for one task and one seed."""
+"""Computes all results of the learning benchmark for one task and one seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,23 @@ from benchmarks.learning.teacher import teacher_cell
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResult:
-    """Results of one task and one seed. Accuracies in %, lists by capacity, smallest first.
+    """The results of one task and one seed.
+
+    Accuracies are in %, except in `domains`. Lists are by capacity, smallest first.
 
     Attributes:
         teacher: the teacher's cell, with `accuracy` on test data and `seconds` of training.
-        rounded: the full nest in int8, with the task's own quantization.
-        plain: int8 nest of the distillation variant "logits", rounded after training.
-        aware: the same nest after quantization-aware fine-tuning.
-        nested: test accuracies of the nest that is compared with networks trained alone, means
-            over draws.
-        alone: test accuracies of the networks trained alone, means over draws.
-        distilled: test accuracies by distillation variant.
-        families: int8 nests by student family.
-        domains: accuracies of `domains.STUDENTS`; None for a task with one domain.
+        rounded: the cell of the full nest in int8, with the task's own quantization.
+        plain: the cell of the int8 nest of the distillation variant "logits", rounded after
+            training.
+        aware: the cell of the same nest after quantization-aware fine-tuning.
+        nested: the test accuracies of the nest that is compared with networks trained alone, as
+            means over draws.
+        alone: the test accuracies of the networks trained alone, as means over draws.
+        distilled: the test accuracies by distillation variant.
+        families: the cells of int8 nests, by student family.
+        domains: the accuracies of `domains.STUDENTS` from 0 to 1, or None for a task with one
+            domain.
     """
 
     teacher: Content
@@ -46,12 +50,15 @@ ByTask = Mapping[str, Sequence[SeedResult]]
 
 
 def make_full(cells: Cells, plan: Plan, seed: int) -> Content:
-    """Make the full teacher, nest and int8 nest of a task, and return the int8 nest's cell."""
+    """Return the cell of a task's full nest in int8.
+
+    Missing cells of the teacher and of the nest are made first.
+    """
     return rounded_cell(cells, plan.study(seed), plan.full.quantization)
 
 
 def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
-    """Make all missing cells of a task and seed, and return their results."""
+    """Return the results of a task and seed, for which all missing cells are made first."""
     variants, comparisons = plan.studies(plan.distilled, seed), plan.comparisons(seed)
     logits = variants["logits"]
     return SeedResult(
@@ -71,7 +78,7 @@ def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
 
 
 def _alone(cells: Cells, nested: Study) -> list[float]:
-    """Return the test accuracy of every capacity's network trained alone."""
+    """Return the test accuracy of every capacity's network that was trained alone."""
     return [
         student_cell(cells, nested.alone(capacity))["test"][0]
         for capacity in range(1, nested.task.student.capacities + 1)

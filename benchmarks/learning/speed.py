@@ -1,4 +1,7 @@
-"""Latency of the benchmark's networks: float32 against int8, timed alternately in one run."""
+"""Measures the latency of the benchmark's networks in float32 and in int8.
+
+The networks of a nest are timed alternately in one run.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +18,7 @@ _SECONDS = 2.0
 
 
 def measure_latencies(task: Task, content: Content) -> Latencies:
-    """Time every capacity of a nest.
+    """Return the latency of every capacity of a nest in float32 and in int8.
 
     Args:
         task: the task.

@@ -1,4 +1,4 @@
-"""Tables of the learning benchmark."""
+"""Builds the tables of the learning benchmark."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,9 +21,9 @@ def tables(
     """Return all tables in the order of the page.
 
     Args:
-        by_task: results by task and seed.
-        latencies: of the full nests, by task.
-        family_latencies: of the other students, by task and family.
+        by_task: the results by task and seed.
+        latencies: the latencies of the full nests, by task.
+        family_latencies: the latencies of the other students, by task and family.
     """
     domains = any(result.domains for results in by_task.values() for result in results)
     return [
@@ -44,8 +44,9 @@ def _capacity_rows(
     """Return a row for each task and capacity.
 
     Args:
-        by_task: results by task and seed.
-        columns: returns the cells of each column by capacity, from the results of all seeds.
+        by_task: the results by task and seed.
+        columns: a function that returns the texts of each column by capacity, from the results of
+            all seeds of a task.
     """
     return [
         [task, str(capacity), *cells]
@@ -55,12 +56,15 @@ def _capacity_rows(
 
 
 def _mean_column(values: ArrayLike, *, sign: bool = False) -> list[str]:
-    """Format means over seeds by capacity, from values of shape (seeds, K)."""
+    """Return a column with the mean over seeds for each capacity.
+
+    The values have the shape (seeds, K).
+    """
     return [mean_sd(over_seeds, sign=sign) for over_seeds in np.transpose(values)]
 
 
 def _column_with_difference(values: ArrayLike, baseline: ArrayLike) -> list[list[str]]:
-    """Format means over seeds by capacity, and those of the difference from a baseline."""
+    """Return a column of means over seeds, and a column of their differences from a baseline."""
     return [_mean_column(values), _mean_column(np.subtract(values, baseline), sign=True)]
 
 
@@ -106,7 +110,9 @@ def _aware(by_task: ByTask) -> ResultTable:
 
 
 def _int8_columns(*quantized: Sequence[Content]) -> list[list[str]]:
-    """Format float32 accuracies, then those of each quantization with the difference.
+    """Return a column of float32 accuracies, then two columns for each quantization.
+
+    The two columns are the accuracies in int8 and their differences from those in float32.
 
     Args:
         *quantized: the cells of all seeds, for each quantization.

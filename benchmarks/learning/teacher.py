@@ -1,4 +1,4 @@
-"""Teachers of the learning benchmark: one for each task and seed, trained in full."""
+"""Trains the teachers of the learning benchmark in full, one for each task and seed."""
 
 import functools
 import hashlib
@@ -32,7 +32,7 @@ MODULES = (
 
 
 def describe(task: Task, seed: int) -> Cell:
-    """Describe the cell of a task's teacher."""
+    """Return the description of the cell (the cached step) that trains a task's teacher."""
     assert task.teacher_recipe is not None
     return Cell(
         name="teacher",
@@ -48,12 +48,16 @@ def describe(task: Task, seed: int) -> Cell:
 
 
 def teacher_cell(cells: Cells, task: Task, seed: int) -> Content:
-    """Return a teacher's weights, `state`, and its `accuracy` on test and `calibration` data, %."""
+    """Return the cell of a teacher, which is trained first if the cell is missing.
+
+    The cell holds the weights as `state`, and the accuracy in % on test data as `accuracy` and on
+    calibration data as `calibration`.
+    """
     return cells.load_or_make(describe(task, seed), lambda: _train(task, seed))
 
 
 def teacher_of(task: Task, content: Content) -> nn.Module:
-    """Build the network of a teacher's cell."""
+    """Build the trained network from a teacher's cell."""
     teacher = task.teacher(task.signature)
     teacher.load_state_dict(content["state"])
     return teacher.eval()
@@ -81,16 +85,16 @@ def _train(task: Task, seed: int) -> Content:
 
 
 def test_of(splits: Splits) -> Examples:
-    """Concatenate all test recordings."""
+    """Return all test recordings as one set of examples."""
     return concatenate(splits.test)
 
 
 def accuracy(network: Callable[[torch.Tensor], torch.Tensor], examples: Examples) -> float:
-    """Return the accuracy in %.
+    """Return the accuracy of a network in %.
 
     Args:
-        network: returns the logits of a batch.
-        examples: inputs with their labels.
+        network: a function that returns the logits of a batch.
+        examples: the inputs with their labels.
     """
     with torch.no_grad():
         batches = torch.split(torch.from_numpy(examples.inputs), 512)

@@ -1,4 +1,4 @@
-"""Run with `python -m benchmarks.routing`."""
+"""Runs the routing benchmark by `python -m benchmarks.routing`."""
 
 from benchmarks.routing.run import main
 

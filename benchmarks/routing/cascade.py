@@ -1,4 +1,7 @@
-"""Savings of a device that runs one capacity at once, or a cascade to a larger one."""
+"""Measures the savings of a device that runs one capacity at once, or a cascade to a larger one.
+
+In a cascade, a small capacity runs first, and a larger one where that is worth its run.
+"""
 
 from dataclasses import dataclass
 
@@ -23,20 +26,20 @@ _FINE_SHARES = np.arange(0, 1.0001, 0.0025)
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeResult:
-    """Results of our router under one rule.
+    """The results of our router under one rule.
 
     Attributes:
-        top: largest capacity that runs, from 1.
-        start: capacity that runs first, from 1; `top` where that runs at once.
-        larger_share: share of test inputs for which `top` runs, %.
-        macs: the device's mean multiply-accumulates of an input, relative to `top`'s.
-        alone: accuracy without the cloud, %.
-        accuracy: accuracies at `SHARES`, %.
+        top: the largest capacity that runs, from 1.
+        start: the capacity that runs first, from 1, or `top` where that runs at once.
+        larger_share: the share of test inputs for which `top` runs, %.
+        macs: the device's mean multiply-accumulates of an input, as a fraction of those of `top`.
+        alone: the accuracy without the cloud, %.
+        accuracy: the accuracies at `SHARES`, %.
         cloud_saving: one over the smallest share that reaches the cloud's accuracy, found with
-            hindsight; NaN if the device alone is no worse than the cloud.
-        energy_saving: energy of device and radio relative to the best confidence rule's in %, below
-            0 is less. The rule runs `top` at once and sends 20 %; ours sends as much as reaches
-            the rule's accuracy.
+            hindsight. It is NaN if the device alone is no worse than the cloud.
+        energy_saving: the energy of device and radio relative to that of the best confidence rule,
+            in %, which is negative if ours needs less. The confidence rule runs `top` at once and
+            sends 20 %; our router sends as much as reaches the same accuracy.
     """
 
     top: int
@@ -49,16 +52,16 @@ class CascadeResult:
     energy_saving: float
 
     def at(self, share: float) -> float:
-        """Return the accuracy at a share of 0 to 0.5, %."""
+        """Return the accuracy at an offload share of 0 to 0.5, %."""
         return float(self.accuracy[round(100 * share)])
 
 
 def measure_rule(routers: FittedRouters, rule: CascadeRule) -> CascadeResult:
-    """Route the test inputs by our router.
+    """Return the results of our router on the test inputs under one rule.
 
     Args:
         routers: our router, and the confidence rules that it is compared with.
-        rule: one capacity at once, or a cascade.
+        rule: the rule, which is one capacity at once or a cascade.
     """
     models, predictions, top = routers.models, routers.predictions["test"], rule.top
     right = models.test.right
@@ -91,11 +94,14 @@ def measure_rule(routers: FittedRouters, rule: CascadeRule) -> CascadeResult:
 
 
 def _smallest_share(urgency: Doubles, device: Bools, cloud: Bools, accuracy: float) -> float:
-    """Return the smallest share at which a router reaches an accuracy in %; 1 if none does."""
+    """Return the smallest share at which a router reaches an accuracy in %.
+
+    The share is 1 if no share does.
+    """
     reached = np.flatnonzero(accuracies(urgency, device, cloud, _FINE_SHARES) >= accuracy - 1e-9)
     return float(_FINE_SHARES[reached[0]]) if len(reached) else 1.0
 
 
 def cascade_rule(routers: FittedRouters, top: int) -> CascadeRule:
-    """Fit the cascade to capacity `top` (from 1), as a bundle's is fitted."""
+    """Return the cascade to capacity `top` (from 1), fitted in the same way as that of a bundle."""
     return fit_cascade(routers.predictions["fitted"], routers.fitted, routers.models.macs[:-1], top)

@@ -1,4 +1,4 @@
-"""Charts of the routing benchmark, drawn from its result file."""
+"""Draws the charts of the routing benchmark from its result file."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,11 +25,12 @@ _NAMES = {"entropy": "entropy, Sedna cross entropy"}
 
 
 def _draw(panels: Sequence[tuple[Mapping[str, Any], Sequence[float]]], label: str) -> Picture:
-    """Draw each router's accuracies, two panels a row.
+    """Draw each router's accuracies, with two panels in a row.
 
     Args:
-        panels: table of accuracies by router and share, with the place of each share on the x axis.
-        label: label of the x axis.
+        panels: for each panel, the table of accuracies by router and share, and the place of each
+            share on the x axis.
+        label: the label of the x axis.
     """
     rows = (len(panels) + 1) // 2
     picture = Picture(figsize=(9, 3.6 * rows), layout="constrained")
@@ -50,19 +51,19 @@ def _draw(panels: Sequence[tuple[Mapping[str, Any], Sequence[float]]], label: st
 
 
 def _curves(content: Mapping[str, Any]) -> Picture:
-    """Draw accuracy against the share sent, one panel for each task and capacity."""
+    """Draw the accuracy against the share sent, with one panel for each task and capacity."""
     tables = [table for table in content["tables"] if ", from the " in table["title"]]
     shares = [float(name.rstrip(" %")) for name in tables[0]["header"][1:-2]]
     return _draw([(table, shares) for table in tables], "sent to the cloud, %")
 
 
 def _against_cost(content: Mapping[str, Any], column: int, label: str) -> Picture:
-    """Draw accuracy against the mean cost of an input.
+    """Draw the accuracy against the mean cost of an input.
 
     Args:
-        content: content of the result file.
-        column: column of the table "Cost of an answer".
-        label: label of the x axis.
+        content: the content of the result file.
+        column: the column of the table "Cost of an answer".
+        label: the label of the x axis.
     """
     tables = [table for table in content["tables"] if ", from the " in table["title"]]
     (costs,) = (

@@ -1,4 +1,4 @@
-"""Costs of routing: time, bytes and energy."""
+"""Measures or models the costs of routing in time, bytes and energy."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ _BOARD, _LINK = "pi-4b", "wifi"
 
 @dataclass(frozen=True, kw_only=True)
 class RouterCost:
-    """What the multiplexer adds to the smallest capacity.
+    """The cost of the smallest capacity with the multiplexer's layers, and without them.
 
     Attributes:
-        microseconds: latency of the smallest capacity with the multiplexer, and without.
-        size: bytes of template and weights with the multiplexer, and without.
+        microseconds: the latency of the smallest capacity with the multiplexer, and without.
+        size: the bytes of template (graph) and weights with the multiplexer, and without.
     """
 
     microseconds: tuple[float, float]
@@ -32,19 +32,22 @@ class RouterCost:
 
     @property
     def latency(self) -> float:
-        """The multiplexer's latency relative to the smallest capacity's."""
+        """The latency that the multiplexer adds, as a fraction of that of the smallest capacity."""
         both, alone = self.microseconds
         return both / alone - 1
 
     @property
     def bytes(self) -> float:
-        """The multiplexer's bytes relative to the smallest capacity's."""
+        """The bytes that the multiplexer adds, as a fraction of those of the smallest capacity."""
         both, alone = self.size
         return both / alone - 1
 
 
 def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
-    """Time the smallest capacity with the multiplexer's layers and without, alternately."""
+    """Return the cost of the smallest capacity with the multiplexer's layers, and without them.
+
+    The two networks are timed alternately.
+    """
     template, ring = as_bytes(models.rounded["template"])[0], as_bytes(models.rounded["ring"])[0]
     both = attach_multiplexer(template, multiplexer, 1)
     tensors = assemble(layout(models.task.signature, models.task.student), [ring])
@@ -56,12 +59,12 @@ def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
 
 
 def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = None) -> float:
-    """Return the modeled energy of one run of a capacity.
+    """Return the modeled energy of one run of a capacity, in millijoules.
 
     Args:
-        models: the models.
-        capacity: 1 to K.
-        multiplexer: whose few operations are added.
+        models: the models of the task and seed.
+        capacity: the capacity, 1 to K.
+        multiplexer: the multiplexer whose few operations are added, if any.
     """
     extra = 0
     if multiplexer is not None:
@@ -72,6 +75,6 @@ def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = 
 
 
 def radio_mj(models: SeedModels) -> float:
-    """Return the modeled energy of the radio for one offload."""
+    """Return the modeled energy of the radio for one offload, in millijoules."""
     link = load_link(_LINK)
     return offload_mj(link, offload_bytes(models.task.signature.shape), link.mbit_s)

@@ -1,4 +1,4 @@
-"""Routers fitted on calibration inputs, and their accuracy against the share sent to the cloud."""
+"""Fits routers on calibration inputs, and computes their accuracy at each offload share."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -39,14 +39,14 @@ class FittedRouters:
     """Our router and its rivals, fitted on one draw of the calibration inputs.
 
     Attributes:
-        models: models that the routers decide between.
+        models: the models that the routers decide between.
         multiplexer: our router.
-        fitted: inputs that all routers were fitted on.
-        held_out: calibration inputs that no router was fitted on.
-        predictions: success probabilities by our multiplexer, (K, N, K + 1), of the "fitted",
-            "held_out" and "test" inputs.
-        urgencies: how urgently each test input should go to the cloud, (N,), by router and for
-            each capacity, smallest first.
+        fitted: the inputs that all routers were fitted on.
+        held_out: the calibration inputs that no router was fitted on.
+        predictions: the success probabilities that our multiplexer predicts, (K, N, K + 1), for the
+            "fitted", "held_out" and "test" inputs.
+        urgencies: the score of how urgently each test input should go to the cloud, (N,), by router
+            and for each capacity, smallest first.
     """
 
     models: SeedModels
@@ -58,11 +58,11 @@ class FittedRouters:
 
 
 def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
-    """Fit all routers on one draw of the calibration inputs.
+    """Fit all routers on one draw of the calibration inputs, and return them.
 
     Args:
-        models: the models.
-        draw: number of the draw.
+        models: the models of the task and seed.
+        draw: the number of the draw.
     """
     rng, test = np.random.default_rng([models.seed, draw]), models.test
     fitted, held_out = share_out(models.draw_calibration(rng))
@@ -92,18 +92,24 @@ def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
 
 
 def fit_design(fitted: RoutingData, design: Design, seed: int) -> Multiplexer:
-    """Fit a multiplexer of a design."""
+    """Return a multiplexer of the given design, fitted on the given inputs."""
     return fit_multiplexer(fitted, seed=seed, progress=Silent(), design=design)
 
 
 def our_urgencies(predictions: Floats) -> list[Doubles]:
-    """Return the gain that our router predicts for the cloud over each capacity, (N,)."""
+    """Return how much better our router believes the cloud to be than each capacity, (N,).
+
+    The gain in success probability is predicted after that capacity has run.
+    """
     capacities = range(1, len(predictions) + 1)
     return [gains(at_once(k), predictions).accept.astype(np.float64) for k in capacities]
 
 
 def _smallest_urgencies(predictions: Floats) -> list[Doubles]:
-    """Return the gain over each capacity, predicted after the smallest alone ran, (N,)."""
+    """Return how much better our router believes the cloud to be than each capacity, (N,).
+
+    The gain in success probability is predicted after the smallest capacity alone has run.
+    """
     first = predictions[0].astype(np.float64)
     return [first[:, -1] - first[:, index] for index in range(len(predictions))]
 
@@ -115,14 +121,16 @@ def rival_urgencies(
     seed: int,
     rng: np.random.Generator | None = None,
 ) -> dict[str, list[Doubles]]:
-    """Fit rivals for each capacity, and return the urgency of each test input, (N,).
+    """Return the urgency that rivals give to each test input, (N,), by rival and for each capacity.
+
+    The rivals are fitted first, each of them for each capacity.
 
     Args:
-        names: of the rivals.
-        fitted: inputs to fit on.
-        test: test inputs.
-        seed: seed of the fit.
-        rng: draws the device's resources; without it rivals see none.
+        names: the names of the rivals.
+        fitted: the inputs to fit on.
+        test: the test inputs.
+        seed: the seed of the fit.
+        rng: the generator that draws the device's resources. Without it, rivals see no resources.
     """
     return {
         rival.name: [
@@ -135,7 +143,7 @@ def rival_urgencies(
 
 
 def _trial(data: RoutingData, index: int, rng: np.random.Generator | None = None) -> Trial:
-    """Return routing data as rivals see it, for one capacity (from 0)."""
+    """Return routing data in the form that rivals see, for one capacity (from 0)."""
     return Trial(
         logits=data.logits[index],
         device=data.right[:, index],
@@ -147,7 +155,7 @@ def _trial(data: RoutingData, index: int, rng: np.random.Generator | None = None
 
 
 def _resources(count: int, rng: np.random.Generator) -> Resources:
-    """Draw the device's state at random: it is independent of the inputs."""
+    """Return random states of the device, which are independent of the inputs."""
     return Resources(
         celsius=rng.uniform(40, 80, count),
         battery=rng.uniform(5, 100, count),
@@ -163,14 +171,16 @@ def accuracies(
     shares: Doubles = SHARES,
     weights: Doubles | None = None,
 ) -> Doubles:
-    """Return the accuracy in % if the most urgent inputs go to the cloud, for each share of them.
+    """Return the accuracy in % at each share of inputs that goes to the cloud.
+
+    The inputs that go to the cloud are the most urgent ones.
 
     Args:
-        urgency: how urgently each input should go to the cloud, (N,).
+        urgency: the score of how urgently each input should go to the cloud, (N,).
         device: whether the device is right, (N,).
         cloud: whether the cloud is right, (N,).
-        shares: shares sent to the cloud, 0 to 1.
-        weights: how often each input counts, (N,); once by default.
+        shares: the shares that are sent to the cloud, 0 to 1.
+        weights: the number of times that each input counts, (N,), by default once.
     """
     order = np.argsort(-urgency, kind="stable")
     counts = np.ones(len(urgency)) if weights is None else weights[order]
@@ -183,11 +193,11 @@ def accuracies(
 
 
 def accuracies_by_capacity(models_right: Bools, urgencies: list[Doubles]) -> list[Doubles]:
-    """Return the accuracies at `SHARES` from each capacity, %.
+    """Return the accuracies at `SHARES`, %, for each capacity.
 
     Args:
         models_right: whether each capacity, then the cloud, is right, (N, K + 1).
-        urgencies: of each capacity, (N,).
+        urgencies: the urgencies of the inputs, (N,), for each capacity.
     """
     return [
         accuracies(urgency, models_right[:, index], models_right[:, -1])
@@ -196,13 +206,14 @@ def accuracies_by_capacity(models_right: Bools, urgencies: list[Doubles]) -> lis
 
 
 def area_differences(routers: FittedRouters, rival: str, index: int) -> Doubles:
-    """Return the area of our router minus a rival's over resampled test inputs, (RESAMPLES,).
+    """Return the area of our router minus that of a rival, (RESAMPLES,).
 
-    Blocks of 50 windows are resampled where neighboring inputs are alike.
+    The area is the mean accuracy over `SHARES`. It is computed for each resampling of the test
+    inputs. Where neighboring inputs are alike, blocks of 50 inputs are resampled.
 
     Args:
-        routers: our router and the rival.
-        rival: name of the rival.
+        routers: the fitted routers, of which ours is compared with the rival.
+        rival: the name of the rival.
         index: the capacity, from 0.
     """
     models, right = routers.models, routers.models.test.right

@@ -1,4 +1,7 @@
-"""The device's own target controller and drift detector on inputs that drift."""
+"""Runs the device's own target controller and drift detector on inputs that drift.
+
+Inputs drift when they become harder or easier than the inputs that the router was calibrated on.
+"""
 
 from dataclasses import dataclass
 
@@ -23,12 +26,12 @@ _PHASE = 1500  # inputs of each phase of the script
 
 @dataclass(frozen=True, kw_only=True)
 class DriftRun:
-    """Results of a drifting stream of inputs, routed one after the other.
+    """The results of routing a drifting stream, one input after the other.
 
     Attributes:
-        deviation: largest distance of any window's share from the target, points.
-        share: share of the whole stream, %.
-        accuracy: accuracy of the answers, %.
+        deviation: the largest distance of any window's offload share from the target, points.
+        share: the offload share of the whole stream, %.
+        accuracy: the accuracy of the answers, %.
     """
 
     deviation: float
@@ -38,14 +41,14 @@ class DriftRun:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftDetection:
-    """Output of the detector for one cascade.
+    """The output of the drift detector for one rule.
 
     Attributes:
-        drifting: share of test inputs during which drift is reported, %; pictures are in random
-            order, people's recordings one after the other.
-        alarms: number of times that a report of drift begins.
-        delay: number of hard inputs until an alarm, the median of many draws; None for people's
-            recordings.
+        drifting: the share of test inputs during which drift is reported, %. Pictures are in random
+            order, and people's recordings follow one after the other.
+        alarms: the number of times that a report of drift begins.
+        delay: the median number of hard inputs until an alarm, over many draws of hard inputs. It
+            is None for people's recordings.
     """
 
     drifting: float
@@ -56,12 +59,12 @@ class DriftDetection:
 def run_drift(
     routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve
 ) -> tuple[DriftRun, DriftRun]:
-    """Route the scripted stream with a target window, and with fixed thresholds.
+    """Return the results of the scripted stream with a target window, and with fixed thresholds.
 
     Args:
-        routers: our router decides.
-        rule: the cascade.
-        curve: the cascade's thresholds.
+        routers: the fitted routers, of which ours decides.
+        rule: the rule, which is one capacity at once or a cascade.
+        curve: the routing curve with the thresholds of the rule.
     """
     models, predictions = routers.models, routers.predictions["test"]
     order = _scripted_order(models, rule.top - 1)
@@ -84,9 +87,11 @@ def run_drift(
 
 
 def _scripted_order(models: SeedModels, index: int) -> NDArray[np.intp]:
-    """Return test inputs in an order that drifts: all classes, hard ones, easy ones, all.
+    """Return the positions of test inputs in an order that drifts.
 
-    People's recordings follow each other as they are: each is one person's exercise.
+    Pictures are drawn from all classes, then from the hard ones, the easy ones, and all again.
+    People's recordings follow each other as they are, because each of them is one person's
+    exercise.
     """
     if models.has_people:
         return np.arange(len(models.test))
@@ -98,7 +103,7 @@ def _scripted_order(models: SeedModels, index: int) -> NDArray[np.intp]:
 
 
 def _hard_inputs(models: SeedModels, index: int) -> NDArray[np.bool_]:
-    """Select test inputs of the half of the classes that a capacity knows worst, (N,)."""
+    """Return which test inputs are of the half of the classes that a capacity knows worst, (N,)."""
     labels, device = models.test.labels, models.test.right[:, index]
     classes = np.unique(labels)
     hardest = classes[np.argsort([device[labels == label].mean() for label in classes])]
@@ -106,7 +111,7 @@ def _hard_inputs(models: SeedModels, index: int) -> NDArray[np.bool_]:
 
 
 def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.bool_]:
-    """Decide which inputs are sent, as the agent does."""
+    """Return which inputs are sent to the cloud, as the agent decides it, (N,)."""
     nothing, offload = (InputCost(share=n, energy=0, latency=0) for n in (0, 1))
     target = target_of(budget, kept=nothing, sent=offload)
     controller, sent = TargetController(), []
@@ -122,12 +127,13 @@ def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.boo
 
 
 def detect_drift(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve) -> DriftDetection:
-    """Run the detector on the test inputs, and then on hard ones.
+    """Return the output of the drift detector on the test inputs, and its delay on hard ones.
 
     Args:
-        routers: our router predicts the success.
-        rule: the cascade.
-        curve: has the quantiles of the success predicted on the calibration inputs.
+        routers: the fitted routers, of which ours predicts the success.
+        rule: the rule, which is one capacity at once or a cascade.
+        curve: the routing curve, which has the quantiles of the success that is predicted on the
+            calibration inputs.
     """
     models, index = routers.models, rule.top - 1
     predicted = routers.predictions["test"][rule.start - 1, :, index]
@@ -143,7 +149,10 @@ def detect_drift(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve)
 
 
 def _delay(ranks: NDArray[np.float64], rng: np.random.Generator) -> float:
-    """Return the median number of inputs until the alarm; infinite without one."""
+    """Return the median number of inputs until the alarm, over many draws.
+
+    A draw without an alarm counts as infinite.
+    """
     delays = []
     for _ in range(20):
         reports = _reports(rng.choice(ranks, HARD_INPUTS))

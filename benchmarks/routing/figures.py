@@ -1,4 +1,4 @@
-"""Figures of the routing benchmark, with their goals."""
+"""Computes the figures of the routing benchmark, with their goals."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,9 +30,9 @@ def figures(
     """Return the figures of each task, and the total time.
 
     Args:
-        by_task: results by task and seed.
-        costs: of the multiplexer, by task and seed.
-        minutes: total time of the benchmark, models and routers.
+        by_task: the results by task and seed.
+        costs: the costs of the multiplexer, by task and seed.
+        minutes: the total time of the benchmark, for models and routers.
     """
     figures: dict[str, Figure] = {}
     for task, results in by_task.items():
@@ -94,7 +94,10 @@ def _start_figures(results: Sequence[SeedResult], start: str) -> dict[str, Figur
 
 
 def _cascade_figures(results: Sequence[SeedResult]) -> dict[str, Figure]:
-    """Return the figures of devices that hold the whole nest, or two capacities, in a cascade."""
+    """Return the figures of devices that run a cascade.
+
+    Such a device holds the whole nest (all capacities) or its first two capacities.
+    """
     largest = [(result, result.cascades["largest"]) for result in results]
     softmax = _mean(r.recovered(r.accuracy("max-softmax", -1, 0.2), 0) for r in results)
     figures = {
@@ -138,7 +141,10 @@ def _costs(costs: Sequence[RouterCost]) -> dict[str, Figure]:
 
 
 def _cloud_savings(results: Iterable[tuple[SeedResult, Sequence[CascadeResult]]]) -> list[float]:
-    """Return the mean saving of each seed, over draws in which the cloud beats the device alone."""
+    """Return the mean saving of each seed, over draws in which the cloud beats the device alone.
+
+    A seed without such a draw is left out.
+    """
     by_seed = [
         [draw.cloud_saving for draw in draws if draw.alone < result.cloud]
         for result, draws in results

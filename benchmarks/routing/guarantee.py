@@ -1,4 +1,8 @@
-"""Validity of risk guarantees: how often a certified risk is exceeded on other inputs."""
+"""Measures how often a certified risk is exceeded on other inputs.
+
+The risk is the share of disagreements with the cloud among the answers that the device keeps. A
+risk is certified if held-out inputs show with the stated confidence that it is not exceeded.
+"""
 
 from dataclasses import dataclass
 
@@ -21,13 +25,15 @@ DRAWS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class GuaranteeStatistics:
-    """Guarantees of one risk over many draws of the inputs that they are certified on.
+    """The guarantees of one risk over many draws of the inputs that they are certified on.
 
     Attributes:
-        risk: tolerated risk.
-        certified: share of draws in which the risk was certified.
-        violated: share of draws in which it was certified and exceeded on the other inputs.
-        offloaded: mean share of the other inputs sent to the cloud where it was certified, %.
+        risk: the tolerated risk, a share.
+        certified: the share of draws in which the risk was certified.
+        violated: the share of draws in which the risk was certified, and exceeded on the other
+            inputs.
+        offloaded: the mean share of the other inputs that is sent to the cloud where the risk was
+            certified, %.
     """
 
     risk: float
@@ -38,12 +44,12 @@ class GuaranteeStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleGuarantee:
-    """A guarantee as a bundle ships it, checked on the test inputs.
+    """A guarantee as a bundle ships it, checked on inputs that it was not certified on.
 
     Attributes:
-        risk: tolerated risk, a share.
-        disagreement: share of disagreeing answers among the test inputs that the device keeps.
-        offloaded: share of the test inputs sent to the cloud, %.
+        risk: the tolerated risk, a share.
+        disagreement: the share of disagreeing answers among the inputs that the device keeps.
+        offloaded: the share of the inputs that is sent to the cloud, %.
     """
 
     risk: float
@@ -54,15 +60,16 @@ class BundleGuarantee:
 def check_guarantees(
     routers: FittedRouters, rule: CascadeRule
 ) -> tuple[list[GuaranteeStatistics], list[BundleGuarantee]]:
-    """Certify each risk, and check it on other inputs.
+    """Return how well the certified risks hold on other inputs.
 
     Args:
-        routers: our router is checked.
-        rule: the cascade.
+        routers: the fitted routers, of which ours is checked.
+        rule: the rule, which is one capacity at once or a cascade.
 
     Returns:
-        Statistics over many draws of held-out calibration and test inputs; and the guarantees
-        certified on the held-out inputs alone, where possible, checked on the test inputs.
+        The statistics of each risk over many draws from the held-out calibration and test inputs,
+        and the guarantees that are certified on the held-out inputs alone and checked on the test
+        inputs. A risk that cannot be certified has no such guarantee.
     """
     predictions, test = routers.predictions, routers.models.test
     fitted = route_inputs(rule, predictions["fitted"], routers.fitted)
@@ -99,7 +106,10 @@ def _statistics(
 def _check(
     fitted: RoutedInputs, held_out: RoutedInputs, others: RoutedInputs, risk: float
 ) -> BundleGuarantee | None:
-    """Certify a risk and check it on other inputs; None if it cannot be certified."""
+    """Return the guarantee of a risk as checked on other inputs.
+
+    It is None if the risk cannot be certified.
+    """
     point = certify(fitted, held_out, risk=risk)
     if point is None:
         return None
@@ -112,7 +122,10 @@ def _check(
 
 
 def consistent_violations() -> float:
-    """Return the largest share of violations that is within two standard errors of delta."""
+    """Return the largest share of violations that is within two standard errors of delta.
+
+    Delta is the tolerated probability that a guarantee does not hold.
+    """
     return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / DRAWS))
 
 

@@ -1,4 +1,4 @@
-"""Tables of the routing benchmark on risk guarantees, the target share and drift detection."""
+"""Builds the routing benchmark's tables on risk guarantees, target shares and drift detection."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,10 @@ from nestling_cloud.learning.routing import DELTA
 
 
 def guarantee_tables(by_task: ByTask) -> list[ResultTable]:
-    """Return the tables on guarantees over many draws and in bundles, the target and drift."""
+    """Return the tables on risk guarantees, on the target share and on drift detection.
+
+    There are two tables on guarantees, over many draws and as bundles ship them.
+    """
     return [_repeated(by_task), _bundles(by_task), _drift(by_task), _detection(by_task)]
 
 
@@ -107,7 +110,11 @@ def _detection(by_task: ByTask) -> ResultTable:
 
 
 def _delays(delays: Sequence[float | None]) -> str:
-    """Format the mean delay; a draw without an alarm has none."""
+    """Format the mean delay until an alarm.
+
+    The text is "" if no delay is known. If a delay is infinite, the text says that no alarm came
+    within the hard inputs.
+    """
     known = [delay for delay in delays if delay is not None]
     if not known:
         return ""

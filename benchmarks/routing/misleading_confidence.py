@@ -1,5 +1,6 @@
-"""Conditions under which a student's confidence misleads: a specialist cloud and noisy labels.
+"""Tests routers under conditions in which the student's confidence misleads.
 
+One condition is a specialist cloud, which knows half of the classes; the other is noisy labels.
 Both follow Jitkrittum et al. 2023 (arXiv 2307.02764), on the same models. The cloud's logits or the
 labels are changed in the same way for the inputs that routers are fitted on and the test inputs.
 """
@@ -30,13 +31,13 @@ _NOISE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionResult:
-    """Results of routers fitted on one draw of the calibration inputs under a condition.
+    """The results of routers under one condition, fitted on one draw of the calibration inputs.
 
     Attributes:
-        design: design that was chosen for our multiplexer.
-        areas: mean accuracy over shares of 0 to 50 %, by router, from each capacity.
-        device: accuracy of each capacity, %.
-        cloud: accuracy of the cloud, %.
+        design: the design that was chosen for our multiplexer.
+        areas: the mean accuracy over shares of 0 to 50 %, by router and for each capacity.
+        device: the accuracy of each capacity, %.
+        cloud: the accuracy of the cloud, %.
     """
 
     design: Design
@@ -46,7 +47,7 @@ class ConditionResult:
 
 
 def _specialist_cloud(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """Let the cloud never answer with the second half of the classes."""
+    """Return data in which the cloud never answers with the second half of the classes."""
     del rng
     cloud = data.cloud.copy()
     cloud[:, data.cloud.shape[1] // 2 :] = cloud.min() - 1
@@ -54,7 +55,7 @@ def _specialist_cloud(data: RoutingData, rng: np.random.Generator) -> RoutingDat
 
 
 def _noisy_labels(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """Replace half of the labels of the first half of the classes by random ones."""
+    """Return data in which half of the labels of the first half of the classes are random."""
     classes = data.cloud.shape[1]
     random = (data.labels < classes // 2) & (rng.random(len(data)) < _NOISE)
     labels = np.where(random, rng.integers(0, classes, len(data)), data.labels)
@@ -69,12 +70,14 @@ CONDITIONS: Mapping[str, Callable[[RoutingData, np.random.Generator], RoutingDat
 
 
 def run_condition(models: SeedModels, draw: int, condition: str) -> ConditionResult:
-    """Fit routers on one draw of the calibration inputs, and test them on the test inputs.
+    """Return the results of routers on the test inputs under a condition.
+
+    The routers are fitted on one draw of the calibration inputs.
 
     Args:
-        models: the models.
-        draw: number of the draw.
-        condition: one of `CONDITIONS`.
+        models: the models of the task and seed.
+        draw: the number of the draw.
+        condition: the name of the condition, a key of `CONDITIONS`.
     """
     rng, change = np.random.default_rng([models.seed, draw]), CONDITIONS[condition]
     fitted = change(share_out(models.draw_calibration(rng))[0], rng)

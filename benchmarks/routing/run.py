@@ -1,6 +1,7 @@
-"""Our router and others on the same students, cloud and inputs.
+"""Measure how well our router and others choose the inputs that go to the cloud.
 
-The models are the learning benchmark's; missing ones are trained first and cached.
+All routers have the same students, cloud and inputs. The models are those of the learning
+benchmark. Missing models are trained first and cached.
 """
 
 import multiprocessing
@@ -69,7 +70,10 @@ def main() -> None:
 
 
 def _run_seed(name: str, seed: int, *, quick: bool) -> SeedResult:
-    """Run a seed in a process: routers are small, and one thread fits them best."""
+    """Return the results of one seed, computed on one thread.
+
+    The function runs in a process of its own. Routers are small, so one thread suits them best.
+    """
     torch.set_num_threads(1)
     models = load_models(Cells(_discard), name, seed, quick=quick)
     return run_seed(models, 1 if quick else _DRAWS)

@@ -1,4 +1,7 @@
-"""Logits of the routing benchmark's models on calibration and test inputs, cached as cells."""
+"""Loads the routing benchmark's models, with their logits on calibration and test inputs.
+
+The logits are cached as cells, which are finished steps of the benchmark.
+"""
 
 from dataclasses import dataclass
 
@@ -24,11 +27,12 @@ class SeedModels:
 
     Attributes:
         task: the task.
-        seed: seed of data, teacher and students.
-        calibration: logits on the inputs that routers learn from.
-        test: logits on inputs that nothing is learned from, recording after recording.
-        rounded: the int8 nest, a cell of the learning benchmark.
-        macs: multiply-accumulates of each capacity, then of the teacher.
+        seed: the seed of data, teacher and students.
+        calibration: the logits and labels of the inputs that routers learn from.
+        test: the logits and labels of inputs that nothing is learned from, recording after
+            recording.
+        rounded: the int8 nest (the student's weights as rings), a cell of the learning benchmark.
+        macs: the multiply-accumulates of each capacity, then of the teacher.
     """
 
     task: Task
@@ -44,9 +48,10 @@ class SeedModels:
         return self.task.name == "wearable"
 
     def draw_calibration(self, rng: Generator) -> RoutingData:
-        """Return the calibration inputs in a random order; routers learn from the first part.
+        """Return the calibration inputs in a random order.
 
-        Pictures are shuffled. People's recordings keep their order and begin at a random one.
+        Routers learn from the first part of these inputs. Pictures are shuffled. People's
+        recordings keep their order, but begin at a random input and wrap around.
         """
         count = len(self.calibration)
         if self.has_people:
@@ -55,12 +60,12 @@ class SeedModels:
 
 
 def load_models(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModels:
-    """Load the models of the learning benchmark, and train them first if they are missing.
+    """Return the models of one task and seed, which are trained first if they are missing.
 
     Args:
-        cells: finished cells.
-        name: name of the task.
-        seed: seed of data, teacher and students.
+        cells: the cache of finished steps.
+        name: the name of the task.
+        seed: the seed of data, teacher and students.
         quick: whether the models are those of a quick run.
     """
     plan = plan_of(name, quick=quick)
@@ -93,7 +98,10 @@ def load_models(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModel
 def _all_logits(
     cells: Cells, study: Study, rounded: Content, parts: dict[str, Examples]
 ) -> dict[str, dict[str, torch.Tensor]]:
-    """Return the logits of teacher, (N, classes), and capacities, (K, N, classes), by part."""
+    """Return the logits of the teacher and of all capacities, for each part of the data.
+
+    Those of the teacher have the shape (N, classes), those of the capacities (K, N, classes).
+    """
     task = study.task
     teacher = teacher_of(task, teacher_cell(cells, task, study.seed))
     sessions = open_capacities(task, as_bytes(rounded["template"]), as_bytes(rounded["ring"]))

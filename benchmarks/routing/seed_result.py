@@ -1,4 +1,4 @@
-"""All results of the routing benchmark for one task and one seed."""
+"""Computes all results of the routing benchmark for one task and one seed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,14 +35,18 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, kw_only=True)
 class RuleResult:
-    """Results of one rule: the smallest or second capacity at once, or the cascade to the largest.
+    """The results of one rule, which says which capacities run.
+
+    The rules run the smallest or the second capacity at once, or a cascade, in which a small
+    capacity runs first and the largest one only where it is believed to be worth its run.
 
     Attributes:
-        repeated_guarantees: guarantees over many draws, by risk.
-        bundle_guarantees: guarantees as a bundle ships them.
-        controlled: drift with a target window.
-        fixed: drift with fixed thresholds.
-        detection: output of the drift detector.
+        repeated_guarantees: the guarantees over many draws of inputs, one for each risk.
+        bundle_guarantees: the guarantees as a bundle ships them, one for each risk that is
+            certified.
+        controlled: the results on a drifting stream with a target window.
+        fixed: the results on a drifting stream with fixed thresholds.
+        detection: the output of the drift detector.
     """
 
     repeated_guarantees: list[GuaranteeStatistics]
@@ -54,19 +58,23 @@ class RuleResult:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResult:
-    """Results of one task and seed. Lists and arrays begin with the smallest capacity.
+    """The results of one task and seed.
+
+    Lists and arrays by capacity begin with the smallest one.
 
     Attributes:
-        models: the models.
-        curves: accuracies at `SHARES` in % by router, (draws, K, shares).
-        area_differences: area of our router minus a rival's, mean over draws, over resampled test
-            inputs, by rival and for each of `STARTS`.
-        at_once: each of `STARTS` run at once, for each draw.
-        calibration_errors: expected calibration error, points, by predicted probability.
-        rules: results of each rule, for the first draw's router.
-        cascades: cascades to the second and to the largest capacity, for each draw.
-        conditions: by condition of misleading confidence, for the first draws.
-        multiplexer: multiplexer of the first draw.
+        models: the models of the task and seed.
+        curves: the accuracies at `SHARES` in % by router, (draws, K, shares).
+        area_differences: the area of our router minus that of a rival, by rival. There is one array
+            for each of `STARTS`, with a mean over draws for each resampling of the test inputs.
+        at_once: the results of running each of `STARTS` at once, one for each draw.
+        calibration_errors: the expected calibration error of each predicted probability, points.
+        rules: the results of each rule, with the router of the first draw.
+        cascades: the results of the cascades to the second and to the largest capacity, one for
+            each draw.
+        conditions: the results under each condition of misleading confidence, one for each of the
+            first draws.
+        multiplexer: the multiplexer of the first draw.
     """
 
     models: SeedModels
@@ -81,30 +89,30 @@ class SeedResult:
 
     @property
     def device(self) -> Doubles:
-        """Accuracy of every capacity alone, %."""
+        """The accuracy of every capacity alone, %."""
         accuracy: Doubles = 100 * self.models.test.right[:, :-1].mean(axis=0)
         return accuracy
 
     @property
     def cloud(self) -> float:
-        """Accuracy of the teacher, %."""
+        """The accuracy of the teacher, %."""
         return float(100 * self.models.test.right[:, -1].mean())
 
     def accuracy(self, router: str, index: int, share: float) -> float:
-        """Return the mean accuracy over draws, %.
+        """Return the mean accuracy of a router over draws, %.
 
         Args:
-            router: name of the router.
+            router: the name of the router.
             index: the capacity, from 0.
-            share: share sent to the cloud, 0 to 0.5.
+            share: the share of inputs that is sent to the cloud, 0 to 0.5.
         """
         return float(self.curves[router][:, index, round(share * 100)].mean())
 
     def recovered(self, accuracy: float, index: int) -> float:
-        """Return the part of the gap between a capacity and the cloud that is recovered, %.
+        """Return the part of the gap between a capacity and the cloud that a router closes, %.
 
         Args:
-            accuracy: accuracy of a router, %.
+            accuracy: the accuracy of the router, %.
             index: the capacity, from 0.
         """
         device = float(self.device[index])
@@ -121,8 +129,8 @@ def by_key(
     """Yield each task and key of a mapping with the values of all seeds.
 
     Args:
-        by_task: results by task and seed.
-        mapping: returns the mapping of a result.
+        by_task: the results by task and seed.
+        mapping: a function that returns the mapping of one result.
     """
     for task, results in by_task.items():
         for key in mapping(results[0]):
@@ -130,11 +138,13 @@ def by_key(
 
 
 def run_seed(models: SeedModels, draws: int) -> SeedResult:
-    """Fit routers on several draws of the calibration inputs, and test them on the test inputs.
+    """Return the results of routers on the test inputs.
+
+    The routers are fitted on several draws of the calibration inputs.
 
     Args:
-        models: the models.
-        draws: number of draws.
+        models: the models of the task and seed.
+        draws: the number of draws.
     """
     by_draw = [fit_routers(models, draw) for draw in range(draws)]
     first, right = by_draw[0], models.test.right
@@ -213,9 +223,10 @@ def _calibration_errors(routers: FittedRouters) -> dict[str, float]:
 
 
 def _calibration_error(predicted: Floats, right: Bools) -> float:
-    """Return the expected calibration error over ten equally filled bins, points.
+    """Return the expected calibration error, points.
 
-    After Naeini et al. 2015.
+    This is the mean distance between the predicted probability and the share of inputs that are
+    right, over ten equally filled bins, after Naeini et al. 2015.
     """
     bins = np.array_split(np.argsort(predicted, kind="stable"), 10)
     gaps = [abs(predicted[b].mean() - right[b].mean()) * len(b) for b in bins if len(b)]
@@ -223,7 +234,7 @@ def _calibration_error(predicted: Floats, right: Bools) -> float:
 
 
 def interval(differences: Sequence[Doubles]) -> tuple[float, float, float]:
-    """Return the mean and the middle 95 % of the differences of all seeds."""
+    """Return the mean of the differences of all seeds, and the bounds of their middle 95 %."""
     values = np.concatenate(differences)
     low, high = np.quantile(values, [0.025, 0.975])
     return float(values.mean()), float(low), float(high)

@@ -1,4 +1,4 @@
-"""Tables of the routing benchmark."""
+"""Builds the tables of the routing benchmark."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -20,8 +20,8 @@ def tables(by_task: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[R
     """Return all tables in the order of the page.
 
     Args:
-        by_task: results by task and seed.
-        costs: of the multiplexer, by task and seed.
+        by_task: the results by task and seed.
+        costs: the costs of the multiplexer, by task and seed.
     """
     return [
         *(

@@ -1,4 +1,8 @@
-"""Cloud side of Nestling: train the nested student, release bundles, answer offloaded inputs."""
+"""Holds the cloud side of Nestling, which trains and releases bundles and serves them to devices.
+
+A bundle is a release of the nested student, whose smaller sizes are parts of the larger ones. The
+cloud also answers the inputs that devices offload to it.
+"""
 
 import os
 

@@ -1,6 +1,6 @@
-"""Write files atomically: after a crash or a power cut a file is either complete or absent.
+"""Writes files atomically, so that a crash or a power cut leaves no incomplete file.
 
-Only the owner can read them (mode 0600).
+Only the owner can read the files (mode 0600).
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
     """Write a file atomically, replacing an existing one.
 
     Args:
-        path: the file to write.
-        data: its new content.
-        folder_mode: mode of the parent folder if it has to be created.
+        path: the path of the file to write.
+        data: the file's new content.
+        folder_mode: the mode of the parent folder if that has to be created.
 
     Raises:
         OSError: the file or its folder cannot be written.
@@ -31,14 +31,16 @@ def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
 
 
 def write_new(path: Path, data: bytes) -> bool:
-    """Write a file unless it exists; safe when several processes try at the same time.
+    """Create a file unless it already exists.
+
+    If several processes try at the same time, only one of them creates the file.
 
     Args:
-        path: the file to create.
-        data: its content.
+        path: the path of the file to create.
+        data: the file's content.
 
     Returns:
-        True if this call created the file, False if it already existed.
+        True if this call created the file, False if the file already existed.
 
     Raises:
         OSError: the file or its folder cannot be written.

@@ -1,4 +1,4 @@
-"""Entry point of the command `nestling-cloud`."""
+"""Runs the command `nestling-cloud`."""
 
 import argparse
 import logging
@@ -25,14 +25,14 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command.
+    """Run one sub-command and return its exit status.
 
     Args:
-        arguments: command-line arguments without the program's name; None for `sys.argv`.
+        arguments: the command-line arguments without the program's name; None for `sys.argv`.
 
     Returns:
-        Exit status: 0 for success, 1 after an error (printed on standard error), 130 after Ctrl-C.
-        Wrong usage ends the process with 2.
+        0 for success, 1 after an error (printed on standard error), and 130 after Ctrl-C. Wrong
+        usage does not return but ends the process with status 2.
     """
     escape_unencodable()
     options = parser().parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Base class of the cloud's errors, so that a command has one type to catch.
+"""Defines the base class of the cloud's errors, so that a command has only one type to catch.
 
     CloudError
     ├── BrokerError             the broker was not found, its port is taken, or it died
@@ -55,4 +55,7 @@ Each class is defined in the module that raises it.
 
 
 class CloudError(Exception):
-    """Base class of the errors that the cloud raises on purpose; the text says what to do next."""
+    """Base class of the errors that the cloud raises on purpose.
+
+    The text of such an error is for the user, and usually says what to do next.
+    """

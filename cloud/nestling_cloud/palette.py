@@ -1,8 +1,8 @@
-"""Colors of the report and the console, each for a light and a dark page.
+"""Holds the colors of the report and the console, each for a light and a dark page.
 
-Blue stands for the device, darker for a larger capacity; orange for the cloud and offloads. The
-hues are from Okabe and Ito's palette, which color-blind readers can distinguish; charts vary
-markers and dashes as well.
+Blue stands for the device, with a stronger blue for a larger capacity (a size of the student).
+Orange stands for the cloud and offloads. The hues are from Okabe and Ito's palette, which
+color-blind readers can distinguish. Charts vary markers and dashes as well.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Colour:
-    """The color of one role.
+    """The color of one role, such as the page's background or a capacity.
 
     Attributes:
-        role: name of the style sheet's custom property, without dashes.
-        light: hex color on a light page; it also identifies the role in a picture, so no two roles
-            share it.
-        dark: hex color on a dark page.
+        role: the name of the style sheet's custom property, without the two dashes at its start.
+        light: the hex color on a light page. It also identifies the role in a picture, so no two
+            roles have the same color.
+        dark: the hex color on a dark page.
     """
 
     role: str
@@ -57,11 +57,14 @@ COLOURS = (
 
 
 def capacity_colours(count: int) -> Sequence[Colour]:
-    """Return the colors of capacities 1 to `count`, strongest last; beyond 4 they repeat."""
+    """Return one color for each of the capacities 1 to `count`, the strongest last.
+
+    There are four colors, so with more than four capacities some neighbors have the same color.
+    """
     last = len(_CAPACITIES) - 1
     return [_CAPACITIES[round(k * last / max(count - 1, 1))] for k in range(count)]
 
 
 def css_variables(*, dark: bool) -> str:
-    """Return the palette as custom properties for a style sheet."""
+    """Return the colors for a light or a dark page as custom properties of a style sheet."""
     return " ".join(f"--{one.role}: {one.dark if dark else one.light};" for one in COLOURS)

@@ -1,4 +1,4 @@
-"""Bind listening sockets for IPv4 and IPv6 hosts."""
+"""Binds TCP sockets to IPv4 and IPv6 hosts."""
 
 import socket
 
@@ -6,20 +6,20 @@ from nestling_core.network.hosts import is_wildcard
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """Bind a TCP socket of the host's address family; the socket does not listen yet.
+    """Return a TCP socket that is bound to a host and a port, but does not listen yet.
 
-    A wildcard address (0.0.0.0 or ::) binds both families where the machine has both, as gRPC and
+    A wildcard address (0.0.0.0 or ::) binds IPv4 and IPv6 where the machine has both, as gRPC and
     the broker do.
 
     Args:
         host: a name or an address of this machine, or a wildcard address.
-        port: port to bind; 0 picks a free port.
+        port: the number of the port; 0 picks a free one.
 
     Returns:
-        The bound socket, which the caller closes.
+        The bound socket, which the caller has to close.
 
     Raises:
-        OSError: the port is taken or not permitted, or the host is not this machine; `in_words`
+        OSError: the port is taken or not permitted, or the host is not this machine. `in_words`
             describes the error.
     """
     both = is_wildcard(host) and socket.has_dualstack_ipv6()
@@ -39,11 +39,11 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 def in_words(err: OSError, host: str) -> str:
-    """Describe why a host and port cannot be listened on.
+    """Return the reason why a socket could not be bound, as text for a user.
 
     Args:
         err: the error that `bound_socket` raised.
-        host: the host that it was called with.
+        host: the host that was passed to `bound_socket`.
     """
     if isinstance(err, socket.gaierror):
         return f"no address for {host}"

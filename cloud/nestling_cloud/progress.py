@@ -1,4 +1,4 @@
-"""Show the progress of a long step: a bar on a terminal, a single line elsewhere."""
+"""Shows the progress of a long step, as a bar on a terminal and as a single line elsewhere."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -17,22 +17,22 @@ class Progress(Protocol):
         """Yield `items` and show how many of them are done.
 
         Args:
-            items: what the step works through.
-            total: number of items.
-            what: description of the step, shown beside the bar.
+            items: the items that the step works through.
+            total: the number of items.
+            what: a description of the step, shown beside the bar.
         """
         ...
 
 
 class ConsoleProgress:
-    """Shows a progress bar on a terminal; elsewhere prints one line for each step."""
+    """Shows a progress bar on a terminal, and prints one line for each step elsewhere."""
 
     def __init__(self, console: Console) -> None:
-        """Write to `console`."""
+        """Show the progress on `console`."""
         self._console = console
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Yield `items` and show how many of them are done; see `Progress.track`."""
+        """Yield `items` and show how many of them are done, as `Progress.track` says."""
         if not self._console.is_terminal:
             self._console.print(what)
             yield from items
@@ -43,9 +43,9 @@ class ConsoleProgress:
 
 
 class Silent:
-    """Shows nothing; for tests and for output that a program reads."""
+    """Shows no progress, for tests and for output that a program reads."""
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Yield `items`; see `Progress.track`."""
+        """Yield `items` without showing anything."""
         del total, what
         yield from items

@@ -1,6 +1,7 @@
-"""Write files with their SHA-256 beside them, and check it whenever they are read.
+"""Writes files together with a seal, and checks the seal whenever a file is read.
 
-The seal of `teacher.onnx` is `teacher.onnx.sha256`, in the format of sha256sum.
+The seal is a second file with the first one's SHA-256. The seal of `teacher.onnx` is
+`teacher.onnx.sha256`, in the format of sha256sum.
 """
 
 import hashlib
@@ -11,11 +12,11 @@ from nestling_cloud.errors import CloudError
 
 
 class SealError(CloudError):
-    """A file does not match its seal, or has none."""
+    """Raised when a file's content does not match its seal, or the seal has no SHA-256."""
 
 
 def seal_of(path: Path) -> Path:
-    """Return the path of the file that holds a file's digest."""
+    """Return the path of a file's seal."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -23,13 +24,13 @@ def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None
     """Write a file and its seal, replacing existing ones.
 
     `read_sealed` returns the old or the new content at every moment, also after a kill or a power
-    cut: while the file is replaced, the seal lists the digests of both, and those of earlier
-    attempts that were killed.
+    cut. For this, the seal lists the digests of both contents while the file is replaced, and also
+    the digests of earlier attempts that were killed.
 
     Args:
-        path: the file to write.
-        data: its new content.
-        folder_mode: mode of the parent folder if it has to be created.
+        path: the path of the file to write.
+        data: the file's new content.
+        folder_mode: the mode of the parent folder if that has to be created.
 
     Raises:
         OSError: the file or its folder cannot be written.
@@ -42,11 +43,11 @@ def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None
 
 
 def read_sealed(path: Path) -> bytes:
-    """Read a file that `write_sealed` wrote.
+    """Return a file's content after checking the content against the file's seal.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        SealError: the content does not match the seal, or the seal is missing.
+        SealError: the content does not match the seal, or the seal is missing or unreadable.
     """
     data, seal = path.read_bytes(), seal_of(path)
     known = _digests(seal)

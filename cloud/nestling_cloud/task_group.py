@@ -1,4 +1,4 @@
-"""Run asyncio work in the background of a `with` body and end both together."""
+"""Runs asyncio coroutines in the background of a `with` body, and waits for asyncio events."""
 
 import asyncio
 import contextlib
@@ -10,13 +10,15 @@ _CANCEL_AGAIN_S = 2.0
 
 @contextlib.asynccontextmanager
 async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run coroutines while the body runs, and cancel them when it ends.
+    """Run coroutines while the body runs, and cancel them when the body ends.
+
+    An error in a coroutine or in the body cancels all the others.
 
     Args:
         works: the coroutines.
 
     Raises:
-        Exception: the first error of a coroutine or the body; it cancels the others.
+        Exception: a coroutine or the body failed; the first error is raised.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -34,7 +36,7 @@ async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> No
 
     Args:
         events: the events to wait for.
-        timeout_s: most time to wait for all of them, s.
+        timeout_s: the longest time to wait for all of the events together, in seconds.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
@@ -45,8 +47,8 @@ async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> No
 async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float) -> None:
     """Cancel tasks repeatedly until they end.
 
-    Once is not enough: in Python 3.11, `asyncio.wait_for`, which aiomqtt uses, loses a cancellation
-    that arrives together with the result it waits for.
+    A single cancellation is not enough: in Python 3.11, `asyncio.wait_for`, which aiomqtt uses,
+    loses a cancellation that arrives together with the result of the call.
     """
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:

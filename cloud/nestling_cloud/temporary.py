@@ -1,8 +1,9 @@
-"""Make temporary folders and files that are cleaned up even after their process was killed.
+"""Makes temporary folders and files that are removed even if the process that uses them is killed.
 
-The owner locks the folder or file itself for as long as it is in use, and the kernel releases the
-lock however the owner ends. The next process that makes one with the same prefix in the same place
-removes those that nobody has locked. On a file system without locks nothing is removed.
+A process locks its temporary folder or file while it uses it, and the kernel releases the lock
+however the process ends. The next process that makes a temporary folder or file with the same
+prefix in the same place removes all that nobody has locked. On a file system without locks, what
+a killed process left is not removed.
 """
 
 import fcntl
@@ -16,15 +17,17 @@ from pathlib import Path
 
 @contextmanager
 def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder that is removed at the end, or by the next caller if this process is killed.
+    """Make a folder that is removed when the body ends.
+
+    If this process is killed, the next caller with the same prefix and parent removes the folder.
 
     Args:
-        prefix: start of the folder's name; begin it with a dot, so that it matches no folder of the
-            user's.
-        parent: folder to make it in; None for the system's folder for temporary files.
+        prefix: the start of the folder's name. Begin it with a dot, so that no folder of the user's
+            starts with it.
+        parent: the parent folder; None for the system's folder for temporary files.
 
     Yields:
-        The folder. It may be renamed to keep it.
+        The path of the folder. To keep the folder, rename it.
     """
     parent = parent or Path(tempfile.gettempdir())
     remove_abandoned(parent, prefix)
@@ -38,14 +41,16 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
-    """Make a file that only its owner can read, removed in the same way as a `temporary_folder`.
+    """Make a file that only its owner can read, and that is removed when the body ends.
+
+    If this process is killed, the next caller with the same prefix and parent removes the file.
 
     Args:
-        prefix: start of the file's name.
-        parent: folder to make it in.
+        prefix: the start of the file's name.
+        parent: the parent folder.
 
     Yields:
-        The file and a descriptor to write it with. The file may be renamed to keep it.
+        The path of the file and a descriptor for writing the file. To keep the file, rename it.
     """
     remove_abandoned(parent, prefix)
 
@@ -63,11 +68,13 @@ def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
 
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove what killed processes left: files and folders of this user that nobody has locked.
+    """Remove the temporary files and folders that killed processes of this user left.
+
+    Those that a process has locked are still in use and stay.
 
     Args:
-        parent: folder to search; it need not exist.
-        prefix: start of the names to remove.
+        parent: the folder to search, which need not exist.
+        prefix: the start of the names to remove.
     """
     for path in parent.glob(f"{prefix}*"):
         with suppress(OSError):  # gone meanwhile, or not ours to open
@@ -80,7 +87,10 @@ def remove_abandoned(parent: Path, prefix: str) -> None:
 
 
 def _make(make: Callable[[], Path], flags: int = os.O_RDONLY) -> tuple[Path, int]:
-    """Make a file or folder and lock it; try again if another process removed it first."""
+    """Return the path and an open descriptor of a newly made file or folder, which is locked.
+
+    If another process removes the file or folder before it is locked, `make` is called again.
+    """
     while True:
         path = make()
         try:
@@ -98,7 +108,11 @@ def _open(path: Path, flags: int) -> int:
 
 
 def _lock(descriptor: int, *, wait: bool) -> bool:
-    """Take the lock; return False if another holds it or the file system has no locks."""
+    """Lock a file or folder, and return whether that succeeded.
+
+    Locking fails if `wait` is False and another process holds the lock, or if the file system has
+    no locks.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:

@@ -1,8 +1,9 @@
-"""Code shared by cloud, device and simulator.
+"""Holds the code that cloud, device and simulator share.
 
-The package holds the nest's layout, the routing rules that both sides apply, ONNX sessions, and
-the parsers of untrusted data, addresses and command lines. It imports the messages in `nestling`
-and nothing from cloud, device or simulator. Only `nestling_core.student` needs torch.
+This code comprises the layout of the nest (the student's int8 weights, cut into rings), the routing
+rules that both sides apply, ONNX sessions, the student as a torch network, and the parsers of
+untrusted data, addresses and command lines. The package imports the messages in `nestling` and
+nothing from cloud, device or simulator. Only `nestling_core.student` needs torch.
 """
 
 import os

@@ -1,15 +1,18 @@
-"""Context managers that end with `close`."""
+"""Holds the base class of context managers that call `close` when their block ends."""
 
 from abc import ABC, abstractmethod
 from typing import Self
 
 
 class Closing(ABC):
-    """Something to close; as a context manager it closes when its block ends."""
+    """Base class of objects that must be closed.
+
+    As a context manager, such an object closes itself when the block ends.
+    """
 
     @abstractmethod
     def close(self) -> None:
-        """Release what it holds."""
+        """Release the resources that this object holds."""
 
     def __enter__(self) -> Self:
         return self

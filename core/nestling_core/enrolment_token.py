@@ -1,4 +1,4 @@
-"""The enrolment token, which lets a new device and its cloud authenticate each other.
+"""Defines the enrolment token, with which a new device and its cloud authenticate each other.
 
 A token is one line of base64url. It holds a version, the device's name, a one-time secret, and the
 certificate (DER) of the authority that must have signed the cloud's own certificate.
@@ -21,9 +21,9 @@ class EnrolmentToken:
     """A one-time permission for one device to join the fleet.
 
     Attributes:
-        device_id: name that the device will have in the fleet.
-        secret: one-time secret that the device shows to the cloud, `SECRET_BYTES` long.
-        authority: certificate of the fleet's authority, DER.
+        device_id: the name that the device will have in the fleet.
+        secret: the one-time secret that the device shows to the cloud, `SECRET_BYTES` long.
+        authority: the certificate of the fleet's authority, in DER.
     """
 
     device_id: str
@@ -31,16 +31,16 @@ class EnrolmentToken:
     authority: bytes
 
     def to_text(self) -> str:
-        """Encode the token as one line of base64url."""
+        """Return the token as one line of base64url."""
         name = self.device_id.encode()
         data = bytes([_VERSION, len(name)]) + name + self.secret + self.authority
         return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Decode a token from the line that `to_text` wrote.
+        """Return the token that a line encodes, as `to_text` wrote the line.
 
-        White space is ignored, because a terminal may insert some where it wraps the line.
+        White space is ignored, because a terminal that wraps the line may insert some.
 
         Raises:
             ValueError: the text is not a token, is truncated, or has another version.
@@ -63,5 +63,8 @@ class EnrolmentToken:
 
 
 def _is_whole_der(data: bytes) -> bool:
-    """Return whether `data` is one complete DER sequence of 256 to 65535 bytes (a certificate)."""
+    """Return whether `data` is one complete DER sequence with a two-byte length.
+
+    A certificate is such a sequence.
+    """
     return data[:2] == b"\x30\x82" and len(data) == 4 + int.from_bytes(data[2:4], "big")

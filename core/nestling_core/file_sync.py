@@ -5,11 +5,11 @@ from pathlib import Path
 
 
 def write_synced(descriptor: int, data: bytes) -> None:
-    """Write all of the data to an open file and flush it to the disk.
+    """Write all bytes to an open file, and flush the file to the disk.
 
     Args:
-        descriptor: file that is open for writing; stays open.
-        data: what to write.
+        descriptor: the descriptor of a file that is open for writing, and that stays open.
+        data: the bytes to write.
 
     Raises:
         OSError: the disk is full or fails.
@@ -21,7 +21,10 @@ def write_synced(descriptor: int, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, which flushing a file alone does not do."""
+    """Flush a folder's entries to the disk.
+
+    Flushing a file does not flush the file's entry in its folder.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

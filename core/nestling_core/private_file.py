@@ -9,12 +9,15 @@ _SIDE_FILES = ("-wal", "-shm")
 
 
 def keep_private(path: Path) -> None:
-    """Create a database file that only its owner can read, or restrict an existing one.
+    """Make sure that only the owner can read a database file.
 
-    An existing file is never opened. SQLite's locks belong to the process: closing any descriptor
-    of a database drops the locks of every connection that the process has to it. The next program
-    that closes the database would then assume that it is the last one and delete the write-ahead
-    log with our commits.
+    A missing file is created. The mode of an existing file, and of the files that SQLite keeps
+    beside it, is restricted.
+
+    An existing file is never opened, because SQLite's locks belong to the process: closing any
+    descriptor of a database drops the locks of every connection that the process has to the
+    database. The next program that closes the database would then assume that no other program uses
+    it, and would delete the write-ahead log, which holds commits of this process.
 
     Raises:
         OSError: the file cannot be created, or its mode cannot be changed.

@@ -1,1 +1,4 @@
-"""The device: answers inputs within its budget and sends the hard ones to the cloud."""
+"""Holds the code of a device.
+
+A device answers inputs within its budget, and sends the hard ones to the cloud.
+"""

@@ -1,4 +1,4 @@
-"""The command `nestling-device`."""
+"""Runs the command `nestling-device`."""
 
 import argparse
 import logging
@@ -15,15 +15,17 @@ _COMMANDS = (run, enrol, status, doctor, profile, federated)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command of `nestling-device`.
+    """Run one sub-command of `nestling-device`, and return its exit status.
 
     Args:
         arguments: the command line without the program's name (default: that of this process).
 
     Returns:
-        The exit status. 0: success, or ended by Ctrl-C or SIGTERM. 1: an error, reported on
-        standard error. 2: wrong usage, reported by argparse. 141: the reader of standard output,
-        such as `head`, has gone; a process that SIGPIPE ends has the same status.
+        0 after success, or if Ctrl-C or SIGTERM ended the command. 1 after an error, which is
+        reported on standard error, and from `doctor` if a check fails. 3 from `status` if the
+        device is not running. 141 if the reader of standard output, such as `head`, has gone; a
+        process that SIGPIPE ends has the same status. After wrong usage, argparse exits with status
+        2 instead of returning.
     """
     escape_unencodable()
     try:

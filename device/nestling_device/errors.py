@@ -1,6 +1,6 @@
-"""The root of the device's errors.
+"""Defines the base class of the device's errors.
 
-Every other class is defined in the module that raises it::
+Every other error class is defined in the module that raises it::
 
     DeviceError
     ├── StorageError                storage/database.py
@@ -40,12 +40,12 @@ class DeviceError(Exception):
     """Base class of all errors that the device raises deliberately.
 
     Attributes:
-        problem: what is wrong.
-        advice: what to do about it; may be empty.
+        problem: the description of what is wrong.
+        advice: the advice on what to do about the problem, or "".
 
     Args:
-        problem: what is wrong.
-        advice: what to do about it.
+        problem: the description of what is wrong.
+        advice: the advice on what to do about the problem.
     """
 
     def __init__(self, problem: str, *, advice: str = "") -> None:

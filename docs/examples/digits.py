@@ -1,4 +1,6 @@
-"""A task of your own with a trained teacher: scikit-learn's handwritten digits, 8 by 8 points.
+"""Defines an example of a task of your own, whose teacher is already trained.
+
+The task is to recognize scikit-learn's handwritten digits, pictures of 8 by 8 points.
 
 Run it with:
 
@@ -27,11 +29,12 @@ TRAIN, CALIBRATION, STREAMS = 1000, 400, 10
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
-    """Split the pictures into training, calibration and test data, read by data loaders.
+    """Return the pictures as training, calibration and test data, read by data loaders.
 
     Args:
-        data_dir: folder given with `--data-dir`; not used here.
-        seed: decides which of the remaining pictures are for calibration and which for test.
+        data_dir: the folder given with `--data-dir`, which is not used here.
+        seed: the random seed that decides which pictures are for calibration and which for test.
+            The pictures for training are always the same.
     """
     del data_dir  # scikit-learn brings the pictures
     digits = dataset()
@@ -46,14 +49,17 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def dataset() -> TensorDataset:
-    """Return all pictures, float32 (N, 1, 8, 8), with their labels, int64 (N,)."""
+    """Return all pictures as float32 (N, 1, 8, 8), with their labels as int64 (N,)."""
     pictures, labels = load_digits(return_X_y=True)
     inputs = torch.tensor(pictures, dtype=torch.float32).reshape(-1, 1, 8, 8)
     return TensorDataset(inputs, torch.tensor(labels))
 
 
 class Perceptron(nn.Module):
-    """A small teacher; any module from inputs (N, *shape) to logits (N, classes) will do."""
+    """A small teacher.
+
+    Any torch module that maps inputs (N, *shape) to logits (N, classes) can be a teacher.
+    """
 
     def __init__(self) -> None:
         """Build the network with random weights."""
@@ -69,7 +75,10 @@ class Perceptron(nn.Module):
 
 
 def teacher(signature: Signature) -> nn.Module:
-    """Return a trained teacher: trained here by a short loop, more often loaded from a file."""
+    """Return a trained teacher.
+
+    A short loop trains it here; more often, a teacher is loaded from a file.
+    """
     del signature
     network = Perceptron()
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)

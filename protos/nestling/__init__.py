@@ -1,4 +1,4 @@
-"""Messages that cloud and device exchange, and the code that reads and writes them."""
+"""Holds the messages that cloud and device exchange, and the code that reads and writes them."""
 
 import os
 

@@ -1,4 +1,7 @@
-"""Names of the request parameters of an offload; other servers of the protocol ignore them."""
+"""Holds the names of the request parameters that a device adds to an offload.
+
+Other servers of the Open Inference Protocol ignore these parameters.
+"""
 
 DEVICE_ID = "device_id"
 # Position of the input in the device's source.

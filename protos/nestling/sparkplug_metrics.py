@@ -1,4 +1,4 @@
-"""Names and types of the Sparkplug metrics, and functions that write and read them."""
+"""Holds the names and types of the Sparkplug metrics, and functions that write and read metrics."""
 
 from nestling.sparkplug.v1 import payload_pb2
 
@@ -39,17 +39,18 @@ Metric = payload_pb2.Payload.Metric
 def metric(
     name: str, value: MetricValue | None, *, timestamp_ms: int, alias: int | None = None
 ) -> Metric:
-    """Make a metric for a birth or death certificate, including its data type.
+    """Return a metric that states its data type, as birth and death certificates need it.
 
     Args:
         name: the metric's name.
-        value: bool, non-negative int (UInt64), float (Double), str or bytes; None for null, which
-            only the metrics defined here may be.
-        timestamp_ms: Unix time.
-        alias: number that later messages use instead of the name.
+        value: a bool, a non-negative int (UInt64 unless the name implies another type), a float
+            (Double), a str or bytes. None stands for null, which requires that the name implies the
+            type.
+        timestamp_ms: the Unix time of the value in milliseconds.
+        alias: the number that later messages use instead of the name.
 
     Raises:
-        KeyError: the value is null, and the metric's type is not known.
+        KeyError: the value is null, and the name does not imply the metric's type.
     """
     entry = update(value, timestamp_ms=timestamp_ms, name=name, alias=alias)
     entry.datatype = _DATA_TYPES[name] if value is None else _DATA_TYPES.get(name, _type_of(value))
@@ -59,13 +60,15 @@ def metric(
 def update(
     value: MetricValue | None, *, timestamp_ms: int, name: str = "", alias: int | None = None
 ) -> Metric:
-    """Make a metric for a data message or a command; the birth certificate has its data type.
+    """Return a metric without a data type, for a data message or a command.
+
+    A receiver knows the data type from the birth certificate.
 
     Args:
-        value: as for `metric`.
-        timestamp_ms: Unix time.
+        value: the value, as for `metric`.
+        timestamp_ms: the Unix time of the value in milliseconds.
         name: the metric's name, if its birth certificate has no alias for it.
-        alias: the alias from the birth certificate.
+        alias: the metric's alias from the birth certificate.
     """
     entry = Metric(timestamp=timestamp_ms)
     if name:
@@ -98,7 +101,7 @@ def _type_of(value: MetricValue) -> "payload_pb2.DataType.ValueType":
 
 
 def metric_value(entry: Metric) -> MetricValue | None:
-    """Return the value of a metric, None if it is null."""
+    """Return the value of a metric, or None if the metric is null."""
     kind = entry.WhichOneof("value")
     if entry.is_null or kind is None:
         return None

@@ -1,4 +1,8 @@
-"""MQTT topics: Sparkplug B topics for telemetry, and request and response topics for delivery."""
+"""Holds the MQTT topics of telemetry and of delivery.
+
+Telemetry uses the topics of Sparkplug B. Delivery uses one topic for a device's requests and one
+for the responses.
+"""
 
 import re
 
@@ -12,11 +16,11 @@ _DEVICE_ID = re.compile(DEVICE_ID_PATTERN)
 
 
 def check_device_id(device_id: str) -> str:
-    """Return `device_id` if it is safe in a topic and in a path.
+    """Return `device_id` if it is safe as a part of a topic and of a path.
 
     Raises:
-        ValueError: it is empty or too long, has characters other than letters, digits and `._-`,
-            or starts with one of the latter.
+        ValueError: the name is empty or too long, has characters other than letters, digits and
+            `._-`, or does not start with a letter or digit.
     """
     if not _DEVICE_ID.fullmatch(device_id):
         raise ValueError(
@@ -27,11 +31,11 @@ def check_device_id(device_id: str) -> str:
 
 
 def sparkplug(message_type: str, device_id: str) -> str:
-    """Return the topic for messages of a type from or to an edge node.
+    """Return the Sparkplug topic for one type of messages from or to an edge node (a device).
 
     Args:
-        message_type: NBIRTH, NDATA, NDEATH or NCMD.
-        device_id: name of the edge node, or `+` to subscribe to all of them.
+        message_type: the Sparkplug message type: NBIRTH, NDATA, NDEATH or NCMD.
+        device_id: the name of the edge node, or `+` to subscribe to all of them.
     """
     return f"spBv1.0/{GROUP_ID}/{message_type}/{device_id}"
 

@@ -1,4 +1,4 @@
-"""The `nestling-sim` command."""
+"""Implements the `nestling-sim` command."""
 
 import argparse
 import json
@@ -45,11 +45,14 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command.
+    """Run the sub-command that the arguments name.
+
+    Args:
+        arguments: the command line without the program's name, by default that of this process.
 
     Returns:
-        The exit code: 0; 1 after an error, which is printed on standard error; 130 or 143 after
-        SIGINT or SIGTERM.
+        The exit code: 0 after success, 1 after an error, and 130 or 143 after SIGINT or SIGTERM.
+        The text of an error is printed on standard error.
     """
     escape_unencodable()
     options = _parser().parse_args(arguments)
@@ -69,7 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _StopSignal(BaseException):
-    """SIGINT or SIGTERM was received; `except Exception` does not catch it."""
+    """Raised when SIGINT or SIGTERM is received.
+
+    It is not an `Exception`, so that `except Exception` does not catch it.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -78,7 +84,10 @@ class _StopSignal(BaseException):
 
 @contextmanager
 def _unwinding() -> Iterator[None]:
-    """Make signals unwind the stack, so that every device, process and folder is cleaned up."""
+    """Raise `_StopSignal` in the block when SIGINT or SIGTERM is received.
+
+    The exception unwinds the stack, so that every device, process and folder is cleaned up.
+    """
     before = {number: signal.signal(number, _unwind) for number in _SIGNALS}
     try:
         yield

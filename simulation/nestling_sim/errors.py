@@ -1,16 +1,19 @@
-"""The simulator's errors, which all have one root.
+"""Holds the base class of the simulator's errors, and lists the errors that are derived from it.
 
 SimError
-├── ScenarioError (scenario.py)            a scenario that does not exist or has invalid entries
-├── StreamError (streams.py)               too few test inputs for the fleet
-├── DriftError (drift.py)                  a drift that does not apply to the task's inputs
-├── OpenFilesError (open_files.py)         a fleet that needs more open files than allowed
-├── CloudProcessError (cloud_process.py)   a cloud that did not start, or ended during the run
-├── NotStartedError (start_gate.py)        a device of a fleet that is being stopped
-├── FleetError (live.py)                   a device that failed, or receipts that never arrived
-└── ResultsError (results.py)              results that could not be written
+├── ScenarioError (scenario.py)            the scenario cannot be read or has invalid entries
+├── StreamError (streams.py)               there are too few test inputs for the fleet
+├── DriftError (drift.py)                  a drift cannot be applied to the task's inputs
+├── OpenFilesError (open_files.py)         the fleet needs more open files than allowed
+├── CloudProcessError (cloud_process.py)   the cloud did not start, or ended during the run
+├── NotStartedError (start_gate.py)        a device is not started because the fleet is stopped
+├── FleetError (live.py)                   a device failed, or no receipt reached the cloud
+└── ResultsError (results.py)              the results cannot be written
 """
 
 
 class SimError(Exception):
-    """Root of the simulator's errors; the text says what to do next."""
+    """The base class of all errors that the simulator raises.
+
+    The text of such an error says what to do next.
+    """

@@ -1,8 +1,8 @@
-"""Build, check, store, export and show releases.
+"""Holds the code that builds, checks, stores, exports and shows releases.
 
-`release` puts the models that `learning` trained into the `repository`; `cache` stores trained
-bundles under a hash of everything that affects them. This package imports `learning`, `cloud_model`
-and `tasks`, but nothing that serves.
+`release` puts the models that `learning` trained into the `repository`, and `cache` keeps trained
+bundles for later runs. This package may import `learning`, `cloud_model` and `tasks`, but nothing
+that serves devices.
 """
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""Cache trained bundles under a hash of everything that affects them.
+"""Caches trained bundles under a hash of everything that affects them.
 
-Nothing in the cache is trusted by its name: every part is checked against its digest before it is
-used, and a damaged bundle is trained again.
+Every part of a cached bundle is checked against its digest before the bundle is used. A damaged
+bundle is trained again.
 """
 
 import contextlib
@@ -26,11 +26,14 @@ _MAKING = ".making-"
 
 
 class CacheError(CloudError):
-    """Trained bundles cannot be stored in the cache folder."""
+    """Raised when a trained bundle cannot be stored in the cache folder."""
 
 
 def cache_folder() -> Path:
-    """Return `$NESTLING_CACHE` if it is set, otherwise `nestling` in the user's cache folder."""
+    """Return the path of the cache folder.
+
+    This is `$NESTLING_CACHE` if that is set, otherwise `nestling` in the user's cache folder.
+    """
     named = os.environ.get("NESTLING_CACHE")
     if named:
         return Path(named)
@@ -38,9 +41,10 @@ def cache_folder() -> Path:
 
 
 def keep_torch_cache() -> None:
-    """Let torch store compiled code in the cache folder instead of among temporary files.
+    """Make torch store compiled code in the cache folder instead of among temporary files.
 
-    Call this before torch compiles anything.
+    If the user has set another folder for this code, that folder is kept. Call this before torch
+    compiles anything.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
 
@@ -50,7 +54,7 @@ class CachedRelease:
     """A repository with a released bundle.
 
     Attributes:
-        folder: folder of the repository.
+        folder: the folder of the repository.
         from_cache: True if the bundle was in the cache, False if it has just been trained.
     """
 
@@ -68,17 +72,19 @@ def trained_repository(
     cache: Path | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> CachedRelease:
-    """Take a task's bundle from the cache, or train it and store it there.
+    """Return a repository with a task's bundle, which is trained only if the cache lacks it.
+
+    A newly trained bundle is stored in the cache.
 
     Args:
-        task: task to train.
+        task: the task of the bundle.
         splits: the task's data.
-        seed: random seed of the training.
-        progress: advances with every epoch.
-        retrain: train even if the cache has the bundle.
-        cache: cache folder; by default `cache_folder()`.
-        report: receives a message if the bundle comes from the cache, or if the cached one is
-            damaged.
+        seed: the random seed of the training.
+        progress: the display of how many epochs are done.
+        retrain: True to train even if the cache has the bundle.
+        cache: the cache folder; by default `cache_folder()`.
+        report: a function that receives a message if the bundle comes from the cache, or if the
+            cached bundle is damaged.
 
     Raises:
         TeacherError: the task's teacher cannot be built or served.
@@ -104,7 +110,7 @@ def trained_repository(
 
 @contextlib.contextmanager
 def _writing_to(bundles: Path) -> Iterator[None]:
-    """Turn an OSError into a CacheError that says what to do."""
+    """Raise CacheError, which says what to do, in place of an OSError of the body."""
     try:
         yield
     except OSError as err:
@@ -115,7 +121,11 @@ def _writing_to(bundles: Path) -> Iterator[None]:
 
 
 def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, replace: bool) -> None:
-    """Release a bundle in a temporary folder and move that to its place atomically."""
+    """Store a trained bundle in the cache.
+
+    The bundle is released in a temporary folder, which is then moved to its place, so that no
+    process ever finds an incomplete bundle there.
+    """
     with temporary_folder(_MAKING, bundles) as making:
         release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
         _put(making, folder, task, replace=replace)
@@ -123,7 +133,7 @@ def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, repl
 
 
 def _fault(folder: Path, task: Task) -> str | None:
-    """Describe what is wrong with a cache entry; None if it is a complete bundle of the task."""
+    """Return what is wrong with a cached bundle, or None if it is a complete bundle of the task."""
     try:
         manifest = Repository(folder).check()
     except RepositoryError as err:
@@ -136,7 +146,10 @@ def _fault(folder: Path, task: Task) -> str | None:
 
 
 def _put(making: Path, folder: Path, task: Task, *, replace: bool) -> None:
-    """Move a finished bundle to its place, unless another run has put one there since."""
+    """Move a finished bundle to its place in the cache.
+
+    A valid bundle that another run has put there in the meantime stays, unless `replace` is True.
+    """
     if replace or _fault(folder, task) is not None:
         _remove(folder)
     try:

@@ -1,4 +1,4 @@
-"""Export a released bundle as files that other tools can read: ONNX models and a JSON manifest."""
+"""Exports a released bundle as ONNX models and a JSON manifest, which other tools can read."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,7 +19,11 @@ from nestling_core.nest.layout import assemble
 
 
 class ExportError(CloudError):
-    """The folder cannot be used, the bundle lacks a template, or an exported file is wrong."""
+    """Raised when a bundle cannot be exported, or its exported files give wrong answers.
+
+    A bundle cannot be exported if the folder is not empty, or if the bundle has no graphs with the
+    requested type of activations.
+    """
 
 
 def export_bundle(
@@ -29,22 +33,23 @@ def export_bundle(
     activations: Activations = "uint8",
     force: bool = False,
 ) -> list[Path]:
-    """Write the desired bundle: every capacity, the teacher, and the manifest.
+    """Write the bundle that devices should run to a folder, as files that other tools can read.
 
     Args:
-        repository: repository of the bundle.
-        folder: folder to write to; created if it does not exist.
-        activations: integer type in the capacities' graphs; x86 is fast with "uint8", ARM with
-            "int8".
-        force: write to a folder that is not empty, and replace files with the same names.
+        repository: the repository of the bundle.
+        folder: the folder to write to, which is created if it does not exist.
+        activations: the integer type of the activations in the capacities' graphs. x86 is fast
+            with "uint8", ARM with "int8".
+        force: True to write to a folder that is not empty and replace files with the same names.
 
     Returns:
-        The files: for every capacity k, `capacity-k.onnx` and `capacity-k.weights`, then
-        `<cloud model>.onnx` and `manifest.json`.
+        The paths of the files: for every capacity k, `capacity-k.onnx` and `capacity-k.weights`,
+        then the teacher as `<cloud model>.onnx`, and `manifest.json`.
 
     Raises:
-        ExportError: the folder is not empty and `force` is False; the bundle has no templates with
-            these activations; or an exported model does not give the bundle's golden answers.
+        ExportError: the folder is not empty and `force` is False, or the bundle has no templates
+            (graphs without weights) with these activations, or an exported model does not give the
+            answers that the bundle expects.
         RepositoryError: nothing was released, or a blob is missing or damaged.
     """
     manifest = repository.manifest()
@@ -73,13 +78,13 @@ def export_capacity(
     """Write a template and its weights as a pair of files that any ONNX runtime can load.
 
     Args:
-        folder: existing folder to write to.
-        template: graph made by `build_template`.
-        tensors: the capacity's tensors by name, in the layout's order.
-        capacity: 1 to K.
+        folder: an existing folder to write to.
+        template: the capacity's graph without its weights, as `build_template` returns it.
+        tensors: the capacity's weight tensors by name, in the order of the bundle's layout.
+        capacity: the number of the capacity, 1 to K.
 
     Returns:
-        Path of the .onnx file.
+        The path of the .onnx file.
     """
     weights = b"".join(np.ascontiguousarray(tensor).tobytes() for tensor in tensors.values())
     (folder / weights_file(capacity)).write_bytes(weights)
@@ -89,7 +94,10 @@ def export_capacity(
 
 
 def _check_activations(manifest: Manifest, activations: Activations) -> None:
-    """Refuse activations that the bundle lacks; a wrong type would only show as a slow device."""
+    """Raise ExportError if the bundle has no graphs with these activations.
+
+    Exporting another type instead would go unnoticed, apart from a slow device.
+    """
     if activations not in activations_in(manifest):
         raise ExportError(
             f"release {manifest.release} of {manifest.task} has no graphs with {activations} "
@@ -100,7 +108,11 @@ def _check_activations(manifest: Manifest, activations: Activations) -> None:
 def _export_capacities(
     manifest: Manifest, folder: Path, capacities: Sequence[tuple[bytes, bytes]]
 ) -> list[Path]:
-    """Write every capacity, given its ring and its template."""
+    """Write the two files of every capacity and return their paths.
+
+    `capacities` has the ring of each capacity (the weights that it adds to the next smaller one)
+    and its template (the graph without weights).
+    """
     written: list[Path] = []
     for number, (_, template) in enumerate(capacities, start=1):
         tensors = assemble(manifest.tensors, [ring for ring, _ in capacities[:number]])
@@ -110,7 +122,10 @@ def _export_capacities(
 
 
 def _try_files(manifest: Manifest, golden: bytes, folder: Path) -> None:
-    """Open the files as their user will, and check their answers to the golden inputs."""
+    """Raise ExportError if a file cannot be opened as its user will, or a capacity answers wrongly.
+
+    A capacity has to give the known logits of the golden inputs.
+    """
     try:
         expected = GoldenInputs.FromString(golden)
         for number in range(1, len(manifest.capacities) + 1):

@@ -1,4 +1,4 @@
-"""Hash everything that affects a trained bundle; the cache stores bundles under this hash."""
+"""Computes the hash under which the cache stores a trained bundle."""
 
 import dataclasses
 import hashlib
@@ -48,15 +48,16 @@ LEARNING_CODE = (
 
 
 def fingerprint(task: Task, splits: Splits, seed: int) -> str:
-    """Hash configuration, data, teacher, code, and the versions of torch, onnxruntime and numpy.
+    """Return a hash of everything that affects the bundle of a task.
 
-    The teacher's weights are hashed wherever they come from: weights replaced in their file change
-    the fingerprint, and so does an edit in a module that the task imports.
+    This covers the configuration, the data, the teacher, the code, and the versions of torch,
+    onnxruntime and numpy. The teacher's weights count wherever they come from, so weights that are
+    replaced in their file change the hash. So does an edit in a module that the task imports.
 
     Args:
-        task: the task; its teacher is built once for this.
+        task: the task, whose teacher is built once for this.
         splits: the task's data.
-        seed: random seed of the training, which may set a teacher's initial weights.
+        seed: the random seed of the training, which may determine the teacher's initial weights.
 
     Returns:
         The SHA-256 in hexadecimal.
@@ -111,8 +112,8 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
 def _make_teacher(task: Task, seed: int) -> nn.Module:
     """Build the teacher reproducibly, even if the task's `teacher` function trains it.
 
-    This sets torch up like `loop.seeded`, but without torch's compiler: loading that takes seconds,
-    and a run whose bundle is in the cache does not need it.
+    This sets torch up like `loop.seeded`, but without torch's compiler. Loading the compiler takes
+    seconds, and a run whose bundle is in the cache does not need the compiler.
     """
     torch.set_num_threads(TRAINING_THREADS)
     torch.set_deterministic_debug_mode("error")

@@ -1,4 +1,7 @@
-"""Describe a bundle's certified risk guarantees, as JSON values and as text."""
+"""Formats a bundle's certified risk guarantees as JSON values and as text.
+
+A risk guarantee limits how often an answer that stays on the device may differ from the cloud's.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +10,17 @@ from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve
 
 
 def guarantees(calibration: Calibration) -> list[dict[str, Any]]:
-    """List the risk guarantees of each capacity as JSON values.
+    """Return the risk guarantees of each capacity as JSON values.
 
     Args:
         calibration: the bundle's calibration.
 
     Returns:
-        For each capacity: `guaranteed` has risk, delta and offload share if the capacity runs
-        directly, `by_cascade` the same if it runs as the last step of a cascade. `start` is the
-        capacity that the cascade begins with, 0 if there is no cascade.
+        One entry for each capacity. `guaranteed` lists the guarantees for the case that the
+        capacity runs directly. Each has the tolerated risk, the probability `delta` that the
+        guarantee is broken, and the share of inputs that are offloaded. `by_cascade` lists the
+        same for a cascade, where a smaller capacity runs first. `start` is the number of that
+        smaller capacity, or 0 if there is no cascade.
     """
     cascades = list(calibration.cascades) or [Cascade()] * len(calibration.curves)
     return [
@@ -39,7 +44,11 @@ def _certified(curve: RoutingCurve) -> list[dict[str, float]]:
 
 
 def guarantee_lines(listed: Sequence[dict[str, Any]]) -> list[str]:
-    """Format the output of `guarantees` as text, with one or two lines for each capacity."""
+    """Return the output of `guarantees` as lines of text.
+
+    A heading is followed by one line for each capacity, and by a second line for a capacity that
+    has a cascade.
+    """
     lines = ["certified risks, each with the share of inputs that it offloads:"]
     for entry in listed:
         lines.append(f"  capacity {entry['capacity']}: {_points_text(entry['guaranteed'])}")

@@ -1,4 +1,4 @@
-"""Turn a network into bytes for hashing: its layers and all their values."""
+"""Converts a network's layers and all their values to bytes that can be hashed."""
 
 import re
 from collections.abc import Iterator
@@ -14,10 +14,11 @@ _BOOKKEEPING = vars(nn.Module()).keys() - {"_parameters", "_buffers"}
 
 
 def content_of(network: nn.Module) -> Iterator[bytes]:
-    """Yield a network's layers and all their values in a fixed order.
+    """Yield a network's layers and all their values as bytes, in a fixed order.
 
-    This includes values that the state dictionary does not have: plain attributes of layers, and
-    lists and dictionaries of them. A lazy parameter counts only by its layer's description.
+    This includes values that the state dictionary lacks, such as plain attributes of layers, and
+    the values in lists and dictionaries. A lazy parameter, which has no value yet, is represented
+    only by the description of its layer.
     """
     yield _text_of(network)
     for name, layer in network.named_modules():
@@ -27,7 +28,10 @@ def content_of(network: nn.Module) -> Iterator[bytes]:
 
 
 def _values(name: str, value: object) -> Iterator[bytes]:
-    """Yield the plain values, tensors and arrays in a value; ignore anything else."""
+    """Yield the plain values, tensors and arrays that a value contains, as bytes.
+
+    Objects of other types are left out.
+    """
     match value:
         case dict():
             for key, item in value.items():

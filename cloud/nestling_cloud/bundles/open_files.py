@@ -1,4 +1,4 @@
-"""Keep files open that are read repeatedly.
+"""Keeps files open that are read repeatedly.
 
 A server that runs out of file descriptors can still read the files that it has open.
 """
@@ -16,10 +16,12 @@ _Key = tuple[str, int, int]
 
 
 class OpenFiles:
-    """Reads files and keeps the most recently read ones open. Thread-safe.
+    """Reads files and keeps those open that were read most recently.
+
+    Several threads may use the same object.
 
     Args:
-        most: most files to keep open.
+        most: the largest number of files to keep open.
     """
 
     def __init__(self, *, most: int = _MOST_OPEN) -> None:
@@ -29,12 +31,12 @@ class OpenFiles:
         weakref.finalize(self, _close_all, self._open)
 
     def read(self, path: Path, offset: int = 0, limit: int | None = None) -> bytes:
-        """Read a piece of a file.
+        """Return a piece of a file.
 
         Args:
-            path: the file.
-            offset: first byte to read.
-            limit: most bytes to read; None for the rest of the file.
+            path: the path of the file.
+            offset: the position of the first byte to read.
+            limit: the largest number of bytes to read; None for the rest of the file.
 
         Raises:
             OSError: the file cannot be read.

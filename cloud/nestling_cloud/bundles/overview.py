@@ -1,4 +1,4 @@
-"""Describe a released bundle, as JSON values and as a table."""
+"""Describes a released bundle, as JSON values and as a table."""
 
 from typing import Any
 
@@ -14,7 +14,9 @@ from nestling_core.nest.bundle_files import activations_in, shared_blobs
 
 
 def overview(repository: Repository) -> dict[str, Any]:
-    """Describe the desired bundle as JSON values; sizes are in bytes.
+    """Return a description of the bundle that devices should run, as JSON values.
+
+    Sizes are in bytes.
 
     Raises:
         RepositoryError: nothing was released, or a part is missing or damaged.
@@ -51,7 +53,11 @@ def _calibration(repository: Repository, manifest: Manifest) -> Calibration:
 
 
 def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
-    """Describe each capacity; `weight_bytes` sums all its rings, other sizes are its own."""
+    """Return a description of each capacity as JSON values.
+
+    `ring_bytes` is the size of the weights that the capacity adds to the next smaller one, and
+    `weight_bytes` is the size of all its weights.
+    """
     rings = [entry.ring.size for entry in manifest.capacities]
     return [
         {
@@ -68,7 +74,7 @@ def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def overview_table(content: dict[str, Any]) -> RenderableType:
-    """Format the output of `overview` for rich's console."""
+    """Return the output of `overview` as text and a table for rich's console."""
     shape = " x ".join(map(str, content["input_shape"]))
     cloud = content["cloud"]
     return Group(

@@ -1,4 +1,4 @@
-"""Release a trained task: build the bundle, check it, and store it in a repository."""
+"""Releases the models of a trained task as a bundle in a repository."""
 
 from nestling.v1 import bundle_pb2
 from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
@@ -14,19 +14,21 @@ from nestling_core.student.weights import write_arrays
 def release_bundle(
     repository: Repository, task: Task, learned: LearnedTask, *, release: int
 ) -> GetDesiredBundleResponse:
-    """Build a bundle, check it, and make it the one that devices should run.
+    """Release the models of a trained task as the bundle that devices should run.
+
+    The bundle is checked first, and is not released if the check fails.
 
     Args:
-        repository: repository to release to.
+        repository: the repository to release to.
         task: the task that was trained.
         learned: the trained models.
-        release: release number, above the current one.
+        release: the release number, which must be above the current one.
 
     Returns:
         The version and manifest of the released bundle.
 
     Raises:
-        RepositoryError: the release number is not above the current one.
+        RepositoryError: the release number is not above the task's current release number.
         UnfitBundleError: the bundle cannot be served, or no device could run it.
     """
     cloud = bundle_pb2.CloudModel(

@@ -1,4 +1,4 @@
-"""Check a bundle before its release, with the same code that the cloud and devices will run."""
+"""Checks a bundle before its release, with the same code that the cloud and devices will run."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,22 +18,24 @@ Read = Callable[[Blob], bytes]
 
 
 class UnfitBundleError(CloudError):
-    """The bundle cannot be served, or cannot run on devices; nothing was released."""
+    """Raised when a new bundle cannot be served or cannot run on devices, and is not released."""
 
 
 def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
-    """Check a bundle as `serve` does when it starts and a device does before it switches.
+    """Raise UnfitBundleError if a bundle cannot be served or cannot run on devices.
 
-    Every capacity answers the golden inputs one at a time, with each type of activations; the
-    calibration is parsed as on a device; the teacher is loaded and run as the cloud serves it.
+    The checks are those of `serve` when it starts, and those of a device before it switches to a
+    bundle. Every capacity answers the golden inputs (inputs with known logits) one at a time, with
+    each type of activations that the bundle has. The calibration is parsed as on a device. The
+    teacher is loaded and run as the cloud serves it.
 
     Args:
-        manifest: manifest of the bundle.
-        read: returns the content of a blob.
-        teacher: ONNX file of the cloud model.
+        manifest: the manifest of the bundle.
+        read: a function that returns the content of a blob.
+        teacher: the content of the cloud model's ONNX file.
 
     Raises:
-        UnfitBundleError: a part failed; the text says which.
+        UnfitBundleError: a part fails its check; the text says which part.
     """
     try:
         golden = GoldenInputs.FromString(read(manifest.golden))

@@ -1,9 +1,10 @@
-"""Store releases in a folder: content-addressed blobs, cloud models, checkpoints, desired bundle.
+"""Stores releases in a folder.
 
-Nothing is trusted by its name: blobs are named by their digest, cloud models and checkpoints have
-it in a file beside them, and everything is checked before it is used. A checkpoint holds the
-weights from which a later federated round starts. Devices can fetch only blobs, by digest, so
-they never receive a cloud model or a checkpoint.
+The folder holds the parts of bundles as blobs (files that are named by their digest), cloud models
+and checkpoints with their digests in files beside them, and the version of the bundle that devices
+should run. Every file is checked against its digest before it is used. A checkpoint holds the
+weights from which a later federated round starts. Devices can fetch only blobs, so they never
+receive a cloud model or a checkpoint.
 """
 
 import re
@@ -25,24 +26,27 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class RepositoryError(CloudError):
-    """A release is refused, or a file of the repository is missing, damaged or unreadable."""
+    """Raised when a release is refused, or a file of the repository cannot be used.
+
+    The file is missing, damaged or unreadable, or the requested name or version is not valid.
+    """
 
 
 class BlobNotFoundError(RepositoryError):
-    """The repository has no such blob, cloud model or checkpoint."""
+    """Raised when the repository lacks the requested blob, cloud model or checkpoint."""
 
 
 class OffsetError(RepositoryError):
-    """The offset is beyond the end of the blob."""
+    """Raised when the offset of a read is negative or beyond the end of the blob."""
 
 
 class Repository:
-    """Stores releases in a folder; all writes are atomic, also in a power cut.
+    """Stores releases in a folder, where a crash or a power cut leaves no incomplete file.
 
     Args:
-        root: the folder; created by the first write. It holds `blobs/<sha256>`,
+        root: the folder, which the first write creates. It holds `blobs/<sha256>`,
             `models/<name>.onnx` and `checkpoints/<bundle version>.npz` with their `.sha256` files,
-            and `desired.binpb`.
+            and `desired.binpb`, which names the bundle that devices should run.
     """
 
     def __init__(self, root: Path) -> None:
@@ -54,9 +58,9 @@ class Repository:
         self._files = OpenFiles()
 
     def add(self, data: bytes) -> bundle_pb2.Blob:
-        """Store bytes as a blob and return its digest and size.
+        """Store bytes as a blob and return the blob's digest and size.
 
-        An existing file that is damaged is written again.
+        If the blob's file exists but is damaged, the file is written again.
         """
         blob = bundle_files.blob_of(data)
         path = self._blobs / blob.sha256
@@ -75,16 +79,16 @@ class Repository:
             return path.stat().st_size
 
     def read(self, sha256: str, offset: int = 0, limit: int | None = None) -> bytes:
-        """Read a piece of a blob.
+        """Return a piece of a blob.
 
         Args:
-            sha256: digest of the blob.
-            offset: first byte to read; the blob's size gives b"".
-            limit: most bytes to read; None for the rest.
+            sha256: the digest of the blob.
+            offset: the position of the first byte to read, at most the size of the blob.
+            limit: the largest number of bytes to read; None for the rest of the blob.
 
         Raises:
             BlobNotFoundError: there is no such blob.
-            OffsetError: the offset is beyond the blob's end.
+            OffsetError: the offset is negative or beyond the blob's end.
             RepositoryError: the file cannot be read.
         """
         with self._found(sha256) as path:
@@ -96,7 +100,7 @@ class Repository:
             return self._files.read(path, offset, limit)
 
     def read_whole(self, blob: bundle_pb2.Blob) -> bytes:
-        """Read a blob and check it against its digest and size.
+        """Return a blob's content after checking it against the digest and size.
 
         Raises:
             RepositoryError: the blob is missing, damaged or unreadable.
@@ -110,8 +114,8 @@ class Repository:
         """Store a cloud model, replacing an earlier one with the same name.
 
         Args:
-            name: name of the model.
-            onnx: content of its ONNX file.
+            name: the name of the model.
+            onnx: the content of the model's ONNX file.
 
         Raises:
             RepositoryError: the name is not valid.
@@ -132,7 +136,7 @@ class Repository:
         return path
 
     def read_model(self, name: str) -> bytes:
-        """Read a cloud model and check it against its digest.
+        """Return the content of a cloud model's file after checking it against the digest.
 
         Raises:
             BlobNotFoundError: there is no such model.
@@ -141,11 +145,11 @@ class Repository:
         return _read_sealed(self.model_path(name))
 
     def add_checkpoint(self, bundle_version: str, data: bytes) -> None:
-        """Store the float weights of a bundle's student, from which a later round starts.
+        """Store the checkpoint of a bundle.
 
         Args:
-            bundle_version: version of the bundle.
-            data: the weights as an .npz file.
+            bundle_version: the version of the bundle.
+            data: the float weights of the bundle's student, as the content of an .npz file.
 
         Raises:
             RepositoryError: the version is not valid.
@@ -153,7 +157,7 @@ class Repository:
         write_sealed(self._checkpoint_file(bundle_version), data, folder_mode=SHARED)
 
     def checkpoint_path(self, bundle_version: str) -> Path:
-        """Return the path of a bundle's checkpoint.
+        """Return the path of the file that holds a bundle's checkpoint.
 
         Raises:
             BlobNotFoundError: the bundle has no checkpoint.
@@ -168,7 +172,7 @@ class Repository:
         return path
 
     def read_checkpoint(self, bundle_version: str) -> bytes:
-        """Read a bundle's checkpoint and check it against its digest.
+        """Return the content of a bundle's checkpoint after checking it against the digest.
 
         Raises:
             BlobNotFoundError: the bundle has no checkpoint.
@@ -177,10 +181,7 @@ class Repository:
         return _read_sealed(self.checkpoint_path(bundle_version))
 
     def check(self) -> bundle_pb2.Manifest:
-        """Check every part of the desired bundle against its digest.
-
-        Returns:
-            The bundle's manifest.
+        """Return the desired bundle's manifest after checking every part against its digest.
 
         Raises:
             RepositoryError: nothing has been released, or a part is missing, damaged or unreadable.
@@ -198,13 +199,13 @@ class Repository:
         return manifest
 
     def release(self, manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:
-        """Make a bundle the one that devices should run.
+        """Release a bundle as the one that devices should run, and return its version and manifest.
 
         Releasing the same manifest again changes nothing.
 
         Raises:
             RepositoryError: a blob that the manifest names is missing or has another size, or the
-                release number is not above the current one of the same task.
+                release number is not above the task's current release number.
         """
         self._check_blobs(manifest)
         self.check_release(manifest)
@@ -218,7 +219,9 @@ class Repository:
         return desired
 
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
-        """Return the bundle that devices should run, or None before the first release.
+        """Return the version and manifest of the bundle that devices should run.
+
+        Before the first release, this returns None.
 
         Raises:
             RepositoryError: `desired.binpb` is damaged or unreadable.
@@ -240,7 +243,8 @@ class Repository:
         """Return the manifest of the desired bundle.
 
         Raises:
-            RepositoryError: nothing has been released, or the manifest is missing or damaged.
+            RepositoryError: nothing has been released, or the manifest is missing, damaged or
+                unreadable.
         """
         desired = self.desired()
         if desired is None:
@@ -271,11 +275,11 @@ class Repository:
                 )
 
     def check_release(self, manifest: bundle_pb2.Manifest) -> None:
-        """Check that devices would accept a manifest's release number.
+        """Raise RepositoryError if devices would refuse a manifest's release number.
 
         Raises:
-            RepositoryError: the number is not above the current one of the same task, or the
-                current one cannot be read.
+            RepositoryError: the number is not above the task's current release number, or the
+                current manifest cannot be read.
         """
         if self.desired() is None:
             return
@@ -289,7 +293,11 @@ class Repository:
 
     @contextmanager
     def _found(self, sha256: str) -> Iterator[Path]:
-        """Yield the path of a blob, and wrap errors of reading it."""
+        """Yield the path of a blob.
+
+        Raises BlobNotFoundError if the blob is missing, and RepositoryError if the body cannot
+        read it.
+        """
         absent = BlobNotFoundError(
             f"no blob {sha256[:64]!r} in the repository; a blob's name is a lower-case SHA-256"
         )
@@ -318,7 +326,7 @@ class Repository:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Let FileNotFoundError through, and wrap any other error of reading a file."""
+    """Raise RepositoryError in place of any OSError of the body except FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:

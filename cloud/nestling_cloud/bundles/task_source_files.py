@@ -1,4 +1,4 @@
-"""Find the files of a task's own code: its modules, what they import, and data files they name."""
+"""Finds the files that a task's own code consists of, and the data files that the code names."""
 
 import inspect
 import sys
@@ -13,15 +13,17 @@ _OURS = ("nestling", "nestling_core", "nestling_cloud", "nestling_device", "nest
 
 
 def files_behind(*makers: Any) -> set[Path]:
-    """Find the files that affect a task's functions and classes.
+    """Return the files that affect a task's functions and classes.
 
     Args:
         makers: functions, classes, or instances of classes.
 
     Returns:
-        The files that define them, the modules that those import, and the files that a global
-        variable of such a module names. Installed libraries and Nestling itself are left out,
-        because their versions are known in other ways.
+        The files that define the functions and classes, the files of the modules that these files
+        import, and the files that a global variable of one of the modules names. Files of installed
+        libraries and of Nestling itself are left out, because their versions are known in other
+        ways. But a file that defines one of the functions or classes is included even if the file
+        belongs to Nestling.
     """
     found, seen = set[Path](), set[str]()
     waiting = []
@@ -63,7 +65,10 @@ def _own_file(module: ModuleType) -> set[Path]:
 
 
 def _named_file(value: Path | str) -> set[Path]:
-    """Return the file that a global variable names: a Path, or a string with an absolute path."""
+    """Return the file that the value of a global variable names, or an empty set.
+
+    The value names an existing file if it is a Path, or a string with an absolute path.
+    """
     path = Path(value)
     try:
         names_file = (isinstance(value, Path) or path.is_absolute()) and path.is_file()
@@ -73,7 +78,10 @@ def _named_file(value: Path | str) -> set[Path]:
 
 
 def _is_installed(module: ModuleType) -> bool:
-    """Return whether a module is a library's or Nestling's, so that its version is known."""
+    """Return whether a module belongs to Nestling or to an installed library.
+
+    The versions of such modules are known in other ways.
+    """
     path = getattr(module, "__file__", None)
     ours = module.__name__.partition(".")[0] in _OURS
     return ours or path is None or is_installed(Path(path))

@@ -1,4 +1,4 @@
-"""Train a task and release the result as a repository's next release."""
+"""Trains a task and releases the result as a repository's next release."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +16,21 @@ from nestling_cloud.tasks.task import Splits, Task
 def train_next(
     repository: Repository, task: Task, splits: Splits, *, seed: int, progress: Progress
 ) -> GetDesiredBundleResponse:
-    """Train teacher, student and multiplexer, and release the bundle.
+    """Train a task's models and release them as the repository's next bundle.
 
     Args:
-        repository: repository to release to, under its next release number; created if it does not
-            exist.
-        task: task to train.
+        repository: the repository to release to, which is created if it does not exist.
+        task: the task to train.
         splits: the task's data.
-        seed: random seed of the training.
-        progress: advances with every epoch.
+        seed: the random seed of the training.
+        progress: the display of how many epochs are done.
 
     Returns:
         The version and manifest of the released bundle.
 
     Raises:
-        RepositoryError: the repository holds another task, whose devices would refuse this one.
+        RepositoryError: the repository has releases of another task, whose devices would refuse
+            releases of this task.
         TrainingError: the data is too small, or a loss is not finite.
     """
     release = _next_number(repository, task)
@@ -48,23 +48,24 @@ def adapt_next(
     seed: int,
     progress: Progress,
 ) -> tuple[GetDesiredBundleResponse, FrameChoice]:
-    """Train for a domain without labels, and release the bundle.
+    """Train a task for a domain without labels, and release the repository's next bundle.
 
     Args:
-        repository: repository to release to, under its next release number; created if it does not
-            exist.
-        task: task to train.
+        repository: the repository to release to, which is created if it does not exist.
+        task: the task to train.
         splits: the task's labeled data.
         target: unlabeled inputs of the other domain, (N, *shape).
-        config: which sensor frames to try, and other options of the adaptation.
-        seed: random seed of the training.
-        progress: advances with every epoch.
+        config: the sensor frames to try (the ways in which the sensor may be mounted), and other
+            options of the adaptation.
+        seed: the random seed of the training.
+        progress: the display of how many epochs are done.
 
     Returns:
         The version and manifest of the released bundle, and the sensor frame that was chosen.
 
     Raises:
-        RepositoryError: the repository holds another task, whose devices would refuse this one.
+        RepositoryError: the repository has releases of another task, whose devices would refuse
+            releases of this task.
         AdaptationError: the inputs or frames do not fit the task.
         TrainingError: the data is too small, or a loss is not finite.
     """

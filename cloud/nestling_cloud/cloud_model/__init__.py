@@ -1,7 +1,6 @@
-"""Load and check the cloud model: the teacher as an ONNX file that is ready to serve.
+"""Holds the code that loads, runs and checks a cloud model, the teacher as an ONNX file.
 
-The check verifies that it answers an input alone as it does in a batch. Training, releasing and
-serving share this package; it imports none of them.
+The packages that train, release and serve share this package. It may import none of them.
 """
 
 __all__ = ["check", "model", "signature"]

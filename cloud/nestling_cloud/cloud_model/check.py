@@ -1,4 +1,4 @@
-"""Check a cloud model before its release, with the same code that will serve it."""
+"""Checks a cloud model before its release, with the same code that will serve it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,16 @@ _TOLERANCE = 1e-3
 
 
 def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
-    """Run a model on real inputs, alone and in batches, and check that the answers agree.
+    """Return a model's logits after checking that an input gets the same logits in any batch.
 
     Args:
         model: the model, loaded as `serve` loads it.
         signature: the task's signature.
-        inputs: (N, *shape), at least one; the first `MAX_BATCH` are used, repeated if there are
-            fewer.
+        inputs: at least one real input, (N, *shape). The first `MAX_BATCH` inputs are used; if
+            there are fewer, they are repeated.
 
     Returns:
-        The logits of these inputs, (`MAX_BATCH`, classes).
+        The logits of the `MAX_BATCH` inputs, (`MAX_BATCH`, classes).
 
     Raises:
         ModelError: the model has another signature, its logits are not finite, or the logits of an
@@ -48,11 +48,11 @@ def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
 
 
 def run_in_batches(model: CloudModel, inputs: Rows) -> Rows:
-    """Return the logits (N, classes) of many inputs, run in batches of the size that is served.
+    """Return the logits (N, classes) of many inputs, which run in batches of up to `MAX_BATCH`.
 
     Args:
         model: the model.
-        inputs: (N, *shape).
+        inputs: the inputs, (N, *shape).
 
     Raises:
         ModelError: the model fails, or its logits are not finite.

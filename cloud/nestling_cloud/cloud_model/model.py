@@ -1,4 +1,4 @@
-"""Load and run a cloud model: an ONNX file in onnxruntime."""
+"""Loads and runs a cloud model, which is an ONNX file, in onnxruntime."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,29 +16,34 @@ if TYPE_CHECKING:
 INPUT = "input"
 OUTPUT = "logits"
 MAX_BATCH = 32
-"""Most inputs in one run."""
+"""The largest number of inputs in one run."""
 
 
 class ModelError(CloudError):
-    """An ONNX model cannot be loaded, has the wrong tensors, fails, or gives invalid answers."""
+    """Raised when an ONNX model cannot be loaded or run, or when its tensors or answers are wrong.
+
+    Wrong answers have another shape than expected, are not finite, or depend on the batch.
+    """
 
 
 class CloudModel:
-    """A loaded model that maps float32 "input" (n, *shape) to float32 "logits" (n, classes).
+    """A loaded model that returns the logits of a batch of inputs.
 
-    Loading it runs one input and a batch of two, because a model that drops the batch axis of a
-    single input would otherwise fail only for clients.
+    The model has to map a float32 tensor "input" (n, *shape) to a float32 tensor "logits"
+    (n, classes). Loading a model runs one input and a batch of two inputs, because a model that
+    drops the batch axis of a single input would otherwise fail only for clients.
 
     Args:
         name: the model's name for clients.
-        model: its ONNX file, or the file's content.
+        model: the path or the content of the model's ONNX file.
 
     Attributes:
-        signature: names, shape and number of classes.
+        signature: the names of the model and its tensors, the shape of an input, and the number of
+            classes.
 
     Raises:
-        ModelError: it is not an ONNX model, it does not have exactly these two tensors, or it does
-            not give one row of logits for each input.
+        ModelError: the file is not an ONNX model, the model does not have exactly these two
+            tensors, or it does not give one row of logits for each input.
     """
 
     def __init__(self, name: str, model: Path | bytes) -> None:
@@ -79,7 +84,11 @@ class CloudModel:
     def _row_shape(
         self, name: str, tensors: "list[onnxruntime.NodeArg]", axes: int | None = None
     ) -> tuple[int, ...]:
-        """Check that there is exactly this tensor, and return the shape of one of its rows."""
+        """Return the shape of one row of the model's only input or output tensor.
+
+        Raises ModelError if there is not exactly one tensor, or if its name, type or axes are
+        wrong.
+        """
         found = ", ".join(f"{tensor.name} {tensor.type}{tensor.shape}" for tensor in tensors)
         if len(tensors) == 1 and (tensors[0].name, tensors[0].type) == (name, "tensor(float)"):
             batch, *row = tensors[0].shape or [1]

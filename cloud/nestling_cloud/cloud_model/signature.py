@@ -1,18 +1,18 @@
-"""The input and output of a cloud model, as clients name them in requests."""
+"""Describes the input and output of a cloud model, as clients name them in requests."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """Names and shapes of a model's input and output.
+    """The names and shapes of a model's input and output.
 
     Attributes:
         model: the model's name.
-        input_name: name of the input tensor.
-        shape: shape of one input, without the batch axis.
-        output_name: name of the output tensor.
-        classes: logits per input.
+        input_name: the name of the input tensor.
+        shape: the shape of one input, without the batch axis.
+        output_name: the name of the output tensor.
+        classes: the number of logits for each input.
     """
 
     model: str

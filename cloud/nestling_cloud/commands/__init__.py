@@ -1,6 +1,6 @@
-"""The sub-commands of `nestling-cloud`: one module each, with an `add_parser` function.
+"""Holds the sub-commands of `nestling-cloud`, one in each module.
 
-This package may import every other one; only `cli` imports it.
+This package may import every other package of the cloud. Only `cli` imports this package.
 """
 
 __all__ = [

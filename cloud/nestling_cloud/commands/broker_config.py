@@ -1,4 +1,4 @@
-"""The command `nestling-cloud broker-config`: write the files of a stand-alone Mosquitto."""
+"""Implements `nestling-cloud broker-config`, which writes the files of a stand-alone Mosquitto."""
 
 import argparse
 import sys

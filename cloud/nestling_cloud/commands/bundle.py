@@ -1,4 +1,4 @@
-"""The command `nestling-cloud bundle`: train, adapt, show and export bundles."""
+"""Implements `nestling-cloud bundle`, which trains, adapts, shows and exports bundles."""
 
 import argparse
 import json
@@ -144,7 +144,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _print_guarantees(repository: Repository) -> None:
-    """Print which risks the new bundle certifies, and which its calibration data cannot support."""
+    """Print the risk guarantees that the new bundle has for each capacity."""
     lines = guarantee_lines(overview(repository)["guarantees"])
     Console(stderr=True).print("\n".join(lines), highlight=False)
 

@@ -1,4 +1,4 @@
-"""The command `nestling-cloud capacities`: search for the widths of a task's capacities."""
+"""Implements `nestling-cloud capacities`, which searches for the widths of a task's capacities."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ _TARGETS = (0.1, 0.3, 0.6, 1.0)
 
 
 class LatencyMissingError(CloudError):
-    """A search by latency was started without the latencies that a device measured."""
+    """Raised when a search by latency is started without the latencies that a device measured."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -138,7 +138,11 @@ def _cost(task: "Task", options: argparse.Namespace) -> "CostOf":
 
 
 def _as_json(result: "SearchResult", search: "WidthSearch") -> dict[str, Any]:
-    """Convert the result to JSON values; a point's `share` is of the cost named by `by`."""
+    """Return the result of a search as JSON values.
+
+    The `share` of a point is its cost as a share of the first point's cost. The entry `by` names
+    the kind of cost, bytes or latency.
+    """
     return {
         "by": search.measure,
         "targets": list(search.targets),

@@ -1,4 +1,4 @@
-"""The command `nestling-cloud console`: manage the console's password and API tokens."""
+"""Implements `nestling-cloud console`, which manages the console's password and API tokens."""
 
 import argparse
 import getpass
@@ -77,7 +77,10 @@ def _password(options: argparse.Namespace) -> None:
 
 
 def _ask_password() -> str:
-    """Ask twice at a terminal; otherwise read the first line of standard input."""
+    """Return the password that the user enters, or the first line of a piped standard input.
+
+    At a terminal, the user has to enter the password twice.
+    """
     if not sys.stdin.isatty():
         try:
             return decode_text(sys.stdin.buffer.readline()).rstrip("\r\n")
@@ -111,7 +114,11 @@ def _tokens(options: argparse.Namespace) -> TokenFile:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """Return the folder of the credentials; a mistyped --state must not create another one."""
+    """Return the folder of the console's password and tokens.
+
+    Raises PasswordError if there is no state folder, because a mistyped --state must not create
+    one.
+    """
     if not options.state.is_dir():
         raise PasswordError(
             f"{options.state} is not the state folder of a cloud; name that with --state"

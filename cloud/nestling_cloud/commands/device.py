@@ -1,4 +1,4 @@
-"""The command `nestling-cloud device`: add, list and remove the fleet's devices."""
+"""Implements `nestling-cloud device`, which adds, lists and removes the fleet's devices."""
 
 import argparse
 import json
@@ -19,15 +19,15 @@ _MOST_HOURS = 24 * 365
 
 
 class UnknownAddressError(CloudError):
-    """The address where devices enrol is not known."""
+    """Raised when the address where devices enrol is neither given nor stored by the cloud."""
 
 
 class TokenFileError(CloudError):
-    """The token could not be written to the file that the user named."""
+    """Raised when a token cannot be written to the file that the user named."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the sub-command `device` with its actions."""
+    """Add the sub-command `device` with its own sub-commands."""
     parser = subparsers.add_parser(
         "device",
         help="add devices to the fleet, list them, remove them",

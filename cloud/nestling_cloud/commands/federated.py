@@ -1,4 +1,4 @@
-"""The command `nestling-cloud federated`: run rounds of federated learning and list them."""
+"""Implements `nestling-cloud federated`, which runs and lists rounds of federated learning."""
 
 import argparse
 import dataclasses
@@ -28,7 +28,7 @@ _SUPERLINK = "127.0.0.1:9092"
 
 
 class FederatedError(CloudError):
-    """Federated rounds cannot be run with these options, or released no bundle."""
+    """Raised when federated rounds cannot run with the given options, or release no bundle."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -197,7 +197,10 @@ def _link(options: argparse.Namespace) -> None:
 
 
 def _check_there(*files: Path) -> None:
-    """Report a missing file now; Flower would fail later with a message of its own."""
+    """Raise FederatedError if a file does not exist.
+
+    Without this check, Flower would fail later with a message of its own.
+    """
     for file in files:
         if not file.is_file():
             raise FederatedError(f"{file} does not exist; name a PEM file")
@@ -270,12 +273,18 @@ def _table(entries: list[Round]) -> Table:
 
 
 def _longest_s(options: argparse.Namespace) -> float:
-    """Return the most time that a run may take: its messages and the cloud's own training."""
+    """Return the longest time that a run may take, in seconds.
+
+    This is the sum of the time limits of its messages, and an hour for the cloud's own training.
+    """
     return float(options.timeout * (2 * options.rounds + 1) + 3600)
 
 
 def _absolute(task: str) -> str:
-    """Make a task's file path absolute, because the server app runs in another folder."""
+    """Return the name of a task, with an absolute path if the task is in a file.
+
+    The path must be absolute because the server app runs in another folder.
+    """
     file, colon, name = task.rpartition(":")
     return f"{Path(file).absolute()}:{name}" if colon else task
 

@@ -1,7 +1,7 @@
-"""The command `nestling-cloud latency`: predict capacities' latencies from a device's measurements.
+"""Implements `nestling-cloud latency`, which predicts the latencies of capacities on a device.
 
-The three steps are writing probe networks, fitting a model to their measured latencies, and
-predicting with it.
+One sub-command writes probe networks, whose latencies are then measured on the device. Another
+fits a model to the measurements and reports its error. The third predicts latencies with it.
 """
 
 import argparse

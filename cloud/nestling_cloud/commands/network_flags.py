@@ -1,4 +1,4 @@
-"""Parse hosts and addresses on the command line."""
+"""Parses hosts and addresses on the command line."""
 
 import argparse
 
@@ -10,7 +10,7 @@ def host(text: str) -> str:
     """Parse the name or the address of a machine.
 
     Raises:
-        argparse.ArgumentTypeError: the text is neither.
+        argparse.ArgumentTypeError: the text is neither a name nor an address.
     """
     try:
         return parse_host(text)
@@ -19,10 +19,10 @@ def host(text: str) -> str:
 
 
 def address(text: str) -> Address:
-    """Parse HOST:PORT.
+    """Parse an address of the form HOST:PORT.
 
     Raises:
-        argparse.ArgumentTypeError: the text is not an address.
+        argparse.ArgumentTypeError: the text is not such an address.
     """
     try:
         return Address.parse(text)

@@ -1,4 +1,4 @@
-"""The command `nestling-cloud serve`: run the cloud."""
+"""Implements `nestling-cloud serve`, which runs the cloud."""
 
 import argparse
 import json
@@ -173,7 +173,7 @@ def _lines(addresses: Addresses) -> Iterator[str]:
 
 
 def port(text: str) -> int:
-    """Parse a port; 0 stands for a free one.
+    """Parse the number of a port, where 0 stands for a free port.
 
     Raises:
         argparse.ArgumentTypeError: the text is not a number from 0 to 65535.

@@ -1,4 +1,7 @@
-"""Sends devices their target share and desired bundle, within a second of a change."""
+"""Sends settings to devices within a second of a change.
+
+The settings are a device's target offload share and the version of the desired bundle.
+"""
 
 import asyncio
 import logging
@@ -21,15 +24,17 @@ _POLL_S = 0.5
 _LOG = logging.getLogger(__name__)
 
 Send = Callable[[str, Mapping[str, MetricValue | None]], Awaitable[bool]]
-"""Sends a command to a device; returns False if it could not be sent."""
+"""Sends a command to a device, and returns whether the command was sent."""
 
 
 class Commander:
-    """Polls targets and releases, and sends each device the settings that it does not have yet.
+    """Sends each device the settings that the device does not have yet.
+
+    For this it regularly reads the targets and the version of the desired bundle.
 
     Args:
         targets: the target offload shares.
-        repository: holds the desired bundle of the fleet.
+        repository: the repository with the desired bundle of the fleet.
     """
 
     def __init__(self, targets: Targets, repository: Repository) -> None:
@@ -42,7 +47,11 @@ class Commander:
         self._pending.record_report(message.device, message.values, born=message.born)
 
     async def run(self, send: Send) -> None:
-        """Poll and send commands until cancelled."""
+        """Send changed settings to devices until cancelled.
+
+        Args:
+            send: the function that sends a command to a device.
+        """
         with fewer_repeats(_LOG):
             while True:
                 await self._poll(send)

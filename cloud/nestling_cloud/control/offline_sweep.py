@@ -20,11 +20,11 @@ _LOG = logging.getLogger(__name__)
 
 
 async def mark_removed_offline(roster: Roster, store: Store) -> None:
-    """Watch the roster until cancelled, and mark devices that are removed from it as offline.
+    """Mark every device that is removed from the roster as offline, until cancelled.
 
     Args:
-        roster: the devices that may connect.
-        store: holds the registry of devices.
+        roster: the roster of the devices that may connect.
+        store: the store with the registry of devices.
     """
     known_revision = -1
     while True:

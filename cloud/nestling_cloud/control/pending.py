@@ -1,9 +1,10 @@
-"""Decides which settings each device still has to receive. No I/O.
+"""Decides which settings each device still has to receive.
 
-Sparkplug commands are sent with QoS 0, so one may be lost. A device reports the settings that it
-holds in its birth certificate and whenever they change. A setting that differs from the desired
-one is sent again at growing intervals. A repeat also asks for a new birth certificate, because the
-device's report may be what was lost.
+Sparkplug commands are sent with QoS 0, so a command may be lost. A device reports the settings that
+it holds in its birth certificate and whenever they change. A setting that differs from the desired
+setting is sent again at growing intervals. A repeated command also asks for a new birth
+certificate, because the device's report may have been lost instead of the command. This module does
+no I/O.
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ class _DeviceState:
 
 
 class PendingChanges:
-    """Tracks the settings that devices report, and decides what to send to each."""
+    """Decides which settings to send to each device, from the settings that devices report."""
 
     def __init__(self) -> None:
         self._devices: dict[str, _DeviceState] = {}
@@ -60,8 +61,8 @@ class PendingChanges:
             device: the device's id.
             values: the reported metrics. A metric that the birth certificate does not name is
                 never written to the device.
-            born: whether this is a birth certificate. A birth with another bdSeq starts a new
-                session, possibly of a new process.
+            born: whether the report is a birth certificate. If its bdSeq differs from that of the
+                last birth, a new session of the device begins, possibly in a new process.
         """
         reported = {name: values[name] for name in _WRITABLE if name in values}
         state = self._devices.get(device)
@@ -81,12 +82,12 @@ class PendingChanges:
     def due(
         self, device: str, desired: DesiredMetrics, *, now_s: float
     ) -> Mapping[str, MetricValue | None]:
-        """Return the metrics of the command to send now, empty if there is nothing to send.
+        """Return the metrics of the command to send now, or none if there is nothing to send.
 
         Args:
-            device: one of `devices`.
+            device: the id of one of the `devices`.
             desired: the settings that the device should have.
-            now_s: time of a monotonic clock.
+            now_s: the current time of a monotonic clock.
         """
         state = self._devices[device]
         wanted = desired.values()
@@ -102,13 +103,13 @@ class PendingChanges:
     def sent(self, device: str, due: Mapping[str, MetricValue | None], *, now_s: float) -> None:
         """Record that a command is about to be sent.
 
-        Call it before sending: a birth that arrives meanwhile means that the command has to be
-        sent again.
+        Call this method before sending. If a birth certificate that begins a new session arrives
+        meanwhile, the command is sent again.
 
         Args:
-            device: one of `devices`.
-            due: the metrics of the command, from `due`.
-            now_s: time of a monotonic clock.
+            device: the id of one of the `devices`.
+            due: the metrics of the command, as the method `due` returned them.
+            now_s: the current time of a monotonic clock.
         """
         state = self._devices[device]
         written = {name: value for name, value in due.items() if name != sparkplug_metrics.REBIRTH}
@@ -118,5 +119,5 @@ class PendingChanges:
         state.repeat_at_s = now_s + state.wait_s
 
     def not_sent(self, device: str) -> None:
-        """Record that the last command could not be sent, so that it is due at once."""
+        """Record that the last command could not be sent, so that it is due again at once."""
         self._devices[device].sent = {}

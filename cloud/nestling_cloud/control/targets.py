@@ -1,4 +1,8 @@
-"""Stores target offload shares, and logs who changed which target when."""
+"""Stores target offload shares, and logs their changes.
+
+A target offload share is the share of inputs that a device should send to the cloud. The log says
+who changed which target at what time.
+"""
 
 import math
 from collections.abc import Collection, Iterable
@@ -16,7 +20,7 @@ _LONGEST_NAME = 200
 
 
 class TargetError(CloudError):
-    """A target that cannot be set: wrong share, device id or author."""
+    """Raised when a target cannot be set because of its share, its device id or its author."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +28,11 @@ class TargetChange:
     """One change of a target offload share.
 
     Attributes:
-        device: id of the device; None for the whole fleet.
-        share: share of inputs to send to the cloud, 0 to 1; None removes the target.
-        set_by: who changed it.
-        set_at_ms: Unix time of the change.
+        device: the id of the device; None for every device without a target of its own.
+        share: the share of inputs to send to the cloud, from 0 to 1; None if the target was
+            removed.
+        set_by: the name of the person or program that changed the target.
+        set_at_ms: the Unix time of the change.
     """
 
     device: str | None
@@ -37,13 +42,13 @@ class TargetChange:
 
 
 class Targets:
-    """Target offload shares of the fleet and of single devices.
+    """Reads and changes the target offload shares of the fleet and of single devices.
 
-    A device's own target overrides the fleet's. Without either, the device's own configuration
+    A device's own target overrides the fleet's. If there is neither, the device's own configuration
     applies.
 
     Args:
-        store: holds the targets and the log of their changes.
+        store: the store with the targets and the log of their changes.
     """
 
     def __init__(self, store: Store) -> None:
@@ -53,16 +58,16 @@ class Targets:
         """Set a target share, or remove it.
 
         Args:
-            device: id of the device; None for every device without a target of its own.
-            share: share of inputs to send to the cloud, 0 to 1; None removes the target.
-            set_by: who sets it, for the log.
+            device: the id of the device; None for every device without a target of its own.
+            share: the share of inputs to send to the cloud, from 0 to 1; None removes the target.
+            set_by: the name of the person or program that sets the target, for the log.
 
         Returns:
             The change as it was logged.
 
         Raises:
             TargetError: the share is not between 0 and 1, the device id is not valid, or `set_by`
-                is empty or too long.
+                is empty, too long, or contains a NUL.
         """
         target = TargetChange(device=device, share=share, set_by=set_by, set_at_ms=unix_ms())
         _check(target)
@@ -83,7 +88,11 @@ class Targets:
         return target
 
     def for_device(self, device: str) -> float | None:
-        """Return the target share of a device: its own, otherwise the fleet's, otherwise None."""
+        """Return the target share that applies to a device.
+
+        This is the device's own target or, if it has none, the fleet's. It is None if there is
+        neither.
+        """
         own_first = sa.desc(tables.TARGETS.c.device)  # "" sorts before every name
         query = (
             sa.select(tables.TARGETS.c.offload_share)
@@ -95,7 +104,7 @@ class Targets:
         return share
 
     def for_devices(self, devices: Iterable[str]) -> dict[str, float | None]:
-        """Return the target share of each device, as `for_device` does."""
+        """Return the target share that applies to each device, as `for_device` does for one."""
         query = sa.select(tables.TARGETS.c.device, tables.TARGETS.c.offload_share)
         with self._store.reading() as connection:
             shares = {row.device: row.offload_share for row in connection.execute(query)}
@@ -111,8 +120,9 @@ class Targets:
         """Return the last changes, newest first.
 
         Args:
-            devices: return only changes of these devices; None among them stands for the fleet.
-            limit: most changes to return.
+            devices: the devices whose changes to return. None among them stands for the fleet, and
+                None instead of a collection returns the changes of all devices and the fleet.
+            limit: the most changes to return.
         """
         columns = tables.TARGET_LOG.c
         query = sa.select(tables.TARGET_LOG).order_by(columns.id.desc()).limit(limit)

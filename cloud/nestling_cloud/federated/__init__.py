@@ -1,7 +1,9 @@
-"""Federated learning: devices train their prefix of the nest, the cloud releases the result.
+"""Holds the cloud's side of federated learning.
 
-Needs the extra `federated` (flwr, torch). Only `round_log`, `run_config` and `flower_process` work
-without it; the console and the command line use them to show rounds and start Flower's programs.
+Devices train the parts of the nested student that they hold. The cloud averages the results,
+distills them, and releases them as the next bundle. This package may import `bundles`, `learning`,
+`store` and `tasks`. It needs the extra `federated` (flwr, torch), except for `round_log`,
+`run_config` and `flower_process`, which the console and the command line use without that extra.
 """
 
 __all__ = ["flower_process", "round_log", "run_config", "server_app"]

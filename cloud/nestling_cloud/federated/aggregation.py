@@ -1,9 +1,10 @@
-"""Average the updates of clients that hold different prefixes of one nest. Pure.
+"""Averages the updates of clients that train smaller and larger parts of the same model.
 
-Every coordinate becomes the mean over the clients that hold it, weighted by their examples (FjORD,
-Horvath et al. 2021; HeteroFL, Diao et al. 2021); a coordinate that no client holds keeps its value.
-Each capacity's normalization has arrays of its own, so it is averaged over the clients that trained
-that capacity.
+Every client trains the prefix of the nested student that fits on its device. Each coordinate of a
+weight becomes the mean over the clients that hold the coordinate, weighted by the number of their
+examples (FjORD, Horvath et al. 2021; HeteroFL, Diao et al. 2021). A coordinate that no client
+holds keeps its value. Each capacity (size of the student) has its own normalization, which is
+averaged over the clients that trained this capacity. All functions are pure.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,10 @@ class Update:
 
     Attributes:
         node: Flower's number for the client.
-        capacity: largest capacity that the client trained.
-        examples: number of examples that it trained on.
-        arrays: weights by name; each is the leading box of the whole array.
+        capacity: the largest capacity that the client trained.
+        examples: the number of examples that the client trained on.
+        arrays: the trained arrays by name. Each is the part of the full model's array that starts
+            at index 0 of every axis.
     """
 
     node: int
@@ -33,15 +35,14 @@ class Update:
 
 
 def aggregate(whole: Arrays, updates: Sequence[Update]) -> dict[str, NDArray[np.float32]]:
-    """Average clients' arrays into the whole arrays, coordinate by coordinate.
+    """Return the full model with each coordinate averaged over the clients' updates.
 
     Args:
-        whole: the model at the start of the round; it is not changed.
-        updates: the clients' updates. Their order does not matter: the result is the same, bit for
-            bit.
+        whole: the full model at the start of the round, which is not changed.
+        updates: the clients' updates. In any order they give exactly the same result.
 
     Returns:
-        The model at the end of the round.
+        The full model at the end of the round.
     """
     ordered = sorted(updates, key=lambda update: update.node)
     return {name: _mean(name, array, ordered) for name, array in whole.items()}

@@ -1,9 +1,10 @@
-"""Distill the teacher and the clients' models into the nest, on the cloud's own training data.
+"""Trains the nested student on the answers of the teacher and of the clients' models.
 
-After averaging alone, capacities that few clients trained lag behind, and the nest forgets data
-that the clients do not have. As in FedDF (Lin et al. 2020), the clients' models form an ensemble
-that acts as a second teacher; here each capacity has an ensemble of its own, made of the clients
-that trained this capacity.
+This happens on the cloud's own training data. After averaging alone, capacities (sizes of the
+student) that few clients trained lag behind, and the student forgets data that the clients do not
+have. As in FedDF (Lin et al. 2020), the clients' models form an ensemble that acts as a second
+teacher. Here each capacity has an ensemble of its own, made of the clients that trained this
+capacity.
 """
 
 from collections.abc import Sequence
@@ -30,13 +31,13 @@ _BATCH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecipe:
-    """Options of the distillation after the rounds.
+    """The options of the distillation after the rounds.
 
     Attributes:
-        client_weight: weight of the clients' mean logits against the teacher's, 0 to 1.
-        soft_weight: weight of both against the labels, 0 to 1.
-        views: number of augmented copies of the training data.
-        recipe: how the nest is trained.
+        client_weight: the weight of the clients' mean logits against the teacher's, 0 to 1.
+        soft_weight: the weight of the blended logits against the labels, 0 to 1.
+        views: the number of augmented copies of the training data.
+        recipe: the options of the student's training.
     """
 
     client_weight: float
@@ -48,13 +49,13 @@ class EnsembleRecipe:
 def blend(
     teacher: torch.Tensor, clients: Sequence[torch.Tensor], client_weight: float
 ) -> torch.Tensor:
-    """Blend the teacher's logits with the clients' mean. Pure.
+    """Return the weighted mean of the teacher's logits and the clients' mean logits.
 
     Args:
-        teacher: logits, (N, classes).
-        clients: logits of each client that trained the capacity, (N, classes). If there are none,
-            the teacher's logits are returned.
-        client_weight: weight of the clients' mean, 0 to 1.
+        teacher: the teacher's logits, (N, classes).
+        clients: the logits of each client that trained the capacity, (N, classes). Without such a
+            client, the teacher's logits are returned.
+        client_weight: the weight of the clients' mean logits, 0 to 1.
 
     Returns:
         The logits that the capacity learns from, (N, classes).
@@ -72,14 +73,14 @@ def ensemble_loss(
     labels: torch.Tensor,
     soft_weight: float,
 ) -> torch.Tensor:
-    """Sum the distillation losses of all capacities.
+    """Return the sum of the distillation losses of all capacities.
 
     Args:
-        student: the nest.
-        inputs: (N, *shape).
-        targets: logits that each capacity learns from, (K, N, classes).
-        labels: class indices, (N,).
-        soft_weight: weight of the targets against the labels, 0 to 1.
+        student: the nested student.
+        inputs: the inputs, (N, *shape).
+        targets: the logits that each capacity learns from, (K, N, classes).
+        labels: the class index of each input, (N,).
+        soft_weight: the weight of the targets against the labels, 0 to 1.
     """
     return torch.stack(
         [
@@ -106,17 +107,17 @@ def distil_ensemble(
     generator: torch.Generator,
     progress: Progress,
 ) -> NestedStudent:
-    """Continue training the nest on the answers of the teacher and the clients' ensemble.
+    """Return the student after further training on the answers of the teacher and the clients.
 
     Args:
         task: the task, with the student's sizes and the augmentation.
-        whole: weights of the nest after the rounds.
-        updates: updates of the last round; if there are none, only the teacher is used.
-        teacher_onnx: the ONNX file of the teacher, as it is served.
+        whole: the weights of the full student after the rounds.
+        updates: the updates of the last round; without any, only the teacher is used.
+        teacher_onnx: the content of the teacher's ONNX file, as it is served.
         examples: the cloud's own training data.
-        recipe: options of the distillation.
-        generator: source of randomness for augmenting and shuffling.
-        progress: advances with every epoch.
+        recipe: the options of the distillation.
+        generator: the source of randomness for augmenting and shuffling.
+        progress: the display of how many epochs are done.
 
     Returns:
         The trained student, with its normalization recalibrated.
@@ -190,11 +191,11 @@ def _logits(client: NestedStudent, inputs: torch.Tensor, capacity: int) -> torch
 
 
 def teacher_logits(onnx: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits (N, classes) of a teacher, run as it is served.
+    """Return the logits (N, classes) of a teacher, which runs as the cloud serves it.
 
     Args:
-        onnx: content of its ONNX file.
-        inputs: (N, *shape).
+        onnx: the content of the teacher's ONNX file.
+        inputs: the inputs, (N, *shape).
 
     Raises:
         ModelError: the teacher cannot be loaded, fails, or its logits are not finite.

@@ -1,7 +1,7 @@
-"""Start Flower's programs, SuperLink and `flwr`, and write the app that they run.
+"""Starts Flower's programs and writes the app that they run.
 
-Flower's usage reports and update checks, which are on by default, are off in everything that
-Nestling starts.
+The programs are SuperLink, which devices connect to, and the command `flwr`. Flower's usage reports
+and update checks, which are on by default, are off in everything that Nestling starts.
 """
 
 import contextlib
@@ -59,17 +59,17 @@ clientapp = "nestling_rounds.client:app"
 
 
 class FlowerError(CloudError):
-    """A Flower program is not installed, or it failed."""
+    """Raised when a Flower program is not installed, fails, or does not end in time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """How to reach a SuperLink.
+    """The address of a SuperLink and the certificates that verify it.
 
     Attributes:
-        address: host and port.
-        root_certificates: PEM file to verify the SuperLink with; None connects without TLS, which
-            is for loopback only.
+        address: the host and port of the SuperLink.
+        root_certificates: the PEM file that verifies the SuperLink's certificate. None connects
+            without TLS, which is for loopback only.
     """
 
     address: Address
@@ -77,7 +77,9 @@ class Link:
 
 
 def program(name: str) -> str:
-    """Return the path of a Flower program; this Python environment is searched first.
+    """Return the path of a Flower program.
+
+    This Python environment is searched first, then the folders of the PATH.
 
     Raises:
         FlowerError: the program is not installed.
@@ -90,11 +92,13 @@ def program(name: str) -> str:
 
 
 def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
-    """Return the environment for Flower's programs: no usage reports, and no proxy between them.
+    """Return the environment variables for Flower's programs.
+
+    With these variables, the programs send no usage reports and use no proxy between each other.
 
     Args:
-        home: folder for Flower's own files; None for Flower's default.
-        hosts: hosts of the SuperLink, if it is not on this machine.
+        home: the folder for Flower's own files; None for Flower's default.
+        hosts: the hosts of the SuperLink, if it is not on this machine.
     """
     scripts = str(Path(sys.executable).parent)
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
@@ -106,11 +110,14 @@ def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
 
 
 def write_app(folder: Path, config: RunConfig) -> None:
-    """Write the Flower app: a project file and two modules with one import each.
+    """Write the Flower app that runs the rounds.
+
+    The app consists of a project file and of two modules, which only import Nestling's server app
+    and client app.
 
     Args:
-        folder: folder to write to; created if it does not exist.
-        config: run configuration, stored in the project file.
+        folder: the folder to write to, which is created if it does not exist.
+        config: the configuration of the run, which is stored in the project file.
     """
     package = folder / "nestling_rounds"
     package.mkdir(parents=True, exist_ok=True)
@@ -123,22 +130,23 @@ def write_app(folder: Path, config: RunConfig) -> None:
 
 
 def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
-    """Submit an app to a SuperLink and wait until its run ends.
+    """Run an app at a SuperLink, wait until the run ends, and return the result.
 
     `flwr run` succeeds when the run is accepted, and the log stream ends when the run is over,
-    whatever its result. Only the run's status shows whether it succeeded.
+    whatever the result. Only the status of the run shows whether the run succeeded.
 
     Args:
-        folder: folder written by `write_app`; all its files are sent to the SuperLink.
-        home: folder for `flwr`'s own files.
+        folder: the folder written by `write_app`, whose files are all sent to the SuperLink.
+        home: the folder for `flwr`'s own files.
         link: the SuperLink.
-        timeout_s: most time to wait for the end of the run.
+        timeout_s: the longest time to wait for the end of the run, in seconds.
 
     Returns:
         The result of the run, for example "completed" or "failed".
 
     Raises:
-        FlowerError: the SuperLink did not accept the run, or the run did not end in time.
+        FlowerError: `flwr` is not installed or fails, the SuperLink does not accept the run, or the
+            run does not end in time.
         KeyboardInterrupt: Ctrl-C was pressed; the text says whether the run was stopped.
     """
     home.mkdir(parents=True, exist_ok=True)
@@ -167,7 +175,10 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
 
 @contextlib.contextmanager
 def _interrupt_held() -> Iterator[None]:
-    """Delay Ctrl-C until the end of the block, here and in the programs that the block starts."""
+    """Delay Ctrl-C until the body ends, in this process and in the programs that the body starts.
+
+    If Ctrl-C was pressed, KeyboardInterrupt is raised after the body.
+    """
     pressed = threading.Event()
     handler = signal.signal(signal.SIGINT, lambda *_: pressed.set())
     # Programs inherit this thread's mask; a signal to this process goes to another thread.
@@ -182,7 +193,10 @@ def _interrupt_held() -> Iterator[None]:
 
 
 def _stop(home: Path, link: Link, number: str) -> str:
-    """Stop a run, which could otherwise release a bundle, and return a message about the result."""
+    """Stop a run at the SuperLink, and return a message that says whether this succeeded.
+
+    A run that goes on could release a bundle.
+    """
     # A second Ctrl-C must not cut this short, here or in flwr.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -229,7 +243,10 @@ def _flwr(home: Path, link: Link, arguments: Sequence[str], timeout_s: float | N
 
 
 def _json(text: str) -> Mapping[str, Any]:
-    """Parse the JSON in flwr's output, which may begin with other text; raise if it failed."""
+    """Return the JSON object in flwr's output, which may begin with other text.
+
+    Raises FlowerError if there is no JSON object, or if the object reports a failure.
+    """
     try:
         output: Mapping[str, Any] = parse_json(text[text.index("{") :])
     except ValueError as err:

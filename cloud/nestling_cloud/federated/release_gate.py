@@ -1,4 +1,4 @@
-"""Decide whether the result of federated rounds may be released. Pure."""
+"""Decides whether the result of federated rounds may be released. All functions are pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,12 @@ from nestling_cloud.federated.update_checks import HeldOutComparison
 
 @dataclass(frozen=True, kw_only=True)
 class Margins:
-    """Accuracy that a release may lose, as fractions of 1.
+    """The accuracy that a release may lose, as fractions of 1.
 
     Attributes:
-        calibration: loss allowed in the mean over the capacities on the cloud's calibration data.
-        clients: loss allowed for the median client on its held-out data.
+        calibration: the loss allowed on the cloud's calibration data, in the mean over the
+            capacities (the sizes of the student).
+        clients: the loss allowed for the median client on the client's held-out data.
     """
 
     calibration: float
@@ -25,8 +26,8 @@ class Verdict:
     """The decision about a release.
 
     Attributes:
-        release: True to release the candidate.
-        reason: why, with the measured accuracies.
+        release: True if the candidate may be released.
+        reason: the reason for the decision, with the measured accuracies.
     """
 
     release: bool
@@ -39,15 +40,15 @@ def judge(
     clients: Sequence[HeldOutComparison],
     margins: Margins,
 ) -> Verdict:
-    """Compare the candidate with the bundle from which the rounds started.
+    """Return the decision whether the candidate may replace the bundle the rounds started from.
 
-    The median client counts, so that a single dishonest client cannot decide.
+    Among the clients, the median counts, so that a single dishonest client cannot decide.
 
     Args:
-        before: accuracy of the released bundle on the calibration data, for each capacity.
-        after: accuracy of the candidate, likewise.
-        clients: comparisons that the clients made on their own held-out data.
-        margins: losses that are allowed.
+        before: the accuracy of each capacity of the released bundle on the calibration data.
+        after: the accuracy of each capacity of the candidate on the calibration data.
+        clients: the comparisons of the two models that the clients made on their own held-out data.
+        margins: the losses that are allowed.
     """
     measured = [client for client in clients if client.held_out]
     if not measured:

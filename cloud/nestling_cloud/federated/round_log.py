@@ -1,6 +1,7 @@
-"""Store the result of every federated round in the receipt store's database.
+"""Stores the result of every federated round in the database that also stores receipts.
 
-It imports neither flwr nor torch, so that the console can show rounds where neither is installed.
+This module imports neither flwr nor torch, so that the console can show rounds where these
+libraries are not installed.
 """
 
 import dataclasses
@@ -45,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RoundsError(CloudError):
-    """The table of rounds cannot be opened."""
+    """Raised when the database with the table of rounds cannot be opened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +54,13 @@ class Participant:
     """A client whose update was used in a round.
 
     Attributes:
-        device: name that the client gave itself.
-        node: Flower's number for it, as text because it is too large for a JSON number.
-        capacity: largest capacity that it trained.
-        examples: examples that it trained on.
-        held_out: its held-out examples.
-        accuracy_before: accuracy on the held-out examples of the model that it received.
-        accuracy_after: accuracy on the held-out examples of the model that it trained.
+        device: the name that the client gave itself.
+        node: Flower's number for the client, as text because it is too large for a JSON number.
+        capacity: the largest capacity (size of the student) that the client trained.
+        examples: the number of examples that the client trained on.
+        held_out: the number of the client's held-out examples.
+        accuracy_before: the accuracy on these held-out examples before the client's training.
+        accuracy_after: the accuracy on these held-out examples after the client's training.
     """
 
     device: str
@@ -76,9 +77,9 @@ class Exclusion:
     """A client that was left out of a round.
 
     Attributes:
-        device: name that the client gave itself, "?" if it is not known.
-        node: Flower's number for it, as text.
-        reason: why it was left out.
+        device: the name that the client gave itself, or "?" if the name is not known.
+        node: Flower's number for the client, as text.
+        reason: the reason why the client was left out.
     """
 
     device: str
@@ -91,19 +92,21 @@ class Round:
     """The result of one round.
 
     Attributes:
-        run: name of the run that the round belongs to.
-        number: number of the round in its run, from 1.
-        started_ms: start, Unix time in ms.
-        ended_ms: end, Unix time in ms.
-        bundle_version: bundle from which the run started.
-        participants: clients whose updates were used.
-        dropped: clients that were left out.
-        bytes_down: size of the arrays sent to clients.
-        bytes_up: size of the arrays received from clients.
-        accuracy: accuracy of each capacity on the cloud's calibration data after the round.
-        averaged: True if the updates were averaged; False if there were too few of them.
-        released: only in the run's last round: version of the bundle that was released.
-        verdict: only in the run's last round: why a bundle was released, or why not.
+        run: the name of the run that the round belongs to.
+        number: the number of the round in its run, from 1.
+        started_ms: the start of the round, Unix time in ms.
+        ended_ms: the end of the round, Unix time in ms.
+        bundle_version: the version of the bundle from which the run started.
+        participants: the clients whose updates were valid.
+        dropped: the clients that were left out.
+        bytes_down: the size of all arrays sent to clients, in bytes.
+        bytes_up: the size of all arrays received from clients, in bytes.
+        accuracy: the accuracy of each capacity on the cloud's calibration data after the round.
+        averaged: True if the updates were averaged; False if there were too few updates.
+        released: the version of the bundle that the run released. Only the last round of a run has
+            it.
+        verdict: the reason why the run released a bundle, or why not. Only the last round of a run
+            has it.
     """
 
     run: str
@@ -122,10 +125,10 @@ class Round:
 
 
 class RoundLog(Closing):
-    """The table of rounds. Safe to use from several threads and processes.
+    """The table of rounds, which several threads and processes may use at the same time.
 
     Args:
-        url: database URL of the receipt store.
+        url: the URL of the database that stores the receipts.
 
     Raises:
         RoundsError: the database cannot be opened.
@@ -143,11 +146,11 @@ class RoundLog(Closing):
             ) from err
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the database."""
         self._database.close()
 
     def put(self, entry: Round) -> None:
-        """Store a finished round, replacing an earlier entry for it."""
+        """Store a finished round, replacing an earlier entry for the same round."""
         columns = ROUNDS.c
         delete = sa.delete(ROUNDS).where(columns.run == entry.run, columns.number == entry.number)
         with self._database.writing() as connection:
@@ -155,11 +158,13 @@ class RoundLog(Closing):
             connection.execute(sa.insert(ROUNDS).values(**dataclasses.asdict(entry)))
 
     def rounds(self, limit: int = 100, run: str | None = None) -> list[Round]:
-        """Return the latest rounds, newest first, without damaged rows.
+        """Return the latest rounds, the newest first.
+
+        Rows that are damaged are left out.
 
         Args:
-            limit: most rounds to return.
-            run: name of one run; None for all runs.
+            limit: the largest number of rounds to return.
+            run: the name of the run whose rounds to return; None for all runs.
         """
         columns = ROUNDS.c
         query = sa.select(*_COLUMNS).order_by(columns.started_ms.desc(), columns.number.desc())
@@ -170,14 +175,17 @@ class RoundLog(Closing):
         return [entry for entry in map(self._round_or_none, rows) if entry is not None]
 
     def count(self) -> int:
-        """Return the number of rounds of all runs."""
+        """Return the number of rounds in all runs."""
         with self._database.reading() as connection:
             return int(
                 connection.execute(sa.select(sa.func.count()).select_from(ROUNDS)).scalar_one()
             )
 
     def _round_or_none(self, row: Mapping[str, Any] | sa.RowMapping) -> Round | None:
-        """Read a row; return None if it is damaged, so that the console can show the others."""
+        """Return the round that a row describes, or None if the row is damaged.
+
+        The console can then still show the other rounds.
+        """
         try:
             return _round(row)
         except (ValueError, TypeError) as err:

@@ -1,4 +1,4 @@
-"""Configuration of a run of federated rounds, passed as the Flower app's run configuration."""
+"""Defines the options of a run of federated rounds, which Flower passes to the server app."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,26 +8,28 @@ from typing import Any, Self
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Options of a run of rounds; every field is a key of Flower's run configuration.
+    """The options of a run of rounds.
+
+    Every field is also a key of Flower's run configuration.
 
     Attributes:
-        repository: folder of the releases.
-        store: database URL of receipts and rounds.
-        task: a built-in task's name, or FILE.py:NAME.
-        data_dir: folder with the task's data; empty to search the usual places.
-        seed: random seed that the bundle was trained with; it determines the training data.
-        run: name of the run in the table of rounds; empty to generate one.
-        rounds: number of rounds.
-        min_clients: fewest usable updates in a round; with fewer, the model does not change.
-        local_epochs: epochs that a client trains in a round.
-        client_weight: weight of the clients' models against the teacher in the distillation that
-            follows the rounds, 0 to 1.
-        timeout_s: most time for one answer of a client.
-        wait_s: most time for the nodes to connect.
-        calibration_margin: accuracy that the capacities may lose on the calibration data, as a
+        repository: the folder of the releases.
+        store: the URL of the database of receipts and rounds.
+        task: the name of a built-in task, or FILE.py:NAME.
+        data_dir: the folder with the task's data; empty to search the usual places.
+        seed: the random seed that the bundle was trained with, which determines the training data.
+        run: the name of the run in the table of rounds; empty to generate a name.
+        rounds: the number of rounds.
+        min_clients: the fewest valid updates in a round; with fewer, the model does not change.
+        local_epochs: the number of epochs that a client trains in a round.
+        client_weight: the weight of the clients' models against the teacher in the distillation
+            that follows the rounds, 0 to 1.
+        timeout_s: the longest time for one answer of a client, in seconds.
+        wait_s: the longest time to wait for enough clients to connect before a round, in seconds.
+        calibration_margin: the accuracy that the capacities (sizes of the student) may lose in the
+            mean on the calibration data, as a fraction of 1.
+        client_margin: the accuracy that the median client may lose on its held-out data, as a
             fraction of 1.
-        client_margin: accuracy that the median client may lose on its held-out data, as a fraction
-            of 1.
     """
 
     repository: str
@@ -47,7 +49,10 @@ class RunConfig:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Create a configuration from Flower's run configuration; other keys are ignored."""
+        """Return the options that Flower's run configuration contains.
+
+        Other keys of the run configuration are ignored.
+        """
         names = {field.name: field.name.replace("_", "-") for field in dataclasses.fields(cls)}
         return cls(**{name: values[key] for name, key in names.items() if key in values})
 

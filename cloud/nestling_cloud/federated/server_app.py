@@ -1,7 +1,7 @@
-"""Run federated rounds on the server side, as a Flower ServerApp.
+"""Runs federated rounds on the server's side, as a Flower ServerApp.
 
-It runs on the machine that has the repository: in the simulator's process, or in one that a
-SuperLink starts.
+The app runs on the machine that has the repository, either in the simulator's process or in a
+process that a SuperLink starts.
 """
 
 import dataclasses
@@ -44,11 +44,11 @@ app = ServerApp()
 
 
 class NotReleasedError(CloudError):
-    """The result of the rounds was not released; the text says why."""
+    """Raised when the result of the rounds is not released; the text says why."""
 
 
 class CheckpointError(CloudError):
-    """No round can start from the bundle's checkpoint, or it is of another task."""
+    """Raised when the bundle is of another task, or its checkpoint does not fit the task."""
 
 
 @app.main()
@@ -60,25 +60,29 @@ def main(grid: Grid, context: Context) -> None:
         context: Flower's context, with the run configuration.
 
     Raises:
-        NotReleasedError: nothing was released; Flower then reports the run as failed.
+        NotReleasedError: nothing is released. Flower then reports the run as failed.
     """
     run_rounds(grid, RunConfig.of(context.run_config), Silent())
 
 
 def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:
-    """Run rounds, distill, quantize, fit the multiplexer again, compare, and release.
+    """Run federated rounds and release their result as the next bundle.
+
+    After the rounds, the student is distilled from the teacher and the clients' models and then
+    quantized, and the multiplexer is fitted again. The result is released only if its accuracy is
+    not much below that of the current bundle. The table of rounds records the outcome.
 
     Args:
         grid: Flower's connection to the clients.
-        config: options of the run.
-        progress: advances with every epoch of the cloud's own training.
+        config: the options of the run.
+        progress: the display of how many epochs of the cloud's own training are done.
 
     Returns:
         The version of the released bundle.
 
     Raises:
-        NotReleasedError: there were too few clients, or the result loses more than the margins
-            allow; the table of rounds records it too.
+        NotReleasedError: no round had enough valid updates, the result loses more accuracy than the
+            margins allow, or another bundle was released in the meantime.
         CloudError: the bundle, its checkpoint or the task's data is missing or invalid.
     """
     logging.getLogger("flwr").setLevel(logging.WARNING)  # the table of rounds has more
@@ -95,7 +99,7 @@ def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:
 
 
 class _Run:
-    """One run of rounds, step by step."""
+    """One run of rounds, with a method for each step."""
 
     def __init__(self, grid: Grid, config: RunConfig, log: RoundLog, progress: Progress) -> None:
         self._grid = grid
@@ -121,7 +125,10 @@ class _Run:
         self._whole: Arrays = self._initial
 
     def rounds(self) -> None:
-        """Let Flower run the rounds, and record each when it ends."""
+        """Run the rounds, and record each round when it ends.
+
+        Raises NotReleasedError if no round had enough valid updates.
+        """
         result = self._strategy.start(
             self._grid,
             record_of(self._initial),
@@ -137,7 +144,11 @@ class _Run:
         self._whole = {name: array.numpy() for name, array in result.arrays.items()}
 
     def release(self) -> str:
-        """Build the next bundle from the result of the rounds, and release it if it passes."""
+        """Release the result of the rounds as the next bundle and return the bundle's version.
+
+        Raises NotReleasedError if the result loses too much accuracy, or if another bundle was
+        released during the run.
+        """
         candidate, student = self._learn()
         verdict = self._judge(candidate, student)
         self.verdict = verdict.reason
@@ -154,11 +165,13 @@ class _Run:
         return released.bundle_version
 
     def settle(self, released: str | None, verdict: str) -> None:
-        """Record the result of the run, if it had a round.
+        """Record the result of the run together with its last round.
+
+        A run that had no round is not recorded.
 
         Args:
-            released: version of the released bundle, None if there is none.
-            verdict: why it was released, or why not.
+            released: the version of the released bundle, or None if none was released.
+            verdict: the reason why a bundle was released, or why not.
         """
         if self._latest is None:
             return

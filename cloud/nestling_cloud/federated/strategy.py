@@ -1,4 +1,7 @@
-"""Flower strategy for a nest: every client receives, trains and returns the prefix it can hold."""
+"""Defines a Flower strategy for clients that train smaller and larger parts of the same model.
+
+Every client receives, trains and returns the prefix of the nested student that fits on its device.
+"""
 
 import threading
 import time
@@ -47,14 +50,14 @@ _LONGEST = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How a round is run.
+    """The options of every round.
 
     Attributes:
-        min_clients: fewest valid updates in a round; with fewer, the model does not change.
-        recipe: how clients train.
-        timeout_s: most time for one answer of a client.
-        wait_s: most time for the nodes to connect before a round.
-        seed: random seed of the clients' shuffling.
+        min_clients: the fewest valid updates in a round; with fewer, the model does not change.
+        recipe: the options of the clients' training.
+        timeout_s: the longest time for one answer of a client, in seconds.
+        wait_s: the longest time to wait for enough clients to connect before a round, in seconds.
+        seed: the random seed of the clients' shuffling.
     """
 
     min_clients: int
@@ -69,9 +72,9 @@ class RoundBase:
     """The model that the rounds train.
 
     Attributes:
-        signature: signature of the task.
-        student: sizes of the student.
-        bundle_version: version of the bundle that the rounds start from.
+        signature: the signature of the task.
+        student: the sizes of the student.
+        bundle_version: the version of the bundle that the rounds start from.
     """
 
     signature: Signature
@@ -81,15 +84,15 @@ class RoundBase:
 
 @dataclass(kw_only=True)
 class RoundTally:
-    """What the strategy records of a round.
+    """The record that the strategy keeps of a round.
 
     Attributes:
-        number: number of the round, from 1.
-        started_ms: start, Unix time in ms.
-        trained: valid updates, each with its client.
-        dropped: clients that were left out, as (node, device, reason).
-        bytes_down: size of the arrays sent to clients.
-        bytes_up: size of the arrays received from clients.
+        number: the number of the round, from 1.
+        started_ms: the start of the round, Unix time in ms.
+        trained: the valid updates, each with its client.
+        dropped: the clients that were left out, as (node, device, reason).
+        bytes_down: the size of all arrays sent to clients, in bytes.
+        bytes_up: the size of all arrays received from clients, in bytes.
         averaged: True if the updates were averaged.
     """
 
@@ -103,14 +106,14 @@ class RoundTally:
 
 
 class NestedAveraging(Strategy):
-    """Federated averaging of nested widths, as a Flower strategy.
+    """A Flower strategy that averages the updates of clients with prefixes of different sizes.
 
     Args:
         base: the model that the rounds train.
-        rules: how a round is run.
+        rules: the options of every round.
 
     Attributes:
-        tally: record of the latest round.
+        tally: the record of the latest round.
     """
 
     def __init__(self, base: RoundBase, rules: Rules) -> None:
@@ -124,13 +127,17 @@ class NestedAveraging(Strategy):
 
     @property
     def updates(self) -> list[Update]:
-        """The updates of the latest round that averaged any."""
+        """The updates of the latest round in which updates were averaged."""
         return [trained.update for _, trained in self._latest]
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Query the connected nodes and send each the prefix of the capacity that it can hold."""
+        """Return one training message for each client, with the prefix that the client can hold.
+
+        New clients are first asked for their capacity, the largest size of the student that they
+        can hold.
+        """
         del config
         self.tally = RoundTally(number=server_round, started_ms=unix_ms())
         self._whole = _numpy(arrays)
@@ -144,7 +151,7 @@ class NestedAveraging(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Average the valid updates; with too few of them, return no new model."""
+        """Return the average of the valid updates, or no model if there are too few of them."""
 
         def check(member: Member, reply: Message) -> ClientUpdate:
             return check_trained(
@@ -169,7 +176,7 @@ class NestedAveraging(Strategy):
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Return no messages: clients report their accuracies with their updates."""
+        """Return no messages, because clients report their accuracies with their updates."""
         del server_round, arrays, config, grid
         return []
 
@@ -184,12 +191,14 @@ class NestedAveraging(Strategy):
         """Log nothing, because every round is recorded."""
 
     def ask(self, grid: Grid, baseline: Arrays, candidate: Arrays) -> list[HeldOutComparison]:
-        """Let the clients of the latest averaged round compare two models on held-out data.
+        """Return the comparisons of two models that the clients make on their held-out data.
+
+        The clients of the latest round in which updates were averaged are asked.
 
         Args:
             grid: Flower's connection to the clients.
-            baseline: weights of the model that the rounds started from.
-            candidate: weights of the model that may be released.
+            baseline: the weights of the model that the rounds started from.
+            candidate: the weights of the model that may be released.
 
         Returns:
             The valid comparisons.
@@ -218,7 +227,7 @@ class NestedAveraging(Strategy):
         return [comparison for _, comparison in self._sort(members, replies, check)]
 
     def _meet(self, grid: Grid, server_round: int) -> None:
-        """Query new nodes for their capacity and examples, and forget nodes that have left."""
+        """Ask new nodes for their capacity and number of examples, and forget nodes that left."""
         nodes = self._nodes(grid)
         self._members = {node: member for node, member in self._members.items() if node in nodes}
         unknown = [node for node in nodes if node not in self._members]
@@ -250,7 +259,10 @@ class NestedAveraging(Strategy):
             self._members[member.node] = member
 
     def _nodes(self, grid: Grid) -> list[int]:
-        """Wait, within the limit, for enough nodes; return all that are connected, in order."""
+        """Return the numbers of all connected nodes in order, after waiting for enough nodes.
+
+        The wait ends at the time limit even if there are too few nodes.
+        """
         deadline = time.monotonic() + self._rules.wait_s
         pause = threading.Event()
         while True:
@@ -285,7 +297,10 @@ class NestedAveraging(Strategy):
         replies: Iterable[Message],
         check: Callable[[Member, Message], _T],
     ) -> list[tuple[Member, _T]]:
-        """Check the replies, record the dropped ones, and return the valid ones by node number."""
+        """Return the valid replies in the order of the node numbers, each with its client.
+
+        Invalid, unrequested and missing replies are recorded as dropped.
+        """
         valid: dict[int, tuple[Member, _T]] = {}
         waiting = dict(asked)
         for reply in replies:
@@ -318,12 +333,12 @@ class NestedAveraging(Strategy):
 
 
 def record_of(arrays: Arrays) -> ArrayRecord:
-    """Convert arrays to a record for a Flower message."""
+    """Return arrays as a record for a Flower message."""
     return ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
 
 def _name_of(member: Member, reply: Message) -> str:
-    """Return a client's known name, or else the name in its reply."""
+    """Return the client's name if it is known, otherwise the name in the client's reply."""
     if member.device != "?" or reply.has_error():
         return member.device
     return device_name(_record(reply.content.config_records, messages.CONFIG))
@@ -335,7 +350,7 @@ def _last_line(reason: str | None) -> str:
 
 
 def _one_line(reason: object) -> str:
-    """Make a client's text safe to show: one line of printable characters."""
+    """Return a client's text as one short line of printable characters, which is safe to show."""
     text = " ".join(str(reason).split())
     return "".join(letter for letter in text if letter.isprintable())[:_LONGEST] or _NO_REASON
 

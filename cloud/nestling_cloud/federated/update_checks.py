@@ -1,4 +1,7 @@
-"""Check what clients send. Pure: each function returns a valid value or raises the reason."""
+"""Checks the answers that clients send.
+
+All functions are pure. A check returns a valid value, or raises UpdateError with the reason.
+"""
 
 import math
 from collections.abc import Mapping
@@ -22,18 +25,18 @@ _NAMELESS = "?"
 
 
 class UpdateError(CloudError):
-    """A client's answer is rejected; the text is recorded as the reason."""
+    """Raised when a client's answer is rejected; the text is recorded as the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A client that takes part in rounds, as it describes itself.
+    """A client that takes part in the rounds, as the client describes itself.
 
     Attributes:
-        node: Flower's number for it.
-        device: name that it gives itself; the name is not verified.
-        capacity: largest capacity that its budget admits.
-        examples: examples that it can train on.
+        node: Flower's number for the client.
+        device: the name that the client gives itself, which is not verified.
+        capacity: the largest capacity (size of the student) that the client's budget admits.
+        examples: the number of examples that the client can train on.
     """
 
     node: int
@@ -47,9 +50,9 @@ class HeldOutComparison:
     """A client's comparison of two models on its held-out data.
 
     Attributes:
-        held_out: number of examples.
-        before: accuracy of the earlier model.
-        after: accuracy of the later model.
+        held_out: the number of held-out examples.
+        before: the accuracy of the earlier model.
+        after: the accuracy of the later model.
     """
 
     held_out: int
@@ -59,11 +62,11 @@ class HeldOutComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientUpdate:
-    """A valid answer to a train message.
+    """A client's valid answer to a message that asked for training.
 
     Attributes:
         update: the weights that the client trained.
-        comparison: accuracies of the model that it received and the model that it trained.
+        comparison: the accuracies of the model before and after the client's training.
     """
 
     update: Update
@@ -78,18 +81,18 @@ def check_member(
     capacities: int,
     bundle_version: str,
 ) -> Member:
-    """Check a client's description of itself.
+    """Return the description that a client gives of itself, after checking it.
 
     Args:
         node: Flower's number for the client.
-        config: configuration record of its answer.
-        metrics: metric record of its answer.
-        capacities: number of the student's capacities.
-        bundle_version: bundle that the rounds start from.
+        config: the configuration record of the client's answer.
+        metrics: the metric record of the client's answer.
+        capacities: the number of the student's capacities.
+        bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
-        UpdateError: the client runs another bundle, admits no capacity, has too few examples, or
-            reports an invalid value.
+        UpdateError: the client runs another bundle, its budget admits no capacity, it has too few
+            examples, or it reports an invalid value.
     """
     _check_version(config, bundle_version)
     capacity = _count(metrics, messages.CAPACITY, most=capacities)
@@ -112,17 +115,17 @@ def check_trained(
     server_round: int,
     bundle_version: str,
 ) -> ClientUpdate:
-    """Check the weights that a client trained.
+    """Return the weights and accuracies that a client reports, after checking them.
 
     Args:
         member: the client.
-        arrays: its weights by name.
-        config: configuration record of its answer.
-        metrics: metric record of its answer.
-        signature: signature of the task.
-        student: sizes of the student.
-        server_round: number of the current round.
-        bundle_version: bundle that the rounds start from.
+        arrays: the weights that the client trained, by name.
+        config: the configuration record of the client's answer.
+        metrics: the metric record of the client's answer.
+        signature: the signature of the task.
+        student: the sizes of the student.
+        server_round: the number of the current round.
+        bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
         UpdateError: the answer is of another round or bundle, or its arrays or metrics are invalid.
@@ -147,13 +150,13 @@ def check_trained(
 def check_comparison(
     config: Mapping[str, Any], metrics: Mapping[str, Any], *, server_round: int, bundle_version: str
 ) -> HeldOutComparison:
-    """Check a client's comparison of two models on its held-out data.
+    """Return a client's comparison of two models on its held-out data, after checking it.
 
     Args:
-        config: configuration record of its answer.
-        metrics: metric record of its answer.
-        server_round: number of the current round.
-        bundle_version: bundle that the rounds start from.
+        config: the configuration record of the client's answer.
+        metrics: the metric record of the client's answer.
+        server_round: the number of the current round.
+        bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
         UpdateError: the answer is of another round or bundle, or an accuracy is invalid.
@@ -164,7 +167,7 @@ def check_comparison(
 
 
 def device_name(config: Mapping[str, Any]) -> str:
-    """Return the name that a client gives itself, or "?" if it is not a valid device name."""
+    """Return the name that a client gives itself, or "?" if this is not a valid device name."""
     name = config.get(messages.DEVICE)
     try:
         return check_device_id(name) if isinstance(name, str) else _NAMELESS

@@ -1,6 +1,7 @@
-"""Manages who belongs to the fleet: roster, certificates, enrolment, and TLS of every listener.
+"""Holds what decides which devices belong to the fleet and may connect to the cloud.
 
-This package does not depend on bundles, receipts or the console.
+These are the roster, the certificates, the enrolment, and the TLS files of every listener. This
+package may import no other package of `nestling_cloud`.
 """
 
 __all__ = [

@@ -1,4 +1,7 @@
-"""Saves the addresses at which devices reach the cloud: `serve` writes them, `device add` reads."""
+"""Saves the addresses at which devices reach the cloud.
+
+The command `serve` writes them, and `device add` reads them.
+"""
 
 import dataclasses
 import json
@@ -12,12 +15,13 @@ from nestling_core.parsing.untrusted import parse_json
 
 @dataclass(frozen=True, kw_only=True)
 class FleetAddresses:
-    """HOST:PORT of each listener, as devices reach it.
+    """The addresses at which devices reach the cloud's listeners, each as HOST:PORT.
 
     Attributes:
-        cloud: inference and delivery over gRPC, with certificates on both sides.
-        broker: MQTT, with certificates on both sides.
-        enrolment: the enrolment service, which takes a token instead of a certificate.
+        cloud: the address of inference and delivery over gRPC, with certificates on both sides.
+        broker: the address of the MQTT broker, with certificates on both sides.
+        enrolment: the address of the enrolment service, which takes a token instead of a
+            certificate.
     """
 
     cloud: str
@@ -30,7 +34,10 @@ class FleetAddresses:
 
     @classmethod
     def read(cls, state: Path) -> Self | None:
-        """Read the addresses written last; None if there are none or the file is damaged."""
+        """Return the addresses in a cloud's state folder.
+
+        The result is None if the folder has no addresses or their file is damaged.
+        """
         try:
             return cls(**parse_json(_file(state).read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Manages the folder of the fleet's certificate authority and the cloud's own certificates."""
+"""Manages the fleet's certificate authority and the cloud's own certificates."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable
@@ -24,28 +24,29 @@ _LOG = logging.getLogger(__name__)
 
 
 class AuthorityError(CloudError):
-    """The authority cannot be read, its folder cannot be used, or its certificate is not valid."""
+    """Raised when the authority's files cannot be used, or its certificate is not valid now."""
 
 
 def utc_now() -> datetime:
-    """Return the current time in whole seconds, the resolution of certificates."""
+    """Return the current time in whole seconds, which is the resolution of certificates."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 class Authority:
     """Signs certificates for devices, for listeners, and for the cloud as its broker's client.
 
-    Its files have mode 0600: `authority.pem` (key and certificate; whoever has a copy of it can
-    enrol devices), a pair for each listener, and `ca.pem` (the certificate alone).
+    Its files have mode 0600. `authority.pem` holds the authority's key and certificate, so whoever
+    has a copy of it can enrol devices. `ca.pem` holds the certificate alone. Each listener, and the
+    cloud as a client, has a further file with its own key and certificate.
     """
 
     def __init__(self, folder: Path, pair: Pair, now: Callable[[], datetime] = utc_now) -> None:
-        """Make an authority from its parts; see `open`.
+        """Create an authority from its parts, which `open` reads from a folder.
 
         Args:
-            folder: holds the authority's files.
+            folder: the folder with the authority's files.
             pair: the authority's key and certificate.
-            now: returns the current time.
+            now: a function that returns the current time.
         """
         self._folder = folder
         self._pair = pair
@@ -53,14 +54,14 @@ class Authority:
 
     @classmethod
     def open(cls, folder: Path, now: Callable[[], datetime] = utc_now) -> Self:
-        """Open the authority in a folder, or create one if there is none.
+        """Return the authority in a folder, and create it if the folder has none.
 
         Args:
-            folder: holds the authority's files.
-            now: returns the current time.
+            folder: the folder with the authority's files.
+            now: a function that returns the current time.
 
         Raises:
-            AuthorityError: its file cannot be read or written.
+            AuthorityError: the authority's file cannot be read or written, or is damaged.
         """
         path = folder / "authority.pem"
         try:
@@ -76,7 +77,7 @@ class Authority:
 
     @property
     def certificate_der(self) -> bytes:
-        """The authority's certificate in DER, by which devices trust this cloud."""
+        """The authority's certificate in DER, which devices need to trust this cloud."""
         return self._pair.certificate.public_bytes(serialization.Encoding.DER)
 
     @property
@@ -85,10 +86,11 @@ class Authority:
         return certificates.to_pem(self._pair.certificate).decode()
 
     def check_clock(self) -> None:
-        """Check that the authority's certificate is valid now.
+        """Raise AuthorityError if the authority's certificate is not valid now.
 
         Raises:
-            AuthorityError: by this machine's clock, it is not valid yet or has expired.
+            AuthorityError: by this machine's clock, the authority's certificate is not valid yet
+                or has expired.
         """
         now, certificate = self._now(), self._pair.certificate
         path = self._folder / "authority.pem"
@@ -107,34 +109,37 @@ class Authority:
             )
 
     def sign(self, device: str, request: x509.CertificateSigningRequest) -> x509.Certificate:
-        """Sign a device's key.
+        """Return a signed certificate for a device's key.
 
         Args:
-            device: name that the certificate gets.
-            request: signing request from `certificates.read_request`.
+            device: the name of the device, which the certificate gets.
+            request: the signing request, as returned by `certificates.read_request`.
 
         Raises:
             AuthorityError: the authority's certificate is not valid now, see `check_clock`.
+            CertificateError: the key in the request is of a kind that is not accepted.
         """
         self.check_clock()
         return certificates.sign_client(self._pair, device, request, self._now())
 
     def revocation_list(self, revoked: Iterable[tuple[int, datetime]], revision: int) -> bytes:
-        """Make the PEM revocation list; see `certificates.revocation_list`.
+        """Return the list of revoked certificates in PEM, see `certificates.revocation_list`.
 
         Args:
-            revoked: serial number and time of revocation of each certificate.
-            revision: rises by at least 1 with every change.
+            revoked: the serial number and the time of revocation of each certificate.
+            revision: the number of the list, which rises by at least 1 with every change.
         """
         return certificates.revocation_list(self._pair, revoked, revision)
 
     def server(self, name: str, hosts: Collection[str], *, folder: Path | None = None) -> TlsFiles:
-        """Return a listener's files; create or renew them when due or when the hosts change.
+        """Return a listener's files.
+
+        They are created if they are missing, and renewed if they are due or the hosts have changed.
 
         Args:
-            name: name of the listener and of its file.
-            hosts: names and addresses that clients reach it by, besides localhost.
-            folder: folder of the files; None for the authority's own.
+            name: the name of the listener and of its file.
+            hosts: the names and addresses by which clients reach the listener, besides localhost.
+            folder: the folder of the files; None for the authority's own folder.
 
         Raises:
             CertificateError: one of the hosts is neither a name nor an address.
@@ -149,7 +154,9 @@ class Authority:
         )
 
     def client(self) -> TlsFiles:
-        """Return the files of the cloud as its broker's client; create or renew them when due.
+        """Return the files with which the cloud connects to its broker as a client.
+
+        They are created if they are missing, and renewed if they are due.
 
         Raises:
             AuthorityError: the folder cannot be written, or the authority's certificate is not
@@ -184,7 +191,10 @@ class Authority:
         return TlsFiles(certificate=path, key=path, authority=authority)
 
     def _held(self, path: Path) -> x509.Certificate | None:
-        """Return the certificate in a file, or None if this authority did not sign it."""
+        """Return the certificate in a file.
+
+        The result is None if there is none that can be read and that this authority has signed.
+        """
         try:
             found = Pair.from_pem(path.read_bytes()).certificate
             found.verify_directly_issued_by(self._pair.certificate)

@@ -1,8 +1,9 @@
-"""Writes the files of a Mosquitto that authenticates devices and isolates them from each other.
+"""Writes the files of a Mosquitto broker that authenticates devices.
 
-They serve both the broker that `serve` starts and one that runs on its own. Mosquitto reads its
-configuration at its start. On SIGHUP it reads the access list, the revocations and its certificate
-again.
+The broker also isolates devices from each other, so that no device can read or write the topics of
+another. The files serve both the broker that `serve` starts and a broker that runs on its own.
+Mosquitto reads its configuration when it starts. On SIGHUP it reads the access list, the revocation
+list and its certificate again.
 """
 
 import os
@@ -34,12 +35,15 @@ _READS = (
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerFolder:
-    """The files of one broker: `mosquitto.conf`, `acl`, `revoked.pem`, `broker.pem`, `ca.pem`.
+    """Writes the files of one broker into a folder.
+
+    The files are `mosquitto.conf`, `acl`, `revoked.pem`, `broker.pem` and `ca.pem`.
 
     Attributes:
-        folder: holds the files; a separate broker needs access to this folder only.
-        authority: signs the certificates of the broker and its clients.
-        roster: knows the removed devices and the revoked certificates.
+        folder: the folder with the files, which is the only one that a separate broker needs access
+            to.
+        authority: the authority that signs the certificates of the broker and its clients.
+        roster: the roster, which knows the removed devices and the revoked certificates.
     """
 
     folder: Path
@@ -48,20 +52,22 @@ class BrokerFolder:
 
     @property
     def configuration(self) -> Path:
-        """Path of `mosquitto.conf`."""
+        """The path of `mosquitto.conf`."""
         return self.folder / "mosquitto.conf"
 
     def write(self, host: str, port: int, names: Collection[str]) -> None:
-        """Write all files.
+        """Write all files of the broker.
 
         Args:
             host: the host that the broker listens on.
             port: the port that it listens on.
-            names: names and addresses that clients reach it by.
+            names: the names and addresses by which clients reach the broker.
 
         Raises:
             CertificateError: one of the names is neither a name nor an address.
-            AuthorityError, RosterError: the state folder cannot be used.
+            AuthorityError: the authority's files cannot be used, or its certificate is not valid
+                now.
+            RosterError: the roster cannot be used.
         """
         self.write_certificate(names)
         self.write_lists()
@@ -81,11 +87,11 @@ class BrokerFolder:
         return refused.revision
 
     def write_certificate(self, names: Collection[str] | None = None) -> bool:
-        """Create or renew the broker's certificate if it is due or its names change.
+        """Create the broker's certificate, or renew it if it is due or its names change.
 
         Args:
-            names: names and addresses that clients reach it by; None keeps those of the present
-                certificate, and does nothing if there is none.
+            names: the names and addresses by which clients reach the broker. None keeps the names
+                in the present certificate, and does nothing if there is no certificate.
 
         Returns:
             Whether a certificate was written.
@@ -104,12 +110,12 @@ def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
     """Return the text of `mosquitto.conf`.
 
     Args:
-        folder: absolute path of the folder with the other files; Mosquitto would resolve a
-            relative one against its working directory.
+        folder: the absolute path of the folder with the other files; Mosquitto would resolve a
+            relative path against its working directory.
         host: the host to listen on.
         port: the port to listen on.
-        root: whether root starts it; then it must stay root, because the user that it would change
-            to cannot read its files.
+        root: whether root starts the broker. The broker then stays root, because the user that it
+            would change to cannot read its files.
     """
     lines = [
         # A wildcard address means IPv4 and IPv6, as for gRPC. Given the address, Mosquitto would
@@ -136,11 +142,11 @@ def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
 
 
 def access_list(removed: Sequence[str]) -> str:
-    """Return the text of the access list.
+    """Return the text of the access list, which says who may use which topic.
 
     Args:
-        removed: names of removed devices; they may do nothing, because their connections may
-            outlive their certificates.
+        removed: the names of removed devices. They are denied every topic, because their
+            connections may last longer than their certificates.
     """
     blocks = [
         [f"user {CLOUD_NAME}", "topic readwrite #"],

@@ -1,4 +1,7 @@
-"""Makes and checks the fleet's X.509 certificates. No I/O; the time is an argument."""
+"""Creates and checks the fleet's X.509 certificates.
+
+The functions do no I/O and get the time as an argument.
+"""
 
 import ipaddress
 import re
@@ -28,7 +31,7 @@ _HOST = re.compile(
 
 
 class CertificateError(CloudError):
-    """A key, a host name or a signing request is not acceptable for a certificate."""
+    """Raised when a key, a host name or a signing request cannot be used for a certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +40,14 @@ class Pair:
 
     Attributes:
         key: the private key, on curve P-256.
-        certificate: its certificate.
+        certificate: the certificate of the key.
     """
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
     def to_pem(self) -> bytes:
-        """Return the key and the certificate in one PEM text, so that one file holds both."""
+        """Return the key and the certificate as one PEM text, so that one file can hold both."""
         return self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -53,10 +56,10 @@ class Pair:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
-        """Read a key and a certificate that `to_pem` wrote.
+        """Return the key and the certificate in a PEM text that `to_pem` wrote.
 
         Raises:
-            CertificateError: the text holds no such key with its certificate.
+            CertificateError: the text has no elliptic-curve key with the certificate of that key.
         """
         try:
             key = serialization.load_pem_private_key(pem, password=None)
@@ -71,17 +74,18 @@ class Pair:
 
 
 def to_pem(certificate: x509.Certificate) -> bytes:
-    """Return a certificate in PEM, without its key."""
+    """Return a certificate in PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def make_authority(now: datetime) -> Pair:
-    """Make an authority that may sign leaf certificates only.
+    """Return the key and certificate of a new authority.
 
-    Its key is on curve P-256, so that its certificate is small enough for an enrolment token.
+    The authority may sign certificates of clients and servers, but not of other authorities. Its
+    key is on curve P-256, so that its certificate is small enough for an enrolment token.
 
     Args:
-        now: start of its life, apart from a tolerance of one day.
+        now: the current time; the certificate is valid from one day earlier on.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
@@ -101,13 +105,13 @@ def make_authority(now: datetime) -> Pair:
 
 
 def make_server(authority: Pair, name: str, hosts: Sequence[str], now: datetime) -> Pair:
-    """Make a listener's key and certificate.
+    """Return a new key and certificate for a listener.
 
     Args:
-        authority: signs the certificate.
-        name: the certificate's common name, for people to read.
-        hosts: names and addresses that clients reach the listener by.
-        now: start of its life, apart from a tolerance of one day.
+        authority: the authority that signs the certificate.
+        name: the certificate's common name, which is only for people to read.
+        hosts: the names and addresses by which clients reach the listener.
+        now: the current time; the certificate is valid from one day earlier on.
 
     Raises:
         CertificateError: one of the hosts is neither a name nor an address.
@@ -120,12 +124,12 @@ def make_server(authority: Pair, name: str, hosts: Sequence[str], now: datetime)
 
 
 def make_client(authority: Pair, name: str, now: datetime) -> Pair:
-    """Make a client's key and certificate.
+    """Return a new key and certificate for a client.
 
     Args:
-        authority: signs the certificate.
+        authority: the authority that signs the certificate.
         name: the certificate's common name, by which servers know the client.
-        now: start of its life, apart from a tolerance of one day.
+        now: the current time; the certificate is valid from one day earlier on.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _leaf(authority, name, key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, now)
@@ -135,30 +139,33 @@ def make_client(authority: Pair, name: str, now: datetime) -> Pair:
 def sign_client(
     authority: Pair, name: str, request: x509.CertificateSigningRequest, now: datetime
 ) -> x509.Certificate:
-    """Sign a client's key under a name that we choose, ignoring the subject in the request.
+    """Return a certificate for the key in a client's signing request.
+
+    The certificate gets the given name. The name in the request is ignored.
 
     Args:
-        authority: signs the certificate.
+        authority: the authority that signs the certificate.
         name: the certificate's common name.
-        request: has the client's public key.
-        now: start of its life, apart from a tolerance of one day.
+        request: the signing request with the client's public key.
+        now: the current time; the certificate is valid from one day earlier on.
 
     Raises:
-        CertificateError: the key is not of an accepted kind.
+        CertificateError: the key is of a kind that is not accepted.
     """
     builder = _leaf(authority, name, _public_key(request), ExtendedKeyUsageOID.CLIENT_AUTH, now)
     return builder.sign(authority.key, hashes.SHA256())
 
 
 def read_request(pem: str) -> x509.CertificateSigningRequest:
-    """Read a signing request and check its key and its signature.
+    """Return the signing request in a PEM text, after a check of its key and its signature.
 
     Args:
         pem: the request in PEM.
 
     Raises:
-        CertificateError: it is no such request, its key is not accepted, or it is not signed by
-            its own key; the message says what to send instead.
+        CertificateError: the text is not a signing request or is too long, the request's key is of
+            a kind that is not accepted, or the request is not signed by its own key. The message
+            says what is wrong.
     """
     data = pem.encode(errors="replace")
     if len(data) > _MAX_REQUEST_BYTES:
@@ -182,37 +189,38 @@ def hosts_of(certificate: x509.Certificate) -> set[str]:
 
 
 def needs_renewal(certificate: x509.Certificate, now: datetime) -> bool:
-    """Return whether less than a third of a certificate's life is left, or it has not begun.
+    """Return whether a certificate has to be replaced by a new one.
 
-    A certificate whose life has not begun was made while the clock was ahead.
+    This is the case if less than a third of the certificate's life is left, or if its life has not
+    begun. A certificate whose life has not begun was made while the clock was ahead.
 
     Args:
-        certificate: one of ours.
-        now: current time.
+        certificate: a certificate that this module created.
+        now: the current time.
     """
     born, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return now < born or ends - now < (ends - born) / 3
 
 
 def made_at(certificate: x509.Certificate) -> datetime:
-    """Return when one of our certificates was made, by the clock at that time."""
+    """Return the time at which a certificate was made, by the clock of that time."""
     return certificate.not_valid_before_utc + _BACKDATED
 
 
 def revocation_list(
     authority: Pair, revoked: Iterable[tuple[int, datetime]], revision: int
 ) -> bytes:
-    """Make a PEM list of revoked certificates.
+    """Return the list of revoked certificates in PEM.
 
-    Of two lists, OpenSSL uses the one with the later date, in whole seconds. So the date counts
-    revisions: it rises by a second with each, and stays in the past unless there are more revisions
-    than seconds since the authority was made. (Mosquitto 2.0 forgets the previous list; other
-    brokers may not.)
+    Of two lists, OpenSSL uses the list with the later date, in whole seconds. So the date counts
+    revisions. It rises by a second with each revision, and stays in the past unless there are more
+    revisions than seconds since the authority was made. Mosquitto 2.0 forgets the previous list,
+    but other brokers may not.
 
     Args:
-        authority: signs the list.
-        revoked: serial number and time of revocation of each certificate.
-        revision: rises by at least 1 with every change.
+        authority: the authority that signs the list.
+        revoked: the serial number and the time of revocation of each certificate.
+        revision: the number of the list, which rises by at least 1 with every change.
     """
     born = authority.certificate.not_valid_before_utc
     builder = (

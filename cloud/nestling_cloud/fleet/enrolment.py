@@ -1,4 +1,4 @@
-"""Invites, enrols, renews and removes the fleet's devices."""
+"""Invites devices to the fleet, gives and renews their certificates, and removes devices."""
 
 import contextlib
 import os
@@ -20,12 +20,12 @@ TOKEN_LIFE = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolment:
-    """A fleet's authority and roster, and the broker's files that are made from them.
+    """Manages which devices belong to a fleet.
 
     Attributes:
-        authority: signs certificates.
-        roster: knows tokens and certificates.
-        broker: the broker's files.
+        authority: the authority, which signs certificates.
+        roster: the roster, which knows the tokens and certificates of the devices.
+        broker: the writer of the broker's files, which are made from authority and roster.
     """
 
     authority: Authority
@@ -35,13 +35,17 @@ class Enrolment:
     @classmethod
     @contextlib.contextmanager
     def open(cls, state: Path) -> Iterator[Self]:
-        """Open the authority and the roster in a cloud's state folder; create them if missing.
+        """Open the enrolment in a cloud's state folder, and close it at the end of the block.
+
+        The authority and the roster are created if they are missing.
 
         Args:
             state: the cloud's state folder.
 
         Raises:
-            AuthorityError, RosterError: the folder cannot be used.
+            AuthorityError: the authority cannot be read or written, or this process runs as root
+                in another user's folder.
+            RosterError: the roster cannot be opened.
         """
         _check_owner(state)
         authority = Authority.open(state / "authority")
@@ -50,14 +54,14 @@ class Enrolment:
             yield cls(authority=authority, roster=roster, broker=broker)
 
     def invite(self, name: str, life: timedelta = TOKEN_LIFE) -> EnrolmentToken:
-        """Make an enrolment token for a device; it replaces an earlier one.
+        """Return a new enrolment token for a device, which replaces an earlier token.
 
         Args:
             name: the device's name.
-            life: how long the token is valid.
+            life: the time for which the token is valid.
 
         Raises:
-            RosterError: the name is not allowed.
+            RosterError: the name is not allowed, or the roster cannot be used.
             AuthorityError: the authority's certificate is not valid now, see
                 `Authority.check_clock`.
         """
@@ -69,14 +73,14 @@ class Enrolment:
         )
 
     def enrol(self, secret: bytes, request: str) -> tuple[str, str]:
-        """Exchange a one-time token for a certificate.
+        """Return a certificate in exchange for the secret of a one-time token.
 
         Args:
             secret: the token's secret.
-            request: the device's signing request, in PEM.
+            request: the device's signing request in PEM.
 
         Returns:
-            The device's name, and its certificate in PEM.
+            The device's name, and the device's certificate in PEM.
 
         Raises:
             CertificateError: the request is not valid.
@@ -87,11 +91,13 @@ class Enrolment:
         return name, to_pem(certificate).decode()
 
     def renew(self, name: str, request: str) -> str:
-        """Sign another certificate for a device; the present one stays valid.
+        """Return another certificate for a device.
+
+        The device's present certificate stays valid.
 
         Args:
             name: the device's name.
-            request: its signing request, in PEM.
+            request: the device's signing request in PEM.
 
         Returns:
             The certificate in PEM.
@@ -103,7 +109,10 @@ class Enrolment:
         return to_pem(self.roster.renew(name, checked, self.authority.sign)).decode()
 
     def remove(self, name: str) -> None:
-        """Remove a device: revoke its certificates and delete its token.
+        """Remove a device from the fleet.
+
+        Its certificates are revoked, its token is deleted, and the broker's lists are written
+        again.
 
         Raises:
             RosterError: there is no such device.
@@ -113,7 +122,10 @@ class Enrolment:
 
 
 def _check_owner(state: Path) -> None:
-    """Refuse to run as root in another user's folder, who could not read what root writes."""
+    """Raise AuthorityError if this process runs as root in another user's folder.
+
+    That user could not read the files that root writes.
+    """
     if os.geteuid() != 0 or not state.exists():
         return
     owner = state.stat().st_uid

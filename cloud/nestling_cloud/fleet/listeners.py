@@ -1,6 +1,6 @@
-"""Decides which of a cloud's listeners use TLS, and keeps their certificates and names.
+"""Provides the TLS certificates and the public names of a cloud's listeners.
 
-A listener that other machines can reach always uses TLS and credentials: its host turns them on.
+A listener whose host other machines can reach always uses TLS and credentials.
 """
 
 import asyncio
@@ -26,24 +26,24 @@ _LOG = logging.getLogger(__name__)
 
 
 class ReloadableBroker(Protocol):
-    """A broker that can reload its files."""
+    """A broker that can read its files again while it runs."""
 
     def reload(self) -> None:
-        """Read the lists and the certificate again."""
+        """Make the broker read its access list, revocation list and certificate again."""
 
 
 class ExposureError(CloudError):
-    """A listener is reachable by other machines, but has no name for its certificate."""
+    """Raised when other machines can reach a listener that has no name for its certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Security:
-    """A cloud's authority, and the names that its listeners are reached by.
+    """Provides the TLS files of a cloud's listeners and the addresses that devices use.
 
     Attributes:
-        enrolment: the authority and the roster.
-        public_host: name or address by which devices reach this machine.
-        names: names and addresses in the listeners' certificates.
+        enrolment: the fleet's authority and roster.
+        public_host: the name or address by which devices reach this machine.
+        names: the names and addresses in the listeners' certificates.
     """
 
     enrolment: Enrolment
@@ -53,16 +53,20 @@ class Security:
     @classmethod
     @contextlib.contextmanager
     def open(cls, state: Path, host: str, public_host: str | None) -> Iterator[Self]:
-        """Open the authority in a state folder.
+        """Open the authority and the roster in a cloud's state folder.
+
+        They are closed at the end of the block.
 
         Args:
             state: the cloud's state folder.
-            host: the host that it listens on.
-            public_host: name or address by which devices reach it; None for `host`.
+            host: the host that the cloud listens on.
+            public_host: the name or address by which devices reach the cloud; None for `host`.
 
         Raises:
-            ExposureError: `host` is a wildcard and `public_host` is missing.
-            AuthorityError, RosterError: the state folder cannot be used.
+            ExposureError: `host` is a wildcard address, and `public_host` is missing.
+            AuthorityError: the authority cannot be read or written, or this process runs as root
+                in another user's folder.
+            RosterError: the roster cannot be opened.
         """
         public = public_host or _own_public_host(host)
         names = {public, *([] if is_wildcard(host) else [host])}
@@ -70,25 +74,32 @@ class Security:
             yield cls(enrolment=enrolment, public_host=public, names=tuple(sorted(names)))
 
     def server_files(self) -> TlsFiles:
-        """Return the files of every listener but the broker's, renewed when due."""
+        """Return the TLS files of every listener except the broker, renewed if they are due."""
         return self.enrolment.authority.server("server", self.names)
 
     def client_files(self) -> TlsFiles:
-        """Return the files of the cloud as the broker's client, renewed when due."""
+        """Return the TLS files with which the cloud connects to its broker, renewed if due."""
         return self.enrolment.authority.client()
 
     def public(self, address: Address) -> str:
-        """Return the HOST:PORT by which devices reach what this machine reaches as `address`."""
+        """Return the HOST:PORT at which devices reach a listener.
+
+        Args:
+            address: the address at which this machine reaches the listener.
+        """
         if not is_local(address.host):
             return str(address)
         return str(Address(host=self.public_host, port=address.port))
 
     async def keep_broker_updated(self, broker: ReloadableBroker | None) -> None:
-        """Apply changes of the roster to the broker, and renew certificates, until cancelled.
+        """Keep the broker's lists and the certificates up to date until cancelled.
+
+        The lists are written again when the roster changes. The certificates of the broker and of
+        the cloud as its client are renewed when they are due.
 
         Args:
-            broker: the broker that we started. None for a separate one that reads the same files;
-                whoever started it must send it SIGHUP when they change.
+            broker: the broker that this process started. None for a separate broker that reads the
+                same files; whoever started it must send it SIGHUP when the files change.
         """
         loop = asyncio.get_running_loop()
         files = _BrokerFiles(
@@ -109,13 +120,13 @@ class Security:
 
 @dataclass(kw_only=True)
 class _BrokerFiles:
-    """The state of the broker's files.
+    """Writes the broker's files when they are out of date.
 
     Attributes:
-        enrolment: what the files are made from.
-        certificate_due_s: when to check the certificates next, in the loop's time.
-        revision: revision of the roster that the lists were made from.
-        changed: whether the broker has to reload its files.
+        enrolment: the authority and the roster from which the files are made.
+        certificate_due_s: the next time to check the certificates, by the event loop's clock.
+        revision: the revision of the roster from which the lists were made.
+        changed: whether the broker has to read its files again.
     """
 
     enrolment: Enrolment
@@ -135,10 +146,10 @@ class _BrokerFiles:
 
 
 def _own_public_host(host: str) -> str:
-    """Return the listener's own host if devices can reach it by that.
+    """Return the listener's own host, by which devices then reach the listener.
 
     Raises:
-        ExposureError: it is a wildcard address.
+        ExposureError: the host is a wildcard address, which no device can connect to.
     """
     if is_wildcard(host):
         raise ExposureError(
@@ -149,5 +160,5 @@ def _own_public_host(host: str) -> str:
 
 
 def needs_tls(*hosts: str) -> bool:
-    """Return whether one of these hosts can be reached from other machines."""
+    """Return whether other machines can reach a listener on one of these hosts."""
     return not all(is_loopback(host) for host in hosts)

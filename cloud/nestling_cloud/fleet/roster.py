@@ -1,7 +1,7 @@
-"""Keeps the fleet's tokens and certificates in one SQLite file.
+"""Keeps the fleet's enrolment tokens and certificates in one SQLite file.
 
-`serve` shares the file with the commands that run beside it. Every change of who has access
-increments the revision, by which other processes notice it.
+The command `serve` shares the file with the commands that run beside it. Whenever a device gains or
+loses access, the file's revision is increased, so that other processes notice the change.
 """
 
 import hashlib
@@ -49,11 +49,11 @@ MemberStatus = Literal["invited", "enrolled", "expired", "removed"]
 
 
 class RosterError(CloudError):
-    """The roster cannot be used, or a name is unknown or not allowed."""
+    """Raised when the roster cannot be used, or a device's name is unknown or not allowed."""
 
 
 class EnrolmentTokenError(CloudError):
-    """An enrolment token is unknown, used or expired."""
+    """Raised when an enrolment token is unknown, used or expired."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,11 @@ class Member:
 
     Attributes:
         name: the device's name.
-        status: "invited" with a valid token, "enrolled" with a valid certificate, "expired" if
-            the token or the certificate has expired, "removed" if the certificates were revoked.
-        until: when the token or certificate expires or expired, or when it was revoked.
+        status: the device's standing. It is "enrolled" with a valid certificate, "invited" with
+            only a valid token, "expired" if the certificate or the token has expired, and
+            "removed" if all certificates were revoked.
+        until: the time at which the certificate or token expires or expired, or at which the last
+            certificate was revoked.
     """
 
     name: str
@@ -74,12 +76,12 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class RevokedCertificates:
-    """The certificates that the authority signed and that were revoked since.
+    """The revoked certificates of a fleet.
 
     Attributes:
-        revision: the roster's revision.
-        certificates: serial number and time of revocation of each.
-        names: devices without a valid certificate left.
+        revision: the revision of the roster that lists them.
+        certificates: the serial number and the time of revocation of each revoked certificate.
+        names: the names of the devices whose certificates are all revoked.
     """
 
     revision: int
@@ -88,17 +90,20 @@ class RevokedCertificates:
 
 
 class Roster(Closing):
-    """The devices of a fleet; usable from several threads and processes."""
+    """Keeps the enrolment tokens and certificates of a fleet's devices.
+
+    Several threads and processes may use one roster at once.
+    """
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
-        """Open a roster; create it if there is none.
+        """Open a roster, and create it if there is none.
 
         Args:
-            path: its SQLite file.
-            now: returns the current time.
+            path: the path of the roster's SQLite file.
+            now: a function that returns the current time.
 
         Raises:
-            RosterError: it cannot be opened, or another version of the program wrote it.
+            RosterError: the file cannot be opened, or another version of the program wrote it.
         """
         self._path = path
         self._now = now
@@ -137,14 +142,17 @@ class Roster(Closing):
             )
 
     def invite(self, name: str, life: timedelta) -> bytes:
-        """Make a secret that a device can enrol with once; it replaces an earlier one.
+        """Return a new secret with which a device can enrol once.
+
+        The secret replaces an earlier secret of the device.
 
         Args:
             name: the device's name.
-            life: how long the secret is valid.
+            life: the time for which the secret is valid.
 
         Raises:
-            RosterError: the name is not allowed in a topic, or is the cloud's own.
+            RosterError: the name is not allowed in a topic or is the cloud's own name, or the
+                roster cannot be used.
         """
         try:
             topics.check_device_id(name)
@@ -163,20 +171,22 @@ class Roster(Closing):
     def redeem(
         self, secret: bytes, request: x509.CertificateSigningRequest, sign: Sign
     ) -> tuple[str, x509.Certificate]:
-        """Exchange a one-time secret for a certificate, and revoke the device's earlier ones.
+        """Return a certificate in exchange for a one-time secret.
 
-        A device that did not receive the answer may repeat the request with the same key.
+        The device's earlier certificates are revoked. A device that did not receive the answer may
+        repeat the request with the same key.
 
         Args:
             secret: the token's secret.
-            request: signing request with the device's key.
-            sign: signs it under the device's name.
+            request: the signing request with the device's key.
+            sign: a function that returns a certificate for the device's name and the request.
 
         Returns:
-            The device's name, and its certificate.
+            The device's name, and the device's certificate.
 
         Raises:
-            EnrolmentTokenError: the secret is unknown, expired, or was used with another key.
+            EnrolmentTokenError: the secret is unknown, has expired, or was used with another key.
+            RosterError: the roster cannot be used.
         """
         key = _key_digest(request)
         with self.transaction() as cursor:
@@ -203,14 +213,14 @@ class Roster(Closing):
     def renew(
         self, name: str, request: x509.CertificateSigningRequest, sign: Sign
     ) -> x509.Certificate:
-        """Sign another certificate for a device.
+        """Return another certificate for a device.
 
-        The present one stays valid, in case the device does not receive the new one.
+        The present certificate stays valid, in case the device does not receive the new one.
 
         Args:
             name: the device's name.
-            request: signing request with the device's key.
-            sign: signs it under the device's name.
+            request: the signing request with the device's key.
+            sign: a function that returns a certificate for the device's name and the request.
         """
         with self.transaction() as cursor:
             certificate = sign(name, request)
@@ -221,7 +231,7 @@ class Roster(Closing):
         """Revoke a device's certificates and delete its token.
 
         Raises:
-            RosterError: there is no such device.
+            RosterError: there is no such device, or the roster cannot be used.
         """
         with self.transaction() as cursor:
             tokens = cursor.execute("DELETE FROM tokens WHERE name = ?", (name,)).rowcount
@@ -232,7 +242,14 @@ class Roster(Closing):
             _count_up(cursor)
 
     def name_of(self, serial: int) -> str | None:
-        """Return the device with the certificate of this serial number; None if it is not valid."""
+        """Return the name of the device to which a certificate belongs.
+
+        Args:
+            serial: the serial number of the certificate.
+
+        Returns:
+            The name, or None if the certificate is unknown, revoked or expired.
+        """
         with self._reading() as cursor:
             row = cursor.execute(
                 "SELECT name FROM certificates "
@@ -268,9 +285,10 @@ class Roster(Closing):
 
     @contextmanager
     def locked(self) -> Iterator[RevokedCertificates]:
-        """Block changes of the roster for the length of the block, and yield what is revoked.
+        """Yield the revoked certificates, and prevent changes of the roster during the block.
 
-        So files that are made from it cannot be older than those of a concurrent change.
+        So files that are written in the block cannot replace files that another process made from a
+        later revision.
         """
         with self.transaction() as cursor:
             with self._sound_rows():
@@ -296,7 +314,10 @@ class Roster(Closing):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """Run statements in one transaction, excluding other writers."""
+        """Yield a cursor for one transaction, which excludes other writers.
+
+        The transaction is committed at the end of the block, or rolled back after an error.
+        """
         with self._write_lock, self._wrapped(), closing(self._writer.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
@@ -323,7 +344,7 @@ class Roster(Closing):
 
     @contextmanager
     def _sound_rows(self) -> Iterator[None]:
-        """Raise RosterError for damaged rows, because access cannot be decided by them."""
+        """Raise RosterError if the block finds a damaged row, because access cannot be decided."""
         try:
             yield
         except (ValueError, TypeError, OverflowError, OSError) as err:  # also for invalid times
@@ -333,7 +354,7 @@ class Roster(Closing):
             ) from err
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the roster's file."""
         with self._write_lock, self._read_lock:
             self._writer.close()
             self._reader.close()
@@ -342,14 +363,15 @@ class Roster(Closing):
 def _member(
     name: str, invited: int | None, good: int | None, revoked: int | None, *, now: int
 ) -> Member:
-    """Derive a device's status.
+    """Return a device with its status, from times in Unix seconds.
 
     Args:
         name: the device's name.
-        invited: when its unused token expires.
-        good: when its newest certificate that is not revoked expires.
-        revoked: when its last certificate was revoked.
-        now: current time; all times in Unix seconds.
+        invited: the time at which the device's unused token expires; None if there is none.
+        good: the latest time at which a certificate that is not revoked expires; None if there is
+            none.
+        revoked: the latest time at which a certificate was revoked; None if none was.
+        now: the current time.
     """
     status: MemberStatus
     if good is not None and good > now:

@@ -1,4 +1,7 @@
-"""The TLS files of a server or client, and the host to reach a local listener by."""
+"""Holds the paths of a server's or client's TLS files.
+
+The module also finds the host by which a machine reaches its own listener.
+"""
 
 import ssl
 from dataclasses import dataclass
@@ -9,12 +12,14 @@ from nestling_core.network.hosts import is_wildcard
 
 @dataclass(frozen=True, kw_only=True)
 class TlsFiles:
-    """PEM files of one server or client.
+    """The paths of the PEM files of one server or client.
 
     Attributes:
-        certificate: its certificate, with its chain if it needs one.
-        key: its private key; may be the same file.
-        authority: the authority that must have signed the other side's certificate.
+        certificate: the file with the certificate, followed by the certificate's chain if there is
+            a chain.
+        key: the file with the private key; may be the same file.
+        authority: the file with the certificate of the authority that must have signed the other
+            side's certificate.
     """
 
     certificate: Path
@@ -22,7 +27,7 @@ class TlsFiles:
     authority: Path
 
     def client_context(self) -> ssl.SSLContext:
-        """Return a client's TLS context; it checks that the server's certificate has its name."""
+        """Return a client's TLS context, which checks the server's certificate and its name."""
         context = ssl.create_default_context(cafile=self.authority)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.certificate, self.key)
@@ -30,7 +35,11 @@ class TlsFiles:
 
 
 def reachable_as(host: str) -> str:
-    """Return the host that reaches a listener from its own machine."""
+    """Return the host by which a machine reaches its own listener.
+
+    Args:
+        host: the host that the listener listens on.
+    """
     if not is_wildcard(host):
         return host
     return "::1" if ":" in host else "127.0.0.1"

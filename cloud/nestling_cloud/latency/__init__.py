@@ -1,3 +1,7 @@
-"""Predict a student's latency on a board: probe networks to measure there, and a fitted model."""
+"""Holds the code that predicts a student's latency on a board.
+
+A board measures the latencies of probe networks, to which a model is fitted. This package may
+import `bundles` and `learning`, but nothing that serves devices.
+"""
 
 __all__ = ["family", "measure", "model", "probes", "table"]

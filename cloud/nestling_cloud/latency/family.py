@@ -1,4 +1,4 @@
-"""Describe a student family: its input signature and the blocks that its networks consist of."""
+"""Describes a family of students, which have the same input signature and the same blocks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Family:
     """A set of networks that differ only in their widths.
 
     Attributes:
-        signature: input shape and classes.
-        config: the whole student, of which only the blocks matter.
+        signature: the input shape and the classes of the networks.
+        config: the sizes of a student of the family, of which only the blocks matter.
     """
 
     signature: Signature
@@ -25,7 +25,7 @@ class Family:
 
 
 def family_fields(family: Family) -> dict[str, Any]:
-    """Convert a family to JSON values."""
+    """Return a family as JSON values."""
     return {
         "signature": json_format.MessageToDict(family.signature),
         "blocks": [block_fields(block) for block in family.config.blocks],
@@ -33,7 +33,7 @@ def family_fields(family: Family) -> dict[str, Any]:
 
 
 def family_of(fields: Mapping[str, Any]) -> Family:
-    """Convert the output of `family_fields` back to a family.
+    """Return the family that `family_fields` converted to JSON values.
 
     Raises:
         KeyError: a field is missing.

@@ -1,8 +1,9 @@
-"""Compute a latency model's features of a network: sums over its layers.
+"""Computes the features of a network from which a latency model predicts its latency.
 
-Latency is not linear in operations (FastDeepIoT, Yao et al., SenSys 2018): each layer has a fixed
-cost, kernels process blocks of channels, and gathering a convolution's inputs takes time as well.
-So operations are only one of several features, and kinds of layers that run different kernels are
+The features are sums over the network's layers. Latency is not linear in the number of operations
+(FastDeepIoT, Yao et al., SenSys 2018): each layer has a fixed cost, the processor's routines work
+on blocks of channels, and gathering a convolution's inputs takes time as well. So the number of
+operations is only one of several features, and kinds of layers that run different routines are
 summed separately.
 """
 
@@ -27,21 +28,22 @@ class LayerWork:
     """The work of one layer for one input.
 
     Attributes:
-        layers: 1, so that the sum counts layers.
-        macs: multiply-accumulates.
-        blocked_macs: multiply-accumulates with channels and products padded to whole blocks.
-        gathered: values copied into place for the products.
-        values: output values.
-        odd: 1 if the number of output channels is not a multiple of 4.
-        odd_values: output values if `odd`, otherwise 0.
-        ragged: 1 if the number of output channels is not a multiple of 16.
-        ragged_values: output values if `ragged`, otherwise 0.
-        source: input channels.
-        channels: output channels.
-        taps: positions in the kernel.
-        groups: groups that the channels are split into.
-        stride: stride on every axis.
-        steps: sequential steps of a recurrent layer, otherwise 0.
+        layers: 1, so that the sum over the layers is their number.
+        macs: the number of multiply-accumulates.
+        blocked_macs: the number of multiply-accumulates if channels and products are padded to
+            whole blocks.
+        gathered: the number of values that are copied into place for the products.
+        values: the number of output values.
+        odd: 1 if the number of output channels is not a multiple of 4, otherwise 0.
+        odd_values: the number of output values if `odd` is 1, otherwise 0.
+        ragged: 1 if the number of output channels is not a multiple of 16, otherwise 0.
+        ragged_values: the number of output values if `ragged` is 1, otherwise 0.
+        source: the number of input channels.
+        channels: the number of output channels.
+        taps: the number of positions in a convolution's kernel, otherwise 0.
+        groups: the number of groups that the channels are split into.
+        stride: the stride on every axis.
+        steps: the number of sequential steps of a recurrent layer, otherwise 0.
     """
 
     layers: int
@@ -68,14 +70,14 @@ MACS = [place for place, name in enumerate(NAMES) if name.split("_", 1)[1] == "m
 
 
 def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
-    """Sum the work of a network's layers, separately for each kind of layer.
+    """Return the sum of the work of a network's layers, separately for each kind of layer.
 
     Args:
-        family: family of the network.
-        widths: channels of every block that has a width of its own.
+        family: the family of the network.
+        widths: the number of channels of every block that has its own width.
 
     Returns:
-        The features, (len(NAMES),), in the order of `NAMES`.
+        The features in the order of `NAMES`, (len(NAMES),).
 
     Raises:
         SizesError: the family has no student with these widths.
@@ -87,11 +89,13 @@ def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
 
 
 def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, LayerWork]]:
-    """Yield the kind and the work of every layer; the final linear layer counts as dense.
+    """Yield the kind and the work of every layer of a network.
+
+    The final linear layer counts as dense.
 
     Args:
-        family: family of the network.
-        widths: channels of every block that has a width of its own.
+        family: the family of the network.
+        widths: the number of channels of every block that has its own width.
 
     Raises:
         SizesError: the family has no student with these widths.
@@ -154,7 +158,7 @@ def _work(layer: LayerPlan, positions: int) -> LayerWork:
 
 
 def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
-    """Return count, rows and columns of the matrices that are multiplied at every position."""
+    """Return the count, rows and columns of the matrices that a layer multiplies at a position."""
     width, source = layer.widths[0], layer.source_channels(1)
     match layer.block:
         case Conv(kernel=kernel, groups=groups):
@@ -168,7 +172,7 @@ def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
 
 
 def _gathered(layer: LayerPlan) -> int:
-    """Return the number of values copied into place for the products at every position."""
+    """Return the number of values that are copied into place for the products at a position."""
     match layer.block:
         case Conv(kernel=kernel) | Depthwise(kernel=kernel):
             taps: int = kernel**layer.dims
@@ -180,7 +184,7 @@ def _gathered(layer: LayerPlan) -> int:
 
 
 def _edges(channels: int, values: int) -> dict[str, int]:
-    """Return the fields for a number of output channels that is not a multiple of 4 or 16."""
+    """Return the fields that say whether the number of channels is no multiple of 4 or of 16."""
     odd, ragged = channels % _COLUMNS > 0, channels % _ROWS > 0
     return {
         "odd": int(odd),

@@ -1,4 +1,7 @@
-"""Measure latencies of networks on this machine: many in one run, in turns, each on one thread."""
+"""Measures the latencies of networks on this machine.
+
+The networks take turns in one call, and each runs on one thread.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,18 +27,18 @@ def medians_us(
     seconds: float = _SECONDS,
     rounds: int = _ROUNDS,
 ) -> list[float]:
-    """Measure the median time of one run of each session on one input.
+    """Return the measured median time that each session takes for one input.
 
-    Compare figures of the same call only, because the machine's speed changes between calls.
+    Compare only figures of the same call, because the machine's speed changes between calls.
 
     Args:
-        sessions: sessions opened by `nestling_core.execution.session.open_session`: one thread,
-            which does not spin.
-        seconds: total measuring time for each session.
-        rounds: rounds in which the sessions take turns.
+        sessions: sessions opened by `nestling_core.execution.session.open_session`, which have one
+            thread that does not spin.
+        seconds: the total measuring time for each session.
+        rounds: the number of rounds in which the sessions take turns.
 
     Returns:
-        The median of each session, µs.
+        The median of each session, in µs.
 
     Raises:
         TimingError: a model has an input that is not float32.
@@ -56,17 +59,17 @@ def widths_us(
     seconds: float = _SECONDS,
     rounds: int = _ROUNDS,
 ) -> list[float]:
-    """Measure the median time of one run of the int8 network at each row of widths.
+    """Return the measured median time of one run of an int8 network, for each row of widths.
 
     Args:
-        family: family of the networks.
-        rows: for each network, the channels of every block that has a width of its own.
-        rng: source of the weights, which do not affect the latency.
-        seconds: total measuring time for each network.
-        rounds: rounds in which the networks take turns.
+        family: the family of the networks.
+        rows: for each network, the number of channels of every block that has its own width.
+        rng: the source of the random weights, which do not affect the latency.
+        seconds: the total measuring time for each network.
+        rounds: the number of rounds in which the networks take turns.
 
     Returns:
-        The median of each row, µs.
+        The median of each row, in µs.
 
     Raises:
         SizesError: the family has no student with a row's widths.

@@ -1,9 +1,9 @@
-"""Predict the latency of networks that were not measured, from probes that were.
+"""Predicts the latency of networks from the measured latencies of other networks, the probes.
 
-The model has non-negative linear terms of the features and a small ensemble of trees for the
-remaining ratio: the linear part extrapolates where probes are few, and the trees capture what is
-not linear (FastDeepIoT, Yao et al., SenSys 2018). Both are fitted to relative errors, because a
-microsecond matters more for a small network than for a large one.
+The model has non-negative linear terms of the features and a small ensemble of trees for the ratio
+between the latency and these terms. The linear part extrapolates where probes are few, and the
+trees represent what is not linear (FastDeepIoT, Yao et al., SenSys 2018). Both are fitted to
+relative errors, because a microsecond matters more for a small network than for a large one.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,16 +32,16 @@ Fit = Callable[[Rows, Rows], Predict]
 
 
 class LatencyModelError(CloudError):
-    """A latency model cannot be fitted, or is used for networks of another family."""
+    """Raised when a latency model cannot be fitted, or is used for networks of another family."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitError:
-    """Relative error of predictions for held-out probes.
+    """The absolute errors of predictions for held-out probes, relative to the measured latency.
 
     Attributes:
-        median: median absolute error as a fraction of the measured latency.
-        p90: 90th percentile of the same.
+        median: the median of the errors, as a fraction of 1.
+        p90: the 90th percentile of the errors, as a fraction of 1.
     """
 
     median: float
@@ -52,7 +52,9 @@ class LatencyModel:
     """Predicts the median time of one run for networks of one family on one machine."""
 
     def __init__(self, table: LatencyTable) -> None:
-        """Fit the model. The same table gives the same model, so only the table is stored.
+        """Fit the model to a table of measured latencies.
+
+        The same table always gives the same model, so only the table is stored in a file.
 
         Raises:
             LatencyModelError: there are fewer than `FEWEST_PROBES` probes.
@@ -61,15 +63,15 @@ class LatencyModel:
         self._predict = fit_trees(*_data(table))
 
     def predict(self, signature: Signature, config: StudentConfig, widths: Sequence[int]) -> float:
-        """Predict the median time of one run, µs.
+        """Return the predicted median time of one run, in µs.
 
         Args:
-            signature: input shape and classes of the network.
-            config: its student, of which only the blocks matter.
-            widths: channels of every block that has a width of its own.
+            signature: the input shape and the classes of the network.
+            config: the sizes of the student, of which only the blocks matter.
+            widths: the number of channels of every block that has its own width.
 
         Raises:
-            LatencyModelError: the model was fitted on another family.
+            LatencyModelError: the model was fitted to networks of another family.
             SizesError: the family has no student with these widths.
         """
         own = self._family
@@ -82,29 +84,31 @@ class LatencyModel:
 
 
 def load_model(probes: Path, table: Path) -> LatencyModel:
-    """Fit a latency model to the measured latencies of a folder of probes.
+    """Return a latency model that is fitted to the measured latencies of a folder of probes.
 
     Args:
-        probes: folder written by `write_probes`.
-        table: file written by `nestling-device profile --models`.
+        probes: the folder written by `write_probes`.
+        table: the file written by `nestling-device profile --models`.
 
     Raises:
         ProbesError: the folder cannot be read.
-        TableError: the table cannot be read, or is of other probes.
-        LatencyModelError: there are too few probes.
+        TableError: the table cannot be read, or has the latencies of other probes.
+        LatencyModelError: there are fewer than `FEWEST_PROBES` probes.
     """
     return LatencyModel(read_table(table, read_probes(probes)))
 
 
 def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
-    """Cross-validate a fitting function in five folds.
+    """Return the error of a kind of latency model on probes that it was not fitted to.
+
+    This is a cross-validation in five folds.
 
     Args:
-        table: measured latencies.
-        fit: `fit_trees` or `fit_linear_in_macs`.
+        table: the measured latencies.
+        fit: the function that fits the model, `fit_trees` or `fit_linear_in_macs`.
 
     Raises:
-        LatencyModelError: there are too few probes.
+        LatencyModelError: there are fewer than `FEWEST_PROBES` probes.
     """
     rows, microseconds = _data(table)
     order = np.random.default_rng(0).permutation(len(rows))
@@ -118,14 +122,14 @@ def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
 
 
 def fit_trees(rows: Rows, microseconds: Rows) -> Predict:
-    """Fit the model: linear terms of all features, and trees for the remaining ratio.
+    """Return a model with linear terms of all features, and trees for what is not linear.
 
     Args:
-        rows: features of each probe, (N, features).
-        microseconds: measured latency of each probe, (N,).
+        rows: the features of each probe, (N, features).
+        microseconds: the measured latency of each probe, (N,).
 
     Returns:
-        A function from features (M, features) to latencies (M,), µs.
+        A function from features (M, features) to latencies (M,) in µs.
     """
     linear = _fit_linear(rows, microseconds)
     trees = GradientBoostingRegressor(
@@ -135,14 +139,16 @@ def fit_trees(rows: Rows, microseconds: Rows) -> Predict:
 
 
 def fit_linear_in_macs(rows: Rows, microseconds: Rows) -> Predict:
-    """Fit a baseline to compare with: a constant plus a fixed time for each multiply-accumulate.
+    """Return a model with a constant time and a fixed time for each multiply-accumulate.
+
+    This simple model is a baseline for comparison.
 
     Args:
-        rows: features of each probe, (N, features).
-        microseconds: measured latency of each probe, (N,).
+        rows: the features of each probe, (N, features).
+        microseconds: the measured latency of each probe, (N,).
 
     Returns:
-        A function from features (M, features) to latencies (M,), µs.
+        A function from features (M, features) to latencies (M,) in µs.
     """
     linear = _fit_linear(rows[:, MACS].sum(1, keepdims=True), microseconds)
     return lambda inputs: linear(inputs[:, MACS].sum(1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Build untrained int8 networks of any widths, to measure their latency."""
+"""Builds untrained int8 networks of any widths, whose latencies can be measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _INPUTS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Network:
-    """An int8 network as a graph template and its weights.
+    """An int8 network as a graph without weights (a template) and the weights.
 
     Attributes:
-        template: ONNX graph with external initializers.
-        tensors: weights by name, in the layout's order.
+        template: the content of the ONNX file, whose weights are external data.
+        tensors: the weights by name, in the layout's order.
     """
 
     template: bytes
@@ -37,13 +37,13 @@ def int8_network(
     rng: np.random.Generator,
     activations: Activations = "uint8",
 ) -> Int8Network:
-    """Build the int8 network of a capacity with these widths, with random weights.
+    """Build an int8 network of the given widths with random weights.
 
     Args:
-        family: family of the network.
-        widths: channels of every block that has a width of its own.
-        rng: source of the weights.
-        activations: integer type that suits the machine's processor.
+        family: the family of the network.
+        widths: the number of channels of every block that has its own width.
+        rng: the source of the random weights.
+        activations: the integer type of the activations, which should suit the machine's processor.
 
     Raises:
         SizesError: the family has no student with these widths.

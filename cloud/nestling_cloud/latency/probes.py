@@ -1,4 +1,4 @@
-"""Write and read probes: a folder of networks with random widths, for a device to measure."""
+"""Writes and reads folders of probes, networks with random widths that a device measures."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ _FORMAT = 1
 
 
 class ProbesError(CloudError):
-    """A folder of probes cannot be written or read."""
+    """Raised when a folder of probes is not empty before writing, or cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,9 @@ class Probe:
     """One network to measure.
 
     Attributes:
-        model: path of its ONNX file, relative to the folder.
-        sha256: digest of that file; a table must have measured the same one.
-        widths: channels of every block that has a width of its own.
+        model: the path of the network's ONNX file, relative to the folder of probes.
+        sha256: the digest of the ONNX file, which identifies the file that a device measured.
+        widths: the number of channels of every block that has its own width.
     """
 
     model: str
@@ -46,7 +46,7 @@ class Probes:
     """The content of a folder of probes.
 
     Attributes:
-        family: family of the networks.
+        family: the family of the networks.
         probes: the networks.
     """
 
@@ -63,15 +63,17 @@ def write_probes(
     progress: Progress,
     activations: Activations = "uint8",
 ) -> Probes:
-    """Write networks with random widths, each in a subfolder, and `probes.json`.
+    """Write a folder of networks with random widths, and return its content.
+
+    Each network has its own subfolder, and `probes.json` lists the networks.
 
     Args:
-        folder: folder to write to; it is created if it does not exist, and must be empty.
-        family: family of the networks.
-        count: number of networks; the first two are the whole student and the narrowest one.
-        seed: random seed of widths and weights.
-        progress: advances with every network.
-        activations: integer type that suits the processor of the device.
+        folder: the folder to write to, which must be empty. It is created if it does not exist.
+        family: the family of the networks.
+        count: the number of networks. The first two have the full and the smallest widths.
+        seed: the random seed of the widths and the weights.
+        progress: the display of how many networks are written.
+        activations: the integer type of the activations, which should suit the device's processor.
 
     Raises:
         ProbesError: the folder is not empty.
@@ -95,7 +97,7 @@ def write_probes(
 
 
 def read_probes(folder: Path) -> Probes:
-    """Read the `probes.json` that `write_probes` wrote.
+    """Return the content of a folder of probes, read from its `probes.json`.
 
     Raises:
         ProbesError: the file does not exist, is damaged, or has another format.

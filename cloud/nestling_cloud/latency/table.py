@@ -1,4 +1,4 @@
-"""Read the latency table that `nestling-device profile --models` writes, and match it to probes."""
+"""Reads the latencies of probes from the table that `nestling-device profile --models` writes."""
 
 import math
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ _FORMAT = 1
 
 
 class TableError(CloudError):
-    """A latency table cannot be read, or does not match the probes."""
+    """Raised when a latency table cannot be read, or does not match the probes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyTable:
-    """Measured latencies of a family's networks on one machine.
+    """The measured latencies of a family's networks on one machine.
 
     Attributes:
-        machine: description of the machine.
-        family: family of the networks.
-        widths: widths of each network.
-        microseconds: median time of one run of each network.
+        machine: a description of the machine.
+        family: the family of the networks.
+        widths: the widths of each network.
+        microseconds: the measured time of one run of each network, in µs.
     """
 
     machine: str
@@ -37,14 +37,17 @@ class LatencyTable:
 
 
 def read_table(path: Path, probes: Probes) -> LatencyTable:
-    """Read the measured latencies of these probes; the table may have other models too.
+    """Return the latencies of probes that a device measured.
+
+    The file may also have the latencies of other models.
 
     Args:
-        path: file written by `nestling-device profile --models`.
+        path: the file written by `nestling-device profile --models`.
         probes: the probes that were measured.
 
     Raises:
-        TableError: the table cannot be read, lacks a probe, or measured another file for it.
+        TableError: the file cannot be read, lacks a probe, has an invalid latency, or has the
+            latency of another file in place of a probe.
     """
     fields = _fields(path)
     try:

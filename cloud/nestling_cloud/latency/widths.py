@@ -1,4 +1,4 @@
-"""Draw random widths of a student."""
+"""Draws random widths for students of one family."""
 
 import math
 from collections.abc import Sequence
@@ -12,16 +12,17 @@ Widths = tuple[int, ...]
 
 
 def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -> list[Widths]:
-    """Draw rows of widths up to a student's own: the whole, the narrowest, then random ones.
+    """Return rows of random widths, each at most the student's own width.
 
-    The widths of a row lie between two shares that are drawn for it. If every width were drawn
-    independently, all sums over the layers would be similar, and no row would be as small or as
-    large as capacities are.
+    The first row has the student's own widths and the second the smallest possible widths. In every
+    other row, each width is a random share of the student's own, between two limits that are drawn
+    for the row. Without such limits, all rows would have similar sums over the layers, and no row
+    would be as small or as large as capacities (the sizes of a student) are.
 
     Args:
-        config: the whole student.
-        count: number of rows.
-        rng: source of randomness.
+        config: the sizes of the student.
+        count: the number of rows.
+        rng: the source of randomness.
     """
     steps = np.array(width_steps(config))
     most = np.array(config.whole) // steps
@@ -34,7 +35,11 @@ def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -
 
 
 def width_steps(config: StudentConfig) -> Widths:
-    """Return the step of each width: groups and following shuffles must divide it evenly."""
+    """Return the step of each width.
+
+    A width must be a multiple of its step, so that the groups of the block, and the groups of the
+    shuffles that follow the block, divide the width evenly.
+    """
     return tuple(
         _groups(block) * math.prod(_shuffles_after(config.blocks[index + 1 :]))
         for index, block in enumerate(config.blocks)

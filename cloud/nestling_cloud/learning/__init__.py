@@ -1,8 +1,9 @@
-"""Train everything that a bundle holds from a task.
+"""Holds the steps that train the contents of a bundle (an immutable release).
 
-`pipeline` runs all steps: teacher, nested student, quantization, ONNX templates, multiplexer. Each
-step has its own subpackage; they share the training `loop`. This package imports `tasks`,
-`recipes`, `models` and `cloud_model`, and nothing that releases or serves.
+`pipeline` runs the steps in order. It trains the teacher and the nested student, quantizes the
+student, builds the ONNX templates (graphs without weights), and fits the multiplexer. Most steps
+have their own subpackage, and all of them use the training `loop`. This package may import `tasks`,
+`recipes`, `models` and `cloud_model`, but nothing that releases or serves.
 """
 
 __all__ = [

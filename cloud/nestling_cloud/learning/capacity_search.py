@@ -1,4 +1,4 @@
-"""Search the widths of a task's capacities, starting from its data."""
+"""Searches the widths (channels of each layer) that a task's capacities should have."""
 
 import dataclasses
 
@@ -22,21 +22,26 @@ def find_capacities(
     seed: int,
     progress: Progress,
 ) -> SearchResult:
-    """Train the teacher and a supernet of the task's student, and search the supernet for widths.
+    """Return the capacities (sizes of the student) that a search finds best on a task's data.
+
+    The function trains the teacher and then a supernet, which is a student that runs at any widths.
+    The search shrinks the supernet step by step.
 
     Args:
-        task: the student's blocks and recipe; its capacities are ignored.
-        examples: data to train on and to score widths with.
-        cost: returns the cost of given widths.
-        search: targets and step sizes.
-        seed: for initial weights, shuffling and augmentation.
-        progress: shows each epoch and each step of the search.
+        task: the task, which sets the student's blocks and recipe; the capacities that it sets are
+            ignored.
+        examples: the data to train on and to score widths with.
+        cost: the function that returns the cost of given widths.
+        search: the settings of the search.
+        seed: the random seed for initial weights, shuffling and augmentation.
+        progress: the progress display, advanced by each epoch and each step of the search.
 
     Returns:
-        The student's blocks with the widths found, and the path of the search.
+        The student's blocks with the widths that were found, and all widths on the search's path.
 
     Raises:
-        NestingError: the student cannot be searched, or a target is out of reach.
+        NestingError: the student has recurrent or shuffle blocks, there is no example to score
+            widths on, or the search cannot meet its targets.
         TrainingError: the data is too small, or a loss is no longer finite.
     """
     # Both fail on an impossible search, before the teacher is trained.

@@ -1,4 +1,4 @@
-"""Check that a teacher can teach and be served, before and after its training."""
+"""Checks that a teacher can teach a student, and that the cloud can serve the teacher."""
 
 from dataclasses import dataclass
 
@@ -27,12 +27,12 @@ _EXPORT_TOLERANCE = 1e-2
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedCloud:
-    """The teacher, ready to serve.
+    """The trained teacher in the form that the cloud serves.
 
     Attributes:
-        onnx: serialized model.
-        macs: multiply-accumulates of one inference.
-        accuracy: on the calibration inputs.
+        onnx: the serialized ONNX model.
+        macs: the number of multiply-accumulates of one inference.
+        accuracy: the share of the calibration inputs that the teacher answers correctly.
     """
 
     onnx: bytes
@@ -41,16 +41,18 @@ class LearnedCloud:
 
 
 def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
-    """Check, before a long training, that the task's teacher can teach and be served.
+    """Raise an error if the task's teacher cannot teach the student or cannot be served.
+
+    This check precedes the training, so that an unsuitable teacher is noticed early.
 
     Args:
-        task: provides the teacher.
+        task: the task, which makes the teacher.
         inputs: some inputs of the task, (N, *shape).
 
     Raises:
-        TeacherError: it does not fit the signature, cannot be exported, or its export does not
-            answer like the network.
-        TeacherFeatureError: it lacks the feature that the distillation compares.
+        TeacherError: the teacher cannot be made, does not fit the signature, cannot be exported or
+            served, or gives other answers after the export.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     teacher, asked = make_teacher(task), task.distillation
     check_answers(task, teacher, inputs)
@@ -62,18 +64,21 @@ def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
 def prepare_to_serve(
     task: Task, teacher: nn.Module, calibration: Examples
 ) -> tuple[LearnedCloud, NDArray[np.float32]]:
-    """Export a trained teacher and measure it on the calibration data as the cloud serves it.
+    """Return a trained teacher in the form that the cloud serves, and its logits.
+
+    The exported model computes these logits, so they are those that the cloud will answer with.
 
     Args:
-        task: defines the input shape and the classes.
-        teacher: trained.
-        calibration: data for its accuracy.
+        task: the task, which defines the input shape and the classes.
+        teacher: the trained teacher.
+        calibration: the data on which the teacher's accuracy is measured.
 
     Returns:
-        The teacher ready to serve, and its logits for the calibration inputs, (N, classes).
+        The exported teacher, and its logits for the calibration inputs, (N, classes).
 
     Raises:
-        TeacherError: it cannot be exported, or its export does not answer like the network.
+        TeacherError: the teacher cannot be exported or served, or gives other answers after the
+            export.
     """
     onnx, model = _export_and_check(task, teacher, calibration.inputs)
     try:
@@ -94,7 +99,10 @@ def prepare_to_serve(
 def _export_and_check(
     task: Task, teacher: nn.Module, inputs: NDArray[np.float32]
 ) -> tuple[bytes, CloudModel]:
-    """Export a teacher, load it as the cloud does, and try it on inputs."""
+    """Return the exported teacher and its model, as the cloud loads it.
+
+    Raise TeacherError if the model cannot be served or its answers differ from the network's.
+    """
     onnx = _export_teacher(task, teacher)
     try:
         model = CloudModel(cloud_model_name(task), onnx)
@@ -111,7 +119,7 @@ def _export_and_check(
 def _check_export(
     task: Task, teacher: nn.Module, inputs: NDArray[np.float32], answers: NDArray[np.float32]
 ) -> None:
-    """Refuse an export that does not compute what the network computes."""
+    """Raise TeacherError if the exported teacher's answers differ from the network's logits."""
     rows = np.resize(inputs, (len(answers), *task.signature.shape))
     expected = logits_of(teacher, torch.from_numpy(rows)).numpy()
     difference = float(np.abs(answers - expected).max())

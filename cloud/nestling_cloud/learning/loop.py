@@ -1,4 +1,4 @@
-"""Train a network: the loop that teachers, students and multiplexers share."""
+"""Holds the training loop that teachers, students and multiplexers share."""
 
 import contextlib
 import copy
@@ -22,11 +22,15 @@ BatchLoss = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 class TrainingError(CloudError):
-    """A network cannot learn from the given data."""
+    """Raised when a network cannot be trained, for example because its loss is no longer finite."""
 
 
 def seeded(seed: int) -> torch.Generator:
-    """Make training repeatable: set threads and seeds, and return a generator for the rest."""
+    """Return a seeded random generator, after making torch repeatable.
+
+    For this, the function sets torch's number of threads and global seed, and turns on its
+    deterministic algorithms.
+    """
     torch.set_num_threads(TRAINING_THREADS)
     torch.use_deterministic_algorithms(mode=True)
     torch.manual_seed(seed)
@@ -44,21 +48,25 @@ def train(
     what: str,
     score: Callable[[slice], float] | None = None,
 ) -> None:
-    """Minimize a loss with the recipe's optimizer and a one-cycle rate (Smith & Topin 2019).
+    """Train a network by minimizing a loss with the recipe's optimizer.
+
+    The learning rate rises once and falls once (one cycle, Smith & Topin 2019).
 
     Args:
-        network: trained in place, left in evaluation mode.
-        loss_of: `(indices of a batch, epoch) -> loss`.
-        count: number of examples.
-        recipe: epochs, batch size, learning rate, early stopping.
-        generator: for shuffling.
-        progress: shows each epoch.
-        what: name of the step, for progress and errors.
-        score: `(slice of the examples) -> score of the network`, higher is better, for early
-            stopping; without it training runs for all epochs.
+        network: the network, which is trained in place and left in evaluation mode.
+        loss_of: the function `(indices of a batch, epoch) -> loss`.
+        count: the number of examples.
+        recipe: the options of the training, such as epochs, batch size and learning rate.
+        generator: the random generator for shuffling.
+        progress: the progress display, advanced once per epoch.
+        what: the name of the step in the progress display and in error messages.
+        score: the function `(slice of the examples) -> score of the network` for early stopping,
+            where a higher score is better. Without this function, or with a patience of 0 in the
+            recipe, training runs for all epochs.
 
     Raises:
-        TrainingError: too few examples for a batch, or loss or weights are no longer finite.
+        TrainingError: there are too few examples for a batch, or the loss or the weights are no
+            longer finite.
     """
     torch.set_num_threads(recipe.threads)
     for parameter in network.parameters():
@@ -104,7 +112,11 @@ def train(
 
 
 def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Use AdamW for all weights, or Muon for those of three or more axes, AdamW for the rest."""
+    """Return the optimizers that the recipe asks for.
+
+    They are either AdamW for all weights, or Muon for the weights of three or more axes and AdamW
+    for the other weights.
+    """
     weights = list(network.parameters())
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adamw":
@@ -120,21 +132,25 @@ def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimize
 
 
 def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
-    """Return a context that computes in bfloat16 if the recipe asks and the processor can."""
+    """Return a context that computes in bfloat16 if the recipe asks for it.
+
+    On a processor without instructions for bfloat16, the context changes nothing.
+    """
     if recipe.half and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  # no other way
         return torch.autocast("cpu", torch.bfloat16)
     return contextlib.nullcontext()
 
 
 def with_channels_last(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
-    """Store images, or their kernels, with channels last in memory, which speeds up convolutions.
+    """Return images, or the kernels of convolutions, with the channels last in memory.
 
-    This is done only for a network that has, or contains a module that has, `channels_last = True`:
-    another one may depend on the order in memory, as `Tensor.view` does.
+    This speeds up convolutions. The order in memory changes only for a network of which any module
+    has `channels_last = True`, because other networks may depend on the order, as `Tensor.view`
+    does.
 
     Args:
-        inputs: images (N, C, H, W); arrays of another rank are returned as they are.
-        network: the network that they are for.
+        inputs: images (N, C, H, W) or kernels; arrays of another rank are returned as they are.
+        network: the network that uses the images or kernels.
     """
     if inputs.ndim != 4:  # a grouped kernel has five axes until it runs
         return inputs
@@ -145,7 +161,7 @@ def with_channels_last(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor
 
 @dataclass
 class _BestWeights:
-    """Early stopping: keeps the best weights so far, by a score on held-out examples."""
+    """The best weights of a network so far, judged by a score on held-out examples."""
 
     network: nn.Module
     patience: int
@@ -157,12 +173,12 @@ class _BestWeights:
 
     @property
     def border(self) -> int:
-        """Number of examples to train on; the rest are held out."""
+        """The number of examples to train on; the remaining examples are held out."""
         watches = self.patience and self.score is not None
         return self.count - max(1, round(self.count * HELD_OUT)) if watches else self.count
 
     def is_over(self) -> bool:
-        """Score the network after an epoch; return whether patience has run out."""
+        """Score the network after an epoch and return whether to stop the training."""
         if not self.patience or self.score is None:
             return False
         found = self.score(slice(self.border, self.count))
@@ -174,7 +190,7 @@ class _BestWeights:
         return self._waited >= self.patience
 
     def restore(self) -> None:
-        """Restore the best weights."""
+        """Load the best weights into the network."""
         if self._state is not None:
             self.network.load_state_dict(self._state)
 
@@ -187,12 +203,12 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 
 @torch.no_grad()
 def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> torch.Tensor:
-    """Return the logits of many inputs, (N, classes), in evaluation mode and without gradients.
+    """Return the logits (N, classes) that a network computes for many inputs, without gradients.
 
     Args:
-        network: set to evaluation mode.
-        inputs: (N, *shape).
-        batch: inputs per forward pass.
+        network: the network, which is set to evaluation mode.
+        inputs: the inputs, (N, *shape).
+        batch: the number of inputs per forward pass.
     """
     network.eval()
     parts = torch.split(inputs, batch)

@@ -1,4 +1,4 @@
-"""Count the multiply-accumulates of a network for one input."""
+"""Counts the multiply-accumulates of a network for one input."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,13 @@ from nestling_core.student.plan import plan
 
 @torch.no_grad()
 def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
-    """Count the multiply-accumulates of convolutions and linear layers for one input.
+    """Return the number of multiply-accumulates of a network for one input.
+
+    Only convolutions and linear layers are counted.
 
     Args:
-        network: set to evaluation mode.
-        *shapes: shape of each of its inputs, without the batch axis.
+        network: the network, which is set to evaluation mode.
+        *shapes: the shape of each of the network's inputs, without the batch axis.
     """
     total = 0
 
@@ -43,23 +45,25 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
 
 
 def activation_counts(signature: Signature, config: StudentConfig, capacity: int) -> list[int]:
-    """Return the number of values that each layer of a student outputs, the input first.
+    """Return the number of values in a student's input and in each layer's output, in this order.
 
     Args:
-        signature: of the task.
-        config: sizes of the student.
-        capacity: 1 to K.
+        signature: the shape and classes of the task.
+        config: the sizes of the student.
+        capacity: the number of the capacity, 1 to K.
     """
     return [layer.values for layer in _layers(signature, config, capacity)]
 
 
 def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
-    """Count the multiply-accumulates of one capacity: convolutions, recurrent and linear layers.
+    """Return the number of multiply-accumulates of one capacity (size of a student) for one input.
+
+    Convolutions, recurrent layers and the last, linear layer are counted.
 
     Args:
-        signature: of the task.
-        config: sizes of the student.
-        capacity: 1 to K.
+        signature: the shape and classes of the task.
+        config: the sizes of the student.
+        capacity: the number of the capacity, 1 to K.
     """
     last = plan(signature, config)[-1]
     layers = sum(layer.macs for layer in _layers(signature, config, capacity))
@@ -68,7 +72,7 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _LayerCount:
-    """The number of output values of a layer, and its multiply-accumulates."""
+    """The number of a layer's output values and the number of its multiply-accumulates."""
 
     values: int
     macs: int

@@ -1,8 +1,9 @@
-"""Muon: momentum with orthogonalized steps for kernels (Jordan et al. 2024).
+"""Implements Muon, an optimizer whose steps are orthogonalized (Jordan et al. 2024).
 
-The gradient of a kernel, seen as a matrix with one row per output, has few large singular values;
-along all other directions the kernel hardly learns. Muon sets all singular values of the step to
-about one. docs/lab-log.md has the measured gain. Weights that are not matrices use AdamW.
+The gradient of a kernel, seen as a matrix with one row per output, has only a few large singular
+values, so the kernel hardly learns along all other directions. Muon sets all singular values of the
+step to about one. docs/lab-log.md has the measured gain. The training loop uses Muon for weights of
+three or more axes, and AdamW for all other weights.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,9 +25,10 @@ class Muon(torch.optim.Optimizer):
     """An optimizer for kernels whose learning rate and decay have the same scale as AdamW's.
 
     Args:
-        kernels: parameters with two or more axes, outputs first.
-        lr: learning rate.
-        weight_decay: decoupled, as in AdamW.
+        kernels: the parameters to train, which have two or more axes each. The first axis is the
+            output.
+        lr: the learning rate.
+        weight_decay: the weight decay, which is decoupled as in AdamW.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], *, lr: float, weight_decay: float) -> None:
@@ -40,7 +42,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Move every kernel that has a gradient."""
+        """Update every kernel that has a gradient."""
         assert closure is None
         for group in self.param_groups:
             for kernel in group["params"]:
@@ -62,10 +64,12 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """Return a nearby matrix whose singular values are about one, by Newton-Schulz iteration.
+    """Return a matrix with the same singular vectors, but singular values of about one.
+
+    The matrix is computed by Newton-Schulz iteration.
 
     Args:
-        matrix: (M, N); rows and columns of zeros stay zero.
+        matrix: the matrix, (M, N), whose rows and columns of zeros stay zero.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     found: torch.Tensor = matrix.T if tall else matrix

@@ -1,4 +1,4 @@
-"""Run all training steps, from a task's data to everything that a bundle holds."""
+"""Runs all training steps, from a task's data to the contents of a bundle (a release)."""
 
 import dataclasses
 import itertools
@@ -41,17 +41,19 @@ _GOLDEN_TOLERANCE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedCapacity:
-    """One capacity, ready for a bundle.
+    """Everything that a bundle holds for one capacity (size of the student).
 
     Attributes:
-        template: ONNX graph for unsigned activations, with external weights; it includes the
-            multiplexer's layers.
-        template_int8: the same graph for signed activations; its logits and its size are the same.
-        ring: int8 weights that this capacity adds to the next smaller one.
-        macs: multiply-accumulates of one inference.
-        memory_bytes: weights, template and the two largest neighboring activations.
-        accuracy: on the calibration inputs, in onnxruntime.
-        golden_logits: for the golden inputs, (G, classes).
+        template: the ONNX graph for unsigned activations, which includes the multiplexer's layers
+            but leaves the student's weights outside.
+        template_int8: the same graph for signed activations, which gives the same logits.
+        ring: the int8 weights that this capacity adds to the next smaller one.
+        macs: the number of multiply-accumulates of one inference.
+        memory_bytes: the sum of the bytes of the weights, of the template without the multiplexer's
+            layers, and of the two successive activations that are largest together.
+        accuracy: the share of the calibration inputs that this capacity answers correctly in
+            onnxruntime.
+        golden_logits: the logits for the golden inputs, (G, classes).
     """
 
     template: bytes
@@ -65,7 +67,7 @@ class LearnedCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class _Nest:
-    """The compiled student: the layout, rings and templates that a bundle ships."""
+    """The layout, rings (weights) and templates (graphs) of the student that a bundle ships."""
 
     layout: Sequence[NestedTensor]
     rings: Sequence[bytes]
@@ -78,14 +80,14 @@ class LearnedTask:
     """Everything that a bundle holds.
 
     Attributes:
-        layout: tensors of the nest.
-        capacities: smallest first.
-        cloud: the teacher.
-        calibration: thresholds for target offload shares and tolerated risks.
-        golden_inputs: (G, *shape).
-        golden_tolerance: largest difference allowed in any golden logit.
-        checkpoint: the nested student before rounding, by the names of
-            `nestling_core.student.weights`; devices do not get it.
+        layout: the names and shapes of the student's int8 weight tensors.
+        capacities: the capacities, the smallest first.
+        cloud: the teacher in the form that the cloud serves.
+        calibration: the thresholds for target offload shares and tolerated risks.
+        golden_inputs: the inputs with known logits that test an installed bundle, (G, *shape).
+        golden_tolerance: the largest difference allowed in any logit of the golden inputs.
+        checkpoint: the arrays of the nested student before rounding, by the names of
+            `nestling_core.student.weights`; devices do not get them.
     """
 
     layout: Sequence[NestedTensor]
@@ -98,16 +100,17 @@ class LearnedTask:
 
 
 def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> LearnedTask:
-    """Train the teacher, distill and quantize the nest, and fit the multiplexer.
+    """Return everything that a task's bundle holds, by running all training steps.
 
     Args:
-        task: what to learn.
-        splits: data of the task; the test part is not used.
-        seed: for initial weights, shuffling and augmentation.
-        progress: shows each epoch.
+        task: the task to learn.
+        splits: the data of the task, of which the test part is not used.
+        seed: the random seed for initial weights, shuffling and augmentation.
+        progress: the progress display, advanced once per epoch.
 
     Raises:
-        TeacherError: the teacher does not fit the signature, or cannot be exported.
+        TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
+            or served.
         TrainingError: the data is too small, or a loss is no longer finite.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
@@ -129,16 +132,19 @@ def finish(
     seed: int,
     progress: Progress,
 ) -> LearnedTask:
-    """Quantize a trained nest and fit the multiplexer between it and the teacher.
+    """Return everything that a bundle holds, given the trained student and teacher.
+
+    The function quantizes the student, builds its graphs, and fits the multiplexer, which chooses
+    between the student's capacities and the teacher.
 
     Args:
-        task: what was learned.
-        splits: data of the task; the test part is not used.
-        student: trained; its weights are rounded in place.
-        cloud: the teacher.
+        task: the task that was learned.
+        splits: the data of the task, of which the test part is not used.
+        student: the trained student, whose weights are rounded in place.
+        cloud: the teacher in the form that the cloud serves.
         cloud_logits: the teacher's logits for the calibration inputs, (N, classes).
-        seed: of the fits.
-        progress: shows each epoch.
+        seed: the random seed for the fits.
+        progress: the progress display, advanced once per epoch.
 
     Raises:
         TrainingError: there are too few calibration inputs, or a loss is no longer finite.
@@ -176,7 +182,7 @@ def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
 
 
 def _with_multiplexer(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
-    """Return the nest with the multiplexer's layers attached to its graphs."""
+    """Return the compiled student with the multiplexer's layers added to its graphs."""
 
     def each(templates: Sequence[bytes]) -> list[bytes]:
         return [
@@ -190,7 +196,10 @@ def _with_multiplexer(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
 
 
 def _routing_data(cloud: NDArray[np.float32], nest: _Nest, unseen: Examples) -> RoutingData:
-    """Run the models on unseen inputs as devices and the cloud will run them."""
+    """Return the logits of the teacher and of each capacity for unseen inputs.
+
+    The capacities run in onnxruntime, as on a device.
+    """
     device = [
         open_session(template, assemble(nest.layout, nest.rings[:number])).run(
             None, {"input": unseen.inputs}

@@ -1,4 +1,4 @@
-"""Train a task's nested student from its teacher."""
+"""Trains a task's nested student to imitate the teacher."""
 
 import dataclasses
 
@@ -25,17 +25,20 @@ def train_student(
     generator: torch.Generator,
     progress: Progress,
 ) -> NestedStudent:
-    """Distill a nest by the task's recipes: assistants, nesting, quantization-aware fine-tuning.
+    """Return a nested student that has learned from the teacher by the task's recipes.
+
+    The steps are the training of assistants (networks between teacher and student), the training of
+    the student and its quantization-aware fine-tuning.
 
     Args:
-        task: student sizes and recipes.
-        teacher: trained.
-        examples: training data.
-        generator: for shuffling and augmentation.
-        progress: shows each epoch.
+        task: the task, which sets the student's sizes and the recipes.
+        teacher: the trained teacher.
+        examples: the training data.
+        generator: the random generator for shuffling and augmentation.
+        progress: the progress display, advanced once per epoch.
 
     Returns:
-        The student in evaluation mode, not rounded yet.
+        The student in evaluation mode, with weights that are not rounded yet.
 
     Raises:
         TrainingError: the data is too small, or a loss is no longer finite.
@@ -57,17 +60,19 @@ def fine_tune_on_grid(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Fine-tune a trained student with the rounding that it will get, if the task asks for it.
+    """Train a trained student further while its numbers are rounded as on a device.
+
+    If the task's quantization asks for no epochs of this, nothing changes.
 
     Args:
-        task: recipes; its quantization sets the number of epochs.
-        student: trained further in place.
-        views: its training data; the teacher's features are not used.
-        generator: for shuffling.
-        progress: shows each epoch.
+        task: the task, which sets the recipes and the number of epochs.
+        student: the trained student, which is trained further in place.
+        views: the training data, of which the teacher's features are not used.
+        generator: the random generator for shuffling.
+        progress: the progress display, advanced once per epoch.
 
     Raises:
-        TrainingError: too few examples for a batch, or the loss is no longer finite.
+        TrainingError: there are too few examples for a batch, or the loss is no longer finite.
     """
     answers = dataclasses.replace(views, features=None)
     objective = TeacherObjective(student, answers)

@@ -1,4 +1,4 @@
-"""Make, check and train a task's teacher."""
+"""Makes, checks and trains a task's teacher."""
 
 from typing import NoReturn
 
@@ -19,26 +19,26 @@ _KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squee
 
 
 class TeacherError(CloudError):
-    """A teacher does not answer the task's inputs with logits for its classes."""
+    """Raised when a teacher cannot be made or served, or does not answer the task's inputs."""
 
 
 def train_teacher(
     task: Task, examples: Examples, generator: torch.Generator, progress: Progress
 ) -> nn.Module:
-    """Make the task's teacher, and train it unless it is already trained.
+    """Return the task's teacher, trained unless the task provides it trained.
 
     Args:
-        task: provides the teacher and its recipe.
-        examples: training data.
-        generator: for shuffling and augmentation.
-        progress: shows each epoch.
+        task: the task, which makes the teacher and sets its recipe.
+        examples: the training data.
+        generator: the random generator for shuffling and augmentation.
+        progress: the progress display, advanced once per epoch.
 
     Returns:
         The teacher in evaluation mode.
 
     Raises:
-        TeacherError: it does not accept the task's inputs, or its output is not logits (N,
-            classes).
+        TeacherError: the teacher cannot be made, does not accept the task's inputs, or does not
+            output logits (N, classes).
         TrainingError: the data is too small, or the loss is no longer finite.
     """
     teacher = make_teacher(task)
@@ -78,15 +78,12 @@ def train_teacher(
 
 
 def cloud_model_name(task: Task) -> str:
-    """Return the name of a task's teacher at the inference service."""
+    """Return the name by which the inference service knows a task's teacher."""
     return f"{task.name}-teacher"
 
 
 def make_teacher(task: Task) -> nn.Module:
-    """Make the task's teacher.
-
-    Returns:
-        The teacher in evaluation mode.
+    """Return the task's teacher as the task provides it, in evaluation mode.
 
     Raises:
         TeacherError: the task's function fails, or does not return a network.
@@ -107,16 +104,16 @@ def make_teacher(task: Task) -> nn.Module:
 
 @torch.no_grad()
 def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
-    """Run a teacher on one and on two inputs, to detect early that it does not fit the task.
+    """Raise TeacherError if a teacher does not answer one and two inputs as the task requires.
 
     Args:
-        task: defines the input shape and the classes.
-        teacher: in evaluation mode.
-        inputs: (N, *shape), at least one.
+        task: the task, which defines the input shape and the classes.
+        teacher: the teacher in evaluation mode.
+        inputs: at least one input, (N, *shape).
 
     Raises:
-        TeacherError: it does not accept the task's inputs, or its output is not logits (N,
-            classes).
+        TeacherError: the teacher does not accept the task's inputs, or does not output float32
+            logits (N, classes).
     """
     shape, classes = list(task.signature.shape), len(task.signature.classes)
     for count, name in ((2, "two inputs"), (1, "one input")):

@@ -1,3 +1,6 @@
-"""Torch networks: the default teachers and the multiplexer."""
+"""Holds the default teachers and the multiplexer as torch networks.
+
+This package may import no other package of the cloud.
+"""
 
 __all__ = ["multiplexer", "picture_teacher", "teacher"]

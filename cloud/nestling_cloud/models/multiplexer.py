@@ -1,4 +1,4 @@
-"""The multiplexer: a small network that predicts, for every option, whether its answer is right."""
+"""Defines the multiplexer, which predicts how likely each option is to answer correctly."""
 
 import torch
 from torch import nn
@@ -10,22 +10,23 @@ _TOP = 5
 
 
 class Multiplexer(nn.Module):
-    """Predicts from one capacity's logits the probability that each option answers correctly.
+    """Predicts the probability that each option answers an input correctly.
 
-    The options are capacities 1 to K and the cloud. It follows Eshratifar & Pedram 2020 (arXiv
-    2001.05870), but has no layers of its own that process the raw input: it uses the logits of the
-    capacity that has run, usually the smallest. A separate network costs as much and predicts
-    worse (ADR 24). The budget is not learned but applied exactly: see
-    `nestling_device.bundle.multiplexer`.
+    The options are capacities 1 to K (the sizes of the student) and the cloud. The multiplexer
+    follows Eshratifar & Pedram 2020 (arXiv 2001.05870), but has no layers that process the raw
+    input. Instead, it uses the logits of the capacity that has run, usually the smallest. A
+    separate network costs as much and predicts worse (ADR 24). The budget is not learned:
+    `nestling_device.bundle.multiplexer` applies it exactly.
     """
 
     def __init__(self, classes: int, capacities: int, *, knows_classes: bool = False) -> None:
         """Build an untrained multiplexer.
 
         Args:
-            classes: number of classes.
-            capacities: number of capacities, K.
-            knows_classes: use the probability of each class too, not only the largest ones.
+            classes: the number of classes.
+            capacities: the number of capacities, K.
+            knows_classes: True to use the probability of each class too, not only the sorted
+                largest probabilities.
         """
         super().__init__()
         self.capacities = capacities
@@ -38,14 +39,14 @@ class Multiplexer(nn.Module):
         nn.init.normal_(self.ran.weight, std=0.1)
 
     def forward(self, logits: torch.Tensor, capacity: torch.Tensor) -> torch.Tensor:
-        """Predict the success probability of every option.
+        """Return the probability that each option answers correctly.
 
         Args:
-            logits: (N, classes).
-            capacity: index from 0 of the capacity that gave each row of logits, (N,).
+            logits: the logits of each input, (N, classes).
+            capacity: the index, from 0, of the capacity that gave each row of logits, (N,).
 
         Returns:
-            Probabilities of capacities 1 to K and the cloud, (N, K + 1).
+            The probabilities of capacities 1 to K and the cloud, (N, K + 1).
         """
         probabilities = functional.softmax(logits, dim=1)
         top = torch.topk(probabilities, self.top, dim=1).values

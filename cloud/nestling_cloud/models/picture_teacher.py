@@ -1,4 +1,4 @@
-"""A teacher for images: few layers at full resolution, residual layers at lower resolutions."""
+"""Defines a teacher for images, a network with few layers at the full resolution."""
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Residual(nn.Module):
-    """Two convolutions with an identity shortcut (He et al. 2016)."""
+    """Two convolutions whose output is added to their input (He et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -28,15 +28,15 @@ class _Residual(nn.Module):
 
 
 class PictureTeacher(nn.Module):
-    """Classifies images: (N, C, H, W) -> (N, classes).
+    """Classifies images (N, C, H, W) and returns logits (N, classes).
 
-    A short ResNet-9 (Page 2018, "How to train your ResNet"): the resolution is halved twice, and
-    each feature's maximum over the image goes to a linear layer.
+    The network is a short ResNet-9 (Page 2018, "How to train your ResNet"). It halves the
+    resolution twice, and the maximum of each feature over the image goes to a linear layer.
 
     Args:
-        signature: input shape and classes of the task.
-        width: channels of the first layer; the last has four times as many.
-        dropout: share of pooled features dropped in training.
+        signature: the input shape and the classes of the task.
+        width: the number of channels of the first layer; the last layer has four times as many.
+        dropout: the share of pooled features that are dropped in training.
     """
 
     channels_last = True  # this memory format trains faster

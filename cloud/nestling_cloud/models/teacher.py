@@ -1,4 +1,4 @@
-"""The default teacher: a residual convolutional network over one or two axes."""
+"""Defines the default teacher, a residual convolutional network over one or two axes."""
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ _NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class _Residual(nn.Module):
-    """Two convolutions and a shortcut (He et al. 2016)."""
+    """Two convolutions whose output is added to a projection of their input (He et al. 2016)."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, stride: int, kernel: int) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class _Residual(nn.Module):
 
 
 class ConvTeacher(nn.Module):
-    """Classifies windows (C, T) or images (C, H, W): (N, *shape) -> (N, classes).
+    """Classifies windows (N, C, T) or images (N, C, H, W) and returns logits (N, classes).
 
     Args:
-        signature: input shape and classes of the task.
-        width: channels of the first block; the later ones have twice as many.
-        dropout: share of pooled features dropped in training.
+        signature: the input shape and the classes of the task.
+        width: the number of channels of the first layers; the last layers have twice as many.
+        dropout: the share of pooled features that are dropped in training.
 
     Raises:
         ValueError: the input shape does not have one or two axes after the channels.

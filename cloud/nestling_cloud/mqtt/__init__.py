@@ -1,6 +1,6 @@
-"""Runs the MQTT broker as a child process, and provides clients that reconnect to it.
+"""Holds the MQTT broker, which runs as a child process, and the clients that connect to it.
 
-Imports `fleet` for certificates and access rules.
+This package may import `fleet`, for certificates and access rules.
 """
 
 __all__ = ["broker_process", "client", "parent_death"]

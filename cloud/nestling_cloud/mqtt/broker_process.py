@@ -1,8 +1,9 @@
-"""Runs an MQTT broker as a child process: Mosquitto if it is installed, otherwise iotcore.
+"""Runs an MQTT broker as a child process.
 
-An open broker listens on 127.0.0.1, accepts every client on this machine, and keeps nothing on
-disk. It gets its configuration through standard input, so that no file is left behind. A secure
-broker may listen on any address: it is a Mosquitto that requires client certificates.
+The broker is Mosquitto if that is installed, and otherwise iotcore. An open broker listens on
+127.0.0.1, accepts every client on this machine, and keeps nothing on disk. It gets its
+configuration through standard input, so that no file is left behind. A secure broker may listen on
+any address, because it is a Mosquitto that requires client certificates.
 """
 
 import contextlib
@@ -50,23 +51,23 @@ _FREE_PORT_ATTEMPTS = 3
 
 
 class BrokerError(CloudError):
-    """No broker is installed, its port is taken, or it ended unexpectedly."""
+    """Raised when no broker is installed, its port is taken, or the broker ended unexpectedly."""
 
 
 class Broker(Closing):
-    """A running broker; leaving its context, or `close`, ends it.
+    """A running broker, which ends when it is closed.
 
     Attributes:
-        kind: "mosquitto" or "iotcore".
-        host: the host to reach it by from this machine.
-        port: the port that it listens on.
+        kind: the broker's program, "mosquitto" or "iotcore".
+        host: the host by which this machine reaches the broker.
+        port: the port that the broker listens on.
 
     Args:
         process: the broker's process.
-        log: an unnamed file that receives its output.
-        kind: "mosquitto" or "iotcore".
-        host: the host to reach it by from this machine.
-        port: the port that it listens on.
+        log: the unnamed file that receives the broker's output.
+        kind: the broker's program, "mosquitto" or "iotcore".
+        host: the host by which this machine reaches the broker.
+        port: the port that the broker listens on.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Broker(Closing):
 
     @property
     def address(self) -> str:
-        """HOST:PORT to connect to."""
+        """The HOST:PORT by which this machine reaches the broker."""
         return str(Address(host=self.host, port=self.port))
 
     @property
@@ -89,10 +90,10 @@ class Broker(Closing):
         return self._process.pid
 
     def check(self) -> None:
-        """Check that the broker still runs.
+        """Raise BrokerError if the broker no longer runs.
 
         Raises:
-            BrokerError: it has ended; the message has the end of its log.
+            BrokerError: the broker has ended; the message has the end of its log.
         """
         status = self._process.poll()
         if status is not None:
@@ -101,11 +102,11 @@ class Broker(Closing):
             )
 
     def reload(self) -> None:
-        """Make a secure broker reload its access list, revocations and certificate."""
+        """Make a secure broker read its access list, revocation list and certificate again."""
         self._process.send_signal(signal.SIGHUP)
 
     def close(self) -> None:
-        """End the broker with SIGTERM, and with SIGKILL if it still runs after 3 s."""
+        """End the broker with SIGTERM, and then with SIGKILL if it still runs after 3 s."""
         self._process.terminate()
         try:
             self._process.wait(_STOP_TIMEOUT_S)
@@ -135,11 +136,12 @@ class Broker(Closing):
 def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
     """Start an open broker on 127.0.0.1 and wait until it answers.
 
-    It ends with the thread that starts it at the latest, even if this process is killed.
+    The broker ends at the latest when the thread that starts it ends, even if this process is
+    killed.
 
     Args:
-        port: the port to listen on; 0 picks a free port.
-        kind: which broker; "auto" is Mosquitto if it is installed, otherwise iotcore.
+        port: the port to listen on; 0 picks a free one.
+        kind: the broker's program; "auto" is Mosquitto if it is installed, and otherwise iotcore.
 
     Raises:
         BrokerError: no broker is installed, the port is taken, or the broker does not start.
@@ -172,15 +174,16 @@ def start_secure_broker(
     """Start a Mosquitto that accepts only clients with a certificate of the fleet's authority.
 
     Args:
-        files: its configuration, lists and certificate; written before it starts.
+        files: the writer of the broker's configuration, lists and certificate, which are written
+            before the broker starts.
         host: the host to listen on.
-        port: the port to listen on; 0 picks a free port.
-        names: names and addresses that devices reach it by.
+        port: the port to listen on; 0 picks a free one.
+        names: the names and addresses by which devices reach the broker.
         client: the cloud's own certificate, used to check that the broker answers.
-        kind: which broker; "iotcore" fails, because it does not check client certificates.
+        kind: the broker's program; "iotcore" fails, because it does not check client certificates.
 
     Raises:
-        BrokerError: Mosquitto is not installed, the port is taken, or it does not start.
+        BrokerError: Mosquitto is not installed, the port is taken, or the broker does not start.
     """
     program = _find_mosquitto(kind)
     tls = client.client_context()
@@ -217,16 +220,17 @@ def _on_port(host: str, port: int, launch: Callable[[int], Broker]) -> Broker:
 
 
 def find_broker(kind: BrokerKind = "auto") -> tuple[str, Path]:
-    """Find a broker's program without starting it.
+    """Return the program that would be started as the broker.
 
     Args:
-        kind: which broker; "auto" is Mosquitto if it is installed, otherwise iotcore.
+        kind: the wanted program; "auto" is Mosquitto if it is installed, and otherwise iotcore.
 
     Returns:
-        Its kind, and the path of Mosquitto or of the Python program that runs iotcore.
+        "mosquitto" or "iotcore", and the path of Mosquitto or of the Python program that runs
+        iotcore.
 
     Raises:
-        BrokerError: it is not installed; the message says how to install it.
+        BrokerError: the program is not installed; the message says how to install it.
     """
     search_path = os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_PATHS])
     mosquitto = shutil.which("mosquitto", path=search_path)

@@ -1,4 +1,4 @@
-"""Keeps connections to the MQTT broker, and reconnects after the broker was away."""
+"""Connects to the MQTT broker, and reconnects after the broker was away."""
 
 import asyncio
 import logging
@@ -27,20 +27,20 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerAddress(Address):
-    """The address of a broker, and how to authenticate to it.
+    """The address of a broker, with the TLS files for a connection.
 
     Attributes:
-        tls: our certificate and the authority to check the broker's with; None for an open broker
-            on this machine.
+        tls: the files with the client's own certificate, and with the authority that must have
+            signed the broker's certificate; None for an open broker on this machine.
     """
 
     tls: TlsFiles | None = None
 
     def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-        """Make a client that is not connected yet.
+        """Return a client for this broker that is not connected yet.
 
         Args:
-            will: message that the broker publishes if the connection breaks; None for none.
+            will: the message that the broker publishes if the connection breaks; None for none.
         """
         return _Client(
             self.host,
@@ -54,9 +54,10 @@ class BrokerAddress(Address):
 
 
 class _Client(aiomqtt.Client):
-    """A client that fails at once when the broker closes the connection instead of accepting it.
+    """A client that fails at once if the broker closes a connection instead of accepting it.
 
-    A broker that is starting or stopping does that. aiomqtt alone would wait 10 s for an answer.
+    A broker that is starting or stopping closes connections like this. aiomqtt alone would wait
+    10 s for an answer.
     """
 
     def _on_disconnect(
@@ -75,11 +76,14 @@ class _Client(aiomqtt.Client):
 async def stay_connected(
     connect: Callable[[], aiomqtt.Client], use: Callable[[aiomqtt.Client], Awaitable[None]]
 ) -> None:
-    """Use a connection until cancelled; when it breaks, reconnect with growing waits.
+    """Use a connection until cancelled, and reconnect whenever the connection breaks.
+
+    The waits between failed attempts grow.
 
     Args:
-        connect: makes a new client for every attempt.
-        use: uses a connected client; an `MqttError` from it means that the connection broke.
+        connect: a function that returns a new client for every attempt.
+        use: a function that uses a connected client. If it raises `MqttError`, the connection is
+            considered broken.
     """
     attempt = 0
     while True:
@@ -95,5 +99,5 @@ async def stay_connected(
 
 
 def payload_bytes(message: aiomqtt.Message) -> bytes:
-    """Return a message's payload; empty if it has none."""
+    """Return a message's payload, or empty bytes if the message has none."""
     return message.payload if isinstance(message.payload, bytes) else b""

@@ -1,9 +1,9 @@
-"""Runs an iotcore broker: `python -P iotcore_program.py < CONFIGURATION`.
+"""Runs an iotcore broker.
 
-iotcore is the Rust broker rumqttd in a wheel. It reads its configuration only from a file whose
-name ends in .toml, so the configuration exists as a file while it is read. SIGTERM is blocked until
-the file is deleted; it is also the signal that arrives when the parent is killed
-(parent_death.py).
+Start it with `python -P iotcore_program.py < CONFIGURATION`. iotcore is the Rust broker rumqttd in
+a Python package. It reads its configuration only from a file whose name ends in .toml, so the
+configuration exists as a file while it is read. SIGTERM is blocked until that file is deleted. This
+includes the SIGTERM that arrives when the parent process is killed (see `parent_death.py`).
 """
 
 import logging
@@ -15,7 +15,7 @@ from iotcore.iotcore import IotCoreBroker
 
 
 def main() -> None:
-    """Read the configuration from standard input and serve until SIGTERM."""
+    """Read the configuration from standard input, and run the broker until SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     # rumqttd logs three error lines for every message.
     logging.getLogger("rumqttd").setLevel(logging.CRITICAL)

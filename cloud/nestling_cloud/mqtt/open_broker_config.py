@@ -1,4 +1,4 @@
-"""Writes the configuration of a broker that every client on this machine may use."""
+"""Formats the configuration of a broker that every client on this machine may use."""
 
 import os
 
@@ -21,7 +21,7 @@ _CONNECT_TIMEOUT_MS = 10_000
 
 
 def mosquitto(host: str, port: int) -> str:
-    """Return the text of a `mosquitto.conf`.
+    """Return the text of Mosquitto's configuration file.
 
     Args:
         host: the host to listen on.
@@ -43,7 +43,7 @@ def mosquitto(host: str, port: int) -> str:
 
 
 def iotcore(host: str, port: int) -> str:
-    """Return the text of a rumqttd TOML file.
+    """Return the text of iotcore's configuration file, which is TOML for its broker rumqttd.
 
     Args:
         host: the IPv4 address to listen on.

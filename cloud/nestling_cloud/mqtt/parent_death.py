@@ -1,8 +1,10 @@
-"""Runs a command that dies with its parent: `python parent_death.py PARENT_PID COMMAND ARG...`.
+"""Runs a command that ends when its parent process ends.
 
-On Linux, a process can ask for a signal on its parent's death, which even kill -9 triggers
-(PR_SET_PDEATHSIG). The request survives exec, so this program makes it and then executes the
-command. Making it after the parent's fork (`preexec_fn`) can deadlock in a process with threads.
+Start it with `python parent_death.py PARENT_PID COMMAND ARG...`. On Linux, a process can request a
+signal for the time when its parent ends (PR_SET_PDEATHSIG), even if the parent ends by kill -9. The
+request stays in force when the process executes another program. So this program makes the request
+and then executes the command. Making the request between fork and exec (`preexec_fn`) can deadlock
+in a process with threads.
 """
 
 import ctypes
@@ -15,16 +17,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dies_with_parent(command: Sequence[str]) -> list[str]:
-    """Return a command line that runs a command and ends it when this process dies.
+    """Return a command line that runs a command and ends it when this process ends.
 
     Args:
-        command: absolute path of a program, and its arguments.
+        command: the absolute path of a program, and the program's arguments.
     """
     return [sys.executable, "-I", __file__, str(os.getpid()), *command]
 
 
 def main() -> None:
-    """Request the signal, then execute the command."""
+    """Request the signal for the parent's end, then execute the command."""
     parent = int(sys.argv[1])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # the parent died before the request

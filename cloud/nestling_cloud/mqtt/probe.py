@@ -1,4 +1,4 @@
-"""Checks that an MQTT broker answers."""
+"""Checks whether an MQTT broker answers."""
 
 import contextlib
 import socket
@@ -12,12 +12,14 @@ _DISCONNECT = b"\xe0\x00"
 
 
 def answers_mqtt(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
-    """Return whether a broker accepts an MQTT connection; it is closed again at once.
+    """Return whether a broker accepts an MQTT connection.
+
+    The connection is closed again at once.
 
     Args:
         host: the broker's host.
         port: the broker's port.
-        tls: context with a client certificate; None for an open broker.
+        tls: the TLS context with a client certificate; None for an open broker.
     """
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
         probe = stack.enter_context(socket.create_connection((host, port), timeout=_TIMEOUT_S))

@@ -1,4 +1,4 @@
-"""Options for distilling a student from its teacher."""
+"""Defines the options for distilling a student from its teacher."""
 
 import itertools
 import math
@@ -11,27 +11,31 @@ Feature = Literal["none", "hints", "attention", "angular"]
 
 
 class DistillationError(CloudError):
-    """A distillation option has an invalid value, or does not suit the teacher."""
+    """Raised when a distillation option has an invalid value, or does not suit the teacher."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """What the largest capacity learns from.
+    """The options for what the largest capacity (size of the student) learns from.
 
-    The smaller capacities learn from the same answers, from the largest, or from both: see `Joint`.
+    The smaller capacities learn from the same answers, from the answers of the largest capacity, or
+    from both, as `Joint` says.
 
     Attributes:
-        temperature: softens the answers of teacher and student (Hinton et al. 2015).
-        weight: 0 to 1, weight of the teacher's answers against the labels; 0 uses labels only.
-        feature: intermediate feature of the teacher that the student imitates as well; see
-            `nestling_cloud.learning.distillation.losses`.
-        feature_weight: weight of the feature loss, where the loss on answers and labels has weight
-            1; good values were 1 to 5 for hints, 0.3 for attention, 1 for the angle
+        temperature: the temperature that softens the answers of teacher and student (Hinton et al.
+            2015).
+        weight: the weight of the teacher's answers against the labels, 0 to 1. With 0, only the
+            labels are used.
+        feature: the intermediate feature of the teacher that the student imitates as well.
+            `nestling_cloud.learning.distillation.losses` describes the features.
+        feature_weight: the weight of the feature loss, where the loss on answers and labels has
+            weight 1. Good values were 1 to 5 for hints, 0.3 for attention and 1 for the angle
             (docs/lab-log.md).
-        assistants: decreasing widths of `ConvTeacher` networks between teacher and student. Each
-            learns from the one before it, and the student from the last (Mirzadeh et al. 2020).
-        views: number of augmented copies of the training data. Epochs use them in turn, and the
-            teacher answers each of them once.
+        assistants: the decreasing widths of `ConvTeacher` networks between teacher and student.
+            Each network learns from the network before it, and the student learns from the last
+            network (Mirzadeh et al. 2020).
+        views: the number of augmented copies of the training data. Epochs use the copies in turn,
+            and the teacher answers each copy once.
     """
 
     temperature: float = 2.0
@@ -42,11 +46,7 @@ class Distillation:
     views: int = 8
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            DistillationError: a value is outside its range.
-        """
+        """Raise DistillationError if a value is outside its range."""
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise DistillationError(f"temperature {self.temperature}: choose a positive number")
         if not 0 <= self.weight <= 1:
@@ -78,7 +78,7 @@ class Distillation:
 
     @property
     def asks_teacher(self) -> bool:
-        """Whether training needs the teacher's answers or features."""
+        """True if training needs the teacher's answers or features."""
         return self.weight > 0 or self.feature != "none"
 
 

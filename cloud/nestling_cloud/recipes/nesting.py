@@ -1,4 +1,4 @@
-"""Options for nesting a student's capacities: joint training, or pruning and growing."""
+"""Defines the options for nesting the capacities (sizes) of a student."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,31 +11,29 @@ Rule = Literal["turns", "sum", "sandwich"]
 
 
 class NestingError(CloudError):
-    """A nesting option has an invalid value."""
+    """Raised when a nesting option has an invalid value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joint:
-    """Options for training all capacities at the same time.
+    """The options for training all capacities at the same time.
 
     Attributes:
-        rule: the capacities that one optimizer step trains. "turns": one capacity after the other,
-            the largest first, with epochs multiplied by the number of capacities, so that each sees
-            the data as often as the recipe says. "sum": all of them. "sandwich": the largest, the
-            smallest and one in between (US-Nets).
-        teacher_share: 0 to 1, the share of the smaller capacities' loss that is computed against
-            teacher and labels; the rest is against the largest capacity's answers.
+        rule: the capacities that one optimizer step trains. With "turns", this is one capacity
+            after the other, the largest first; the epochs are multiplied by the number of
+            capacities, so that each capacity sees the data as often as the recipe says. With "sum",
+            these are all capacities. With "sandwich", these are the largest, the smallest and one
+            in between (US-Nets).
+        teacher_share: the share of the smaller capacities' loss that is computed against teacher
+            and labels, 0 to 1. The rest of the loss is computed against the largest capacity's
+            answers.
     """
 
     rule: Rule = "turns"
     teacher_share: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            NestingError: a value is outside its range.
-        """
+        """Raise NestingError if a value is outside its range."""
         if self.rule not in {"turns", "sum", "sandwich"}:
             raise NestingError(f"rule {self.rule!r}: choose 'turns', 'sum' or 'sandwich'")
         if not 0 <= self.teacher_share <= 1:
@@ -44,14 +42,15 @@ class Joint:
 
 @dataclass(frozen=True, kw_only=True)
 class Grow:
-    """Options for pruning the largest capacity down to the smallest and growing it again.
+    """The options for pruning the largest capacity down to the smallest and growing it again.
 
     Attributes:
-        triplets: number of input triplets by which a layer's filters are ranked.
-        prunings: pruning steps from one capacity's widths to the next smaller one's.
-        pruning_share: share of the recipe's epochs for fine-tuning after each pruning step.
-        growing_share: share of the recipe's epochs for training the weights that each capacity
-            adds.
+        triplets: the number of input triplets by which a layer's filters are ranked.
+        prunings: the number of pruning steps from one capacity to the next smaller one.
+        pruning_share: the epochs of fine-tuning after each pruning step, as a share of the recipe's
+            epochs.
+        growing_share: the epochs of training the weights that each capacity adds, as a share of the
+            recipe's epochs.
     """
 
     triplets: int = 4096
@@ -60,11 +59,7 @@ class Grow:
     growing_share: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            NestingError: a value is outside its range.
-        """
+        """Raise NestingError if a value is outside its range."""
         if self.triplets < 1 or self.prunings < 1:
             raise NestingError(f"{self}: choose at least 1 triplet and 1 pruning")
         if not (0 < self.pruning_share < math.inf and 0 < self.growing_share < math.inf):
@@ -73,12 +68,12 @@ class Grow:
 
 @dataclass(frozen=True, kw_only=True)
 class Nesting:
-    """How a student's capacities are nested.
+    """The options for nesting a student's capacities.
 
     Attributes:
-        way: method: "joint" (slimmable networks) or "grow" (NestDNN).
-        joint: options of "joint".
-        grow: options of "grow".
+        way: the method, which is "joint" (slimmable networks) or "grow" (NestDNN).
+        joint: the options of the method "joint".
+        grow: the options of the method "grow".
     """
 
     way: Way = "joint"
@@ -86,10 +81,6 @@ class Nesting:
     grow: Grow = field(default_factory=Grow)
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            NestingError: the method is unknown.
-        """
+        """Raise NestingError if the name of the method is unknown."""
         if self.way not in {"joint", "grow"}:
             raise NestingError(f"way {self.way!r}: choose 'joint' or 'grow'")

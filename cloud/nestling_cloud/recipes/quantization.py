@@ -1,4 +1,4 @@
-"""Options for quantizing a nested student to 8 bits."""
+"""Defines the options for quantizing a nested student to 8 bits."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,23 +10,25 @@ WeightMethod = Literal["peak", "mse"]
 
 
 class QuantizationError(CloudError):
-    """A quantization option has an invalid value."""
+    """Raised when a quantization option has an invalid value, or two options exclude each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """How a nested student is quantized to 8 bits.
+    """The options for quantizing a nested student to 8 bits.
 
     Attributes:
-        ranges: how the range of an activation is chosen. "percentile": all but the outermost
-            values. "entropy": the range that changes the distribution of values least. "mse": the
-            range with the smallest mean squared error.
-        weights: how the range of a weight row is chosen. "peak": up to its largest weight. "mse":
-            the range with the smallest mean squared error.
-        bias_correction: subtract the mean shift that rounding causes from every layer's output.
-        equalize: equalize the ranges of channels across layers first.
-        aware_epochs: epochs of fine-tuning with fake quantization; 0 quantizes after training only.
-            Cannot be combined with `equalize`, which would change the weights that were tuned.
+        ranges: the method that chooses the range of an activation. "percentile" takes all but the
+            outermost values, "entropy" takes the range that changes the distribution of the values
+            least, and "mse" takes the range with the smallest mean squared error.
+        weights: the method that chooses the range of a row of weights. "peak" goes up to the row's
+            largest weight, and "mse" takes the range with the smallest mean squared error.
+        bias_correction: True to subtract the mean shift that rounding causes from every layer's
+            output.
+        equalize: True to equalize the ranges of channels across layers before the quantization.
+        aware_epochs: the number of epochs of fine-tuning with simulated rounding; 0 only quantizes
+            after the training. This cannot be combined with `equalize`, which would change the
+            weights that were tuned.
     """
 
     ranges: RangeMethod = "percentile"
@@ -36,11 +38,7 @@ class Quantization:
     aware_epochs: int = 0
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            QuantizationError: a value is outside its range, or two options exclude each other.
-        """
+        """Raise QuantizationError if a value is invalid, or if two options exclude each other."""
         if self.ranges not in get_args(RangeMethod):
             raise QuantizationError(
                 f"ranges {self.ranges!r}: choose one of {get_args(RangeMethod)}"

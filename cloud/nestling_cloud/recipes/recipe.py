@@ -1,4 +1,4 @@
-"""Options of a network's training: epochs, batches, learning rate and optimizer."""
+"""Defines the options of a network's training, such as its epochs and learning rate."""
 
 import math
 from dataclasses import dataclass
@@ -13,29 +13,30 @@ TRAINING_THREADS = 2
 
 
 class RecipeError(CloudError):
-    """A recipe has a value outside its range."""
+    """Raised when a recipe has a value outside its range."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained.
+    """The options of a network's training.
 
     Attributes:
-        epochs: passes over the training data.
-        batch: inputs per step.
-        learning_rate: peak of the one-cycle schedule.
-        weight_decay: decoupled weight decay, as in AdamW.
-        optimizer: "adamw", or "muon" for weights with three or more axes (convolutions, recurrent
-            layers), which may need fewer epochs; the other weights use AdamW in both cases.
-        patience: stop after this many epochs without a better accuracy on held-out training data,
-            and keep the best weights. 0 holds nothing out and trains to the end. Assistants, grown
-            students, quantization-aware fine-tuning and supernets always train to the end.
-        half: compute in bfloat16 if the processor has instructions for it, which is about twice as
-            fast; otherwise in float32. The two kinds of processors therefore learn different
+        epochs: the number of passes over the training data.
+        batch: the number of inputs in a step.
+        learning_rate: the peak of the one-cycle schedule.
+        weight_decay: the decoupled weight decay, as in AdamW.
+        optimizer: "adamw", or "muon", which may need fewer epochs. Muon trains the weights with
+            three or more axes (of convolutions and recurrent layers), and AdamW all others.
+        patience: the number of epochs without a better accuracy on held-out training data, after
+            which the training stops and keeps the best weights. 0 holds nothing out and trains to
+            the end. Assistants, grown students, quantization-aware fine-tuning and supernets always
+            train to the end.
+        half: True to compute in bfloat16 if the processor has instructions for bfloat16, which is
+            about twice as fast. Other processors compute in float32 and therefore learn different
             weights.
-        threads: processor threads. They are part of the recipe because another number sums in
-            another order, so that the same seed gives a different result. Networks with a few
-            thousand weights train faster with one.
+        threads: the number of processor threads. It is part of the recipe because with another
+            number, sums have another order, and the same seed gives a different result. Networks
+            with a few thousand weights train faster with one thread.
     """
 
     epochs: int
@@ -48,11 +49,7 @@ class Recipe:
     threads: int = TRAINING_THREADS
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            RecipeError: a value is outside its range.
-        """
+        """Raise RecipeError if a value is outside its range."""
         if self.epochs < 1 or self.batch < 2 or self.threads < 1 or not self.learning_rate > 0:
             raise RecipeError(
                 f"{self}: choose at least 1 epoch, batches of at least 2, at least 1 thread, and a "

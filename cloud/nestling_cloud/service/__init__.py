@@ -1,6 +1,7 @@
-"""Runs the cloud as one process: `service` starts and stops everything that `config` asks for.
+"""Holds the cloud's process, which runs every service that its configuration names.
 
-The only package that imports every serving one; only `commands` imports it.
+`service` starts and stops the services, and `config` defines the configuration. This package may
+import any package but `commands`. Within `nestling_cloud`, only `commands` imports it.
 """
 
 __all__ = ["config", "service"]

@@ -1,4 +1,4 @@
-"""The configuration of a cloud process, and the addresses that it serves at."""
+"""Defines the configuration and the addresses of a cloud process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +14,23 @@ class ServeConfig:
     """The configuration of one cloud process.
 
     Attributes:
-        repository: folder of the releases.
-        state: folder of the cloud's own state: receipts, credentials, authority.
-        store: database URL or file of the receipts; None for receipts.sqlite in the state folder.
+        repository: the folder with the releases.
+        state: the folder with the cloud's own state, such as receipts, credentials and the
+            authority.
+        store: the database URL or the file of the receipts; None for receipts.sqlite in the state
+            folder.
         host: the host that gRPC and the started broker listen on. 127.0.0.1 serves this machine
-            only; a host that others can reach turns on TLS.
-        port: port of inference and delivery; 0 picks a free port.
-        tls: use TLS and certificates even if only this machine can connect.
-        public_host: name or address by which devices reach this machine; None for `host`.
-        enrolment_port: port of the enrolment service, used with TLS only; 0 picks a free port.
-        broker: address of a running broker; None starts one.
-        broker_port: port of the started broker; 0 picks a free port, None is 1883 or, with TLS,
-            8883.
-        broker_kind: which broker to start.
-        console: address of the console and the API; None for neither.
+            only; a host that other machines can reach turns on TLS.
+        port: the port of inference and delivery; 0 picks a free one.
+        tls: whether to use TLS and certificates even if only this machine can connect.
+        public_host: the name or address by which devices reach this machine; None for `host`.
+        enrolment_port: the port of the enrolment service, which runs only with TLS; 0 picks a free
+            one.
+        broker: the address of a running broker; None starts a broker.
+        broker_port: the port of the started broker; 0 picks a free one. None means 8883 with TLS
+            and 1883 without.
+        broker_kind: the program of the started broker.
+        console: the address of the console and the API; None runs neither of them.
     """
 
     repository: Path
@@ -45,13 +48,13 @@ class ServeConfig:
 
     @property
     def exposed_host(self) -> str:
-        """A host of a listener that other machines can reach, if there is one; else `host`."""
+        """The host of a listener that other machines can reach, or `host` if there is none."""
         hosts = [self.host, *([self.console.host] if self.console else [])]
         return next((host for host in hosts if needs_tls(host)), self.host)
 
     @property
     def wants_tls(self) -> bool:
-        """True if any listener or broker connection needs TLS."""
+        """Whether TLS is asked for, or a listener or the connection to the broker needs it."""
         broker = [self.broker.host] if self.broker else []
         return self.tls or needs_tls(self.exposed_host, *broker)
 
@@ -61,11 +64,11 @@ class Addresses:
     """The addresses of a running cloud.
 
     Attributes:
-        grpc: HOST:PORT of inference and delivery.
-        broker: HOST:PORT of the broker, for telemetry and delivery.
-        enrolment: HOST:PORT of enrolment; None without TLS.
-        console: URL of the console; None if there is none.
-        console_password: the console's password at the first start; None later.
+        grpc: the HOST:PORT of inference and delivery.
+        broker: the HOST:PORT of the broker, for telemetry and delivery.
+        enrolment: the HOST:PORT of enrolment; None without TLS.
+        console: the URL of the console; None if there is no console.
+        console_password: the console's password, at its first start only; None later.
     """
 
     grpc: str

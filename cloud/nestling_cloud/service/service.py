@@ -1,4 +1,8 @@
-"""Runs inference, delivery, enrolment, ingest, commands and the console in one process."""
+"""Runs the cloud's services in one process.
+
+These are inference, delivery, enrolment, the ingest of telemetry, the commands to devices, and the
+console.
+"""
 
 import asyncio
 import contextlib
@@ -59,14 +63,16 @@ _SECURE_BROKER_PORT = 8883
 
 
 def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
-    """Serve until SIGTERM or SIGINT; must run in the main thread. See `serve`.
+    """Run the services until SIGTERM or SIGINT.
+
+    This function must run in the main thread.
 
     Args:
-        config: what to serve, and at which addresses.
-        ready: called once, when every port listens.
+        config: the configuration of the services.
+        ready: a function that is called once with the addresses, when every port listens.
 
     Raises:
-        CloudError: see `serve`.
+        CloudError: the services cannot start or go on; `serve` lists the causes.
     """
 
     async def until_signalled() -> None:
@@ -81,12 +87,12 @@ def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
 async def serve(
     config: ServeConfig, ready: Callable[[Addresses], None], stop: asyncio.Event
 ) -> None:
-    """Serve until `stop` is set.
+    """Run the services until `stop` is set.
 
     Args:
-        config: what to serve, and at which addresses.
-        ready: called once, when every port listens.
-        stop: ends everything within seconds.
+        config: the configuration of the services.
+        ready: a function that is called once with the addresses, when every port listens.
+        stop: the event that ends all services within seconds.
 
     Raises:
         CloudError: there is no bundle or no broker, a port is taken, the store cannot be opened,
@@ -170,7 +176,11 @@ async def _grpc(
     security: Security | None,
     on_answer: OnAnswer,
 ) -> AsyncIterator[Address]:
-    """Serve inference and delivery; yield their address."""
+    """Serve inference and delivery, and with TLS also the renewal of certificates.
+
+    Yields:
+        The address of these services.
+    """
     credentials, identity = None, []
     if security is not None:
         peers = Peers(security.enrolment.roster.name_of)
@@ -197,7 +207,11 @@ async def _grpc(
 async def _enrolment(
     config: ServeConfig, security: Security | None, grpc_address: Address, broker: BrokerAddress
 ) -> AsyncIterator[Addresses]:
-    """Serve enrolment if there is TLS; yield the addresses of everything but the console."""
+    """Serve enrolment if there is TLS.
+
+    Yields:
+        The addresses of all services but the console.
+    """
     if security is None:
         yield Addresses(grpc=str(grpc_address), broker=str(broker))
         return
@@ -265,7 +279,7 @@ def _console_work(
 def _connection_limits(
     security: Security | None, addresses: Addresses, console: ConsoleServer | None
 ) -> list[Coroutine[None, None, None]]:
-    """Limit the number of connections if other machines can connect."""
+    """Return the work that limits connections, or no work if there is no TLS."""
     if security is None:
         return []
     listening_at = [addresses.grpc, addresses.enrolment or ""]
@@ -277,7 +291,7 @@ def _connection_limits(
 
 
 async def _watch(broker: Broker) -> None:
-    """Raise BrokerError once the broker that we started has ended."""
+    """Raise BrokerError as soon as the broker that this process started has ended."""
     while True:
         broker.check()
         await asyncio.sleep(_BROKER_CHECK_S)

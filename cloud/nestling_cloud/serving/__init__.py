@@ -1,7 +1,7 @@
-"""Services for devices: inference of offloaded inputs, delivery of bundles, and enrolment.
+"""Holds the services for devices, which are inference, delivery of bundles, and enrolment.
 
-All are gRPC services; delivery also works over MQTT. Imports `bundles`, `fleet`, `store` and
-`cloud_model`.
+All of them work over gRPC, and delivery also over MQTT. This package may import `bundles`,
+`cloud_model`, `fleet`, `mqtt` and `store`.
 """
 
 __all__ = [

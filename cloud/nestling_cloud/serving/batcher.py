@@ -1,4 +1,4 @@
-"""Batches requests dynamically: those that arrive close together run as one."""
+"""Runs requests that arrive close together as one batch."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,15 +23,17 @@ class _Waiting:
 
 
 class Batcher:
-    """Collects rows into batches, runs them in a separate thread, and returns each caller's rows.
+    """Runs the rows of several callers as one batch.
+
+    Batches run in a separate thread. Each caller gets the output for its own rows.
 
     Attributes:
-        max_batch: most rows of one run.
+        max_batch: the most rows of one batch.
 
     Args:
-        run: computes N output rows of input rows with the shape `(N, ...)`.
-        max_batch: most rows of one run, and so of one request.
-        max_delay_ms: how long the first request of a batch waits for others.
+        run: a function that returns N output rows for input rows of the shape `(N, ...)`.
+        max_batch: the most rows of one batch, and so of one request.
+        max_delay_ms: the time that the first request of a batch waits for others.
     """
 
     def __init__(
@@ -64,17 +66,17 @@ class Batcher:
         self._executor.shutdown()
 
     async def submit(self, rows: Rows) -> Rows:
-        """Run rows, in one batch with other callers' rows if there are any.
+        """Return the output for rows, which may run in one batch with other callers' rows.
 
         Args:
-            rows: `(N, ...)`, N from 1 to `max_batch`.
+            rows: the input rows of the shape `(N, ...)`, with N from 1 to `max_batch`.
 
         Returns:
-            The output of these rows, `(N, ...)`.
+            The output for these rows, of the shape `(N, ...)`.
 
         Raises:
-            ValueError: there are no rows or too many.
-            Exception: whatever `run` raised for the batch with these rows.
+            ValueError: there are no rows, or more than `max_batch`.
+            Exception: `run` raised this error for the batch with these rows.
         """
         if not 1 <= len(rows) <= self.max_batch:
             raise ValueError(f"submit 1 to {self.max_batch} rows at once, not {len(rows)}")
@@ -107,7 +109,10 @@ class Batcher:
         return batch
 
     async def _next(self, deadline_s: float) -> _Waiting | None:
-        """Return the next request, at once if one is queued; None if none arrives in time."""
+        """Return the next request, or None if no request arrives before the deadline.
+
+        A request in the queue is returned even after the deadline.
+        """
         if not self._queue.empty():
             return self._queue.get_nowait()
         try:

@@ -1,9 +1,9 @@
-"""Keeps one peer, and all peers together, from using up the process's file descriptors.
+"""Limits connections, so that clients cannot use up the process's file descriptors.
 
-gRPC's server accepts every connection, and one without a certificate takes up a descriptor too. So
-the connections to our ports are counted every second, and the youngest ones of a peer with too many
-are shut down. Older connections belong to authenticated devices, because the handshake has a
-deadline.
+gRPC's server accepts every connection, and a connection without a certificate takes up a descriptor
+too. So the connections to the process's own ports are counted every second. If one network or all
+networks together have too many, the youngest connections are shut down. Older connections belong to
+authenticated devices, because the handshake has a deadline.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ class Peer:
     """The other end of a connection.
 
     Attributes:
-        host: its address.
-        port: its port, which distinguishes its connections.
-        local_port: our port that it is connected to.
+        host: the peer's address.
+        port: the peer's port, which distinguishes connections from the same address.
+        local_port: the port of this process that the peer is connected to.
     """
 
     host: str
@@ -51,7 +51,7 @@ class Peer:
 
 
 def raise_file_limit() -> int:
-    """Raise the soft limit of open files to the hard one, and return the limit."""
+    """Raise the process's limit of open files as far as possible, and return the new limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # "unlimited" exceeds Linux's maximum
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -62,14 +62,15 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
     """Return the connections to shut down.
 
     Args:
-        since: when each connection was first seen, in seconds.
-        per_peer: most connections from one network (`network_of`).
-        total: most connections from all networks together.
+        since: the time in seconds at which each connection was first seen.
+        per_peer: the most connections from one network (see `network_of`).
+        total: the most connections from all networks together.
 
     Returns:
-        The youngest connections of every network beyond `per_peer`. If more than `total` would
-        remain, also the youngest of the networks that have the most. If there are more than
-        `total` networks, also the youngest of all.
+        Of every network with more than `per_peer` connections, the youngest beyond that number. If
+        more than `total` connections would remain, also the youngest connections of the networks
+        with the most connections. If there are more than `total` networks, also the youngest
+        connections of all networks.
     """
     by_network: defaultdict[str, list[Peer]] = defaultdict(list)
     oldest_first = sorted(since, key=lambda each: (since[each], each.port))
@@ -83,7 +84,10 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
 
 
 def _fair_share(counts: Sequence[int], total: int) -> int:
-    """Return the largest limit for each network that keeps all together within `total`."""
+    """Return the largest limit per network that keeps all connections together within `total`.
+
+    If no limit is needed, this is the largest of the counts.
+    """
     left = total
     for index, count in enumerate(sorted(counts)):
         share = left // (len(counts) - index)
@@ -94,12 +98,14 @@ def _fair_share(counts: Sequence[int], total: int) -> int:
 
 
 async def limit_connections(ports: Collection[int], *, per_peer: int, total: int) -> None:
-    """Shut down the youngest connections beyond the limits, every second, until cancelled.
+    """Keep the number of connections within limits until cancelled.
+
+    Every second, the youngest connections beyond the limits are shut down.
 
     Args:
-        ports: our listening ports.
-        per_peer: most connections from one network to all of the ports.
-        total: most connections from all networks together.
+        ports: the ports that this process listens on.
+        per_peer: the most connections from one network to all of the ports.
+        total: the most connections from all networks together.
     """
     since: dict[Peer, float] = {}
     known = Connections(ports)
@@ -117,7 +123,7 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
 
 
 def total_for(file_limit: int) -> int:
-    """Return the most connections of all peers that leave enough descriptors for other uses.
+    """Return the number of connections that leaves enough file descriptors for other uses.
 
     Args:
         file_limit: the process's limit of open files.
@@ -126,13 +132,13 @@ def total_for(file_limit: int) -> int:
 
 
 class Connections:
-    """This process's connections to its listening ports.
+    """Finds the connections to this process's listening ports.
 
-    Looking up a socket's addresses is slow, and there may be ten thousand of them, so each is
-    looked up once.
+    Looking up the addresses of a connection is slow, and there may be ten thousand connections. So
+    the addresses of each are looked up only once.
 
     Args:
-        ports: our listening ports.
+        ports: the ports that this process listens on.
     """
 
     def __init__(self, ports: Collection[int]) -> None:
@@ -140,7 +146,7 @@ class Connections:
         self._known: dict[int, tuple[_File, Peer | None]] = {}
 
     def find(self) -> dict[Peer, int]:
-        """Return the descriptors of the present connections."""
+        """Return the file descriptors of the present connections by peer."""
         found = ((descriptor, self._look(descriptor)) for descriptor in _descriptors())
         self._known = {descriptor: seen for descriptor, seen in found if seen is not None}
         return {
@@ -160,7 +166,10 @@ class Connections:
 
 
 class _Slot:
-    """A reserved descriptor for shutting down a connection, as there may be no free one left."""
+    """Shuts down connections with a reserved file descriptor.
+
+    The descriptor is reserved because there may be no free one left by then.
+    """
 
     def __init__(self) -> None:
         self._null = os.open(os.devnull, os.O_RDWR)
@@ -174,11 +183,14 @@ class _Slot:
         os.close(self._null)
 
     def shut_down(self, descriptor: int, peer: Peer) -> None:
-        """Shut down a connection as if its peer had closed it; its owner then closes it.
+        """Shut down a connection as if its peer had closed it.
+
+        The owner of the connection then closes it. If the descriptor belongs to another connection
+        by now, nothing happens.
 
         Args:
-            descriptor: descriptor of the connection.
-            peer: its other end; if the descriptor belongs to another connection now, do nothing.
+            descriptor: the file descriptor of the connection.
+            peer: the other end of the connection.
         """
         with contextlib.suppress(OSError):
             # The copy stays this connection, even if its owner closes or reuses the descriptor.
@@ -191,7 +203,7 @@ class _Slot:
 
 @contextlib.contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """Yield a socket over a descriptor without closing it."""
+    """Yield a socket for a file descriptor, and leave the descriptor open afterwards."""
     connection = socket.socket(fileno=descriptor)
     try:
         yield connection
@@ -209,7 +221,7 @@ def _descriptors() -> Sequence[int]:
 
 
 def _peer(descriptor: int) -> Peer | None:
-    """Return the other end of a connection; None if the descriptor is no TCP connection."""
+    """Return the other end of a connection, or None if the descriptor is not a TCP connection."""
     try:
         with _borrowed(descriptor) as connection:
             if connection.family not in {socket.AF_INET, socket.AF_INET6}:

@@ -1,4 +1,7 @@
-"""Delivers over gRPC which bundle a device should run, and the bundle's blobs."""
+"""Delivers bundles to devices over gRPC.
+
+A device asks for the bundle that it should run, and then for the bundle's files (blobs).
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +27,7 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     """Serves the releases in a repository.
 
     Args:
-        repository: holds the releases.
+        repository: the repository with the releases.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -33,7 +36,10 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     async def GetDesiredBundle(  # noqa: N802
         self, request: delivery_pb2.GetDesiredBundleRequest, context: _Context
     ) -> delivery_pb2.GetDesiredBundleResponse:
-        """Return the bundle that a device should run; NOT_FOUND before the first release."""
+        """Return the bundle that a device should run.
+
+        Before the first release, the call ends with the status NOT_FOUND.
+        """
         del request  # every device gets the same one
         try:
             desired = await asyncio.to_thread(self._repository.desired)
@@ -46,9 +52,11 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     async def FetchBlob(  # noqa: N802
         self, request: delivery_pb2.FetchBlobRequest, context: _Context
     ) -> AsyncIterator[delivery_pb2.FetchBlobResponse]:
-        """Stream a blob from an offset, in one or more chunks of at most 64 KiB.
+        """Stream a piece of a blob, which is one file of a bundle.
 
-        An offset at the blob's end yields one empty chunk.
+        The piece begins at the request's offset. It ends at the request's limit, or else at the end
+        of the blob. It is sent in chunks of at most 64 KiB. If the offset is the blob's end, there
+        is one empty chunk.
         """
         offset, end = request.offset, request.offset + request.limit if request.limit else None
         while True:
@@ -74,16 +82,17 @@ _STATUS = {
 def read_chunk(
     repository: Repository, sha256: str, offset: int, limit: int
 ) -> delivery_pb2.FetchBlobResponse:
-    """Read one chunk of a blob; its data is empty at the blob's end.
+    """Return one chunk of a blob, with empty data if the offset is the blob's end.
 
     Args:
-        repository: holds the blob.
-        sha256: the blob's hash in hexadecimal.
-        offset: first byte to read.
-        limit: most bytes to read.
+        repository: the repository with the blob.
+        sha256: the blob's SHA-256 in hexadecimal.
+        offset: the position of the first byte to read.
+        limit: the most bytes to read.
 
     Raises:
-        RepositoryError: there is no such blob, or the offset is beyond its end.
+        RepositoryError: the repository has no such blob, the blob cannot be read, or the offset is
+            beyond the blob's end.
     """
     return delivery_pb2.FetchBlobResponse(
         offset=offset,

@@ -1,4 +1,8 @@
-"""Serves enrolment (for devices with a token) and renewal (for devices with a certificate)."""
+"""Serves certificates to devices.
+
+A device with a token gets its first certificate by enrolment, and a device with a certificate gets
+the next one by renewal.
+"""
 
 import asyncio
 import contextlib
@@ -44,12 +48,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
-    """Exchanges tokens for certificates, on a listener that does not ask for a certificate.
+    """Gives certificates to devices that show an enrolment token.
+
+    Its listener does not ask clients for a certificate.
 
     Args:
-        enrolment: checks tokens and signs certificates.
-        cloud: HOST:PORT of inference and delivery, sent to devices.
-        broker: HOST:PORT of the broker, sent to devices.
+        enrolment: the fleet's enrolment, which checks tokens and signs certificates.
+        cloud: the HOST:PORT of inference and delivery, which devices are told.
+        broker: the HOST:PORT of the broker, which devices are told.
     """
 
     def __init__(self, enrolment: Enrolment, *, cloud: str, broker: str) -> None:
@@ -61,7 +67,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     async def Enrol(  # noqa: N802
         self, request: pb.EnrolRequest, context: _Context
     ) -> pb.EnrolResponse:
-        """Exchange a token for a certificate."""
+        """Return a certificate for the device that shows a valid token."""
         try:
             async with self._at_once:
                 name, certificate = await asyncio.to_thread(
@@ -84,11 +90,13 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
 
 class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
-    """Renews certificates of enrolled devices, on a listener that authenticates its callers.
+    """Renews the certificates of enrolled devices.
+
+    Its listener authenticates the callers by their present certificates.
 
     Args:
-        enrolment: signs certificates.
-        peers: identifies callers.
+        enrolment: the fleet's enrolment, which signs certificates.
+        peers: the lookup of callers by their certificates.
     """
 
     def __init__(self, enrolment: Enrolment, peers: Peers) -> None:
@@ -98,7 +106,7 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     async def Renew(  # noqa: N802
         self, request: pb.RenewRequest, context: _Context
     ) -> pb.RenewResponse:
-        """Sign another certificate for the caller."""
+        """Return another certificate for the caller."""
         name = await self._peers.name(context)
         try:
             certificate = await asyncio.to_thread(
@@ -112,7 +120,10 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
 
 
 async def _abort_broken(context: _Context, err: CloudError) -> NoReturn:
-    """End a call that failed on our side; the reason goes to the log only."""
+    """End a call that failed on the cloud's side.
+
+    The caller is not told the reason, which is only logged.
+    """
     _LOG.error("cannot sign: %s", err)
     await context.abort(
         grpc.StatusCode.UNAVAILABLE, "the cloud cannot sign now, see its log; try again later"
@@ -128,15 +139,15 @@ async def enrolling(
     Args:
         security: the cloud's authority and certificates.
         host: the host to listen on.
-        port: the port to listen on; 0 picks a free port.
-        cloud: HOST:PORT of inference and delivery, sent to devices.
-        broker: HOST:PORT of the broker, sent to devices.
+        port: the port to listen on; 0 picks a free one.
+        cloud: the HOST:PORT of inference and delivery, which devices are told.
+        broker: the HOST:PORT of the broker, which devices are told.
 
     Yields:
         The address of the listener.
 
     Raises:
-        ListenerError: it cannot listen there, for example because the port is taken.
+        ListenerError: the server cannot listen there, for example because the port is taken.
     """
     server = grpc.aio.server(options=_OPTIONS, interceptors=[UnreadableRequestInterceptor()])
     servicer = EnrolmentServicer(security.enrolment, cloud=cloud, broker=broker)

@@ -1,4 +1,4 @@
-"""Shortens a client's own input for error messages."""
+"""Shortens the texts that a client sent, for error messages."""
 
 from collections.abc import Collection
 from itertools import islice
@@ -8,12 +8,15 @@ _ENTRIES = 8
 
 
 def excerpt(text: str) -> str:
-    """Return a text in quotes, cut to 64 characters."""
+    """Return a text in quotes, cut after 64 characters."""
     return repr(text) if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]!r}…"
 
 
 def excerpts(values: Collection[str] | Collection[int]) -> str:
-    """Return a list as text, cut to 8 entries, with its texts quoted and cut."""
+    """Return a list as text, cut after 8 entries.
+
+    Texts in the list are quoted, and cut after 64 characters.
+    """
     written = [
         excerpt(value) if isinstance(value, str) else str(value)
         for value in islice(values, _ENTRIES)

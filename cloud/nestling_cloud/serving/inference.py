@@ -1,4 +1,7 @@
-"""Serves the teacher's answers to offloaded inputs by the Open Inference Protocol."""
+"""Serves the teacher's answers to the inputs that devices send.
+
+The services are those of the Open Inference Protocol.
+"""
 
 import logging
 import math
@@ -36,7 +39,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def max_message_bytes(signature: Signature) -> int:
-    """Return the size limit of requests for a model; one input fits, whatever its shape."""
+    """Return the size limit of requests for a model.
+
+    A request with one input fits, whatever the input's shape.
+    """
     return max(_MAX_MESSAGE_BYTES, 4 * math.prod(signature.shape) + _HEAD_BYTES)
 
 
@@ -45,8 +51,9 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     Args:
         signature: the model's name, input and output.
-        batcher: runs the model; its `max_batch` is the most rows of one request.
-        on_answer: called in the event loop with every answered request; must return at once.
+        batcher: the batcher that runs the model; its `max_batch` is the most rows of one request.
+        on_answer: a function that is called in the event loop with every answered request and must
+            return at once; None for no such function.
     """
 
     def __init__(
@@ -59,21 +66,24 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ServerLive(  # noqa: N802
         self, request: pb.ServerLiveRequest, context: _Context
     ) -> pb.ServerLiveResponse:
-        """Report that the server runs."""
+        """Answer that the server runs."""
         del request, context
         return pb.ServerLiveResponse(live=True)
 
     async def ServerReady(  # noqa: N802
         self, request: pb.ServerReadyRequest, context: _Context
     ) -> pb.ServerReadyResponse:
-        """Report that every model is loaded; otherwise the server would not have started."""
+        """Answer that every model is loaded.
+
+        Without its models the server would not have started.
+        """
         del request, context
         return pb.ServerReadyResponse(ready=True)
 
     async def ModelReady(  # noqa: N802
         self, request: pb.ModelReadyRequest, context: _Context
     ) -> pb.ModelReadyResponse:
-        """Report whether a model is loaded."""
+        """Answer whether a model is loaded."""
         del context
         ready = tensors.serves(self._signature, request.name, request.version)
         return pb.ModelReadyResponse(ready=ready)
@@ -81,21 +91,21 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ServerMetadata(  # noqa: N802
         self, request: pb.ServerMetadataRequest, context: _Context
     ) -> pb.ServerMetadataResponse:
-        """Report the server's name and version."""
+        """Return the server's name and version."""
         del request, context
         return pb.ServerMetadataResponse(name="nestling-cloud", version=version("nestling"))
 
     async def ModelMetadata(  # noqa: N802
         self, request: pb.ModelMetadataRequest, context: _Context
     ) -> pb.ModelMetadataResponse:
-        """Describe a model's inputs and outputs."""
+        """Return the description of a model's inputs and outputs."""
         await self._check_model(request.name, request.version, context)
         return tensors.metadata(self._signature)
 
     async def ModelInfer(  # noqa: N802
         self, request: pb.ModelInferRequest, context: _Context
     ) -> pb.ModelInferResponse:
-        """Compute a model's logits for the inputs of a request."""
+        """Return a model's logits for the inputs of a request."""
         await self._check_model(request.model_name, request.model_version, context)
         try:
             rows = tensors.decode(request, self._signature, max_rows=self._batcher.max_batch)

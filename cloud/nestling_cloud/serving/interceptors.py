@@ -1,4 +1,4 @@
-"""Inserts a step before a gRPC method, for interceptors."""
+"""Helps interceptors to run a step before a gRPC method."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -14,12 +14,16 @@ Prepare: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 def prepend_step(
     handler: "Handler", prepare: Prepare, deserializer: Callable[[bytes], Any] | None
 ) -> "Handler":
-    """Return a handler that runs a step before a method. Methods with request streams do not occur.
+    """Return a handler that runs a step before a method.
+
+    The method must take a single request, not a stream of requests.
 
     Args:
-        handler: handler of the method.
-        prepare: `(request, context) -> request for the method`; it may abort the call.
-        deserializer: decodes the request for `prepare`; None passes it the bytes.
+        handler: the handler of the method.
+        prepare: the step, a function `(request, context) -> request for the method` that may abort
+            the call.
+        deserializer: the function that decodes the request for `prepare`; None if `prepare` takes
+            the request's bytes.
     """
     # The stubs describe synchronous methods only.
     unary: Any = handler.unary_unary

@@ -1,4 +1,7 @@
-"""Runs a gRPC server on a port: without TLS for this machine, or with TLS for others."""
+"""Runs a gRPC server on a port.
+
+A server that only this machine can reach may do without TLS.
+"""
 
 import contextlib
 import logging
@@ -24,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class ListenerError(CloudError):
-    """A host and port cannot be listened on."""
+    """Raised when the cloud cannot listen on a host and port."""
 
 
 @contextlib.asynccontextmanager
@@ -34,16 +37,16 @@ async def listening(
     port: int,
     credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[Address]:
-    """Start a server, and stop it at the end of the block.
+    """Start a gRPC server on a host and port, and stop it at the end of the block.
 
     Args:
-        server: a server with its services.
+        server: the server with its services.
         host: the host to listen on.
-        port: the port to listen on; 0 picks a free port.
-        credentials: TLS credentials; None for a listener that only this machine can reach.
+        port: the port to listen on; 0 picks a free one.
+        credentials: the TLS credentials; None for a listener that only this machine can reach.
 
     Yields:
-        The address that it listens on.
+        The address that the server listens on.
 
     Raises:
         ListenerError: the port is taken or needs privileges, or the host is not this machine.
@@ -64,7 +67,10 @@ async def listening(
 
 
 def _why_not(host: str, port: int) -> str:
-    """Find out why a host and port cannot be listened on; gRPC writes that to its log only."""
+    """Return why the cloud cannot listen on a host and port.
+
+    gRPC writes the reason only to its own log.
+    """
     try:
         bound_socket(host, port).close()
     except OSError as err:
@@ -75,13 +81,14 @@ def _why_not(host: str, port: int) -> str:
 def tls_credentials(
     files: Callable[[], TlsFiles], *, ask_for_certificate: bool
 ) -> grpc.ServerCredentials:
-    """Return a listener's TLS credentials, which follow renewed certificates.
+    """Return a listener's TLS credentials, which change when its certificate is renewed.
 
     Args:
-        files: returns the listener's files; called at handshakes, at most once a second.
-        ask_for_certificate: accept only clients with a certificate of the authority. There is no
-            middle way in gRPC for Python: without it, client certificates are neither requested
-            nor checked.
+        files: a function that returns the listener's files; called at handshakes, at most once a
+            second.
+        ask_for_certificate: whether to accept only clients with a certificate of the authority. If
+            not, client certificates are neither requested nor checked, because gRPC for Python has
+            no setting between the two.
     """
 
     def configuration() -> grpc.ServerCertificateConfiguration:

@@ -1,4 +1,7 @@
-"""Delivers bundles over MQTT: one answer to each request, with at most one chunk of 16 KiB."""
+"""Delivers bundles over MQTT.
+
+Each request gets one answer, which has at most one chunk of 16 KiB.
+"""
 
 import asyncio
 import logging
@@ -23,11 +26,11 @@ class MqttDelivery:
     """Answers delivery requests that arrive over a broker.
 
     Attributes:
-        subscribed: set once the first subscription is in place.
+        subscribed: an event that is set when the requests are subscribed to for the first time.
 
     Args:
-        repository: holds the releases.
-        broker: the broker that devices publish their requests to.
+        repository: the repository with the releases.
+        broker: the address of the broker to which devices publish their requests.
     """
 
     def __init__(self, repository: Repository, broker: BrokerAddress) -> None:
@@ -37,7 +40,7 @@ class MqttDelivery:
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        """Answer requests until cancelled; reconnect whenever the broker goes away."""
+        """Answer requests until cancelled, and reconnect whenever the broker goes away."""
         await stay_connected(self._broker.client, self._serve)
 
     async def _serve(self, client: aiomqtt.Client) -> None:
@@ -63,11 +66,13 @@ class MqttDelivery:
 def answer(
     repository: Repository, request: delivery_pb2.DeliveryRequest
 ) -> delivery_pb2.DeliveryResponse:
-    """Answer one request; if that is impossible, the reason is in the response's `error`.
+    """Return the response to one request.
+
+    If the request cannot be answered, the field `error` of the response says why.
 
     Args:
-        repository: holds the releases.
-        request: asks for the desired bundle or for a blob.
+        repository: the repository with the releases.
+        request: the request for the desired bundle or for a blob (one file of a bundle).
     """
     response = delivery_pb2.DeliveryResponse(request_id=request.request_id)
     try:

@@ -1,4 +1,7 @@
-"""Authenticates callers by their client certificates, and rejects revoked ones."""
+"""Authenticates callers by their client certificates.
+
+Calls with a revoked certificate are rejected.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -23,17 +26,20 @@ class Peers:
     """Identifies callers by their certificates.
 
     Args:
-        name_of: returns the device with a certificate's serial number; None if it is not valid.
+        name_of: a function that maps a certificate's serial number to the device's name, or to None
+            if the certificate is not valid.
     """
 
     def __init__(self, name_of: Callable[[int], str | None]) -> None:
         self._name_of = name_of
 
     async def name(self, context: Context) -> str:
-        """Return the caller's name; end the call as UNAUTHENTICATED if it has no valid certificate.
+        """Return the caller's name.
+
+        If the caller has no valid certificate, the call ends with the status UNAUTHENTICATED.
 
         Args:
-            context: context of the call.
+            context: the context of the call.
         """
         shown = context.auth_context().get("x509_pem_cert")
         try:
@@ -50,17 +56,18 @@ class Peers:
 
 
 class IdentityInterceptor(grpc.aio.ServerInterceptor):
-    """Rejects calls with a revoked certificate or another device's name.
+    """Rejects calls with a revoked certificate or with another device's name.
 
-    The TLS layer has checked that the authority signed the certificate. This checks for every call
-    that it has not been revoked since, and that the request names no other device.
+    The TLS layer has checked that the authority signed the certificate. This interceptor checks for
+    every call that the certificate has not been revoked since, and that the request names no other
+    device.
     """
 
     def __init__(self, peers: Peers) -> None:
-        """Make an interceptor.
+        """Create an interceptor.
 
         Args:
-            peers: identifies callers.
+            peers: the lookup of callers by their certificates.
         """
         self._peers = peers
 
@@ -69,11 +76,14 @@ class IdentityInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        """Insert the check before a method.
+        """Return a handler that checks the caller before it runs a method.
 
         Args:
-            continuation: returns the method's handler.
-            handler_call_details: the method and its metadata.
+            continuation: the function that returns the method's handler.
+            handler_call_details: the method's name and the call's metadata.
+
+        Returns:
+            The handler, or None if there is no such method.
         """
         handler = await continuation(handler_call_details)
         if handler is None:  # no such method
@@ -92,7 +102,7 @@ class IdentityInterceptor(grpc.aio.ServerInterceptor):
 
 
 def claimed_device(request: object) -> str:
-    """Return the device that a request claims to come from; "" if it names none."""
+    """Return the device that a request names as its sender, or "" if the request names none."""
     if isinstance(request, delivery_pb2.GetDesiredBundleRequest):
         return request.device_id
     if isinstance(request, inference_pb2.ModelInferRequest) and "device_id" in request.parameters:

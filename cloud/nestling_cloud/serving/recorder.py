@@ -1,6 +1,7 @@
-"""Records hard inputs: offloaded ones, with the device's and the cloud's answer.
+"""Records hard inputs, which are the inputs that devices send to the cloud.
 
-Answers never wait for this: inputs that do not fit into a short queue are dropped.
+Each is stored with the device's answer and the cloud's. No answer waits for this, because inputs
+that do not fit into a short queue are dropped.
 """
 
 import asyncio
@@ -24,10 +25,11 @@ Rows = NDArray[np.float32]
 
 
 class HardInputRecorder:
-    """Stores hard inputs in batches, in the background.
+    """Queues hard inputs, and stores them in batches.
 
     Args:
-        keep: stores a batch, oldest first; called in a thread.
+        keep: a function that stores a batch, which is ordered from oldest to newest; called in a
+            thread.
     """
 
     def __init__(self, keep: Callable[[Sequence[HardInput]], None]) -> None:
@@ -35,12 +37,12 @@ class HardInputRecorder:
         self._waiting: asyncio.Queue[HardInput] = asyncio.Queue(_MOST_WAITING)
 
     def offer(self, request: ModelInferRequest, rows: Rows, logits: Rows) -> None:
-        """Queue the input of a request, if a device sent it and the queue has room.
+        """Queue the input of a request if a device sent the request and the queue has space.
 
         Args:
             request: the request as received.
-            rows: its inputs, `(N, *shape)`.
-            logits: the cloud's answers, `(N, classes)`.
+            rows: the request's inputs, of the shape `(N, *shape)`.
+            logits: the cloud's answers, of the shape `(N, classes)`.
         """
         found = hard_input(request, rows, logits, now_ms=unix_ms())
         if found is not None and not self._waiting.full():
@@ -62,17 +64,17 @@ class HardInputRecorder:
 def hard_input(
     request: ModelInferRequest, rows: Rows, logits: Rows, *, now_ms: int
 ) -> HardInput | None:
-    """Make a hard input of a request and its answer.
+    """Return the hard input for a request and the answer to it.
 
     Args:
         request: the request as received.
-        rows: its inputs, `(N, *shape)`.
-        logits: the cloud's answers, `(N, classes)`.
-        now_ms: Unix time.
+        rows: the request's inputs, of the shape `(N, *shape)`.
+        logits: the cloud's answers, of the shape `(N, classes)`.
+        now_ms: the current Unix time.
 
     Returns:
-        The hard input. None if the request has several inputs, names no valid device or no input
-        index, or has a device answer that is no class.
+        The hard input, or None if the request has several inputs, names no valid device, names no
+        input index, or has a device's answer that is not a class index.
     """
     given = request.parameters
     if (

@@ -1,4 +1,7 @@
-"""Decodes inference requests and encodes the answers. Pure, without gRPC."""
+"""Decodes inference requests and encodes the answers.
+
+The functions are pure and use no gRPC.
+"""
 
 import math
 
@@ -18,22 +21,25 @@ Response = inference_pb2.ModelInferResponse
 
 
 class TensorError(CloudError):
-    """A request does not fit the model; the message says what to send instead."""
+    """Raised when a request does not fit the model; the message says what to send instead."""
 
 
 def serves(signature: Signature, name: str, version: str) -> bool:
     """Return whether a name and version in a request refer to this model.
 
     Args:
-        signature: the model's.
-        name: name in the request.
-        version: version in the request; "" for any.
+        signature: the signature of this model.
+        name: the model's name in the request.
+        version: the model's version in the request; "" for any.
     """
     return name == signature.model and version in {"", MODEL_VERSION}
 
 
 def metadata(signature: Signature) -> inference_pb2.ModelMetadataResponse:
-    """Describe a model in the Open Inference Protocol's terms; -1 stands for the batch size."""
+    """Return the description of a model in the Open Inference Protocol.
+
+    In the shapes, -1 stands for the batch size.
+    """
     tensor = inference_pb2.ModelMetadataResponse.TensorMetadata
     return inference_pb2.ModelMetadataResponse(
         name=signature.model,
@@ -49,20 +55,20 @@ def metadata(signature: Signature) -> inference_pb2.ModelMetadataResponse:
 
 
 def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[np.float32]:
-    """Decode the input tensor of a request.
+    """Return the input tensor of a request.
 
     Args:
-        request: the request as received; its values are in `raw_input_contents` (little-endian)
-            or in the tensor's `contents.fp32_contents`.
-        signature: the model's.
-        max_rows: most rows of one request.
+        request: the request as received. Its values are in `raw_input_contents` (little-endian) or
+            in the tensor's `contents.fp32_contents`.
+        signature: the signature of the model.
+        max_rows: the most rows of one request.
 
     Returns:
-        float32 `(N, *shape)`, N from 1 to `max_rows`, all finite.
+        The finite float32 values, of the shape `(N, *shape)` with N from 1 to `max_rows`.
 
     Raises:
-        TensorError: the name, data type, shape or number of values is wrong, or a value is not
-            finite.
+        TensorError: the name of an input or output, the data type, the shape or the number of
+            values is wrong, or a value is not finite.
     """
     _check_outputs(request, signature)
     if len(request.inputs) != 1 or request.inputs[0].name != signature.input_name:
@@ -81,12 +87,14 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
 
 
 def encode(request: Request, signature: Signature, logits: NDArray[np.float32]) -> Response:
-    """Encode the answer to a request: raw values to a raw request, typed contents otherwise.
+    """Return the response with the answer to a request.
+
+    The answer is encoded like the request, as raw bytes or as typed values.
 
     Args:
         request: the request to answer.
-        signature: the model's.
-        logits: float32 `(N, classes)`.
+        signature: the signature of the model.
+        logits: the answer as float32, of the shape `(N, classes)`.
     """
     tensor = Response.InferOutputTensor(
         name=signature.output_name, datatype=_DATATYPE, shape=logits.shape

@@ -1,6 +1,7 @@
-"""Rejects gRPC requests that cannot be decoded, with a proper status and few log lines.
+"""Rejects gRPC requests that cannot be decoded.
 
-gRPC itself would answer such a call with UNKNOWN and log a traceback for each.
+The caller gets the status INVALID_ARGUMENT, and few of the requests are logged. gRPC itself would
+answer with the status UNKNOWN and log a traceback for each request.
 """
 
 import logging
@@ -17,7 +18,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class UnreadableRequestInterceptor(grpc.aio.ServerInterceptor):
-    """Decodes requests and rejects unreadable ones; must be the server's first interceptor."""
+    """Rejects requests that cannot be decoded.
+
+    It must be the server's first interceptor, because it decodes the requests for the others.
+    """
 
     def __init__(self) -> None:
         self._unreadable = ThrottledLog(_LOG)
@@ -27,11 +31,14 @@ class UnreadableRequestInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        """Decode a method's request here instead of in gRPC.
+        """Return a handler that decodes the request of a method before it runs the method.
 
         Args:
-            continuation: returns the method's handler.
-            handler_call_details: the method and its metadata.
+            continuation: the function that returns the method's handler.
+            handler_call_details: the method's name and the call's metadata.
+
+        Returns:
+            The handler, or None if there is no such method.
         """
         handler = await continuation(handler_call_details)
         if handler is None:  # no such method

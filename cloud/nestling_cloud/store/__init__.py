@@ -1,7 +1,8 @@
-"""The receipt store in SQLite or PostgreSQL: each receipt once, sums over time, devices.
+"""Holds the store for receipts and device reports, in SQLite or PostgreSQL.
 
-`store` is the interface. `ledger` recognizes duplicates; `retention` deletes old rows. This
-package imports no other room.
+A receipt is a device's record of one answer. `store` is the interface, `deduplication` recognizes
+repeated receipts, `rollups` keeps sums over time, and `retention` deletes old rows. This package
+may import no other package of `nestling_cloud`.
 """
 
 __all__ = [

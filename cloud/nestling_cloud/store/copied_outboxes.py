@@ -1,9 +1,10 @@
 """Detects devices whose state folder was copied, from the history of their outboxes.
 
-Every batch names the outbox that its device wrote before the current one. Two outboxes with the
-same predecessor come from two copies of a state folder: a cloned SD card or a restored backup. The
-outboxes of each copy form a branch. A restored backup ends the branch that it replaces; if two
-branches keep delivering, two devices run under one identity.
+An outbox is a device's queue of receipts. Every batch of receipts names the outbox that its device
+wrote before the current one. Two outboxes with the same predecessor come from two copies of a state
+folder, for example a cloned SD card or a restored backup. The outboxes of each copy form a branch.
+A restored backup ends the branch that it replaces. If two branches keep delivering, two devices run
+under one identity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,9 @@ class Delivery:
     """A batch of receipts and the device that sent it.
 
     Attributes:
-        device: id of the device.
-        batch: its receipts, gaps and outbox ids.
+        device: the id of the device.
+        batch: the receipts, the gaps (ranges of sequences whose receipts will never be stored) and
+            the outbox ids.
     """
 
     device: str
@@ -34,7 +36,7 @@ class Delivery:
 
     @property
     def key(self) -> Key:
-        """The device and the outbox id."""
+        """The ids of the device and of the outbox."""
         return self.device, self.batch.outbox_id
 
 
@@ -45,13 +47,16 @@ def assign_branches(
     *,
     now_ms: int,
 ) -> None:
-    """Set the time of the last batch in each ledger, and the branch of each new one.
+    """Record in the ledgers of outboxes that batches have arrived from them.
+
+    Every ledger gets the time of its last batch. The ledger of a new outbox also gets its
+    predecessor and its branch.
 
     Args:
-        connection: within a writing transaction.
+        connection: a connection within a writing transaction.
         ledgers: the ledger of every outbox in `deliveries`; changed in place.
-        deliveries: batches in order of arrival.
-        now_ms: Unix time.
+        deliveries: the batches in order of arrival.
+        now_ms: the current Unix time.
     """
     placed: list[Ledger] = []  # new in this transaction, so not in the database yet
     for delivery in deliveries:
@@ -68,15 +73,15 @@ def assign_branches(
 def active_copies(
     connection: sa.Connection, *, now_ms: int, device: str | None = None
 ) -> dict[str, int]:
-    """Count the copies that deliver under each device's identity.
+    """Return how many copies of a state folder deliver under each device's identity.
 
     Args:
-        connection: to read with.
-        now_ms: Unix time.
-        device: only this device; None for all.
+        connection: the connection for the query.
+        now_ms: the current Unix time.
+        device: the only device to look at; None for all devices.
 
     Returns:
-        The number of active copies by device, for devices with more than one.
+        The number of active copies by device. Devices with a single copy are left out.
     """
     columns = tables.OUTBOXES.c
     copied = sa.select(columns.device).where(columns.branch != "")
@@ -94,7 +99,11 @@ def active_copies(
 def _branch(
     connection: sa.Connection, placed: Sequence[Ledger], ledger: Ledger, *, forked: bool
 ) -> str:
-    """Return a new outbox's branch: its predecessor's, unless that one has a successor already."""
+    """Return the branch of a new outbox.
+
+    A new outbox continues the branch of its predecessor. It starts a branch of its own if the
+    predecessor already has another successor, or if the device itself reports a fork.
+    """
     columns = tables.OUTBOXES.c
     query = sa.select(columns.outbox_id, columns.previous_id, columns.branch).where(
         columns.device == ledger.device,

@@ -1,4 +1,7 @@
-"""Counts rows of the store that are damaged and skipped, and logs some of them."""
+"""Counts the rows of the store that are skipped because they are damaged.
+
+Some of them are also logged.
+"""
 
 import logging
 
@@ -6,7 +9,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class DamagedRows:
-    """Counts damaged rows, each once however often it is read. Thread-safe."""
+    """Counts damaged rows.
+
+    A row counts once, however often it is read. The methods may be called from several threads.
+    """
 
     def __init__(self) -> None:
         self._known: set[tuple[str, int]] = set()
@@ -17,12 +23,14 @@ class DamagedRows:
         return len(self._known)
 
     def add(self, table: str, number: int, reason: object) -> None:
-        """Count a damaged row; log the first, the tenth, the hundredth and so on.
+        """Count a damaged row.
+
+        The first, the tenth, the hundredth and so on are also logged.
 
         Args:
-            table: name of its table.
-            number: its id.
-            reason: why it cannot be read.
+            table: the name of the row's table.
+            number: the row's id.
+            reason: the reason why the row cannot be read.
         """
         if (table, number) in self._known:
             return

@@ -1,4 +1,7 @@
-"""Connects the store to SQLite or PostgreSQL, with one writer at a time."""
+"""Connects the store to SQLite or PostgreSQL.
+
+Only one transaction at a time may write.
+"""
 
 import contextlib
 import operator
@@ -25,7 +28,10 @@ Upsert = sqlite.Insert | postgresql.Insert
 
 
 def store_url(text: str) -> str:
-    """Return a database URL for a user's argument: a URL unchanged, else a path of SQLite."""
+    """Return the database URL for a URL or a path that a user gave.
+
+    A URL is returned unchanged. Any other text is the path of an SQLite file.
+    """
     return text if "://" in text else f"sqlite:///{Path(text).absolute()}"
 
 
@@ -34,7 +40,7 @@ def state_store_url(state: Path, store: str | None) -> str:
 
     Args:
         state: the cloud's state folder; created if `store` is None.
-        store: URL or file given by the user; None for `RECEIPTS_FILE` in the state folder.
+        store: the URL or file given by the user; None for `RECEIPTS_FILE` in the state folder.
     """
     if store is not None:
         return store_url(store)
@@ -43,13 +49,13 @@ def state_store_url(state: Path, store: str | None) -> str:
 
 
 class Database:
-    """Connections to a database, for use from several threads.
+    """Opens transactions of a database for several threads.
 
-    There is one writer at a time: a lock excludes other threads, and the database's own lock
+    There is one writer at a time, because a lock excludes other threads and the database's own lock
     excludes other processes. So whatever a writing transaction reads still holds when it commits.
 
     Args:
-        url: SQLAlchemy URL of SQLite or PostgreSQL.
+        url: the SQLAlchemy URL of an SQLite or PostgreSQL database.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the URL is invalid or names another kind of database.
@@ -72,7 +78,10 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """Open the only writing transaction; it commits at the end of the block."""
+        """Open a transaction for writing, which is committed at the end of the block.
+
+        Other writers wait until then.
+        """
         with self._lock, _schema_damage_wrapped(), self._writer.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
@@ -80,25 +89,34 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Open a read-only transaction; any number may run at once."""
+        """Open a transaction for reading.
+
+        Any number of these transactions may run at once.
+        """
         with _schema_damage_wrapped(), self.engine.connect() as connection:
             yield connection
 
     def keep_open(self) -> None:
-        """Fill the pool with connections now: later the process may have no free descriptor."""
+        """Open the connections of the pool before they are needed.
+
+        Later the process may have no free file descriptors left for them.
+        """
         with contextlib.ExitStack() as stack:
             for _ in range(_KEPT_OPEN):
                 stack.enter_context(self.engine.connect())
 
     def close(self) -> None:
-        """Close every connection, after any commit in progress."""
+        """Wait for a commit in progress, then close every connection."""
         with self._lock:
             self.engine.dispose()
 
 
 @contextlib.contextmanager
 def _schema_damage_wrapped() -> Iterator[None]:
-    """Turn the UnicodeDecodeError that sqlite3 raises for a damaged schema into a DatabaseError."""
+    """Raise DatabaseError if the block finds that the schema of an SQLite database is damaged.
+
+    sqlite3 itself raises UnicodeDecodeError for that.
+    """
     try:
         yield
     except UnicodeDecodeError as err:
@@ -106,7 +124,10 @@ def _schema_damage_wrapped() -> Iterator[None]:
 
 
 def _leave_to_owner(file: str | None) -> None:
-    """Make an SQLite file private; SQLite gives the files beside it the same mode."""
+    """Make an SQLite file accessible to its owner only.
+
+    SQLite gives the files that it creates beside this one the same mode.
+    """
     if not file or file == ":memory:" or file.startswith("file:"):
         return
     with contextlib.suppress(OSError):  # connecting fails next, with a better message
@@ -114,7 +135,10 @@ def _leave_to_owner(file: str | None) -> None:
 
 
 def cause_of(err: BaseException) -> BaseException:
-    """Return the driver's own error, without the statement, which may be pages long."""
+    """Return the database driver's error behind an error, or the error itself if there is none.
+
+    The driver's error lacks the SQL statement, which may be pages long.
+    """
     return (err.orig or err) if isinstance(err, sa.exc.DBAPIError) else err
 
 
@@ -122,7 +146,7 @@ def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:
     """Return an INSERT of the connection's dialect that supports `on_conflict_do_update`.
 
     Args:
-        connection: decides the dialect.
+        connection: the connection whose dialect is used.
         table: the table to insert into.
     """
     if connection.dialect.name == "sqlite":
@@ -137,13 +161,13 @@ def write_all(
 ) -> None:
     """Execute a statement once for each row.
 
-    The driver gets the values unconverted: SQLAlchemy would take longer to prepare each row than
-    SQLite takes to store it.
+    The driver gets the values unconverted, because SQLAlchemy would take longer to prepare each row
+    than SQLite takes to store it.
 
     Args:
-        connection: within a writing transaction.
-        statement: an INSERT.
-        rows: values by column name; all rows have the same keys.
+        connection: a connection within a writing transaction.
+        statement: the INSERT to execute.
+        rows: the values of each row by column name; all rows have the same keys.
     """
     if not rows:
         return
@@ -158,12 +182,12 @@ def write_all(
 def replace_all(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Insert rows, replacing those with the same primary key.
+    """Insert rows, replacing stored rows with the same primary key.
 
     Args:
-        connection: within a writing transaction.
+        connection: a connection within a writing transaction.
         table: the table to write to.
-        rows: values by column name; all rows have the same keys.
+        rows: the values of each row by column name; all rows have the same keys.
     """
     insert = upsert(connection, table)
     key = [column.name for column in table.primary_key]

@@ -1,8 +1,9 @@
-"""Tracks one outbox: which of its receipts are new, and how far it is settled. No I/O.
+"""Tracks which receipts of an outbox are settled, so that no receipt is stored twice.
 
-A receipt counts as a duplicate by its sequence alone, so duplicates are cheap. A copied outbox may
-use the same number for another receipt; the chain of what is stored reveals that, because the
-device compares it with its own chain before it deletes anything.
+A sequence is settled if its receipt is stored or will never be stored. A receipt counts as a
+duplicate by its sequence alone, so duplicates are cheap. A copied outbox may use the same sequence
+for another receipt. The chain, a hash over the settled receipts, reveals that, because the device
+compares it with its own chain before it deletes anything. This module does no I/O.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,8 +32,9 @@ class BatchEffect:
     """The receipts and gaps that a batch adds to the store.
 
     Attributes:
-        rows: new receipts.
-        gaps: new gaps, each with its reason.
+        rows: the new receipts.
+        gaps: the new gaps (ranges of sequences whose receipts will never be stored), each with
+            its reason.
     """
 
     rows: list[ReceiptRow]
@@ -41,12 +43,13 @@ class BatchEffect:
 
 @dataclass(frozen=True, kw_only=True)
 class _Unsettled:
-    """Receipts of a batch that are not settled yet.
+    """The receipts of a batch that are not settled yet.
 
     Attributes:
-        sound: valid receipts by sequence.
-        lost: fingerprint and gap reason by sequence, for invalid or unreadable receipts.
-        nowhere: number of invalid receipts without a valid sequence.
+        sound: the valid receipts by sequence.
+        lost: the fingerprint and the reason of the gap by sequence, for receipts that are invalid
+            or that their device could not read.
+        nowhere: the number of invalid receipts without a valid sequence.
     """
 
     sound: dict[int, ReceiptRow] = field(default_factory=dict)
@@ -56,26 +59,27 @@ class _Unsettled:
 
 @dataclass(kw_only=True)
 class Ledger:
-    """The state of one outbox.
+    """The cloud's account of one outbox.
 
     Attributes:
-        device: the device that owns it.
-        outbox_id: its id.
-        contiguous: sequences 1 to this are settled.
-        chain: chain over the receipts up to `contiguous`, see
+        device: the id of the device that owns the outbox.
+        outbox_id: the id of the outbox.
+        contiguous: the largest N for which sequences 1 to N are settled, so stored or in a gap.
+        chain: the chain (a hash) over the receipts up to `contiguous`, see
             `nestling_core.telemetry.receipt_chain`.
-        highest: largest sequence that is stored or in a gap; equal to `contiguous` if nothing
-            lies beyond it.
-        redelivered: number of receipts that arrived again after they were settled.
-        rejected: number of invalid receipts.
-        previous_id: the outbox that the device wrote before this one, "" if there was none.
-        branch: "" for the outboxes of the original state folder; for those of a copy, the id of
-            the first outbox that the copy wrote.
-        seen_ms: when the last batch arrived, Unix time.
+        highest: the largest sequence that is stored or in a gap; equal to `contiguous` if no
+            sequence above it is.
+        redelivered: the number of receipts that arrived again after they were settled.
+        rejected: the number of invalid receipts.
+        previous_id: the id of the outbox that the device wrote before this one; "" if there was
+            none.
+        branch: "" for an outbox of the original state folder. For an outbox of a copy of that
+            folder, the id of the first outbox that the copy wrote.
+        seen_ms: the Unix time at which the last batch arrived.
         is_new: whether the outbox is not in the database yet.
-        beyond: fingerprints by sequence above `contiguous`, of receipts that are stored or were
-            received but cannot be stored.
-        gaps: gaps that end above `contiguous`.
+        beyond: the fingerprints of receipts above `contiguous`, by sequence. These receipts are
+            stored, or were received but cannot be stored.
+        gaps: the gaps that end above `contiguous`.
     """
 
     device: str
@@ -93,7 +97,7 @@ class Ledger:
     gaps: list[Gap] = field(default_factory=list)
 
     def take(self, batch: receipt_pb2.ReceiptBatch) -> BatchEffect:
-        """Enter a batch and return its new receipts and gaps.
+        """Enter a batch into the ledger, and return the receipts and gaps that are new.
 
         A settled receipt is never new, even if its row has left the retention window since.
         """
@@ -117,9 +121,9 @@ class Ledger:
         return BatchEffect(rows=rows, gaps=gaps)
 
     def _unsettled(self, receipts: Iterable[receipt_pb2.Receipt]) -> _Unsettled:
-        """Separate valid receipts from invalid ones, and skip those that are settled.
+        """Return the receipts that are not settled, with valid and invalid ones apart.
 
-        Skipping comes first because devices repeat most when we are already behind.
+        Settled receipts are skipped first, because devices repeat most when the cloud is behind.
         """
         sound: dict[int, ReceiptRow] = {}
         lost: dict[int, tuple[int, str]] = {}
@@ -146,7 +150,10 @@ class Ledger:
         return sequence <= self.contiguous + FARTHEST_AHEAD
 
     def _forgotten(self, batch: receipt_pb2.ReceiptBatch) -> Iterator[Gap]:
-        """Yield the receipts that the device deleted after an acknowledgement that we lost."""
+        """Yield the gap of receipts that the cloud acknowledged once but no longer knows.
+
+        The device has deleted these receipts. No gap is yielded if there are none.
+        """
         if self.contiguous < batch.acknowledged_sequence <= LARGEST_INTEGER:
             yield Gap(self.contiguous + 1, batch.acknowledged_sequence, batch.acknowledged_chain)
 
@@ -168,7 +175,10 @@ class Ledger:
 
 
 def _sound_gaps(gaps: Iterable[receipt_pb2.Gap]) -> Iterator[Gap]:
-    """Return the valid gaps; of those with the same first sequence, only the longest."""
+    """Return the valid gaps.
+
+    Of several gaps with the same first sequence, only the longest is returned.
+    """
     longest: dict[int, Gap] = {}
     for gap in gaps:
         try:

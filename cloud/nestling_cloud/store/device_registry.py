@@ -21,22 +21,25 @@ _NULLABLE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A device's state as one or more messages report it; None for fields that they leave out.
+    """A device's state as one or more messages report it.
+
+    A field that the messages leave out is None.
 
     Attributes:
         device: the device's id.
-        seen_ms: when the last message arrived, Unix time.
-        online: True after a birth certificate, False after a death certificate.
-        profile: name of its board.
-        bundle_version: the bundle that it runs.
-        capacity: the resident capacity, 0 if there is none.
-        battery: charge left, 0 to 1.
-        outbox_depth: receipts that it still holds.
-        offload_share: the target share in force on it.
-        drifting: whether its inputs are harder than those of the calibration.
-        withdrawn: fields that it has set to null.
-        answers: number of new receipts.
-        answered_ms: when the latest of them was answered, Unix time.
+        seen_ms: the Unix time at which the last message arrived.
+        online: True after a birth certificate, the message by which a device comes online; False
+            after a death certificate.
+        profile: the name of the device's board.
+        bundle_version: the version of the bundle that the device runs.
+        capacity: the largest capacity of the student in the device's memory; 0 if there is none.
+        battery: the charge left, from 0 to 1.
+        outbox_depth: the number of receipts that the device still holds.
+        offload_share: the share of inputs that the device aims to send to the cloud.
+        drifting: whether the device's inputs are harder than those of the calibration.
+        withdrawn: the names of the fields that the device has set to null.
+        answers: the number of new receipts.
+        answered_ms: the Unix time of the latest answer among the new receipts.
     """
 
     device: str
@@ -61,12 +64,14 @@ def report(
     seen_ms: int,
     online: bool | None = None,
 ) -> Report:
-    """Make a report of a device's metrics; values of a wrong type or range are left out.
+    """Build a report from the metrics in a device's message.
+
+    A value of a wrong type or outside its range is left out.
 
     Args:
         device: the device's id.
-        values: its metrics by name, None for null.
-        seen_ms: when the message arrived, Unix time.
+        values: the metrics by name; None for null.
+        seen_ms: the Unix time at which the message arrived.
         online: True for a birth certificate, False for a death certificate, otherwise None.
     """
     return Report(
@@ -87,7 +92,9 @@ def report(
 
 
 def join(earlier: Report | None, later: Report) -> Report:
-    """Merge two reports of one device; the later one takes precedence.
+    """Return one report for two reports of a device.
+
+    Where both reports have a field, the later report counts. Numbers of answers are added.
 
     Args:
         earlier: the first report; None if there is none.
@@ -114,8 +121,8 @@ def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
     """Store reports.
 
     Args:
-        connection: within a writing transaction.
-        reports: in order of arrival; several of one device are merged.
+        connection: a connection within a writing transaction.
+        reports: the reports in order of arrival; several reports of one device are merged.
     """
     joined: dict[str, Report] = {}
     for each in reports:
@@ -135,7 +142,7 @@ def end_all(connection: sa.Connection) -> list[str]:
     """Mark every device offline until its next birth certificate.
 
     Returns:
-        The devices that were online, sorted.
+        The ids of the devices that were online, sorted.
     """
     columns = tables.DEVICES.c
     were_online = sa.select(columns.device).where(columns.online).order_by(columns.device)
@@ -148,8 +155,8 @@ def end(connection: sa.Connection, devices: Iterable[str]) -> None:
     """Mark devices offline until their next birth certificate.
 
     Args:
-        connection: within a writing transaction.
-        devices: their ids.
+        connection: a connection within a writing transaction.
+        devices: the ids of the devices.
     """
     columns = tables.DEVICES.c
     for device in devices:

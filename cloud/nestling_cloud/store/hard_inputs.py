@@ -1,4 +1,4 @@
-"""Keeps each device's newest offloaded inputs, for people to look at."""
+"""Stores the inputs that each device sent to the cloud last, for people to look at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +24,14 @@ class HardInput:
     """An input that a device offloaded, with the device's and the cloud's answer.
 
     Attributes:
-        device: id of the device that sent it.
-        received_at_ms: when it arrived, Unix time.
-        input_index: its position in the device's source.
-        values: float32, little-endian, C order.
-        shape: shape of the values, without the batch axis.
-        device_answer: the student's class index; None if no student ran before the offload.
-        cloud_answer: the teacher's class index.
+        device: the id of the device that sent the input.
+        received_at_ms: the Unix time at which the input arrived.
+        input_index: the input's position in the device's source.
+        values: the input's values as little-endian float32 in C order.
+        shape: the shape of the values, without the batch axis.
+        device_answer: the class index that the student answered; None if no student ran before
+            the input was sent.
+        cloud_answer: the class index that the teacher answered.
     """
 
     device: str
@@ -43,12 +44,12 @@ class HardInput:
 
 
 class HardInputs:
-    """The newest offloaded inputs in the store.
+    """Adds offloaded inputs to the store, and reads the newest of them.
 
     Args:
-        store: the store that holds them.
-        per_device: most inputs kept for one device.
-        in_all: most inputs kept for all devices together.
+        store: the store that holds the inputs.
+        per_device: the most inputs to keep for one device.
+        in_all: the most inputs to keep for all devices together.
     """
 
     def __init__(
@@ -63,14 +64,16 @@ class HardInputs:
         self._in_all = in_all
 
     def add(self, given: HardInput) -> None:
-        """Store an input and delete the oldest ones beyond the limits."""
+        """Store an input, and delete the oldest inputs beyond the limits."""
         self.add_all([given])
 
     def add_all(self, given: Sequence[HardInput]) -> None:
-        """Store several inputs in one transaction, which takes about as long as for one.
+        """Store several inputs, and delete the oldest inputs beyond the limits.
+
+        All inputs are stored in one transaction, which takes about as long as storing one input.
 
         Args:
-            given: oldest first; may be empty.
+            given: the inputs, oldest first; may be empty.
         """
         if not given:
             return
@@ -81,11 +84,13 @@ class HardInputs:
             _trim(connection, sa.true(), keep=self._in_all)
 
     def latest(self, device: str, count: int = NEWEST_PER_DEVICE) -> list[HardInput]:
-        """Return a device's inputs, newest first, without damaged rows.
+        """Return the newest inputs of a device, newest first.
+
+        Damaged rows are counted and left out.
 
         Args:
             device: the device's id.
-            count: most inputs to return.
+            count: the most inputs to return.
         """
         columns = tables.HARD_INPUTS.c
         query = (
@@ -100,7 +105,10 @@ class HardInputs:
         return [hard_input for hard_input in found if hard_input is not None]
 
     def _hard_input_or_none(self, row: "sa.Row[tuple[object, ...]]") -> HardInput | None:
-        """Read a row; count a damaged one and return None, so that the others are still read."""
+        """Return the input in a row, or None if the row is damaged.
+
+        A damaged row is counted, so that the other rows are still read.
+        """
         try:
             return _hard_input(row)
         except (ValueError, TypeError) as err:

@@ -1,9 +1,10 @@
-"""Latency histograms with bins that grow by 10 %, for percentiles over any time range. Pure.
+"""Computes percentiles of latencies over any time range, from histograms that can be added up.
 
-Bin n, from 1 on, holds latencies from 0.01 ms · 1.1^(n - 1) up to 1.1 times that. Bin 0 holds what
-is below bin 1; the last bin has no upper end. A percentile is reported as the geometric middle of
-the bin that holds the nearest-rank percentile. So it is off by a factor of at most the square root
-of 1.1 (4.9 %) for latencies between 0.01 ms and 9.6 · 10^6 ms.
+Each bin is 10 % wider than the one before. Bin n, from 1 on, holds latencies from
+0.01 ms · 1.1^(n - 1) up to 1.1 times that. Bin 0 holds the latencies below bin 1, and the last bin
+has no upper end. A percentile is reported as the geometric middle of the bin that holds the
+nearest-rank percentile. So the reported percentile is off by a factor of at most the square root of
+1.1 (4.9 %) for latencies between 0.01 ms and 9.6 · 10^6 ms. The functions are pure.
 """
 
 import math
@@ -40,11 +41,11 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def percentile(histogram: Histogram, share: float) -> float:
-    """Return a percentile of the latencies in milliseconds, 0 for an empty histogram.
+    """Return a percentile of the latencies in milliseconds, or 0 if the histogram is empty.
 
     Args:
-        histogram: counts by bin.
-        share: above 0 and up to 1; 0.95 for the 95th percentile.
+        histogram: the number of latencies by bin.
+        share: the percentile as a share above 0 and up to 1, such as 0.95 for the 95th.
     """
     rank = math.ceil(share * sum(histogram.values()))
     passed = 0
@@ -56,12 +57,15 @@ def percentile(histogram: Histogram, share: float) -> float:
 
 
 def encode(histogram: Histogram) -> bytes:
-    """Encode a histogram as a bin number (1 byte) and a count (8 bytes) for each nonempty bin."""
+    """Return a histogram as bytes.
+
+    Each bin with latencies takes 9 bytes, of which 1 is its number and 8 are its count.
+    """
     return b"".join(_ENTRY.pack(*entry) for entry in sorted(histogram.items()))
 
 
 def decode(data: bytes) -> dict[int, int]:
-    """Decode what `encode` wrote."""
+    """Return the histogram that `encode` turned into bytes."""
     return dict(_ENTRY.iter_unpack(data))
 
 

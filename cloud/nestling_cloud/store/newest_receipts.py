@@ -1,4 +1,4 @@
-"""Writes and reads single receipts; the table holds the newest ones."""
+"""Writes and reads single receipts, of which the store keeps only the newest."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,11 +25,12 @@ _COLUMNS = [
 
 
 def add(connection: sa.Connection, rows: Sequence[ReceiptRow]) -> None:
-    """Insert rows.
+    """Insert receipts into their table.
 
     Args:
-        connection: within a writing transaction.
-        rows: receipts that are not in the table yet; the database rejects any that are.
+        connection: a connection within a writing transaction.
+        rows: the receipts to insert. None of them may be in the table yet, because the database
+            would refuse them.
     """
     # Python's text of a list of finite numbers is valid JSON.
     values = [{**vars(row), "success": str(list(row.success))} for row in rows]
@@ -37,7 +38,10 @@ def add(connection: sa.Connection, rows: Sequence[ReceiptRow]) -> None:
 
 
 def rows() -> sa.Select[Any]:
-    """Return a query for all receipts, to be narrowed down; `receipts` reads its result."""
+    """Return a query for all receipts, which the caller may narrow down.
+
+    `receipts` reads the result of the query.
+    """
     return sa.select(*_COLUMNS)
 
 
@@ -45,8 +49,8 @@ def receipts(found: Iterable[Sequence[Any]], damage: DamagedRows) -> Iterator[Re
     """Yield the receipts in the result of a query.
 
     Args:
-        found: rows that a query based on `rows` returned.
-        damage: counts damaged rows, which are skipped.
+        found: the rows that a query based on `rows` returned.
+        damage: the counter of damaged rows, which are skipped.
     """
     for number, *values in found:
         receipt = _receipt_or_none(number, values, damage)
@@ -71,17 +75,18 @@ def page(
     after: int,
     limit: int,
 ) -> tuple[list[ReceiptRow], int | None]:
-    """Read one page of receipts in order of arrival.
+    """Return one page of receipts in order of arrival.
 
     Args:
-        connection: to read with.
-        damage: counts damaged rows, which are skipped.
-        conditions: filters that every receipt must meet.
-        after: the page starts after this id.
-        limit: most rows of the page.
+        connection: the connection for the query.
+        damage: the counter of damaged rows, which are skipped.
+        conditions: the conditions that every receipt must meet.
+        after: the id of the last row before the page.
+        limit: the most rows of the page, damaged rows included.
 
     Returns:
-        The receipts, and the id that the next page starts after; None for an empty page.
+        The receipts, and the id of the page's last row, from which the next page continues. The id
+        is None if the page has no rows.
     """
     number = tables.RECEIPTS.c.id
     query = rows().where(number > after, *conditions).order_by(number).limit(limit)

@@ -1,4 +1,4 @@
-"""Loads and saves the ledgers of outboxes."""
+"""Loads and saves the ledgers of outboxes, which record what arrived from each outbox."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -20,11 +20,13 @@ Key = tuple[str, str]  # device and outbox
 
 
 def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
-    """Load ledgers; an unknown outbox gets an empty one.
+    """Return the ledgers of outboxes.
+
+    An outbox that the store does not know gets an empty ledger.
 
     Args:
-        connection: to read with.
-        keys: the outboxes.
+        connection: the connection for the queries.
+        keys: the ids of the devices and of their outboxes.
     """
     ledgers = {key: Ledger(device=key[0], outbox_id=key[1]) for key in sorted(keys)}
     wanted = list(ledgers)
@@ -41,10 +43,11 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
 
 
 def _ledger(row: sa.RowMapping) -> Ledger:
-    """Make a ledger of a row.
+    """Return the ledger in a row.
 
-    A damaged row starts again from the receipts that are stored. What its device has deleted counts
-    as forgotten. Other devices' receipts are not affected.
+    If the row is damaged, its ledger starts again from the receipts that are stored. Receipts that
+    the device has already deleted then count as forgotten. Other devices' receipts are not
+    affected.
     """
     if all(isinstance(row[name], int) for name in _NUMBERS):
         return Ledger(**row, is_new=False)
@@ -58,11 +61,11 @@ def _ledger(row: sa.RowMapping) -> Ledger:
 
 
 def save(connection: sa.Connection, ledgers: Iterable[Ledger]) -> None:
-    """Save ledgers, replacing the stored ones.
+    """Save ledgers, replacing the stored ledgers of the same outboxes.
 
     Args:
-        connection: within a writing transaction.
-        ledgers: what to save.
+        connection: a connection within a writing transaction.
+        ledgers: the ledgers to save.
     """
     names = tables.OUTBOXES.c.keys()
     rows = [{name: getattr(ledger, name) for name in names} for ledger in ledgers]
@@ -70,11 +73,13 @@ def save(connection: sa.Connection, ledgers: Iterable[Ledger]) -> None:
 
 
 def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) -> None:
-    """Save gaps; a longer gap replaces a shorter one with the same first sequence.
+    """Save gaps, which are ranges of sequences whose receipts will never be stored.
+
+    A longer gap replaces a shorter gap of the same outbox with the same first sequence.
 
     Args:
-        connection: within a writing transaction.
-        gaps: each with its outbox and its reason.
+        connection: a connection within a writing transaction.
+        gaps: the gaps, each with its outbox and its reason.
     """
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Turns a receipt into one flat row, and rejects invalid ones."""
+"""Converts valid receipts to flat rows, and rejects invalid receipts."""
 
 from dataclasses import dataclass
 
@@ -40,51 +40,55 @@ _PROVENANCES: dict[int, str] = {
 
 
 class ReceiptError(CloudError):
-    """Invalid telemetry: an unknown enum value, a number out of range, or no outbox id."""
+    """Raised when a receipt has an invalid field, or a batch has an invalid outbox id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReceiptRow:
-    """One answer of one device, flat, as it is stored and exported.
+    """The receipt of one answer as a flat row, in the form that is stored and exported.
 
-    Reasons and provenances are the enums' names in lower case. A provenance is "none" if the device
-    did not report the figure.
+    Reasons and provenances are the enums' names in lower case. A provenance says how a figure is
+    known. It is "measured", "calibrated" or "modelled", or "none" if the device did not report the
+    figure.
 
     Attributes:
-        device: id of the device.
-        outbox_id: the outbox that the receipt came from.
-        sequence: its number in the outbox, from 1.
-        input_index: position of the input in the device's source.
-        answered_at_ms: when it was answered, Unix time by the device's clock.
-        bundle_version: the bundle that answered.
-        route: "capacity-<k>" or "cloud".
-        reason: why that route was taken.
-        answer: class index of the final answer.
-        device_answer: class index of the student's answer; None if no student ran.
-        resident_capacity: largest capacity in memory when the input came.
-        latency_ms: latency of the answer.
-        latency_provenance: its provenance.
-        wall_ms: measured time on the machine that ran the agent.
-        energy_compute_mj: compute energy.
-        energy_compute_provenance: its provenance.
-        energy_radio_mj: radio energy.
-        energy_radio_provenance: its provenance.
-        energy_provenance: the least certain provenance of the energies.
-        bytes_up: bytes sent for the offload.
-        bytes_down: bytes received for it.
-        budget_memory_bytes: memory budget at that time.
-        budget_latency_ms: latency budget.
-        budget_energy_mj: energy budget.
-        budget_link_mbit_s: link throughput.
-        budget_link_rtt_ms: link round-trip time.
-        budget_battery: charge left, 0 to 1.
-        budget_offload_share: target share of offloads, 0 to 1.
-        success: predicted success probabilities of capacity 1 to K and the cloud, when the last
-            capacity had run; empty if none ran.
-        offload_energy_mj: radio energy that offloading this input would have taken.
-        offload_energy_provenance: its provenance.
-        offload_bytes: bytes in both directions that offloading it would have taken.
-        fingerprint: hash of the receipt's content, see `nestling_core.telemetry.receipt_chain`.
+        device: the id of the device.
+        outbox_id: the id of the outbox that the receipt came from.
+        sequence: the receipt's number in the outbox, from 1.
+        input_index: the position of the input in the device's source.
+        answered_at_ms: the Unix time of the answer by the device's clock.
+        bundle_version: the version of the bundle that answered.
+        route: the place where the input was answered, "capacity-<k>" or "cloud".
+        reason: the reason why that route was taken.
+        answer: the class index of the final answer.
+        device_answer: the class index of the student's answer; None if no student ran.
+        resident_capacity: the largest capacity in memory when the input arrived.
+        latency_ms: the latency of the answer.
+        latency_provenance: the provenance of the latency.
+        wall_ms: the measured time on the machine that ran the agent.
+        energy_compute_mj: the compute energy of the answer.
+        energy_compute_provenance: the provenance of the compute energy.
+        energy_radio_mj: the radio energy of the answer.
+        energy_radio_provenance: the provenance of the radio energy.
+        energy_provenance: the least certain of the two energies' provenances.
+        bytes_up: the number of bytes sent for the offload.
+        bytes_down: the number of bytes received for the offload.
+        budget_memory_bytes: the memory budget when the input arrived.
+        budget_latency_ms: the latency budget.
+        budget_energy_mj: the energy budget.
+        budget_link_mbit_s: the throughput of the link.
+        budget_link_rtt_ms: the round-trip time of the link.
+        budget_battery: the charge left, from 0 to 1.
+        budget_offload_share: the target share of offloads, from 0 to 1.
+        success: the success probabilities of capacities 1 to K and the cloud, as predicted after
+            the last capacity had run; empty if none ran.
+        offload_energy_mj: the radio energy that sending this input to the cloud takes, whether it
+            was sent or not.
+        offload_energy_provenance: the provenance of the offload energy.
+        offload_bytes: the number of bytes in both directions that sending this input to the cloud
+            takes, whether it was sent or not.
+        fingerprint: the hash of the receipt's content, see
+            `nestling_core.telemetry.receipt_chain`.
     """
 
     device: str
@@ -123,16 +127,17 @@ class ReceiptRow:
 
 
 def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> ReceiptRow:
-    """Make a row of a receipt.
+    """Return the row for a receipt.
 
     Args:
-        device: id of the device that sent it.
-        outbox_id: the outbox that it came from.
+        device: the id of the device that sent the receipt.
+        outbox_id: the id of the outbox that the receipt came from.
         receipt: the receipt as received.
 
     Raises:
-        ReceiptError: an unspecified or unknown enum value, a number that is not finite, negative
-            or implausibly large, or a text that is too long.
+        ReceiptError: an enum value is unspecified or unknown, a number is negative, implausibly
+            large or not finite, a text is too long or contains a NUL, an energy source is unknown,
+            or the receipt has too many energies or probabilities.
     """
     budget = receipt.budget
     answered_by_device = receipt.HasField("device_answer")
@@ -185,7 +190,7 @@ def check_sequence(sequence: int) -> int:
     """Return a sequence unchanged if it is valid.
 
     Raises:
-        ReceiptError: it is 0, or larger than a 64-bit SQL integer.
+        ReceiptError: the sequence is below 1, or larger than a 64-bit SQL integer.
     """
     if not 1 <= sequence <= LARGEST_INTEGER:
         raise ReceiptError(f"sequence {sequence} is not between 1 and 2^63 - 1")
@@ -196,11 +201,12 @@ def check_text(field: str, value: str) -> str:
     """Return a text unchanged if every database can hold it.
 
     Args:
-        field: name of the field, for the message.
+        field: the name of the field, for the error message.
         value: the text.
 
     Raises:
-        ReceiptError: it is longer than 200 characters, or has a NUL, which PostgreSQL rejects.
+        ReceiptError: the text is longer than 200 characters, or contains a NUL, which PostgreSQL
+            rejects.
     """
     if len(value) > _LONGEST_TEXT:
         raise ReceiptError(f"{field} has {len(value)} characters; at most {_LONGEST_TEXT} allowed")
@@ -258,7 +264,11 @@ def _provenance(
 
 
 def _energy(receipt: receipt_pb2.Receipt) -> tuple[dict[str, float], dict[str, int]]:
-    """Return the energy and the least certain provenance of each source."""
+    """Return the energy of each source, and the least certain provenance of each source.
+
+    Raises:
+        ReceiptError: there are too many entries, or an entry is invalid.
+    """
     if len(receipt.energy) > _MOST_ENERGIES:
         raise ReceiptError(
             f"{len(receipt.energy)} energy entries; at most {_MOST_ENERGIES} allowed"

@@ -1,4 +1,7 @@
-"""Defines how long the store keeps its rows, and deletes some older ones with every commit."""
+"""Deletes the rows that the store no longer has to keep.
+
+`Retention` defines how much data the store keeps. Every commit deletes some of the older rows.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +23,13 @@ class Retention:
     """The amount of data that the store keeps.
 
     Attributes:
-        receipts: number of newest receipts to keep. A receipt beyond a hole in its outbox stays
-            until the hole is settled, because its row is the only record of its sequence.
-        fleet_ms: how long to keep the fleet's sums, by step length in ms; None keeps them forever.
-        device_ms: the same for each device's sums.
+        receipts: the number of newest receipts to keep. A receipt above a missing sequence of its
+            outbox stays until that sequence is settled, because its row is the only record that
+            it arrived.
+        fleet_ms: the time in ms to keep the sums over the fleet, by the length of their steps in
+            ms; None keeps them forever.
+        device_ms: the time in ms to keep the sums over each device, by the length of their steps
+            in ms; None keeps them forever.
     """
 
     receipts: int = 1_000_000
@@ -36,13 +42,13 @@ class Retention:
 
 
 def trim(connection: sa.Connection, retention: Retention, *, new: int, now_ms: int) -> None:
-    """Delete some of the rows that are past their retention.
+    """Delete some of the rows that the store no longer has to keep.
 
     Args:
-        connection: within a writing transaction.
-        retention: how much to keep.
-        new: number of receipts that this transaction added.
-        now_ms: Unix time.
+        connection: a connection within a writing transaction.
+        retention: the amount of data to keep.
+        new: the number of receipts that this transaction added; no receipt is deleted if it is 0.
+        now_ms: the current Unix time.
     """
     if new:
         _trim_receipts(connection, retention.receipts, at_most=new + _RECEIPTS_MORE)

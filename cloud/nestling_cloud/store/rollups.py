@@ -1,8 +1,10 @@
-"""Keeps sums over steps of 10 s, 1 min and 1 h, written in one transaction with their receipts.
+"""Keeps rollups, which are sums over the answers of steps of 10 s, 1 min and 1 h.
 
-Without them, a page that shows a month would have to read a month of receipts. The whole fleet has
-all three step lengths. A device has minutes and hours only, because its 10 s sums can be computed
-from its receipts. Receipts are summed in memory first, so that a transaction writes each sum once.
+Without them, a page that shows a month would have to read a month of receipts. There are sums over
+the whole fleet for all three step lengths. For a single device there are only sums over minutes and
+hours, because its 10 s sums can be computed from its receipts. Sums are written in the same
+transaction as their receipts. Receipts are added up in memory first, so that a transaction writes
+each sum once.
 """
 
 from collections import defaultdict
@@ -38,15 +40,15 @@ RowKey = tuple[Any, ...]  # start and kind; in a device's rollup start, device a
 def add(
     connection: sa.Connection, rows: Iterable[ReceiptRow], retention: Retention, *, now_ms: int
 ) -> None:
-    """Add new receipts to every rollup whose retention covers their time.
+    """Add new receipts to every rollup that keeps sums for the time of their answers.
 
-    If a device's clock is far off, its receipts enter only the hourly rollup, which keeps any time.
+    If a device's clock is far off, its receipts enter only the rollups that are kept forever.
 
     Args:
-        connection: within a writing transaction.
-        rows: receipts that were not added before.
-        retention: how long each rollup is kept.
-        now_ms: Unix time.
+        connection: a connection within a writing transaction.
+        rows: the receipts, none of which was added before.
+        retention: the time for which each rollup is kept.
+        now_ms: the current Unix time.
     """
     finest = tally(rows, _FINEST_MS)
     if not finest:
@@ -73,7 +75,10 @@ def _fold(
     *,
     by_device: bool,
 ) -> dict[RowKey, Tally]:
-    """Sum over longer steps and, unless `by_device`, over devices."""
+    """Return sums over longer steps between two times.
+
+    The sums are for each device if `by_device` is set, and for the whole fleet otherwise.
+    """
     folded: dict[RowKey, Tally] = defaultdict(Tally)
     for (device, fine_ms, kind), figures in finest.items():
         start_ms = fine_ms - fine_ms % step_ms
@@ -142,13 +147,13 @@ def read(
     """Yield the sums of a time range.
 
     Args:
-        connection: to read with.
-        step_ms: step length of the rollup.
-        time_range: covers whole steps.
-        device: id of the device; None for the fleet.
+        connection: the connection for the query.
+        step_ms: the step length of the rollup in ms.
+        time_range: the time range, which covers whole steps.
+        device: the id of the device; None for the whole fleet.
 
     Yields:
-        Start of the step in ms, kind of answers, and their sums.
+        The start of a step in ms, a kind of answers, and the sums over the answers of that kind.
     """
     fleet = tables.FLEET_ROLLUPS[step_ms]
     since, until = time_range.since_ms, time_range.until_ms

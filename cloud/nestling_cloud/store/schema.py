@@ -1,6 +1,6 @@
-"""Creates the store's tables in an empty database, and rejects those of another version.
+"""Creates the store's tables in an empty database.
 
-There is no migration before the first release.
+Tables of another version are rejected, because there is no migration before the first release.
 """
 
 import sqlalchemy as sa
@@ -12,19 +12,25 @@ VERSION = 5
 
 
 class SchemaError(CloudError):
-    """The store's tables are damaged or have a version that this program does not support."""
+    """Raised when the store's tables are damaged or have an unsupported version."""
 
 
 def is_current(connection: sa.Connection) -> bool:
-    """Return whether the tables exist in this program's version."""
+    """Return whether the tables exist in the version that this program supports.
+
+    Raises:
+        SchemaError: the row with the version is damaged.
+    """
     return _version(connection) == VERSION
 
 
 def prepare(connection: sa.Connection) -> None:
-    """Create the tables in an empty database; do nothing if they exist.
+    """Create the tables in an empty database.
+
+    Tables that exist already stay as they are.
 
     Args:
-        connection: within a writing transaction.
+        connection: a connection within a writing transaction.
 
     Raises:
         SchemaError: another version of the program created the tables, or they are damaged.

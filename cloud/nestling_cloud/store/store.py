@@ -1,11 +1,12 @@
 """Stores every receipt once, together with the sums that the console shows.
 
 A repeated receipt is counted but not stored. An invalid receipt is counted as rejected, and its
-sequence becomes a gap with the reason "rejected": it is acknowledged, so that the device's outbox
-moves on to the next receipts.
+sequence becomes a gap with the reason "rejected". The gap is acknowledged, so that the device's
+outbox moves on to the next receipts.
 
 After the store was wiped or restored from an older copy, devices have already deleted receipts that
-it had acknowledged. Those cannot arrive again, so they become a gap with the reason "forgotten".
+the store had acknowledged. These receipts cannot arrive again, so they become a gap with the reason
+"forgotten".
 """
 
 import contextlib
@@ -55,17 +56,18 @@ _LONGEST_OUTBOX_ID = 64
 
 
 class StoreError(CloudError):
-    """The store cannot be opened."""
+    """Raised when the receipt store cannot be opened."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommitResult:
-    """The effect of a commit.
+    """The result of a commit of batches.
 
     Attributes:
-        new: number of receipts that were stored for the first time.
-        contiguous: how far each outbox that delivered is settled.
-        chains: chain of each of those outboxes up to there.
+        new: the number of receipts that were stored for the first time.
+        contiguous: for each outbox with a batch in the commit, the largest N such that every
+            sequence from 1 to N is stored or in a gap.
+        chains: the chain (a hash over the receipts) of each of these outboxes up to that N.
     """
 
     new: int
@@ -73,7 +75,7 @@ class CommitResult:
     chains: Mapping[Key, int]
 
     def acknowledgements(self) -> Iterator[tuple[str, receipt_pb2.OutboxAcknowledgement]]:
-        """Yield each device's id with an acknowledgement to send to it."""
+        """Yield the id of a device and an acknowledgement for the device, once for each outbox."""
         for (device, outbox_id), sequence in self.contiguous.items():
             yield (
                 device,
@@ -84,15 +86,17 @@ class CommitResult:
 
 
 class Store(Closing):
-    """The receipts of all devices, for use from several threads.
+    """Stores and returns the receipts of all devices.
+
+    Several threads may use one store at once.
 
     Attributes:
-        retention: how much the store keeps.
-        damage: counts damaged rows that were read.
+        retention: the amount of data that the store keeps.
+        damage: the counter of damaged rows that were read.
 
     Args:
-        url: database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
-        retention: how much to keep; None for the defaults of `Retention`.
+        url: the database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
+        retention: the amount of data to keep; None for the defaults of `Retention`.
 
     Raises:
         StoreError: the database cannot be opened, its tables cannot be created, or they have
@@ -123,23 +127,31 @@ class Store(Closing):
                 schema.prepare(connection)
 
     def close(self) -> None:
-        """Close every connection, after any commit in progress."""
+        """Wait for a commit in progress, then close every connection."""
         self._database.close()
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
-        """Open the only writing transaction; it commits at the end of the block."""
+        """Open a transaction for writing, which is committed at the end of the block.
+
+        Other writers wait until then.
+        """
         return self._database.writing()
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
-        """Open a read-only transaction; any number may run at once."""
+        """Open a transaction for reading.
+
+        Any number of these transactions may run at once.
+        """
         return self._database.reading()
 
     def add(self, device: str, batch: receipt_pb2.ReceiptBatch) -> int:
-        """Store a batch durably: once this returns, it survives a power cut.
+        """Store a batch of receipts and gaps durably.
+
+        Once this method has returned, the batch survives a power cut.
 
         Args:
-            device: id of the device that sent it.
-            batch: its receipts and gaps.
+            device: the id of the device that sent the batch.
+            batch: the receipts and gaps of one outbox.
 
         Returns:
             The number of new receipts.
@@ -155,11 +167,11 @@ class Store(Closing):
         """Store several batches and device reports in one transaction.
 
         Args:
-            deliveries: batches in order of arrival.
-            reports: device reports in order of arrival.
+            deliveries: the batches in order of arrival.
+            reports: the device reports in order of arrival.
 
         Raises:
-            ReceiptError: a batch has no valid outbox id; nothing is stored.
+            ReceiptError: a batch has no valid outbox id. Nothing is stored then.
         """
         for delivery in deliveries:
             check_batch(delivery.batch)
@@ -179,11 +191,11 @@ class Store(Closing):
         return CommitResult(new=len(rows), contiguous=contiguous, chains=chains)
 
     def contiguous(self, device: str, outbox_id: str) -> int:
-        """Return the highest N such that sequences 1 to N are settled: stored or in a gap.
+        """Return the largest N such that every sequence from 1 to N is stored or in a gap.
 
         Args:
             device: the device's id.
-            outbox_id: one of its outboxes.
+            outbox_id: the id of one of the device's outboxes.
         """
         return self._number(
             sa.select(tables.OUTBOXES.c.contiguous).where(
@@ -195,7 +207,7 @@ class Store(Closing):
         """Yield receipts in order of device, outbox and sequence.
 
         Args:
-            device: only this device's; None for all.
+            device: the id of the device whose receipts to yield; None for all devices.
         """
         columns = tables.RECEIPTS.c
         query = newest_receipts.rows().order_by(columns.device, columns.outbox_id, columns.sequence)
@@ -206,7 +218,7 @@ class Store(Closing):
             yield from newest_receipts.receipts(found, self.damage)
 
     def count(self) -> int:
-        """Return how many receipts were ever stored, including those that were deleted since."""
+        """Return how many receipts were ever stored, including receipts deleted since."""
         return self._number(sa.select(sa.func.sum(tables.DEVICES.c.answers)))
 
     def redelivered(self) -> int:
@@ -218,7 +230,7 @@ class Store(Closing):
         return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.rejected)))
 
     def dropped(self) -> int:
-        """Return how many receipts devices reported as dropped from a full outbox."""
+        """Return how many receipts were dropped from full outboxes, as devices reported."""
         return self._in_gaps(tables.DROPPED)
 
     def forgotten(self) -> int:
@@ -226,7 +238,7 @@ class Store(Closing):
         return self._in_gaps(tables.FORGOTTEN)
 
     def unreadable(self) -> int:
-        """Return how many receipts devices could not read because of a damaged row."""
+        """Return how many receipts the devices could not read because their rows are damaged."""
         return self._in_gaps(tables.UNREADABLE)
 
     def _in_gaps(self, reason: str) -> int:
@@ -239,10 +251,11 @@ class Store(Closing):
 
 
 def check_batch(batch: receipt_pb2.ReceiptBatch) -> None:
-    """Check the outbox ids of a batch.
+    """Raise ReceiptError if an outbox id of a batch is not valid.
 
     Raises:
-        ReceiptError: an id is empty, has more than 64 characters, or contains a NUL.
+        ReceiptError: the batch's outbox id is empty, or one of its two outbox ids has more than 64
+            characters or contains a NUL.
     """
     _check_outbox_id(batch.outbox_id)
     if batch.previous_outbox_id:

@@ -1,6 +1,6 @@
-"""Defines the telemetry store's tables.
+"""Defines the tables of the store.
 
-The columns of RECEIPTS are `id` and then the fields of `ReceiptRow`.
+The columns of the table `RECEIPTS` are `id` and then the fields of `ReceiptRow`.
 """
 
 import sqlalchemy as sa
@@ -127,7 +127,10 @@ RECEIPTS = sa.Table(
 
 
 def _rollup(name: str, *keys: "sa.Column[str]") -> sa.Table:
-    """Define a table of sums by step and kind of answer; its key starts with the time."""
+    """Return a table of sums over the answers of each kind in each step of time.
+
+    The primary key starts with the start of the step.
+    """
     return sa.Table(
         name,
         METADATA,

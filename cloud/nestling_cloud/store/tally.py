@@ -1,4 +1,7 @@
-"""Sums up answers by kind. Pure."""
+"""Adds up the figures of answers, such as their energies, by kind of answer.
+
+The functions are pure.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,15 +15,17 @@ FALLBACKS = frozenset({"deadline_missed", "unreachable", "bad_answer"})
 
 
 class Kind(NamedTuple):
-    """The properties that answers must share to be added up, provenances among them.
+    """The properties that answers must have in common for their figures to be added up.
+
+    A provenance says how a figure is known, for example "measured" or "modelled".
 
     Attributes:
-        route: "capacity-<k>" or "cloud".
-        fallback: whether the device answered after an offload had failed.
-        latency_provenance: provenance of the latency.
-        compute_provenance: provenance of the compute energy.
-        radio_provenance: provenance of the radio energy.
-        offload_provenance: provenance of the energy that an offload would have taken.
+        route: the place where the input was answered, "capacity-<k>" or "cloud".
+        fallback: whether the device answered because sending the input to the cloud had failed.
+        latency_provenance: the provenance of the latency.
+        compute_provenance: the provenance of the compute energy.
+        radio_provenance: the provenance of the radio energy.
+        offload_provenance: the provenance of the energy that sending the input to the cloud takes.
     """
 
     route: str
@@ -33,17 +38,18 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over answers.
+    """The sums of the figures of several answers.
 
     Attributes:
-        answers: number of answers.
-        energy_compute_mj: compute energy spent.
-        energy_radio_mj: radio energy spent.
-        bytes_up: bytes sent for offloads.
-        bytes_down: bytes received for offloads.
-        offload_energy_mj: radio energy if every input had been offloaded.
-        offload_bytes: bytes in both directions if every input had been offloaded.
-        latencies: number of answers by latency bin, see `histogram`.
+        answers: the number of answers.
+        energy_compute_mj: the compute energy that the answers took.
+        energy_radio_mj: the radio energy that the answers took.
+        bytes_up: the number of bytes sent for offloads.
+        bytes_down: the number of bytes received for offloads.
+        offload_energy_mj: the radio energy that sending every input to the cloud would have taken.
+        offload_bytes: the number of bytes in both directions that sending every input to the cloud
+            would have taken.
+        latencies: the number of answers by latency bin, see `histogram`.
     """
 
     answers: int = 0
@@ -56,7 +62,7 @@ class Tally:
     latencies: dict[int, int] = field(default_factory=dict)
 
     def count(self, row: ReceiptRow) -> None:
-        """Add one answer."""
+        """Add the figures of one answer."""
         self.answers += 1
         self.energy_compute_mj += row.energy_compute_mj
         self.energy_radio_mj += row.energy_radio_mj
@@ -68,7 +74,7 @@ class Tally:
         self.latencies[number] = self.latencies.get(number, 0) + 1
 
     def add(self, other: "Tally") -> None:
-        """Add the answers of another tally."""
+        """Add the sums of another tally."""
         self.answers += other.answers
         self.energy_compute_mj += other.energy_compute_mj
         self.energy_radio_mj += other.energy_radio_mj
@@ -93,11 +99,11 @@ def kind_of(row: ReceiptRow) -> Kind:
 
 
 def tally(rows: Iterable[ReceiptRow], step_ms: int) -> dict[tuple[str, int, Kind], Tally]:
-    """Sum up answers by device, start of the step in ms, and kind.
+    """Return the sums over answers by device, start of the step in ms, and kind.
 
     Args:
-        rows: the answers.
-        step_ms: length of a step; steps start at multiples of it.
+        rows: the receipts of the answers.
+        step_ms: the length of a step in ms; every step starts at a multiple of this length.
     """
     tallies: dict[tuple[str, int, Kind], Tally] = {}
     for row in rows:

@@ -1,15 +1,15 @@
-"""The time range of a query."""
+"""Defines the time range of a query."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeRange:
-    """A half-open time range, in Unix milliseconds.
+    """A time range that includes its start but not its end.
 
     Attributes:
-        since_ms: start, included.
-        until_ms: end, excluded.
+        since_ms: the start in Unix milliseconds.
+        until_ms: the end in Unix milliseconds.
     """
 
     since_ms: int

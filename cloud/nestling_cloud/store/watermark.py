@@ -1,4 +1,7 @@
-"""Computes how far an outbox is settled without a hole."""
+"""Computes the watermark of an outbox, up to which every sequence is settled.
+
+A sequence is settled if its receipt is stored or will never be stored.
+"""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -8,12 +11,12 @@ from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN, extend
 
 
 class Gap(NamedTuple):
-    """Sequences that will never arrive.
+    """A range of sequences whose receipts will never be stored.
 
     Attributes:
-        first: first sequence, included.
-        last: last sequence, included.
-        chain: the outbox's chain up to `last`.
+        first: the first sequence of the range.
+        last: the last sequence of the range.
+        chain: the outbox's chain (a hash over its receipts) up to `last`.
     """
 
     first: int
@@ -22,11 +25,11 @@ class Gap(NamedTuple):
 
 
 class Watermark(NamedTuple):
-    """The point up to which an outbox is settled.
+    """The sequence up to which an outbox is settled.
 
     Attributes:
-        contiguous: sequences 1 to this are settled.
-        chain: the outbox's chain up to there.
+        contiguous: the largest N for which every sequence from 1 to N is settled.
+        chain: the outbox's chain (a hash over its receipts) up to `contiguous`.
     """
 
     contiguous: int
@@ -36,16 +39,17 @@ class Watermark(NamedTuple):
 def advance(
     watermark: Watermark, marks: Iterable[tuple[int, int]], gaps: Sequence[Gap]
 ) -> Watermark:
-    """Advance a watermark over what is settled beyond it.
+    """Return the watermark after further receipts have arrived and further gaps are known.
 
     Args:
-        watermark: where it is now.
-        marks: sequence and fingerprint of each stored receipt, in rising order of sequence; read
-            only up to the first hole.
-        gaps: sequences that will never arrive, in rising order of first sequence.
+        watermark: the watermark so far.
+        marks: the sequence and the fingerprint of each receipt that arrived, in rising order of
+            sequence; read only up to the first sequence that is missing.
+        gaps: the ranges of sequences whose receipts will never arrive, in rising order of first
+            sequence.
 
     Returns:
-        The largest N such that 1 to N are settled, with its chain.
+        The largest N for which every sequence from 1 to N is settled, with the chain up to N.
     """
     contiguous, chain = watermark
     stored = ((sequence, sequence, False, mark) for sequence, mark in marks)

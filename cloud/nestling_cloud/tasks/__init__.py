@@ -1,6 +1,7 @@
-"""The built-in tasks, and everything needed to write a task of your own.
+"""Holds the built-in tasks, and everything needed to write a task of your own.
 
-A task holds the data, the input signature, the classes, the teacher and the student of a problem.
+A task consists of the data, the input signature, the classes, the teacher and the student of a
+problem. This package may import `recipes` and `models`, but nothing that trains.
 """
 
 from nestling.v1.bundle_pb2 import Signature

@@ -1,4 +1,4 @@
-"""Convert the batches of a data loader to a task's examples."""
+"""Converts the batches of a data loader to a task's examples."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,11 +10,11 @@ from nestling_cloud.tasks.task import Examples, TaskError
 
 
 def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
-    """Collect all batches of a data loader.
+    """Return the inputs and labels of all batches of a data loader.
 
     Args:
         batches: pairs `(inputs, labels)` of numpy arrays, torch tensors or lists, for example from
-            a `torch.utils.data.DataLoader`. It is iterated once, so it must be finite.
+            a `torch.utils.data.DataLoader`. The number of batches must be finite.
 
     Returns:
         All inputs, (N, *shape), and their labels, (N,), in the loader's order.

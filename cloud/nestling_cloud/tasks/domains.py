@@ -1,4 +1,4 @@
-"""Data of two domains of one task: one with labels, and one where the student will run."""
+"""Defines the data for adapting a student to another domain."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,14 @@ from nestling_cloud.tasks.task import Examples
 
 @dataclass(frozen=True, kw_only=True)
 class Domains:
-    """Data for adapting a student to another domain and measuring how much accuracy that recovers.
+    """The data for adapting a student to another domain and for measuring the result.
 
-    The three target-domain parts share no people or recordings.
+    The source domain has labels. The target domain is where the student will run. The three parts
+    of the target domain share no people or recordings.
 
     Attributes:
         source: labeled examples of the source domain.
-        target: examples of the target domain. Adaptation sees only their inputs; the labels are for
+        target: examples of the target domain. Adaptation sees only the inputs; the labels are for
             training a reference to compare with.
         calibration: examples of the target domain for choosing settings.
         test: examples of the target domain that no training step sees.

@@ -1,6 +1,6 @@
-"""The built-in task `fashion`: Fashion-MNIST (Xiao et al. 2017).
+"""Defines the built-in task `fashion`, which classifies the images of Fashion-MNIST.
 
-Its images show ten kinds of clothes in 28 by 28 pixels.
+The images show ten kinds of clothes in 28 by 28 pixels (Xiao et al. 2017).
 """
 
 import dataclasses
@@ -52,20 +52,20 @@ WIDTHS = ((8, 16, 24, 32), (16, 32, 48, 64), (24, 56, 80, 112), (40, 80, 112, 14
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
-    """Read the official data sets and split them.
+    """Return the official data sets, split into training, calibration and test data.
 
     The data has no subjects, so a random part of the official training set becomes the calibration
     data. The official test set is cut into recordings.
 
     Args:
-        data_dir: a folder with the four files; None to search the usual places.
-        seed: selects the calibration images and the order of the test set.
+        data_dir: the folder with the four files; None to search the usual places.
+        seed: the random seed that selects the calibration images and the order of the test set.
 
     Returns:
-        The splits; inputs are (N, 1, 28, 28), 0 to 1.
+        The three parts, with inputs (N, 1, 28, 28) from 0 to 1.
 
     Raises:
-        DataMissingError: the files were not found and could not be downloaded.
+        DataMissingError: the files are not found and cannot be downloaded.
         TaskError: a file is not in the idx format.
     """
     paths, rng = FILES.find(data_dir), np.random.default_rng(seed)
@@ -79,12 +79,12 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def pictures(paths: dict[str, Path], part: str, rng: np.random.Generator) -> Examples:
-    """Read one of the official data sets and shuffle it.
+    """Return one of the official data sets in random order.
 
     Args:
-        paths: the data files by name.
-        part: "train" or "t10k".
-        rng: source of the order.
+        paths: the paths of the data files by name.
+        part: the name of the data set, "train" or "t10k".
+        rng: the source of the random order.
 
     Raises:
         TaskError: a file is not in the idx format.
@@ -99,14 +99,16 @@ def pictures(paths: dict[str, Path], part: str, rng: np.random.Generator) -> Exa
 
 
 def cut(examples: Examples, start: int, end: int) -> Examples:
-    """Return the examples from index `start` up to, not including, `end`."""
+    """Return the examples from index `start` to index `end - 1`."""
     return Examples(inputs=examples.inputs[start:end], labels=examples.labels[start:end])
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read a gzipped idx file of uint8.
+    """Return the array in a gzipped idx file of uint8 values.
 
-    Its header is two zeros, 8 for uint8, the number of axes, and each axis' length (big-endian).
+    The header of such a file consists of two zero bytes, a byte with 8 for uint8, a byte with the
+    number of axes, and the length of each axis (uint32, big-endian). Raises TaskError if the file
+    has another format.
     """
     try:
         content = gzip.decompress(path.read_bytes())
@@ -117,11 +119,11 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Flip images, shift them by up to two pixels, and erase a rectangle; each at random.
+    """Return images that are randomly flipped, shifted by up to two pixels, and partly erased.
 
     Args:
-        inputs: (N, 1, 28, 28).
-        generator: source of randomness.
+        inputs: the images, (N, 1, 28, 28).
+        generator: the source of randomness.
     """
     return erase(shift(flip(inputs, generator), 2, generator), 8, generator)
 

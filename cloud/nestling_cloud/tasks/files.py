@@ -1,4 +1,4 @@
-"""Find or download a task's data files, in the same search order for every task."""
+"""Finds or downloads a task's data files, in the same search order for every task."""
 
 import hashlib
 import logging
@@ -15,21 +15,24 @@ _LOG = logging.getLogger(__name__)
 
 
 class DataMissingError(TaskError):
-    """The data was not found; the text names every place that was searched."""
+    """Raised when a task's data files are not found or cannot be read.
+
+    The text names the places that were searched.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataFiles:
-    """Describes a task's data files and where they may be found.
+    """Describes a task's data files and the places where they may be found.
 
     Attributes:
-        name: folder name in the user's cache.
-        sha256: known SHA-256 digests of each file by its name, the download's first. A file that a
-            distribution has recompressed has a different one.
-        variable: environment variable that may name the folder of the files.
-        system_folder: folder in which a distribution's package installs them.
-        package: name of that package, for the error text.
-        url: folder to download from; it ends in a slash.
+        name: the name of the files' folder in the user's cache.
+        sha256: the known SHA-256 digests of each file, by the file's name. The first is the digest
+            of the downloaded file; others are of files that a distribution has recompressed.
+        variable: the environment variable that may name the folder of the files.
+        system_folder: the folder in which a distribution's package installs the files.
+        package: the name of the distribution's package, for the error text.
+        url: the URL of the folder to download from, which ends in a slash.
     """
 
     name: str
@@ -40,20 +43,21 @@ class DataFiles:
     url: str
 
     def find(self, data_dir: Path | None) -> dict[str, Path]:
-        """Return the path of each file by name; download the files if they are not found.
+        """Return the path of each file by name.
 
-        The search order is `data_dir`, the environment variable, the distribution's folder, the
-        user's cache, and the download. A folder that the user names must have all files, but their
-        content is not checked (they may be the user's own subset); everywhere else the digests are
-        checked. The search goes past a folder with a damaged file, and a damaged file in the cache
-        is downloaded again.
+        The files are searched in `data_dir`, the folder that the environment variable names, the
+        distribution's folder and the user's cache, in this order. Files that are found nowhere are
+        downloaded. A folder that the user names must have all files, but their content is not
+        checked, because it may be the user's own subset. Everywhere else the digests are checked. A
+        folder with a damaged file is passed over, and a damaged file in the cache is downloaded
+        again.
 
         Args:
-            data_dir: a folder that the user names; None if there is none.
+            data_dir: the folder that the user names; None if the user names none.
 
         Raises:
-            DataMissingError: the files were not found and the download failed; the text names all
-                places and the damaged files.
+            DataMissingError: a folder that the user names lacks a file, or the files are found
+                nowhere and the download fails.
         """
         named = data_dir or (Path(text) if (text := os.environ.get(self.variable)) else None)
         if named is not None:
@@ -77,7 +81,7 @@ class DataFiles:
         return {file: folder / file for file in self.sha256}
 
     def _damaged(self, folder: Path) -> list[Path]:
-        """Return the files of a folder whose digest is not a known one."""
+        """Return the paths of a folder's data files whose digests are not known."""
         return [
             folder / file
             for file, known in self.sha256.items()

@@ -1,4 +1,4 @@
-"""Load a task by its name or from a Python file."""
+"""Loads a task by its name or from a Python file."""
 
 import hashlib
 import importlib.util
@@ -13,15 +13,15 @@ BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
 
 
 def load_task(reference: str) -> Task:
-    """Load a built-in task or a task from a Python file.
+    """Return a built-in task or a task from a Python file.
 
     Args:
-        reference: a built-in task's name, or `path/to/file.py:NAME` for the `Task` object `NAME` in
-            a file of your own.
+        reference: the name of a built-in task, or `path/to/file.py:NAME` for the `Task` object
+            `NAME` in a file of your own.
 
     Raises:
-        TaskError: there is no such task, file or object (the text lists those that exist), or the
-            file failed when it was imported.
+        TaskError: there is no such task, file or object, or the file fails when it is imported. The
+            text lists the tasks that exist.
     """
     if reference in BUILT_IN:
         return BUILT_IN[reference]

@@ -1,4 +1,4 @@
-"""Augment inertial windows (N, 6, T): three accelerations, then three angular rates."""
+"""Augments inertial windows, which have three accelerations and three angular rates."""
 
 import math
 
@@ -7,14 +7,14 @@ from torch.nn import functional
 
 
 def rotate(inputs: torch.Tensor, degrees: float, generator: torch.Generator) -> torch.Tensor:
-    """Rotate each window about a random axis by a random angle (Rodrigues' formula).
+    """Return windows that are rotated about a random axis by a random angle.
 
     Accelerations and angular rates rotate together, as if the watch sat differently on the wrist.
 
     Args:
-        inputs: (N, 6, T).
-        degrees: largest angle.
-        generator: source of randomness.
+        inputs: the windows, (N, 6, T).
+        degrees: the largest angle, in degrees.
+        generator: the source of randomness.
     """
     count = len(inputs)
     axis = torch.randn(count, 3, generator=generator)
@@ -28,12 +28,14 @@ def rotate(inputs: torch.Tensor, degrees: float, generator: torch.Generator) -> 
 
 
 def stretch(inputs: torch.Tensor, amount: float, generator: torch.Generator) -> torch.Tensor:
-    """Stretch or compress each window in time; where it is too short, it continues mirrored.
+    """Return windows that are randomly stretched or compressed in time.
+
+    A compressed window is filled up with its mirror image.
 
     Args:
-        inputs: (N, C, T).
-        amount: largest change of speed, as a fraction.
-        generator: source of randomness.
+        inputs: the windows, (N, C, T).
+        amount: the largest change of speed, as a fraction of 1.
+        generator: the source of randomness.
     """
     count, _, length = inputs.shape
     speed = 1 + amount * (2 * torch.rand(count, 1, generator=generator) - 1)

@@ -1,27 +1,29 @@
-"""Augment images (N, C, H, W)."""
+"""Augments images by flipping, shifting and erasing."""
 
 import torch
 from torch.nn import functional
 
 
 def flip(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirror a random half of the images left to right.
+    """Return the images, each mirrored left to right with a probability of one half.
 
     Args:
-        inputs: (N, C, H, W).
-        generator: source of randomness.
+        inputs: the images, (N, C, H, W).
+        generator: the source of randomness.
     """
     chosen = torch.rand(len(inputs), 1, 1, 1, generator=generator) < 0.5
     return torch.where(chosen, inputs.flip(3), inputs)
 
 
 def shift(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Shift each image at random, vertically and horizontally; uncovered pixels become 0.
+    """Return the images, each shifted vertically and horizontally by random numbers of pixels.
+
+    Pixels that the shift leaves without a value become 0.
 
     Args:
-        inputs: (N, C, H, W).
-        most: longest shift in either direction, pixels.
-        generator: source of randomness.
+        inputs: the images, (N, C, H, W).
+        most: the longest shift in either direction, in pixels.
+        generator: the source of randomness.
     """
     count, _, height, width = inputs.shape
     padded = functional.pad(inputs, (most,) * 4)
@@ -34,14 +36,14 @@ def shift(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
 
 def erase(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Set a random rectangle to 0 in a random half of the images.
+    """Return the images, each with a random rectangle set to 0 with a probability of one half.
 
     This is random erasing (Zhong et al. 2020).
 
     Args:
-        inputs: (N, C, H, W).
-        most: longest side of a rectangle, pixels.
-        generator: source of randomness.
+        inputs: the images, (N, C, H, W).
+        most: the longest side of a rectangle, in pixels.
+        generator: the source of randomness.
     """
     count, _, height, width = inputs.shape
     chosen = torch.rand(count, 1, generator=generator) < 0.5
@@ -51,7 +53,7 @@ def erase(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
 
 def _interval(count: int, length: int, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Draw a random interval for each image, as a mask (N, length)."""
+    """Return a random interval for each image, as a mask (N, length)."""
     size = torch.randint(most // 4, most + 1, (count, 1), generator=generator)
     start = torch.randint(length, (count, 1), generator=generator) - size // 2
     place = torch.arange(length)

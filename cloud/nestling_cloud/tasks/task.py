@@ -1,7 +1,7 @@
-"""Define what a task is, and check a task and its data before anything is trained.
+"""Defines what a task is, and checks a task and its data before anything is trained.
 
-A task holds its data, the signature of inputs and answers, the teacher, the student, and how both
-are trained.
+A task consists of data, the signature of inputs and answers, the teacher, the student, and the
+options of their training.
 """
 
 import re
@@ -28,13 +28,13 @@ from nestling_core.student.plan import plan
 
 
 class TaskError(CloudError):
-    """The task was not found, or its data, signature or functions are invalid."""
+    """Raised when a task is not found, or its name, data, signature or functions are invalid."""
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 FEWEST_CALIBRATION = 3
-"""Fewest calibration examples: two for fitting the multiplexer and one for thresholds."""
+"""The fewest calibration examples: two for fitting the multiplexer and one for thresholds."""
 
 _TRIED = 8  # inputs that the augmentation is tried on
 
@@ -46,20 +46,20 @@ class Examples:
     """Inputs and their labels, in the order of recording.
 
     Attributes:
-        inputs: float32, (N, *signature.shape), in the signature's units.
-        labels: int64, (N,), class indices.
+        inputs: the inputs in the signature's units, float32, (N, *signature.shape).
+        labels: the class index of each input, int64, (N,).
     """
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
-        """Number of inputs."""
+        """Return the number of inputs."""
         return len(self.labels)
 
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
-    """Join several sets of examples into one, in the given order."""
+    """Return several sets of examples as one set, in the given order."""
     return Examples(
         inputs=np.concatenate([part.inputs for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
@@ -71,11 +71,12 @@ class Splits:
     """A task's data in three parts that share no subject.
 
     Attributes:
-        train: examples that the teacher and the student are trained on.
-        calibration: examples that neither has seen. The multiplexer is fitted on the first part;
-            thresholds and risk guarantees come from the rest, so keep a subject's inputs together.
+        train: the examples that the teacher and the student are trained on.
+        calibration: examples that neither the teacher nor the student has seen. The multiplexer is
+            fitted on the first of them, and thresholds and risk guarantees come from the rest, so
+            keep the inputs of a subject together.
         test: whole recordings, which a simulation assigns to devices as streams. No choice may
-            depend on them.
+            depend on these recordings.
     """
 
     train: Examples
@@ -93,20 +94,22 @@ class Task:
     """Everything that Nestling needs to know about a problem.
 
     Attributes:
-        name: short, stable name; bundles carry it.
-        signature: shape, channels and units of an input, and the classes.
-        load: function `(data_dir, seed) -> Splits`; `data_dir` is None unless the user names one.
-        student: blocks and widths of the nested student.
-        teacher: function `(signature) -> network`, where the network maps (N, *shape) to
-            (N, classes); by default an untrained residual convolutional network that fits the
+        name: a short, stable name, which is stored in the task's bundles.
+        signature: the shape, channels and units of an input, and the classes.
+        load: a function `(data_dir, seed) -> Splits`, where `data_dir` is None unless the user
+            names a folder.
+        student: the blocks and widths of the nested student.
+        teacher: a function `(signature) -> network`, where the network maps (N, *shape) to
+            (N, classes). The default is an untrained residual convolutional network that fits the
             signature.
-        teacher_recipe: how the teacher is trained; None if it is already trained.
-        student_recipe: how the student is trained.
-        distillation: what the student learns from the teacher.
-        nesting: how the student's capacities are trained together.
-        quantization: how the student is quantized to int8.
-        augment: function `(inputs, generator) -> inputs`. The teacher is trained on batches that
-            are freshly augmented each time, the student on a few augmented copies of the data.
+        teacher_recipe: the options of the teacher's training; None if the teacher is already
+            trained.
+        student_recipe: the options of the student's training.
+        distillation: the options for what the student learns from the teacher.
+        nesting: the options for training the student's capacities (sizes) together.
+        quantization: the options for quantizing the student to int8.
+        augment: a function `(inputs, generator) -> inputs`. The teacher is trained on batches that
+            are newly augmented each time, the student on a few augmented copies of the data.
     """
 
     name: str
@@ -122,10 +125,10 @@ class Task:
     augment: Augment = _no_augment
 
     def __post_init__(self) -> None:
-        """Check the values that would otherwise fail only after training.
+        """Raise TaskError for values that would otherwise only fail after training.
 
         Raises:
-            TaskError: the name, signature, functions, student or nesting is invalid.
+            TaskError: the name, the signature, a function, the student or the nesting is invalid.
         """
         if not _NAME.fullmatch(self.name):
             raise TaskError(
@@ -153,16 +156,19 @@ class Task:
             )
 
     def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
-        """Load the data and check it against the signature.
+        """Return the task's data after checking it against the signature.
+
+        The augmentation is tried on a few inputs as well.
 
         Args:
-            data_dir: folder of the data files; None to let the task find them.
-            seed: random seed of the split.
+            data_dir: the folder of the data files; None to let the task find the files.
+            seed: the random seed of the split.
 
         Raises:
-            TaskError: `load` or `augment` fails or returns the wrong type; a part is empty, has a
-                shape or type that does not match the signature, has values that are not finite, or
-                has labels outside the classes.
+            TaskError: `load` or `augment` fails or returns a wrong value; a part of the data is too
+                small, does not match the signature in shape or type, has values that are not
+                finite, or has labels outside the classes; or the training part has no examples of
+                a class.
         """
         splits = _loaded(self, data_dir, seed)
         _check(self, "train", splits.train)
@@ -176,7 +182,7 @@ class Task:
 
 
 def _check_functions(task: Task) -> None:
-    """Check that a task's functions are functions."""
+    """Raise TaskError if the task's `load`, `teacher` or `augment` is not a function."""
     if isinstance(task.teacher, nn.Module):
         raise TaskError(
             f"task {task.name}: teacher must be a function that returns a network, not a network: "
@@ -206,7 +212,7 @@ def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:
 
 
 def _check_augment(task: Task, examples: Examples) -> None:
-    """Try the augmentation on a few inputs before training depends on it."""
+    """Raise TaskError if the task's augmentation fails on a few inputs or returns wrong values."""
     inputs = torch.from_numpy(examples.inputs[:_TRIED])
     where = f"task {task.name}: augment(inputs, generator)"
     try:

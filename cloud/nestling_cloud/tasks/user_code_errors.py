@@ -1,4 +1,4 @@
-"""Describe an error in a user's task code in one line, with file and line number."""
+"""Describes an error in a user's task code in one line, with the file and the line number."""
 
 import sysconfig
 import traceback
@@ -10,14 +10,15 @@ _INSTALLED = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "purel
 
 
 def blamed(err: BaseException) -> str:
-    """Describe an error by its type, its first line and the place in the task's own code.
+    """Return a line with an error's type, message and place in the task's own code.
 
     Args:
-        err: the error that a function of a task raised, itself or in a library.
+        err: the error that a function of a task raised, directly or in a library.
 
     Returns:
-        For example `FileNotFoundError: no teacher.pt (my_task.py, line 12)`; without the place if
-        no frame of the traceback is in the task's code.
+        For example `FileNotFoundError: no teacher.pt (my_task.py, line 12)`. Only the first line of
+        the message is used. The place is left out if no frame of the traceback is in the task's
+        code.
     """
     reason = (str(err).strip().splitlines() or [""])[0][:_LONGEST]
     text = f"{type(err).__name__}: {reason}" if reason else type(err).__name__
@@ -32,11 +33,14 @@ def blamed(err: BaseException) -> str:
 
 
 def is_installed(path: Path) -> bool:
-    """Return whether a file belongs to an installed library, whose version is known."""
+    """Return whether a file belongs to an installed library or to Python's standard library."""
     below = any(path.is_relative_to(folder) for folder in _INSTALLED)
     return below or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
 
 
 def _is_others(path: Path) -> bool:
-    """Return whether a frame's file is Nestling's, a library's, or not a file."""
+    """Return whether the path of a frame is not a file of the task's own code.
+
+    It is then no file at all, or a file of Nestling or of an installed library.
+    """
     return not path.is_file() or path.is_relative_to(_OWN) or is_installed(path)

@@ -1,8 +1,9 @@
-"""The built-in task `wearable`: seven shoulder exercises from a smart watch's motion sensors.
+"""Defines the built-in task `wearable`, which recognizes shoulder exercises by a watch's motion.
 
-The data comes with seglearn's wheel. Burns et al. (Physiological Measurement 2018) recorded a
-watch's accelerometer and gyroscope at 50 Hz on ten subjects, both sides. A window is 100 samples,
-two seconds. Training, calibration and test share no subject.
+The data comes with seglearn's wheel. Burns et al. (Physiological Measurement 2018) recorded the
+accelerometer and the gyroscope of a watch at 50 Hz during seven exercises of ten subjects, on both
+wrists. A window has 100 samples and lasts two seconds. Training, calibration and test data share no
+subject.
 """
 
 import hashlib
@@ -35,18 +36,18 @@ _LEFT, _RIGHT = 0, 1  # values of `side` in the file
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
-    """Read the recordings, cut them into windows, and split them by subject.
+    """Return the windows of all recordings, split by subject.
 
     Args:
-        data_dir: a folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
-        seed: assigns the subjects to the splits.
+        data_dir: the folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
+        seed: the random seed that assigns the subjects to training, calibration and test.
 
     Returns:
-        The splits; inputs are (N, 6, 100), in g and rad/s.
+        The three parts, with inputs (N, 6, 100) in g and rad/s.
 
     Raises:
-        DataMissingError: the file was not found.
-        TaskError: the file is not the known one.
+        DataMissingError: the file is not found or cannot be read.
+        TaskError: the file differs from the one in seglearn's wheel.
     """
     data = _read(data_dir)
     train, calibration, test = _deal(data, seed)
@@ -58,19 +59,19 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def load_sides(data_dir: Path | None, seed: int) -> Domains:
-    """Read the recordings as two domains: right wrists with labels, left wrists without.
+    """Return the recordings as two domains, the right and the left wrists.
 
-    The source is the training subjects' right wrists and the target their left wrists. Calibration
-    and test data are the left wrists of the other subjects. `load` assigns the subjects in the same
-    way.
+    The source domain has the right wrists of the training subjects, and the target domain their
+    left wrists. Calibration and test data are the left wrists of the other subjects. The subjects
+    are assigned as by `load`.
 
     Args:
-        data_dir: a folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
-        seed: assigns the subjects to the splits.
+        data_dir: the folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
+        seed: the random seed that assigns the subjects to training, calibration and test.
 
     Raises:
-        DataMissingError: the file was not found.
-        TaskError: the file is not the known one.
+        DataMissingError: the file is not found or cannot be read.
+        TaskError: the file differs from the one in seglearn's wheel.
     """
     data = _read(data_dir)
     train, calibration, test = _deal(data, seed)
@@ -84,7 +85,7 @@ def load_sides(data_dir: Path | None, seed: int) -> Domains:
 
 
 def _deal(data: dict[str, Any], seed: int) -> list[np.ndarray[Any, Any]]:
-    """Assign the subjects to training, calibration and test."""
+    """Return the subjects of the training, calibration and test data."""
     subjects = np.random.default_rng(seed).permutation(np.unique(data["subject"]))
     return np.split(subjects, [TRAIN_SUBJECTS, TRAIN_SUBJECTS + CALIBRATION_SUBJECTS])
 
@@ -149,7 +150,10 @@ def _windows(samples: np.ndarray[Any, Any], label: int, hop: int) -> Examples:
 
 
 def _augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Simulate a rotated watch and other speeds and strengths of motion, and add noise."""
+    """Return windows as if the watch sat differently and the motion had another speed and strength.
+
+    Noise is added as well.
+    """
     moved = rotate(stretch(inputs, 0.2, generator), 30.0, generator)
     strength = 1.0 + 0.1 * torch.randn(len(moved), 1, 1, generator=generator)
     return moved * strength + 0.03 * torch.randn(moved.shape, generator=generator)

@@ -1,7 +1,7 @@
 """Receives telemetry from the broker, stores it, and acknowledges it to the devices.
 
-A receipt is acknowledged only after it was committed. The device repeats whatever a crash or a lost
-message leaves unacknowledged.
+A receipt is acknowledged only after it was committed. After a crash or a lost message, the device
+repeats the receipts that were not acknowledged.
 """
 
 import asyncio
@@ -46,8 +46,8 @@ class DeviceMessage:
 
     Attributes:
         device: the device's id.
-        born: whether it is a birth certificate, which carries every metric.
-        values: metrics by name, None for null.
+        born: whether the message is a birth certificate, which carries every metric.
+        values: the metrics by name; None for null.
     """
 
     device: str
@@ -56,16 +56,16 @@ class DeviceMessage:
 
 
 class Ingest:
-    """The fleet's Sparkplug host.
+    """Receives, stores and acknowledges telemetry, as the fleet's Sparkplug host.
 
     Attributes:
-        subscribed: set once the first subscription is in place.
+        subscribed: an event that is set when the telemetry is subscribed to for the first time.
 
     Args:
-        store: stores receipts and device reports.
-        broker: the broker that devices publish to.
-        on_message: called in the event loop with every birth and data message, in order; must
-            return at once.
+        store: the store for receipts and device reports.
+        broker: the address of the broker to which devices publish.
+        on_message: a function that is called in the event loop with every birth and data message,
+            in order, and must return at once; None for no such function.
     """
 
     def __init__(
@@ -90,11 +90,14 @@ class Ingest:
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        """Receive telemetry until cancelled; reconnect whenever the broker goes away."""
+        """Receive telemetry until cancelled, and reconnect whenever the broker goes away."""
         await stay_connected(self._client, self._serve)
 
     def uplink(self) -> IngestStatus:
-        """Return whether the broker is connected and the last commit succeeded. Thread-safe."""
+        """Return whether the broker is connected and whether the last commit succeeded.
+
+        Any thread may call this method.
+        """
         return IngestStatus(
             broker=str(self._broker),
             connected=self._connected is not None,
@@ -104,14 +107,14 @@ class Ingest:
     async def command(
         self, device: str, values: Mapping[str, sparkplug_metrics.MetricValue | None]
     ) -> bool:
-        """Send a command to a device, if it is online as far as we know.
+        """Send a command to a device if the device is known to be online.
 
         Args:
             device: the device's id.
-            values: metrics to write by name, None for Sparkplug's null.
+            values: the metrics to write, by name; None for Sparkplug's null.
 
         Returns:
-            Whether the command was sent. With QoS 0 it may still get lost; devices report the
+            Whether the command was sent. With QoS 0 it may still get lost, but devices report the
             values that they received.
         """
         if self._connected is None or not self._host.is_online(device):
@@ -155,9 +158,9 @@ class Ingest:
                 await self._publish_goodbye(client)
 
     async def _request_births(self, client: aiomqtt.Client) -> None:
-        """Mark all devices offline, and ask those that were online for a new birth certificate.
+        """Mark all devices offline, and ask every device that was online for its birth certificate.
 
-        Births and deaths were missed while we were disconnected.
+        Births and deaths were missed while this host was disconnected.
         """
         self._host.end_all()
         if self._storing is not None:  # it may still mark devices online
@@ -178,7 +181,7 @@ class Ingest:
             return device_registry.end_all(connection)
 
     async def _read(self, client: aiomqtt.Client) -> None:
-        """Handle messages; return if only a new connection can bring this host back online."""
+        """Handle messages until only a new connection can bring this host back online."""
         async for message in client.messages:
             if message.topic.value != topics.HOST_STATE:
                 await self._take(client, message)
@@ -271,7 +274,10 @@ class Ingest:
             await self._acknowledge(client, added)
 
     async def _add_all(self, deliveries: Sequence[Delivery]) -> CommitResult | None:
-        """Store batches and reports; if that fails, keep the reports and return None."""
+        """Store batches and the waiting reports.
+
+        The result is None if that fails. The reports then wait for the next commit.
+        """
         reports, self._reports = self._reports, {}
         try:
             added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))

@@ -1,4 +1,4 @@
-"""The status of the ingest, as the console shows it."""
+"""Defines the status of the ingest, which stores telemetry, for the console to show."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ class IngestStatus:
     """The current state of the path from the broker into the store.
 
     Attributes:
-        broker: HOST:PORT of the broker.
+        broker: the HOST:PORT of the broker.
         connected: whether the ingest is connected to the broker.
-        store_fault: why the last commit failed; "" if it succeeded.
+        store_fault: the reason why the last commit failed; "" if it succeeded.
     """
 
     broker: str

@@ -1,10 +1,11 @@
-"""Tracks the edge nodes of a Sparkplug B host, and when to ask one for a rebirth. No I/O.
+"""Tracks the state of the nodes (devices) of a Sparkplug B host.
 
-Eclipse Sparkplug 3.0: a birth certificate defines a node's metrics and aliases and the first `seq`;
-every later message increments it, modulo 256. A host that misses a number, or receives data from a
-node without its birth certificate, asks for a rebirth. A death certificate counts only if its
-`bdSeq` is that of the current birth. Commands refer to metrics by alias if the birth certificate
-defined one.
+Eclipse Sparkplug 3.0 says the following. A birth certificate defines a node's metrics, their
+aliases (numbers that stand for their names), and the first sequence number `seq`. Every later
+message increases `seq` by one, modulo 256. A host that misses a number, or receives data from a
+node without its birth certificate, asks the node for a new birth certificate. A death certificate
+counts only if its `bdSeq` is that of the current birth. Commands refer to a metric by its alias if
+the birth certificate defined one. This module does no I/O.
 """
 
 from collections.abc import Mapping
@@ -22,10 +23,10 @@ Payload = payload_pb2.Payload
 
 @dataclass(frozen=True, kw_only=True)
 class MessageContent:
-    """The content of a message.
+    """The content of a node's message.
 
     Attributes:
-        values: metrics by name, None for null; metrics without a known name are left out.
+        values: the metrics by name; None for null. Metrics without a known name are left out.
         ask_rebirth: whether to ask the node for a new birth certificate.
         online: True for a birth, False for a death, otherwise None.
     """
@@ -46,17 +47,19 @@ class _Node:
 
 
 class SparkplugHost:
-    """Tracks every node's certificates and sequence numbers."""
+    """Tracks the birth certificates, death certificates and sequence numbers of every node."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
 
     def birth(self, device: str, payload: Payload) -> MessageContent:
-        """Process a birth certificate: mark the node online and reset its aliases and `seq`.
+        """Mark a node online after its birth certificate, and return the certificate's content.
+
+        The node's aliases and sequence number start anew.
 
         Args:
             device: the node's id.
-            payload: payload of the NBIRTH.
+            payload: the payload of the NBIRTH message.
         """
         names = {entry.alias: entry.name for entry in payload.metrics if entry.HasField("alias")}
         values = _values(payload, names)
@@ -70,12 +73,14 @@ class SparkplugHost:
         return MessageContent(values=values, ask_rebirth=False, online=True)
 
     def data(self, device: str, payload: Payload, *, now_ms: int) -> MessageContent:
-        """Process a data message; its values count even if an earlier message was lost.
+        """Return the content of a data message, and whether to ask the node for its birth.
+
+        The values count even if an earlier message was lost.
 
         Args:
             device: the node's id.
-            payload: payload of the NDATA.
-            now_ms: Unix time.
+            payload: the payload of the NDATA message.
+            now_ms: the current Unix time.
         """
         node = self._nodes.setdefault(device, _Node())
         in_order = node.online and payload.seq == node.next_seq
@@ -87,11 +92,13 @@ class SparkplugHost:
         return MessageContent(values=_values(payload, node.names), ask_rebirth=ask)
 
     def death(self, device: str, payload: Payload) -> MessageContent:
-        """Process a death certificate; ignore one that belongs to an earlier birth.
+        """Mark a node offline after its death certificate, and return the certificate's content.
+
+        A death certificate that belongs to an earlier birth is ignored.
 
         Args:
             device: the node's id.
-            payload: payload of the NDEATH.
+            payload: the payload of the NDEATH message.
         """
         node = self._nodes.get(device)
         if node is None or _bd_seq(_values(payload, node.names)) != node.bd_seq:
@@ -106,12 +113,12 @@ class SparkplugHost:
         *,
         now_ms: int,
     ) -> Payload:
-        """Make an NCMD that writes metrics.
+        """Return the payload of a command (NCMD) that writes metrics.
 
         Args:
             device: the node's id.
-            values: metrics to write by name, None for null.
-            now_ms: Unix time.
+            values: the metrics to write, by name; None for null.
+            now_ms: the current Unix time.
         """
         node = self._nodes.get(device, _Node())
         entries = []
@@ -124,22 +131,22 @@ class SparkplugHost:
         return Payload(timestamp=now_ms, metrics=entries)
 
     def rebirth(self, device: str, *, now_ms: int) -> Payload:
-        """Make an NCMD that asks a node for its birth certificate.
+        """Return the payload of a command (NCMD) that asks a node for its birth certificate.
 
         Args:
             device: the node's id.
-            now_ms: Unix time.
+            now_ms: the current Unix time.
         """
         self._nodes.setdefault(device, _Node()).asked_at_ms = now_ms
         return self.command(device, {sparkplug_metrics.REBIRTH: True}, now_ms=now_ms)
 
     def is_online(self, device: str) -> bool:
-        """Return whether a node is online, so that its aliases are known."""
+        """Return whether a node is online, so that the aliases of its metrics are known."""
         node = self._nodes.get(device)
         return node is not None and node.online
 
     def end_all(self) -> None:
-        """Mark every node offline, because certificates may have been missed."""
+        """Mark every node offline, for example because certificates may have been missed."""
         for node in self._nodes.values():
             node.online = False
 

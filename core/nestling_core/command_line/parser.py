@@ -1,4 +1,7 @@
-"""The argument parser of all three commands, and output that survives any locale."""
+"""Provides the argument parser of all three commands.
+
+It also keeps a command from failing when it prints characters that the locale's encoding lacks.
+"""
 
 import argparse
 import io
@@ -10,7 +13,7 @@ _SINGLE = (None, "store", "store_const", "store_true", "store_false")
 
 
 class _HelpFormatter(argparse.HelpFormatter):
-    """Wraps a description, and leaves text with indented lines, such as examples, as it is."""
+    """Wraps help texts, except those that have indented lines, such as examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n " in text:
@@ -19,14 +22,14 @@ class _HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that rejects a flag given twice; argparse silently uses the last one.
+    """An argument parser that rejects a flag that is given twice.
 
-    Flags that may repeat use `action="append"` or "extend". Sub-command parsers get this class
-    too.
+    argparse itself would silently use the last value. Flags that may repeat use `action="append"`
+    or "extend". The parsers of sub-commands have this class too.
     """
 
     def __init__(self, **settings: Any) -> None:
-        """Create a parser; see `argparse.ArgumentParser`."""
+        """Create a parser from the arguments that `argparse.ArgumentParser` takes."""
         super().__init__(**{"formatter_class": _HelpFormatter, **settings})
         self._namespace: argparse.Namespace | None = None  # the one being filled now
         self._given: set[str] = set()  # destinations of the flags seen so far
@@ -38,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
         Args:
             action: the flag's action.
-            namespace: namespace that the command line is parsed into.
+            namespace: the namespace that the command line is parsed into.
 
         Raises:
             argparse.ArgumentError: the flag was already given on this command line.
@@ -67,7 +70,7 @@ def _once(action: type[argparse.Action]) -> type[argparse.Action]:
 
 
 def escape_unencodable() -> None:
-    """Make standard output and error escape characters that their encoding lacks.
+    """Make standard output and standard error escape characters that their encoding lacks.
 
     Without this, the name of a class or file can crash a command in some locales.
     """

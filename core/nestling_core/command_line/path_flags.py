@@ -1,8 +1,9 @@
-"""argparse types that check a path before the command starts its work.
+"""Provides argparse types that check a path before the command starts its work.
 
-A check does what the command will do later: it opens the path, or writes a little into an unnamed
-file. A full or read-only disk is therefore detected before hours of work, not after them. If a
-check fails, the type raises `argparse.ArgumentTypeError`; its text says what to name instead.
+A check does to the path what the command will do later: it opens the path, or writes a little into
+an unnamed file in the folder. A full or read-only disk is therefore detected before hours of work,
+not after them. If a check fails, the type raises `argparse.ArgumentTypeError`, whose text says what
+to name instead.
 """
 
 import argparse
@@ -16,7 +17,10 @@ _TEST_WRITE_BYTES = 4096
 
 
 def input_folder(text: str) -> Path:
-    """Accept a folder to read; a missing one is left for the command to judge."""
+    """Return the path of a folder to read, after checking that an existing folder can be read.
+
+    A missing folder is accepted, because the command decides what its absence means.
+    """
     path = Path(text)
     with _usage_error(path, "read"):
         if path.exists():
@@ -26,7 +30,10 @@ def input_folder(text: str) -> Path:
 
 
 def input_file(text: str) -> Path:
-    """Accept a file to read; a missing one is left for the command to judge."""
+    """Return the path of a file to read, after checking that an existing file can be opened.
+
+    A missing file is accepted, because the command decides what its absence means.
+    """
     path = Path(text)
     with _usage_error(path, "read"):
         if path.is_dir():
@@ -37,7 +44,11 @@ def input_file(text: str) -> Path:
 
 
 def output_folder(text: str) -> Path:
-    """Accept a folder to write into, which the command creates if it does not exist."""
+    """Return the path of a folder to write into, after checking that files can be written there.
+
+    A missing folder is accepted, because the command creates it. The check then writes into the
+    nearest parent folder that exists.
+    """
     path = Path(text)
     with _usage_error(path, "written"):
         existing = next(each for each in (path, *path.absolute().parents) if each.exists())
@@ -47,7 +58,10 @@ def output_folder(text: str) -> Path:
 
 
 def output_file(text: str) -> Path:
-    """Accept a file to write, in an existing folder; the command overwrites an existing file."""
+    """Return the path of a file to write, after checking that the file can be written.
+
+    The file's folder must exist. An existing file is accepted, and the command overwrites it.
+    """
     path = Path(text)
     with _usage_error(path, "written"):
         if path.is_dir():
@@ -67,7 +81,10 @@ def output_file(text: str) -> Path:
 
 @contextmanager
 def _usage_error(path: Path, use: str) -> Iterator[None]:
-    """Turn an OSError into a usage error; `use` is "read" or "written"."""
+    """Raise `argparse.ArgumentTypeError` if the block raises an OSError.
+
+    `use` is "read" or "written", and completes the message.
+    """
     try:
         yield
     except OSError as err:
@@ -77,7 +94,10 @@ def _usage_error(path: Path, use: str) -> Iterator[None]:
 
 
 def _check_folder(folder: Path, path: Path) -> None:
-    """Reject a file where a folder is needed: `path` itself, or the parent `folder` of it."""
+    """Raise `argparse.ArgumentTypeError` if `folder` is not a folder.
+
+    `folder` is the given `path` itself, or a parent of that path.
+    """
     if folder.is_dir():
         return
     below = "" if folder == path else f"{path}: "

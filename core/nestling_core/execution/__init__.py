@@ -1,6 +1,7 @@
-"""Runs ONNX models: opens sessions and times networks.
+"""Runs ONNX models, and times networks.
 
-`session` is the only module that imports onnxruntime.
+The package imports no other package of Nestling. Its module `session` is the only module of
+Nestling that imports onnxruntime when it runs.
 """
 
 __all__ = ["session", "timing"]

@@ -10,19 +10,22 @@ from numpy.typing import NDArray
 
 
 class SessionError(ValueError):
-    """A model that onnxruntime cannot load."""
+    """Raised when onnxruntime cannot load a model."""
 
 
 def open_session(
     model: bytes | Path, external: Mapping[str, NDArray[np.int8]] | None = None
 ) -> onnxruntime.InferenceSession:
-    """Open a model with one thread that does not spin while it waits.
+    """Return a session that runs a model in one thread.
+
+    The thread does not spin while it waits.
 
     Args:
-        model: a serialized ONNX model, or the path of one whose weights are in another file
+        model: a serialized ONNX model, or the path of a model whose weights are in another file
             beside it.
-        external: external initializers by name, C-contiguous, with the shapes and types that the
-            model declares. The session copies them or keeps them alive.
+        external: the model's external initializers (weights that are stored outside of the model)
+            by name. They are C-contiguous and have the shapes and types that the model declares.
+            The session copies the arrays or keeps them alive.
 
     Raises:
         SessionError: the model does not load, or does not match its external initializers.
@@ -51,10 +54,13 @@ def quiet_run() -> onnxruntime.RunOptions:
 
 
 def saturates(processor: str) -> bool:
-    """Return whether x86's fast byte product saturates at 16 bits: it does without VNNI.
+    """Return whether the processor's fast product of bytes may saturate at 16 bits.
+
+    On x86 the product saturates if the processor lacks VNNI. The answer is also True for a
+    processor that is unknown or not an x86.
 
     Args:
-        processor: the text of /proc/cpuinfo; empty if it is unknown.
+        processor: the text of /proc/cpuinfo, or "" if it is unknown.
     """
     return not {"avx_vnni", "avx512_vnni"} & set(processor.split())
 

@@ -1,7 +1,8 @@
-"""Times networks: each is warmed up and run repeatedly, and networks to compare take turns.
+"""Times networks by running each of them repeatedly after a warm-up.
 
-Other load on a machine comes and goes within seconds. Networks that are timed one after another
-are disturbed by different load; networks that take turns are all disturbed by the same.
+Networks that are compared take turns. Other load on a machine comes and goes within seconds, so
+networks that are timed one after another are disturbed by different load. Networks that take turns
+are all disturbed by the same load.
 """
 
 import time
@@ -23,17 +24,17 @@ Network = Callable[[int], object]
 
 
 class TimingError(ValueError):
-    """A network that cannot be timed on random inputs."""
+    """Raised when a network cannot be timed on random inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedRuns:
-    """Back-to-back runs of one network.
+    """The times of back-to-back runs of one network.
 
     Attributes:
-        times_ms: duration of each run, (runs,).
-        begun_s: start of the first run on the monotonic clock, seconds.
-        ended_s: end of the last run on the same clock, seconds.
+        times_ms: the duration of each run in milliseconds, (runs,).
+        begun_s: the start of the first run on the monotonic clock, in seconds.
+        ended_s: the end of the last run on the same clock, in seconds.
     """
 
     times_ms: NDArray[np.float64]
@@ -42,11 +43,13 @@ class TimedRuns:
 
 
 def run_for(network: Network, seconds: float) -> TimedRuns:
-    """Warm a network up, then run it repeatedly for a time.
+    """Return the times of the runs that a network completes within a given time.
+
+    The network is warmed up before that time starts.
 
     Args:
         network: the network to run.
-        seconds: time to run for after the warm-up; the network runs at least once.
+        seconds: the time to run the network for after the warm-up; it runs at least once.
     """
     for number in range(WARM_UP_RUNS):
         network(number)
@@ -63,16 +66,17 @@ def run_for(network: Network, seconds: float) -> TimedRuns:
 def in_turns(
     networks: Sequence[Callable[[], Network]], *, seconds: float, rounds: int
 ) -> Iterator[tuple[int, TimedRuns]]:
-    """Run every network once in each round.
+    """Yield the times of several networks that take turns in every round.
 
     Args:
-        networks: functions that open a network. Each is called at the start of every turn, and
-            the network is released after it, so only one network is in memory at a time.
-        seconds: total time for each network.
-        rounds: number of rounds that this time is divided into.
+        networks: the functions that open the networks. A function is called at the start of every
+            turn of its network, and the network is released after the turn. Only one network is
+            therefore in memory at a time.
+        seconds: the total time for each network.
+        rounds: the number of rounds that this time is divided into.
 
     Yields:
-        After every turn: the index of the network, and its runs.
+        After every turn: the index of the network, and the times of its runs.
     """
     for _ in range(rounds):
         for index, open_network in enumerate(networks):
@@ -80,7 +84,9 @@ def in_turns(
 
 
 def on_random_inputs(session: "onnxruntime.InferenceSession") -> Network:
-    """Make a network to time from a model's session; axes without a fixed length are 1.
+    """Return a network, ready to be timed, that runs a model's session on random inputs.
+
+    Axes of the input without a fixed length get the length 1.
 
     Raises:
         TimingError: an input of the model is not of 32-bit floats.

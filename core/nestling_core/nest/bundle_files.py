@@ -1,4 +1,8 @@
-"""Names bundles and blobs, checks a blob against its digest, and lists what a device needs."""
+"""Names a bundle and its files, and lists the files that a device needs.
+
+A file of a bundle is stored as a blob, which is named by the SHA-256 of its bytes. The module also
+checks bytes against this digest.
+"""
 
 import hashlib
 import re
@@ -9,25 +13,25 @@ from nestling.v1 import bundle_pb2
 MANIFEST_FORMAT = 4
 
 Activations = Literal["uint8", "int8"]
-"""Integer type of the activations in a graph template; the logits are the same for both."""
+"""The integer type of the activations in a template (ONNX graph); it does not change the logits."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class BlobError(ValueError):
-    """Bytes that do not match their digest or size."""
+    """Raised when bytes do not have the size or the digest that they should have."""
 
 
 def blob_of(data: bytes) -> bundle_pb2.Blob:
-    """Make the blob reference (SHA-256 and size) of some bytes."""
+    """Return the blob reference (SHA-256 and size) of some bytes."""
     return bundle_pb2.Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
 def check_blob(blob: bundle_pb2.Blob, data: bytes) -> bytes:
-    """Return `data` if it matches a blob's size and digest.
+    """Return `data` if it has the size and the digest of a blob.
 
     Args:
-        blob: the expected size and digest.
+        blob: the blob reference with the expected size and digest.
         data: the bytes to check.
 
     Raises:
@@ -41,33 +45,38 @@ def check_blob(blob: bundle_pb2.Blob, data: bytes) -> bytes:
 
 
 def is_digest(text: str) -> bool:
-    """Return whether `text` is a lower-case hexadecimal SHA-256, which is safe as a file name."""
+    """Return whether `text` is a SHA-256 in lower-case hexadecimal.
+
+    Such a text is safe as a file name.
+    """
     return _DIGEST.fullmatch(text) is not None
 
 
 def bundle_version(manifest: bundle_pb2.Manifest, manifest_blob: bundle_pb2.Blob) -> str:
-    """Return a bundle's readable name: task, release and the start of its manifest's digest.
+    """Return the readable name of a bundle.
+
+    The name consists of the task, the release number and the start of the manifest's digest.
 
     Args:
         manifest: the bundle's manifest.
-        manifest_blob: size and digest of the serialized manifest.
+        manifest_blob: the size and digest of the serialized manifest.
     """
     return f"{manifest.task}-{manifest.release}-{manifest_blob.sha256[:8]}"
 
 
 def weights_file(capacity: int) -> str:
-    """Return the name of the file that a template's external initializers refer to."""
+    """Return the name of the weights file to which the ONNX graph of a capacity refers."""
     return f"capacity-{capacity}.weights"
 
 
 def template_of(entry: bundle_pb2.Capacity, activations: Activations) -> bundle_pb2.Blob:
-    """Return the template of a capacity for a type of activations.
+    """Return the template (ONNX graph) of a capacity for a type of activations.
 
-    Bundles from before `template_int8` have one template, which serves for both types.
+    A bundle from before the field `template_int8` has one template, which serves both types.
 
     Args:
         entry: the capacity's entry in the manifest.
-        activations: integer type of the activations.
+        activations: the integer type of the activations.
     """
     if activations == "int8" and entry.HasField("template_int8"):
         return entry.template_int8
@@ -75,7 +84,7 @@ def template_of(entry: bundle_pb2.Capacity, activations: Activations) -> bundle_
 
 
 def activations_in(manifest: bundle_pb2.Manifest) -> list[Activations]:
-    """List the activation types for which every capacity of a bundle has a template."""
+    """Return the activation types for which every capacity has a template (ONNX graph)."""
     signed = all(entry.HasField("template_int8") for entry in manifest.capacities)
     return ["uint8", "int8"] if signed else ["uint8"]
 
@@ -83,24 +92,27 @@ def activations_in(manifest: bundle_pb2.Manifest) -> list[Activations]:
 def rings_and_templates(
     manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
 ) -> list[bundle_pb2.Blob]:
-    """List the rings and templates of capacities 1 to `capacity`.
+    """Return the blobs of the rings and templates of capacities 1 to `capacity`.
+
+    A ring holds the weights that a capacity adds to the next smaller one. A template is the ONNX
+    graph of a capacity.
 
     Args:
         manifest: the bundle's manifest.
-        capacity: largest capacity to hold, from 1.
-        activations: activation type of the templates.
+        capacity: the largest capacity that the device holds, from 1.
+        activations: the activation type of the templates.
     """
     held = manifest.capacities[:capacity]
     return [blob for entry in held for blob in (entry.ring, template_of(entry, activations))]
 
 
 def shared_blobs(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
-    """List the blobs that every device needs, whatever its budget."""
+    """Return the blobs that every device needs, whatever its budget."""
     return [manifest.calibration, manifest.golden]
 
 
 def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
-    """List every blob that a manifest names, including both kinds of templates."""
+    """Return every blob that a manifest names, including all templates (ONNX graphs)."""
     entries = manifest.capacities
     signed = [entry.template_int8 for entry in entries if entry.HasField("template_int8")]
     unsigned = rings_and_templates(manifest, len(entries), "uint8")
@@ -108,5 +120,5 @@ def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
 
 
 def memory_needed(manifest: bundle_pb2.Manifest) -> list[int]:
-    """Return the bytes of memory that each capacity needs while it is loaded, smallest first."""
+    """Return the bytes of memory that each loaded capacity needs, smallest capacity first."""
     return [entry.memory_bytes for entry in manifest.capacities]

@@ -1,7 +1,8 @@
-"""Runs one capacity of a bundle, and checks its outputs against the bundle's golden inputs.
+"""Runs one capacity of a bundle, and checks its outputs for the bundle's golden inputs.
 
-The cloud makes this check before a release, and a device before it switches to the release. Both
-run the same code on the same bytes, so that a release does not pass one check and fail the other.
+Golden inputs are inputs with known logits. The cloud makes this check before a release, and a
+device makes it before it switches to the release. Both run the same code on the same bytes, so that
+a release does not pass one check and fail the other.
 """
 
 from collections.abc import Callable
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
 
 
 class CapacityError(ValueError):
-    """A capacity whose outputs differ from what its bundle specifies."""
+    """Raised when the outputs of a capacity are not those that its bundle specifies."""
 
 
 class CapacityOutput(NamedTuple):
-    """Outputs of a capacity for N inputs.
+    """The outputs of a capacity for N inputs.
 
     Attributes:
-        logits: (N, classes).
-        right: (N, K + 1), probability that each option (capacity 1 to K, then the cloud) is right,
-            as the multiplexer estimates it from the capacity's own layers.
+        logits: the logits of the classes, (N, classes).
+        right: the probability that each option is right, (N, K + 1). The options are capacity 1 to
+            K, then the cloud. The multiplexer estimates the probabilities from the capacity's own
+            layers.
     """
 
     logits: NDArray[np.float32]
@@ -42,13 +44,15 @@ Run = Callable[[NDArray[np.float32]], CapacityOutput]
 def open_capacity(
     manifest: Manifest, capacity: int, activations: Activations, read: Callable[[Blob], bytes]
 ) -> "onnxruntime.InferenceSession":
-    """Open a session on a capacity's rings and template.
+    """Return a session that runs a capacity, made of the capacity's rings and template.
+
+    Rings hold the weights, and the template is the ONNX graph.
 
     Args:
         manifest: the bundle's manifest.
-        capacity: 1 to K.
-        activations: activation type of the template.
-        read: returns the bytes of a blob.
+        capacity: the capacity to open, 1 to K.
+        activations: the activation type of the template.
+        read: the function that returns the bytes of a blob.
 
     Raises:
         NestError: the rings do not match the layout.
@@ -62,41 +66,44 @@ def open_capacity(
 def run_capacity(
     session: "onnxruntime.InferenceSession", inputs: NDArray[np.float32]
 ) -> CapacityOutput:
-    """Run an open capacity.
+    """Return the outputs of an open capacity.
 
     Args:
         session: a session that `open_capacity` returned.
-        inputs: (N, *shape).
+        inputs: the inputs, (N, *shape).
     """
     logits, right = session.run(["logits", "right"], {"input": inputs})
     return CapacityOutput(logits, right)
 
 
 def golden_inputs(manifest: Manifest, golden: GoldenInputs) -> NDArray[np.float32]:
-    """Decode a bundle's golden inputs.
+    """Return a bundle's golden inputs (inputs with known logits) as an array.
 
     Args:
-        manifest: the bundle's manifest, for the shape of one input.
+        manifest: the bundle's manifest, which states the shape of one input.
         golden: the bundle's golden inputs.
 
     Returns:
-        (count, *shape).
+        The inputs, (count, *shape).
     """
     flat = np.frombuffer(golden.inputs, "<f4")
     return flat.reshape(golden.count, *manifest.signature.shape).astype(np.float32)
 
 
 def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity: int) -> None:
-    """Check a capacity's outputs for the golden inputs, run one at a time as on a device.
+    """Raise CapacityError if a capacity answers the golden inputs incorrectly.
+
+    The golden inputs (inputs with known logits) run one at a time, as on a device.
 
     Args:
-        run: runs the capacity.
+        run: the function that runs the capacity.
         manifest: the bundle's manifest.
         golden: the bundle's golden inputs.
-        capacity: 1 to K.
+        capacity: the number of the capacity, 1 to K.
 
     Raises:
-        CapacityError: the logits differ from the bundle's, or an option lacks a probability.
+        CapacityError: the logits differ from the bundle's, an option lacks a probability, or there
+            are no golden inputs.
     """
     outputs = [run(row[None]) for row in golden_inputs(manifest, golden)]
     if not outputs:
@@ -127,8 +134,8 @@ def are_probabilities(right: NDArray[np.float32], capacities: int) -> bool:
     """Return whether `right` holds a probability for every option.
 
     Args:
-        right: expected to be (N, K + 1), each from 0 to 1.
-        capacities: number of capacities, K.
+        right: the array to check, which should be (N, K + 1) with values from 0 to 1.
+        capacities: the number of capacities, K.
     """
     whole = right.ndim == 2 and right.shape[1] == capacities + 1 and np.isfinite(right).all()
     return bool(whole and (right >= 0).all() and (right <= 1).all())

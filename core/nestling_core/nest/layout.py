@@ -1,10 +1,10 @@
-"""Cuts nested int8 tensors into rings, and assembles them again.
+"""Cuts nested int8 tensors into rings, and assembles tensors from rings.
 
-Capacity k uses, of every tensor, the box that starts at the origin and has the shape of its
-prefix. Ring k holds the weights that are in box k but not in box k - 1. These form one block for
-each axis: earlier axes inside the old box, this axis beyond it, later axes inside the new box. A
-ring's bytes are the blocks of all tensors, one after another in C order, so all rings together
-hold every weight exactly once.
+Capacity k uses, of every tensor, the box that starts at the origin and has the shape of its prefix.
+Ring k holds the weights that are in box k but not in box k - 1. These weights form one block for
+each axis. On earlier axes the block lies inside the old box, on this axis beyond the old box, and
+on later axes inside the new box. A ring's bytes are the blocks of all tensors, one after another in
+C order, so all rings together hold every weight exactly once.
 """
 
 import itertools
@@ -19,19 +19,19 @@ Tensors = Mapping[str, NDArray[np.int8]]
 
 
 class NestError(ValueError):
-    """Prefixes that do not nest, or bytes that do not fill them."""
+    """Raised when prefixes do not nest, or when tensors or rings do not match the layout."""
 
 
 def ring_bytes(layout: Sequence[bundle_pb2.NestedTensor], tensors: Tensors, capacity: int) -> bytes:
-    """Cut one ring out of the largest capacity's tensors.
+    """Return the bytes of one ring, cut out of the tensors of the largest capacity.
 
     Args:
-        layout: all nested tensors with their prefixes, smallest first.
+        layout: all nested tensors with the shapes of their prefixes, smallest first.
         tensors: the whole int8 tensors by name.
-        capacity: 1 to K.
+        capacity: the capacity whose ring to cut, 1 to K.
 
     Returns:
-        The bytes that this capacity adds to the one before.
+        The weights that this capacity adds to the next smaller one.
 
     Raises:
         NestError: a prefix is larger than the next one, or a tensor does not match the layout.
@@ -49,17 +49,18 @@ def ring_bytes(layout: Sequence[bundle_pb2.NestedTensor], tensors: Tensors, capa
 def assemble(
     layout: Sequence[bundle_pb2.NestedTensor], rings: Sequence[bytes]
 ) -> dict[str, NDArray[np.int8]]:
-    """Assemble capacity k's tensors from rings 1 to k.
+    """Return the tensors of capacity k, assembled from rings 1 to k.
 
     Args:
-        layout: all nested tensors with their prefixes, smallest first.
+        layout: all nested tensors with the shapes of their prefixes, smallest first.
         rings: the first k rings, in order; k is at least 1.
 
     Returns:
-        Capacity k's tensors by name, C-contiguous.
+        The tensors by name, C-contiguous.
 
     Raises:
-        NestError: a ring is shorter or longer than its blocks, or there are too many rings.
+        NestError: the prefixes do not nest, a ring is shorter or longer than its blocks, or there
+            are no rings or too many.
     """
     check_layout(layout)
     count = len(rings)
@@ -83,10 +84,13 @@ def assemble(
 
 
 def check_layout(layout: Sequence[bundle_pb2.NestedTensor]) -> None:
-    """Check that all tensors have the same number of prefixes, and that these nest.
+    """Raise NestError unless the prefixes of all tensors nest.
+
+    All tensors must have the same number of prefixes, and each prefix must fit into the next one.
 
     Raises:
-        NestError: they do not, or there are no tensors.
+        NestError: there are no tensors, their numbers of prefixes differ, or a prefix does not fit
+            into the next one.
     """
     if not layout:
         raise NestError("the nest has no tensors")

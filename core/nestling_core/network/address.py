@@ -1,4 +1,7 @@
-"""Parses and formats HOST:PORT; the only module that does."""
+"""Parses and formats addresses of the form HOST:PORT.
+
+No other module does this.
+"""
 
 import re
 from dataclasses import dataclass
@@ -11,16 +14,16 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 
 class AddressError(ValueError):
-    """Text that is not HOST:PORT."""
+    """Raised when a text is not of the form HOST:PORT."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Host and port of a server.
+    """The host and port of a server.
 
     Attributes:
-        host: name or IP address without brackets, as `parse_host` returns it.
-        port: 1 to 65535.
+        host: the name or IP address without brackets, as `parse_host` returns it.
+        port: the port, 1 to 65535.
     """
 
     host: str
@@ -28,10 +31,12 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse HOST:PORT; an IPv6 address must be in brackets.
+        """Return the address that a text of the form HOST:PORT names.
+
+        An IPv6 address must be in brackets.
 
         Raises:
-            AddressError: the text is not HOST:PORT; the message says what to write instead.
+            AddressError: the text is not HOST:PORT. The message says what to write instead.
         """
         scheme = _SCHEME.match(text)
         if scheme is not None:
@@ -49,6 +54,6 @@ class Address:
             raise AddressError(f"{text!r} is not HOST:PORT: {err}") from err
 
     def __str__(self) -> str:
-        """Format as HOST:PORT, with an IPv6 address in brackets."""
+        """Return HOST:PORT, with an IPv6 address in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"

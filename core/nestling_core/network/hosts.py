@@ -1,7 +1,7 @@
 """Parses and classifies host names and IP addresses.
 
-Hosts are parsed once, where a person or a file gives them. From then on an IPv6 address has no
-brackets; only `nestling_core.network.address` adds them.
+A host is parsed once, where a person or a file gives it. From then on an IPv6 address has no
+brackets; only `nestling_core.network.address` adds brackets.
 """
 
 import ipaddress
@@ -15,18 +15,19 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 class HostError(ValueError):
-    """Text that is neither a host name nor an IP address."""
+    """Raised when a text is neither a host name nor an IP address."""
 
 
 def parse_host(text: str) -> str:
-    """Parse a host name or IP address into its canonical form.
+    """Return a host name or IP address in its canonical form.
 
     TLS compares the host with a certificate, so every protocol must use the same form: lower case,
     no trailing dot, an international name in its ASCII form, and an IPv6 address in its shortest
     form and without brackets.
 
     Raises:
-        HostError: the text is neither; the message says why.
+        HostError: the text is neither a host name nor an IP address, or the address has a zone. The
+            message says what to use instead.
     """
     address = _address(text)
     if address is not None:
@@ -43,7 +44,10 @@ def parse_host(text: str) -> str:
 
 
 def _address(text: str) -> str | None:
-    """Return an IP address in its shortest form, None if the text is not one."""
+    """Return an IP address in its shortest form, or None if the text is not an IP address.
+
+    Raise HostError if the address has a zone.
+    """
     bracketed = text.startswith("[") and text.endswith("]")
     try:
         address = ipaddress.ip_address(text[1:-1] if bracketed else text)
@@ -60,7 +64,7 @@ def _address(text: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine and reachable only from it."""
+    """Return whether a host is an address of this machine that other machines cannot reach."""
     if host == "localhost":
         return True
     try:
@@ -72,8 +76,8 @@ def is_loopback(host: str) -> bool:
 def network_of(host: str) -> str:
     """Return the network under which to count a client, for example to limit its requests.
 
-    This is the /64 of an IPv6 address, and the host itself for anything else. An IPv4-mapped IPv6
-    address counts as its IPv4 address.
+    The network is the /64 of an IPv6 address, and the host itself for anything else. An IPv4-mapped
+    IPv6 address counts as its IPv4 address.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -87,7 +91,7 @@ def network_of(host: str) -> str:
 
 
 def is_wildcard(host: str) -> bool:
-    """Return whether a host to listen on means every address of this machine."""
+    """Return whether listening on a host means listening on every address of this machine."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -95,5 +99,5 @@ def is_wildcard(host: str) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """Return whether a host always means the machine on which it is used."""
+    """Return whether a host always means the machine on which the host is used."""
     return is_loopback(host) or is_wildcard(host)

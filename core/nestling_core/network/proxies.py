@@ -13,11 +13,11 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def bypass_proxies(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
-    """Make an environment in which some hosts and this machine are reached without a proxy.
+    """Return an environment in which some hosts and this machine are reached without a proxy.
 
     Args:
-        environment: environment to start from; its proxies still apply to all other hosts.
-        hosts: names or addresses, without brackets.
+        environment: the environment to start from, whose proxies still apply to all other hosts.
+        hosts: the names or addresses of the hosts, without brackets.
     """
     exempt = dict.fromkeys(
         host.strip()

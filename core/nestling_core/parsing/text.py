@@ -1,4 +1,4 @@
-"""Decodes text from files or standard input: UTF-8, with or without a byte-order mark."""
+"""Decodes UTF-8 text from files or standard input, with or without a byte-order mark."""
 
 import codecs
 
@@ -12,14 +12,14 @@ _OTHERS = {
 
 
 class EncodingError(ValueError):
-    """Text in an encoding other than UTF-8."""
+    """Raised when text has an encoding other than UTF-8."""
 
 
 def decode_text(data: bytes) -> str:
-    """Decode UTF-8, and drop the byte-order mark that editors on Windows write.
+    """Return the text of UTF-8 data, without the byte-order mark that editors on Windows write.
 
     Raises:
-        EncodingError: the data is not UTF-8; the message names the encoding and what to do.
+        EncodingError: the data is not UTF-8. The message says what is wrong and what to do.
     """
     for mark, name in _OTHERS.items():
         if data.startswith(mark):

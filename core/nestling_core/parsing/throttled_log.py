@@ -1,8 +1,10 @@
-"""Logs unreadable messages from peers in a few short lines, each with the count so far.
+"""Logs unreadable messages from peers in a few short lines.
+
+Each line states how many messages of its kind there were so far.
 
 A peer that sends garbage a thousand times a second must neither fill the disk nor drown out other
-log lines. The first message of a kind is logged at once, then the tenth, the hundredth and so on,
-and any message that arrives ten minutes or more after the last line.
+log lines. The first message of a kind is logged at once, then the tenth, the hundredth and so on. A
+message that arrives ten minutes or more after the last line is logged too.
 """
 
 import contextlib
@@ -17,7 +19,7 @@ _LONGEST_REASON = 200
 
 @dataclass
 class _Tally:
-    """Counts events of one kind and decides which of them are logged."""
+    """Counts events of one kind, and decides which of the events are logged."""
 
     count: int = 0
     next_count: int = 1
@@ -34,11 +36,11 @@ class _Tally:
 
 
 class ThrottledLog:
-    """Counts unreadable messages by kind and logs some of them, one line each.
+    """Counts unreadable messages by kind, and logs some of them in one line each.
 
     Args:
-        log: logger to write to.
-        clock: returns the seconds of a monotonic clock.
+        log: the logger to write to.
+        clock: the function that returns the seconds of a monotonic clock.
     """
 
     def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,12 +49,12 @@ class ThrottledLog:
         self._tallies: dict[str, _Tally] = {}
 
     def add(self, kind: str, peer: str, reason: object) -> None:
-        """Count a dropped message, and log it if it is due.
+        """Count a message that cannot be read, and log the message if a line is due.
 
         Args:
-            kind: kind of message; one of a fixed few, never a text that a peer chooses.
-            peer: sender, by the name that it claims.
-            reason: why the message cannot be read.
+            kind: the kind of message, from a fixed few and never a text that a peer chooses.
+            peer: the name that the sender claims to have.
+            reason: the reason why the message cannot be read.
         """
         tally = self._tallies.setdefault(kind, _Tally())
         if tally.add(self._clock()):
@@ -68,10 +70,12 @@ class ThrottledLog:
 
 
 class RepeatFilter(logging.Filter):
-    """Drops most of a library's repeated warnings, and adds the count so far to the others.
+    """A log filter that drops most of the warnings that a library repeats.
+
+    The filter passes the others on, with the number of equal warnings so far.
 
     Args:
-        clock: returns the seconds of a monotonic clock.
+        clock: the function that returns the seconds of a monotonic clock.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -80,9 +84,10 @@ class RepeatFilter(logging.Filter):
         self._tallies: dict[str, _Tally] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to log a record; records that are not warnings always pass.
+        """Return whether to log a record.
 
-        Warnings are counted by their text before formatting.
+        Records that are not warnings always pass. Warnings are counted by their text before
+        formatting.
         """
         if record.levelno != logging.WARNING:
             return True
@@ -95,7 +100,7 @@ class RepeatFilter(logging.Filter):
 
 @contextlib.contextmanager
 def fewer_repeats(log: logging.Logger) -> Iterator[None]:
-    """Drop most of a library's repeated warnings while the block runs."""
+    """Drop most of the warnings that a library repeats while the block runs."""
     repeats = RepeatFilter()
     log.addFilter(repeats)
     try:

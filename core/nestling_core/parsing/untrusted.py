@@ -1,7 +1,8 @@
-"""Parses data from peers and files, and raises one error for everything that is wrong with it.
+"""Parses data from peers and files, and raises the same error for every fault in the data.
 
-Parsers raise more than they document: RecursionError for 100,000 brackets, MemoryError for an
-array of a terabyte, UnicodeDecodeError, OverflowError. Callers of this module catch one error.
+Parsers raise more errors than they document: RecursionError for 100,000 brackets, MemoryError for
+an array of a terabyte, UnicodeDecodeError, OverflowError. Callers of this module need to catch only
+one error for faulty data.
 """
 
 import io
@@ -21,11 +22,13 @@ MOST_UNPACKED_BYTES = 1 << 30
 
 
 class UnreadableError(ValueError):
-    """Data that cannot be parsed."""
+    """Raised when data cannot be parsed."""
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse strict JSON: no NaN, no infinity, no number outside the range of a double.
+    """Return the value that a strict JSON text represents.
+
+    Strict JSON has no NaN, no infinity, and no number outside the range of a double.
 
     Raises:
         UnreadableError: the data is not strict JSON, or is nested too deeply.
@@ -40,11 +43,13 @@ def parse_json(data: bytes | str) -> Any:
 def load_arrays(
     source: bytes | Path, *, most_bytes: int = MOST_UNPACKED_BYTES
 ) -> dict[str, NDArray[Any]]:
-    """Read the arrays of a .npz file without ever unpickling anything.
+    """Return the arrays of a .npz file by name.
+
+    Nothing in the file is ever unpickled.
 
     Args:
-        source: path of the file, or its content.
-        most_bytes: largest total size of the unpacked arrays.
+        source: the path of the file, or the content of the file.
+        most_bytes: the largest total size of the unpacked arrays that is accepted, in bytes.
 
     Raises:
         UnreadableError: the file is damaged, too large, or not a .npz file.
@@ -81,5 +86,5 @@ def _finite(text: str) -> float:
 
 
 def _short(err: BaseException) -> str:
-    """Shorten the text of an error, which may quote the data at length."""
+    """Return an error's type and the start of its text, which may quote the data at length."""
     return f"{type(err).__name__}: {str(err)[:200]}"

@@ -1,7 +1,9 @@
-"""Decides which options a budget admits: capacities by memory, the cloud by time on the link.
+"""Decides which options a budget admits.
 
-These rules hold on every device. The multiplexer's success probabilities and the device's policy
-both start from them. The policy adds the device's own latency and energy for each option.
+An option is a capacity of the student, or the cloud. A capacity is admitted by the memory that it
+needs, and the cloud by the time that an offload takes on the link. These rules hold on every
+device. The multiplexer's success probabilities and the device's policy both start from these rules.
+The policy adds the device's own latency and energy for each option.
 """
 
 from collections.abc import Sequence
@@ -20,10 +22,10 @@ _FLOAT32_BYTES = 4
 
 
 def offload_bytes(shape: Sequence[int]) -> int:
-    """Return the bytes on the link for one offloaded float32 input, including framing.
+    """Return the number of bytes on the link for one offloaded float32 input, including framing.
 
     Args:
-        shape: shape of the input without the batch axis.
+        shape: the shape of the input without the batch axis.
     """
     size = _FLOAT32_BYTES
     for length in shape:
@@ -32,11 +34,13 @@ def offload_bytes(shape: Sequence[int]) -> int:
 
 
 def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:
-    """Return the time to send a request and receive its answer, infinite without a link.
+    """Return the time in milliseconds to send a request and receive its answer.
+
+    The time is infinite without a link.
 
     Args:
-        size_bytes: size of the request.
-        budget: the budget with the link's throughput and round trip.
+        size_bytes: the number of bytes on the link.
+        budget: the budget, which states the link's throughput and round trip.
     """
     if not budget.link_mbit_s > 0:
         return float("inf")
@@ -44,21 +48,21 @@ def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:
 
 
 def fits(needed_bytes: int, memory_bytes: int) -> bool:
-    """Return whether something that needs memory fits into a budget.
+    """Return whether the memory that something needs is within a budget.
 
     Args:
-        needed_bytes: memory that it needs.
-        memory_bytes: memory that the budget admits.
+        needed_bytes: the memory that is needed.
+        memory_bytes: the memory that the budget admits.
     """
     return needed_bytes <= memory_bytes
 
 
 def largest_capacity(needed_bytes: Sequence[int], memory_bytes: int) -> int:
-    """Return the largest capacity that fits into memory, 0 if none does.
+    """Return the largest capacity that fits into memory, or 0 if none does.
 
     Args:
-        needed_bytes: memory that each capacity needs, for capacities 1 to K.
-        memory_bytes: memory that the budget admits.
+        needed_bytes: the memory that each capacity needs, for capacities 1 to K.
+        memory_bytes: the memory that the budget admits.
     """
     fitting = [
         number for number, needed in enumerate(needed_bytes, start=1) if fits(needed, memory_bytes)
@@ -69,15 +73,16 @@ def largest_capacity(needed_bytes: Sequence[int], memory_bytes: int) -> int:
 def admitted_options(
     memory_bytes: Sequence[int], offload_size_bytes: int, budget: budget_pb2.Budget
 ) -> list[bool]:
-    """Return which options a budget admits.
+    """Return a flag for each option that says whether a budget admits the option.
 
     Args:
-        memory_bytes: memory that each capacity needs, for capacities 1 to K.
-        offload_size_bytes: bytes on the link for one offload.
-        budget: the budget.
+        memory_bytes: the memory that each capacity needs, for capacities 1 to K.
+        offload_size_bytes: the number of bytes on the link for one offload.
+        budget: the device's budget.
 
     Returns:
-        K + 1 flags: capacities 1 to K, admitted by memory, then the cloud, admitted by deadline.
+        K + 1 flags. The flags of capacities 1 to K depend on the memory. The last flag is the
+        cloud's, and depends on the deadline.
     """
     capacities = [fits(needed, budget.memory_bytes) for needed in memory_bytes]
     return [*capacities, transfer_ms(offload_size_bytes, budget) <= budget.latency_ms]

@@ -10,19 +10,19 @@ from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, Routing
 
 
 class BadCalibrationError(ValueError):
-    """A calibration that lacks a threshold for some capacity and offload share."""
+    """Raised when a calibration cannot be parsed, or lacks valid thresholds."""
 
 
 def parse_calibration(data: bytes, capacities: int) -> Calibration:
-    """Parse a bundle's calibration and check that it has a threshold for every target.
+    """Return a bundle's calibration, after checking that it has a threshold for every target.
 
     Args:
         data: the serialized calibration.
-        capacities: number of capacities in the bundle.
+        capacities: the number of capacities in the bundle.
 
     Raises:
-        BadCalibrationError: the calibration cannot be parsed, or lacks a threshold for some
-            capacity and offload share.
+        BadCalibrationError: the calibration cannot be parsed, or its curves, cascades or guarantees
+            are missing or invalid.
     """
     try:
         calibration = Calibration.FromString(data)

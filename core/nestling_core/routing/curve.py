@@ -1,4 +1,7 @@
-"""Interpolates routing curves between their operating points."""
+"""Interpolates routing curves between their operating points.
+
+An operating point holds the thresholds for one offload share, and the accuracy expected there.
+"""
 
 import bisect
 
@@ -6,11 +9,11 @@ from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 
 
 def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
-    """Interpolate a curve linearly at a target offload share.
+    """Return the operating point for a target offload share, by linear interpolation.
 
     Args:
-        curve: operating points by rising share, from 0 to 1.
-        offload_share: target share; values outside 0 to 1 are clamped.
+        curve: the routing curve, with operating points by rising share from 0 to 1.
+        offload_share: the target share; a value outside 0 to 1 is clamped.
     """
     shares = [point.offload_share for point in curve.points]
     share = min(max(offload_share, shares[0]), shares[-1])

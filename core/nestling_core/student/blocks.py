@@ -1,7 +1,7 @@
-"""The blocks that a student is stacked from; their channels are those of the largest capacity.
+"""Defines the blocks that a student is stacked from.
 
-A student family is a particular stack of blocks: see the functions in
-`nestling_core.student.config`.
+The channels of a block are those of the largest capacity. A student family is a particular stack of
+blocks, which a function in `nestling_core.student.config` builds.
 """
 
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 
 class SizesError(ValueError):
-    """Sizes that do not form a nest."""
+    """Raised when the sizes of a student or of a block do not form a nest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +17,12 @@ class Conv:
     """A convolution followed by normalization and a ReLU.
 
     Attributes:
-        channels: output channels of all groups together.
-        kernel: kernel length on every axis, odd.
-        stride: stride on every axis.
-        groups: number of independent groups of channels, for example one for each sensor. The
-            first block splits the input's channels into groups, later ones must follow the same
-            number of groups, and a block with one group joins the groups before it.
+        channels: the number of output channels of all groups together.
+        kernel: the kernel length on every axis, which is odd.
+        stride: the stride on every axis.
+        groups: the number of independent groups of channels, for example one for each sensor. The
+            first block splits the input's channels into groups. A later block must have as many
+            groups as its input, or one group, which joins the groups before it.
     """
 
     kind: ClassVar[str] = "conv"
@@ -33,7 +33,7 @@ class Conv:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        """Reject sizes that a convolution cannot have."""
+        """Raise SizesError if a convolution cannot have these sizes."""
         _check_kernel(self.kernel, self.stride)
         if self.groups < 1 or self.channels < 1 or self.channels % self.groups:
             raise SizesError(f"{self.channels} channels do not split into {self.groups} groups")
@@ -44,8 +44,8 @@ class Depthwise:
     """A convolution of each channel by itself, followed by normalization and a ReLU.
 
     Attributes:
-        kernel: kernel length on every axis, odd.
-        stride: stride on every axis.
+        kernel: the kernel length on every axis, which is odd.
+        stride: the stride on every axis.
     """
 
     kind: ClassVar[str] = "depthwise"
@@ -54,17 +54,17 @@ class Depthwise:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        """Reject sizes that a convolution cannot have."""
+        """Raise SizesError if a convolution cannot have these sizes."""
         _check_kernel(self.kernel, self.stride)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shuffle:
-    """Distributes the channels of every group over all groups; has no weights.
+    """A block without weights that distributes the channels of every group over all groups.
 
     Attributes:
-        groups: number of groups afterwards; the channels of each group before must be divisible by
-            it at every capacity.
+        groups: the number of groups of the output. At every capacity, it must divide the number of
+            channels in each group of the input.
     """
 
     kind: ClassVar[str] = "shuffle"
@@ -72,7 +72,7 @@ class Shuffle:
     groups: int
 
     def __post_init__(self) -> None:
-        """Reject fewer than one group."""
+        """Raise SizesError if the number of groups is less than 1."""
         if self.groups < 1:
             raise SizesError(f"{self.groups} groups: use at least 1")
 
@@ -82,7 +82,7 @@ class Gru:
     """A gated recurrent unit along a single axis (Cho et al. 2014), in torch's formulation.
 
     Attributes:
-        channels: number of hidden units.
+        channels: the number of hidden units.
     """
 
     kind: ClassVar[str] = "gru"
@@ -91,7 +91,7 @@ class Gru:
     channels: int
 
     def __post_init__(self) -> None:
-        """Reject fewer than one hidden unit."""
+        """Raise SizesError if the number of hidden units is less than 1."""
         _check_hidden(self.channels)
 
 
@@ -100,7 +100,7 @@ class Lstm:
     """Long short-term memory along a single axis (Hochreiter & Schmidhuber 1997).
 
     Attributes:
-        channels: number of hidden units.
+        channels: the number of hidden units.
     """
 
     kind: ClassVar[str] = "lstm"
@@ -109,7 +109,7 @@ class Lstm:
     channels: int
 
     def __post_init__(self) -> None:
-        """Reject fewer than one hidden unit."""
+        """Raise SizesError if the number of hidden units is less than 1."""
         _check_hidden(self.channels)
 
 
@@ -125,7 +125,7 @@ def block_fields(block: Block) -> dict[str, Any]:
 
 
 def block_of(fields: dict[str, Any]) -> Block:
-    """Make a block from the dictionary that `block_fields` returned.
+    """Return the block that a dictionary from `block_fields` describes.
 
     Raises:
         KeyError: the kind is missing or unknown.

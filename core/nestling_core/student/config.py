@@ -1,4 +1,7 @@
-"""Sizes of a nested student: its blocks, and the share of them that each capacity uses."""
+"""Defines the sizes of a nested student.
+
+The sizes are the blocks, and the share of their channels that each capacity (nested size) uses.
+"""
 
 import itertools
 import math
@@ -12,14 +15,15 @@ FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig:
-    """Sizes of a nested student.
+    """The sizes of a nested student.
 
     Attributes:
         blocks: the blocks in order, with their channels at the largest capacity. A mean over the
-            remaining axes and a linear layer follow them.
-        fractions: share of the channels that each capacity uses, rising; the last is 1.
-        widths: used instead of fractions where given: for each capacity, smallest first, the
-            channels of every block that has its own (convolutions and recurrent blocks).
+            remaining axes and a linear layer follow the blocks.
+        fractions: the share of the channels that each capacity uses. The shares rise, and the last
+            is 1.
+        widths: for each capacity, smallest first, the channels of every block that has channels of
+            its own (convolutions and recurrent blocks). If given, the widths replace the fractions.
     """
 
     blocks: tuple[Block, ...]
@@ -27,7 +31,7 @@ class StudentConfig:
     widths: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """Reject sizes that do not form a nest."""
+        """Raise SizesError if the sizes do not form a nest."""
         if not self.whole:
             raise SizesError("a student needs at least one block with channels of its own")
         if self.widths:
@@ -61,12 +65,12 @@ class StudentConfig:
 
     @property
     def capacities(self) -> int:
-        """Number of nested sizes, K."""
+        """The number of nested sizes, K."""
         return len(self.widths or self.fractions)
 
     @property
     def whole(self) -> tuple[int, ...]:
-        """Channels at the largest capacity of the blocks that have their own."""
+        """The channels at the largest capacity of every block that has channels of its own."""
         return tuple(block.channels for block in self._wide)
 
     @property
@@ -74,7 +78,7 @@ class StudentConfig:
         return tuple(block for block in self.blocks if isinstance(block, Conv | Gru | Lstm))
 
     def widths_at(self, capacity: int) -> tuple[int, ...]:
-        """Return the channels at a capacity (1 to K) of the blocks that have their own."""
+        """Return the channels at a capacity (1 to K) of every block that has its own channels."""
         if self.widths:
             return self.widths[capacity - 1]
         share = self.fractions[capacity - 1]
@@ -85,10 +89,10 @@ class StudentConfig:
         return self.narrowed(self.widths_at(capacity))
 
     def narrowed(self, widths: Sequence[int]) -> "StudentConfig":
-        """Return the configuration of a single-capacity student with the given channels.
+        """Return the configuration of a student with the given channels and a single capacity.
 
         Args:
-            widths: channels of the blocks that have their own, in order.
+            widths: the channels of every block that has channels of its own, in order.
 
         Raises:
             SizesError: the number of widths is wrong, or a block cannot have its width.
@@ -116,13 +120,15 @@ def conv_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Make a student of dense convolutions, the family that int8 speeds up most.
+    """Return the sizes of a student of dense convolutions.
+
+    This is the student family that int8 speeds up most.
 
     Args:
-        channels: channels of each convolution at the largest capacity.
-        strides: stride of each convolution.
-        kernel: kernel length of every convolution.
-        fractions: share of the channels that each capacity uses.
+        channels: the channels of each convolution at the largest capacity.
+        strides: the stride of each convolution.
+        kernel: the kernel length of every convolution.
+        fractions: the share of the channels that each capacity uses.
     """
     return StudentConfig(
         blocks=tuple(
@@ -140,15 +146,15 @@ def separable_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Make a student of depthwise separable convolutions (MobileNet, Howard et al. 2017).
+    """Return the sizes of a student of depthwise separable convolutions.
 
-    The first convolution is dense.
+    The layers are those of MobileNet (Howard et al. 2017). The first convolution is dense.
 
     Args:
-        channels: channels of each layer at the largest capacity.
-        strides: stride of each layer.
-        kernel: kernel length of the dense and the depthwise convolutions.
-        fractions: share of the channels that each capacity uses.
+        channels: the channels of each layer at the largest capacity.
+        strides: the stride of each layer.
+        kernel: the kernel length of the dense and the depthwise convolutions.
+        fractions: the share of the channels that each capacity uses.
     """
     (first, stride), *rest = _pairs(channels, strides)
     blocks: list[Block] = [Conv(channels=first, kernel=kernel, stride=stride)]
@@ -165,17 +171,18 @@ def shuffle_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Make a student of grouped pointwise convolutions with shuffles (Zhang et al. 2018).
+    """Return the sizes of a student of grouped pointwise convolutions with shuffles.
 
-    The first convolution is dense, and unlike in ShuffleNet the units have no shortcut. Channels
-    are split twice: choose multiples of the square of `groups` at every capacity.
+    The layers are those of ShuffleNet (Zhang et al. 2018), except that the units have no shortcut.
+    The first convolution is dense. Channels are split into groups twice, so their number must be a
+    multiple of the square of `groups` at every capacity.
 
     Args:
-        channels: channels of each layer at the largest capacity.
-        strides: stride of each layer.
-        groups: groups of the pointwise convolutions.
-        kernel: kernel length of the dense and the depthwise convolutions.
-        fractions: share of the channels that each capacity uses.
+        channels: the channels of each layer at the largest capacity.
+        strides: the stride of each layer.
+        groups: the number of groups of the pointwise convolutions.
+        kernel: the kernel length of the dense and the depthwise convolutions.
+        fractions: the share of the channels that each capacity uses.
     """
     (first, stride), *rest = _pairs(channels, strides)
     blocks: list[Block] = [Conv(channels=first, kernel=kernel, stride=stride)]
@@ -197,17 +204,18 @@ def deepsense_student(
     kernel: int = 5,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Make a student with a branch for each sensor (DeepSense, Yao et al. 2017).
+    """Return the sizes of a student with a branch for each sensor (DeepSense, Yao et al. 2017).
 
-    Convolutions that fuse the sensors follow the branches, then an optional GRU.
+    The branches are followed by convolutions that fuse the sensors, and by an optional GRU.
 
     Args:
-        sensors: number of sensors; the input's channels split into as many equal parts, in order.
-        branch: channels of one sensor's convolutions, each of which halves the axis.
-        fused: channels of the convolutions that see all sensors.
-        hidden: hidden units of the GRU; 0 leaves it out.
-        kernel: kernel length of every convolution.
-        fractions: share of the channels that each capacity uses.
+        sensors: the number of sensors. The input's channels are split into as many equal parts, in
+            order.
+        branch: the channels of the convolutions of one sensor, each of which halves the axis.
+        fused: the channels of the convolutions that see all sensors.
+        hidden: the number of hidden units of the GRU; 0 leaves the GRU out.
+        kernel: the kernel length of every convolution.
+        fractions: the share of the channels that each capacity uses.
     """
     blocks: list[Block] = [
         Conv(channels=count * sensors, kernel=kernel, stride=2, groups=sensors) for count in branch
@@ -227,15 +235,17 @@ def recurrent_student(
     kernel: int = 5,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Make a student of convolutions that shorten the axis, and a nested recurrent layer.
+    """Return the sizes of a student of convolutions and a recurrent layer.
+
+    The convolutions shorten the axis, along which the recurrent layer runs.
 
     Args:
-        channels: channels of each convolution at the largest capacity.
-        strides: stride of each convolution.
-        hidden: hidden units of the recurrent layer at the largest capacity.
-        cell: type of the recurrent layer.
-        kernel: kernel length of every convolution.
-        fractions: share of the channels that each capacity uses.
+        channels: the channels of each convolution at the largest capacity.
+        strides: the stride of each convolution.
+        hidden: the number of hidden units of the recurrent layer at the largest capacity.
+        cell: the type of the recurrent layer, a GRU or an LSTM.
+        kernel: the kernel length of every convolution.
+        fractions: the share of the channels that each capacity uses.
     """
     stem = [
         Conv(channels=count, kernel=kernel, stride=stride)

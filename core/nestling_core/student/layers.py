@@ -1,7 +1,8 @@
-"""A student's layers as torch modules: shared nested weights and small per-capacity arrays.
+"""Implements the layers of a student as torch modules.
 
-Stored weights are boxes from the origin (`nestling_core.student.plan`). `physical` reorders a box
-into the order in which torch computes channels, group after group.
+All capacities share the nested weights of a layer, and each capacity has small arrays of its own. A
+capacity's part of the stored weights is a box from the origin (`nestling_core.student.plan`).
+`physical` reorders such a box into the order in which torch computes channels, group after group.
 """
 
 import math
@@ -16,7 +17,10 @@ from nestling_core.student.plan import GATE_ARRAYS, LayerPlan
 
 
 class Layer(nn.Module):
-    """One block of a student: `forward(x, capacity)` runs a prefix of its weights."""
+    """One block of a student as a torch module.
+
+    `forward(x, capacity)` runs the part of the weights that belongs to a capacity.
+    """
 
     def __init__(self, plan: LayerPlan) -> None:
         """Create the layer that `plan` describes."""
@@ -24,15 +28,18 @@ class Layer(nn.Module):
         self.plan = plan
 
     def weights(self) -> dict[str, nn.Parameter]:
-        """Return the nested weights at the largest capacity, by their names in the layer."""
+        """Return the nested weights at the largest capacity, keyed by name within the layer."""
         return {name: getattr(self, name) for name in self.plan.weights(1)}
 
 
 class ConvLayer(Layer):
-    """A dense, grouped or depthwise convolution, per-capacity normalization, and a ReLU."""
+    """A convolution with a normalization for each capacity and a ReLU.
+
+    The convolution is dense, grouped or depthwise.
+    """
 
     def __init__(self, plan: LayerPlan) -> None:
-        """Create the layer; initial weights come from torch's global generator."""
+        """Create the layer with initial weights from torch's global generator."""
         super().__init__(plan)
         count = len(plan.widths)
         shape = plan.weights(count)["weight"]
@@ -50,15 +57,17 @@ class ConvLayer(Layer):
         return norm
 
     def convolve(self, x: torch.Tensor, width: int, weight: torch.Tensor) -> torch.Tensor:
-        """Convolve with the first `width` channels of every group, without norm and ReLU.
+        """Return the convolution of an input with the first `width` output channels of every group.
+
+        Neither the normalization nor the ReLU is applied.
 
         Args:
-            x: input at any width, (N, C_in, ...).
-            width: channels of each output group.
-            weight: the whole stored weight, or a tensor of its shape to use instead.
+            x: the input at any width, (N, C_in, ...).
+            width: the number of channels in each output group.
+            weight: the whole stored weight, or a tensor of the same shape to use instead.
 
         Returns:
-            (N, C_out, ...).
+            The output, (N, C_out, ...).
         """
         plan = self.plan
         source = x.shape[1] // plan.source_groups
@@ -69,16 +78,16 @@ class ConvLayer(Layer):
         return convolution(x, kernel, None, plan.stride, kernel.shape[-1] // 2, 1, groups)
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Run the layer at a capacity: (N, C_in, ...) -> (N, C_out, ...)."""
+        """Return the output of the layer at a capacity, (N, C_in, ...) -> (N, C_out, ...)."""
         convolved = self.convolve(x, self.plan.widths[capacity - 1], self.weight)
         return functional.relu(self.norm(capacity)(convolved))
 
 
 class ShuffleLayer(Layer):
-    """Distributes every group's channels over all groups."""
+    """A layer that distributes the channels of every group over all groups."""
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Shuffle the channels: (N, C, ...) -> (N, C, ...)."""
+        """Return the input with its channels shuffled, (N, C, ...) -> (N, C, ...)."""
         del capacity  # smaller capacities have fewer channels, shuffled in the same way
         assert isinstance(self.plan.block, Shuffle)
         count, channels, *axes = x.shape
@@ -88,14 +97,14 @@ class ShuffleLayer(Layer):
 
 
 class Gates(nn.Module):
-    """Log gains and biases of one capacity of a recurrent layer, (hidden, gates) each."""
+    """The log gains and biases of one capacity of a recurrent layer, (hidden, gates) each."""
 
     def __init__(self, hidden: int, gates: int) -> None:
-        """Start with gains of 1 and biases of 0.
+        """Create arrays with gains of 1 and biases of 0.
 
         Args:
-            hidden: number of hidden units.
-            gates: number of gates, 3 for a GRU and 4 for an LSTM.
+            hidden: the number of hidden units.
+            gates: the number of gates, which is 3 for a GRU and 4 for an LSTM.
         """
         super().__init__()
         for name in GATE_ARRAYS:
@@ -103,10 +112,10 @@ class Gates(nn.Module):
 
 
 class RecurrentLayer(Layer):
-    """A GRU or LSTM whose first hidden units form a smaller one."""
+    """A GRU or LSTM whose first hidden units form a smaller GRU or LSTM."""
 
     def __init__(self, plan: LayerPlan) -> None:
-        """Create the layer; initial weights come from torch's global generator."""
+        """Create the layer with initial weights from torch's global generator."""
         super().__init__(plan)
         count = len(plan.widths)
         hidden, gates = plan.own(count)["log_gain_ih"]
@@ -116,9 +125,10 @@ class RecurrentLayer(Layer):
         self.capacities = nn.ModuleList(Gates(width, gates) for width in plan.widths)
 
     def folded(self, capacity: int) -> list[torch.Tensor]:
-        """Return the weights of torch's own cell: two matrices with gains folded in, two biases.
+        """Return the weights of a capacity in the form that torch's recurrent layers take.
 
-        Shapes (Q H, C), (Q H, H), (Q H,), (Q H,), gate after gate.
+        These are two matrices, into which the capacity's gains are folded, and two biases. Their
+        shapes are (Q H, C), (Q H, H), (Q H,) and (Q H,), gate after gate.
         """
         own = self.capacities[capacity - 1]
         matrices = []
@@ -131,7 +141,7 @@ class RecurrentLayer(Layer):
         return [*matrices, *biases]
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Return the hidden state at every step: (N, C, T) -> (N, H, T)."""
+        """Return the hidden state at every step, (N, C, T) -> (N, H, T)."""
         weights = self.folded(capacity)
         # `len(x)` instead of `x.shape[0]` would fix the batch size in exported graphs.
         state = x.new_zeros(1, x.shape[0], self.plan.widths[capacity - 1])
@@ -145,16 +155,16 @@ class RecurrentLayer(Layer):
 
 
 class Pool(nn.Module):
-    """Takes the mean over all axes after the channels."""
+    """A layer that takes the mean over all axes after the channels."""
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Pool: (N, C, ...) -> (N, C)."""
+        """Return the mean of every channel, (N, C, ...) -> (N, C)."""
         del capacity  # all capacities pool in the same way
         return x.flatten(2).mean(2)
 
 
 def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
-    """Reorder a convolution's stored box into torch's layout, (C_out, C_in / groups, K...).
+    """Return a convolution's stored box in torch's layout, (C_out, C_in / groups, K...).
 
     Args:
         box: a box of the stored weight, from the origin.
@@ -168,7 +178,7 @@ def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
 
 
 def gate_after_gate(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
-    """Reorder a recurrent layer's stored box into torch's layout: (H, Q, S[, R]) -> (Q H, R S).
+    """Return a recurrent layer's stored box in torch's layout, (H, Q, S[, R]) -> (Q H, R S).
 
     Args:
         box: a box of the stored weight, from the origin.
@@ -181,7 +191,7 @@ def gate_after_gate(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
 
 
 def make_layer(plan: LayerPlan) -> Layer:
-    """Make the torch module of a planned layer."""
+    """Return the torch module of a planned layer."""
     match plan.block.kind:
         case "gru" | "lstm":
             return RecurrentLayer(plan)

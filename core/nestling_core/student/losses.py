@@ -1,4 +1,4 @@
-"""Distillation losses, as pure functions of logits."""
+"""Computes distillation losses from logits."""
 
 import torch
 from torch.nn import functional
@@ -12,14 +12,15 @@ def distillation_loss(
     temperature: float,
     weight: float,
 ) -> torch.Tensor:
-    """Distill a teacher's logits with a temperature, mixed with the labels (Hinton et al. 2015).
+    """Return the loss of a student that learns from a teacher and from labels (Hinton et al. 2015).
 
     Args:
-        student: logits, (N, classes).
-        teacher: logits without gradient, (N, classes).
-        labels: class indices, (N,).
-        temperature: softens both distributions; its square scales the gradient back.
-        weight: weight of the teacher, 0 to 1; the labels have the rest.
+        student: the student's logits, (N, classes).
+        teacher: the teacher's logits without gradient, (N, classes).
+        labels: the class indices, (N,).
+        temperature: the temperature T that softens both distributions. Its square scales the
+            gradient back.
+        weight: the weight of the teacher, 0 to 1; the labels have the rest.
 
     Returns:
         weight * T^2 * KL(teacher_T || student_T) + (1 - weight) * cross entropy, a scalar.
@@ -37,9 +38,9 @@ def soft_divergence(
     (Yu & Huang 2019).
 
     Args:
-        student: logits, (N, classes).
-        teacher: logits, (N, classes).
-        temperature: T, which softens both distributions.
+        student: the student's logits, (N, classes).
+        teacher: the teacher's logits, (N, classes).
+        temperature: the temperature T that softens both distributions.
     """
     divergence = functional.kl_div(
         functional.log_softmax(student / temperature, dim=1),

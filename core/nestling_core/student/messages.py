@@ -1,8 +1,8 @@
-"""Contents of the messages between server and clients of a federated round, as Flower records.
+"""Encodes and decodes the messages between server and clients of a federated round.
 
-Every message has a config record. Train and evaluate messages also have an array record: the
-prefix of the receiver's capacity, with the names of `nestling_core.student.weights`. Replies have
-metrics.
+A message consists of Flower records. Every message has a config record. Train and evaluate messages
+also have an array record: the part of the weights that belongs to the receiver's capacity, with the
+names of `nestling_core.student.weights`. Replies have metrics.
 """
 
 import json
@@ -40,12 +40,14 @@ _RECIPE = ("epochs", "batch", "learning_rate", "weight_decay")
 
 @dataclass(frozen=True, kw_only=True)
 class LocalRecipe:
-    """Hyperparameters of a client's training: AdamW with cosine decay of the learning rate to 0.
+    """The hyperparameters of a client's training with AdamW.
+
+    The learning rate decays to 0 along a cosine.
 
     Attributes:
-        epochs: passes over the client's examples.
-        batch: examples in one step.
-        learning_rate: learning rate of the first step.
+        epochs: the number of passes over the client's examples.
+        batch: the number of examples in one step.
+        learning_rate: the learning rate of the first step.
         weight_decay: AdamW's decoupled weight decay.
     """
 
@@ -56,7 +58,10 @@ class LocalRecipe:
 
 
 def student_fields(config: StudentConfig) -> dict[str, Any]:
-    """Encode a student's sizes for a config record: JSON, as records lack nested lists."""
+    """Return a student's sizes as fields of a config record.
+
+    The sizes are encoded as JSON, because records lack nested lists.
+    """
     sizes = {
         "blocks": [block_fields(block) for block in config.blocks],
         "fractions": config.fractions,
@@ -66,7 +71,7 @@ def student_fields(config: StudentConfig) -> dict[str, Any]:
 
 
 def student_config(fields: Mapping[str, Any]) -> StudentConfig:
-    """Decode the sizes that `student_fields` encoded.
+    """Return the student's sizes that `student_fields` encoded.
 
     Raises:
         KeyError: a size is missing.
@@ -82,12 +87,12 @@ def student_config(fields: Mapping[str, Any]) -> StudentConfig:
 
 
 def recipe_fields(recipe: LocalRecipe) -> dict[str, Any]:
-    """Encode a recipe for a config record."""
+    """Return a recipe as fields of a config record."""
     return {name.replace("_", "-"): getattr(recipe, name) for name in _RECIPE}
 
 
 def local_recipe(fields: Mapping[str, Any]) -> LocalRecipe:
-    """Decode the recipe that `recipe_fields` encoded.
+    """Return the recipe that `recipe_fields` encoded.
 
     Raises:
         KeyError: a field is missing.

@@ -1,4 +1,7 @@
-"""The nested student: a network whose first channels in every layer form a smaller student."""
+"""Implements the nested student as a torch network.
+
+The first channels of every layer form a smaller student.
+"""
 
 import math
 
@@ -14,26 +17,28 @@ from nestling_core.student.plan import HEAD_NAME, head_shape, plan
 
 
 class NestedStudent(nn.Module):
-    """K students in one: `forward(x, capacity)` runs a prefix of the weights.
+    """K students in one network, each of which uses a part of the next larger student's weights.
+
+    `forward(x, capacity)` runs the student of a capacity (1 to K).
 
     Attributes:
         config: the student's sizes.
-        normalizer: per-channel normalization of the input.
-        layers: the blocks' modules, in order.
-        pool: mean over all axes after the channels.
-        head: weight of the linear layer at the largest capacity, a nested tensor.
-        head_offsets: bias of the linear layer for each capacity, (K, classes).
-        channels_last: memory format to train in, because it is faster.
+        normalizer: the normalization of each channel of the input.
+        layers: the modules of the blocks, in order.
+        pool: the mean over all axes after the channels.
+        head: the weight of the linear layer at the largest capacity, a nested tensor.
+        head_offsets: the bias of the linear layer for each capacity, (K, classes).
+        channels_last: whether to train in torch's memory format of this name, which is faster.
     """
 
     channels_last = True
 
     def __init__(self, signature: Signature, config: StudentConfig) -> None:
-        """Build an untrained student for windows (C, T) or images (C, H, W).
+        """Create an untrained student for windows (C, T) or images (C, H, W).
 
         Args:
-            signature: shape and classes of the task.
-            config: sizes of the student.
+            signature: the shape and the classes of the task.
+            config: the sizes of the student.
 
         Raises:
             SizesError: the blocks do not fit each other, or do not fit the signature.
@@ -66,7 +71,7 @@ class NestedStudent(nn.Module):
         return [layer.norm(capacity) for layer in self.convolutions]
 
     def nested_weights(self) -> dict[str, nn.Parameter]:
-        """Return all nested tensors at the largest capacity, by their names in the layout."""
+        """Return all nested tensors at the largest capacity, keyed by their names in the layout."""
         weights = {
             layer.plan.tensor_name(name): weight
             for layer in self.stack
@@ -75,11 +80,11 @@ class NestedStudent(nn.Module):
         return {**weights, HEAD_NAME: self.head}
 
     def features(self, x: torch.Tensor, capacity: int) -> list[torch.Tensor]:
-        """Run the layers of one capacity.
+        """Return the outputs of the layers at one capacity.
 
         Args:
-            x: raw inputs, (N, *shape).
-            capacity: 1 to K.
+            x: the raw inputs, (N, *shape).
+            capacity: the capacity to run, 1 to K.
 
         Returns:
             The output of every layer, then the pooled features (N, F).
@@ -92,14 +97,14 @@ class NestedStudent(nn.Module):
         return [*outputs, self.pool(x, capacity)]
 
     def classify(self, pooled: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Compute logits from pooled features.
+        """Return the logits that belong to pooled features.
 
         Args:
-            pooled: (N, F), as `features` returns them last.
-            capacity: capacity that the features come from.
+            pooled: the features that `features` returns last, (N, F).
+            capacity: the capacity that the features come from.
 
         Returns:
-            (N, classes), float32.
+            The logits, (N, classes), float32.
         """
         box = self.head[tuple(map(slice, head_shape(self._last, self._classes, capacity)))]
         if box.ndim > 2:
@@ -108,5 +113,5 @@ class NestedStudent(nn.Module):
         return (pooled @ box.T + self.head_offsets[capacity - 1]).float()
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Compute the logits (N, classes) of one capacity (1 to K) from inputs (N, *shape)."""
+        """Return the logits (N, classes) of one capacity (1 to K) for inputs (N, *shape)."""
         return self.classify(self.features(x, capacity)[-1], capacity)

@@ -1,8 +1,8 @@
-"""Batch normalization of one capacity.
+"""Implements the batch normalization of one capacity.
 
-At another width the same weights see other statistics (slimmable networks, Yu et al. 2019), so
-each capacity has its own normalization. The gain is kept positive: it then folds into a
-dequantization scale, and the int8 weights stay shared.
+Each capacity has its own normalization, because the same weights see other statistics at another
+width (slimmable networks, Yu et al. 2019). The gain is kept positive: it then folds into a
+dequantization scale, and all capacities keep sharing the int8 weights.
 """
 
 import torch
@@ -14,13 +14,13 @@ _MOMENTUM = 0.1
 
 
 class CapacityNorm(nn.Module):
-    """Batch normalization with a gain that is positive by construction."""
+    """Batch normalization with a gain that is always positive."""
 
     running_mean: torch.Tensor
     running_var: torch.Tensor
 
     def __init__(self, channels: int) -> None:
-        """Start as the identity for standardized inputs."""
+        """Create a normalization that is the identity for standardized inputs."""
         super().__init__()
         self.log_gain = nn.Parameter(torch.zeros(channels))
         self.offset = nn.Parameter(torch.zeros(channels))
@@ -29,7 +29,7 @@ class CapacityNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalize each channel: (N, C, ...) -> (N, C, ...)."""
+        """Return the input with each channel normalized, (N, C, ...) -> (N, C, ...)."""
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -42,6 +42,9 @@ class CapacityNorm(nn.Module):
         )
 
     def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the gain (positive) and offset, (C,) each, that evaluation mode amounts to."""
+        """Return the gain and the offset of each channel in evaluation mode, (C,) each.
+
+        Together they amount to the normalization. The gain is positive.
+        """
         gain = self.log_gain.exp() / (self.running_var + EPSILON).sqrt()
         return gain, self.offset - self.running_mean * gain

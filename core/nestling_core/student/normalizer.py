@@ -1,4 +1,4 @@
-"""Per-channel normalization of the input inside the network, which thus takes the raw signal."""
+"""Normalizes each channel of the input inside the network, which thus takes the raw signal."""
 
 import numpy as np
 import torch
@@ -7,7 +7,10 @@ from torch import nn
 
 
 class Normalizer(nn.Module):
-    """Computes (x - mean) / deviation for each channel; the identity until it is fitted."""
+    """A layer that computes (x - mean) / deviation for each channel.
+
+    It is the identity until `fit` sets mean and deviation.
+    """
 
     mean: torch.Tensor
     deviation: torch.Tensor
@@ -16,8 +19,8 @@ class Normalizer(nn.Module):
         """Create the identity.
 
         Args:
-            channels: channels of the inputs.
-            dims: number of axes after the channels.
+            channels: the number of channels of the inputs.
+            dims: the number of axes after the channels.
         """
         super().__init__()
         shape = (1, channels, *(1,) * dims)
@@ -25,7 +28,7 @@ class Normalizer(nn.Module):
         self.register_buffer("deviation", torch.ones(shape))
 
     def fit(self, inputs: NDArray[np.float32]) -> None:
-        """Set mean and deviation from training inputs (N, C, ...)."""
+        """Set the mean and deviation to those of training inputs, (N, C, ...)."""
         axes = (0, *range(2, inputs.ndim))
         mean = inputs.mean(axes, dtype=np.float64).reshape(self.mean.shape)
         deviation = inputs.std(axes, dtype=np.float64).reshape(self.mean.shape)
@@ -34,5 +37,5 @@ class Normalizer(nn.Module):
         self.deviation.copy_(torch.from_numpy(np.maximum(deviation, 1e-6)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalize each channel: (N, C, ...) -> (N, C, ...)."""
+        """Return the input with each channel normalized, (N, C, ...) -> (N, C, ...)."""
         return (x - self.mean) / self.deviation

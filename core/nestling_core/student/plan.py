@@ -1,10 +1,10 @@
-"""Derives the shape of every array from a student's blocks, without allocating any.
+"""Derives the shape of every array from a student's blocks, without allocating any array.
 
-A nested tensor is stored so that every capacity's part is a box from the origin. Torch computes
-the channels of a grouped layer group after group, but a smaller capacity uses the first channels
-of every group. The stored tensor therefore has the channel within the group as its first axis, and
-the group as its second. Shapes use these letters: W channels in a group, G groups, S source
-channels in a group, R source groups, K kernel length, Q gates of a recurrent cell.
+A nested tensor is stored so that every capacity's part is a box from the origin. Torch computes the
+channels of a grouped layer group after group, but a smaller capacity uses the first channels of
+every group. The stored tensor therefore has the channel within the group as its first axis, and the
+group as its second. Shapes use these letters: W channels in a group, G groups, S source channels in
+a group, R source groups, K kernel length, Q gates of a recurrent layer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ class LayerPlan:
 
     Attributes:
         block: the block.
-        index: position of the block, from 0.
-        dims: number of axes after the channels.
-        groups: groups of the output channels.
-        widths: output channels in each group, one entry for each capacity.
-        source_groups: groups of the input channels.
-        source_widths: input channels in each group, one entry for each capacity.
+        index: the position of the block, from 0.
+        dims: the number of axes after the channels.
+        groups: the number of groups of the output channels.
+        widths: the number of output channels in each group, with one entry for each capacity.
+        source_groups: the number of groups of the input channels.
+        source_widths: the number of input channels in each group, with one entry for each capacity.
     """
 
     block: Block
@@ -53,15 +53,15 @@ class LayerPlan:
         return self.source_groups * self.source_widths[capacity - 1]
 
     def weights(self, capacity: int) -> Shapes:
-        """Return the shapes of the nested tensors at a capacity, by their names in the layer."""
+        """Return the shapes of the nested tensors at a capacity, keyed by name within the layer."""
         return self.weights_of(self.widths[capacity - 1], self.source_widths[capacity - 1])
 
     def weights_of(self, width: int, source: int) -> Shapes:
-        """Return the shapes of the nested tensors for any widths, by their names in the layer.
+        """Return the shapes of the nested tensors at any widths, keyed by name within the layer.
 
         Args:
-            width: output channels in each group.
-            source: input channels in each group.
+            width: the number of output channels in each group.
+            source: the number of input channels in each group.
         """
         match self.block:
             case Conv(kernel=kernel, groups=groups):
@@ -78,7 +78,7 @@ class LayerPlan:
                 return {}
 
     def own(self, capacity: int) -> Shapes:
-        """Return the shapes of the arrays that only this capacity uses, by their names in it."""
+        """Return the shapes of the arrays that only this capacity uses, keyed by their names."""
         match self.block:
             case Shuffle():
                 return {}
@@ -94,20 +94,20 @@ class LayerPlan:
 
     @property
     def stride(self) -> int:
-        """Factor by which the axes become shorter."""
+        """The factor by which the block shortens the axes."""
         return self.block.stride if isinstance(self.block, Conv | Depthwise) else 1
 
     def tensor_name(self, name: str) -> str:
-        """Return the name of a nested tensor in the manifest and in the templates."""
+        """Return the name of a nested tensor in the manifest and in the templates (ONNX graphs)."""
         return f"layer{self.index}.{name}"
 
 
 def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
-    """Plan every layer of a student.
+    """Return the plan of every layer of a student.
 
     Args:
-        signature: shape and classes of the task.
-        config: sizes of the student.
+        signature: the shape and the classes of the task.
+        config: the sizes of the student.
 
     Raises:
         SizesError: the blocks do not fit each other, or do not fit the signature.
@@ -139,7 +139,10 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
 def _source(
     block: Block, index: int, groups: int, widths: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:
-    """Return the groups, and their widths, into which the block splits its input."""
+    """Return the number of groups into which a block splits its input, and their widths.
+
+    Raise SizesError if the input cannot be split in this way.
+    """
     if not isinstance(block, Conv) or block.groups in {1, groups}:
         return groups, widths
     if index or widths[0] % block.groups:
@@ -167,11 +170,13 @@ def _output(
 
 
 def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
-    """Return the nest's layout: the layers' tensors in order, then the head's.
+    """Return the layout of the nest, which lists every nested tensor.
+
+    The tensors of the layers come first, in order. The head's tensor is the last.
 
     Args:
-        signature: shape and classes of the task.
-        config: sizes of the student.
+        signature: the shape and the classes of the task.
+        config: the sizes of the student.
     """
     layers, capacities = plan(signature, config), range(1, config.capacities + 1)
     tensors = [
@@ -191,9 +196,9 @@ def head_shape(last: LayerPlan, classes: int, capacity: int) -> Shape:
     """Return the shape of the linear layer's weight at a capacity.
 
     Args:
-        last: plan of the layer before the linear layer.
-        classes: number of classes.
-        capacity: 1 to K.
+        last: the plan of the layer before the linear layer.
+        classes: the number of classes.
+        capacity: the capacity, 1 to K.
     """
     width = last.widths[capacity - 1]
     return (classes, width, last.groups) if last.groups > 1 else (classes, width)

@@ -1,8 +1,9 @@
-"""Trains all capacities of a nest at once: sandwich rule and in-place distillation.
+"""Computes what training by the sandwich rule needs beside the loss of the largest capacity.
 
-After US-Nets (Yu & Huang 2019), each step trains the largest capacity on its target, and the
-smallest and one in between on the outputs of the largest. Cloud and device use the same rule. In
-the cloud the largest capacity is the whole nest; on a device it is the largest that it holds.
+The rule trains all capacities of a nest at once. As in US-Nets (Yu & Huang 2019), each step trains
+the largest capacity on its target. The smallest capacity and one in between learn from the outputs
+of the largest (in-place distillation). Cloud and device use the same rule. In the cloud the largest
+capacity is the whole nest; on a device it is the largest capacity that the device holds.
 """
 
 import math
@@ -23,16 +24,16 @@ def smaller_capacities_losses(
     largest: int,
     generator: torch.Generator,
 ) -> list[torch.Tensor]:
-    """Return the losses of the smaller capacities against the largest one's logits.
+    """Return the losses of the smaller capacities against the logits of the largest.
 
     No gradient reaches the largest capacity through its logits.
 
     Args:
-        student: the nest.
-        inputs: (N, *shape).
-        logits: logits of the largest capacity for these inputs, (N, classes).
+        student: the nested student.
+        inputs: the inputs, (N, *shape).
+        logits: the logits of the largest capacity for these inputs, (N, classes).
         largest: the capacity that the logits come from.
-        generator: picks the capacity between the smallest and the largest.
+        generator: the generator that picks the capacity between the smallest and the largest.
     """
     return [
         soft_divergence(student(inputs, capacity), logits.detach(), TEMPERATURE)
@@ -41,14 +42,15 @@ def smaller_capacities_losses(
 
 
 def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
-    """Return the smallest capacity and a random one between it and the largest.
+    """Return the smallest capacity and a random capacity between the smallest and the largest.
 
     Args:
         largest: the largest capacity that is trained.
-        generator: source of randomness.
+        generator: the source of randomness.
 
     Returns:
-        Two capacities; one if there is none in between, and none if the largest is 1.
+        Two capacities; only capacity 1 if there is no capacity in between, and none if the largest
+        is 1.
     """
     if largest == 1:
         return []
@@ -60,17 +62,17 @@ def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
 
 @torch.no_grad()
 def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | None = None) -> None:
-    """Measure the capacities' normalization statistics again on inputs without augmentation.
+    """Measure the statistics of the capacities' normalizations on inputs without augmentation.
 
     The running averages of training lag behind the weights, and those of capacities that are
     trained less often lag more (US-Nets' post-statistics). A cumulative average has no lag.
-    Recordings contain one person or class after the other, and a batch of one kind of input has
-    too little variance. Each batch therefore takes inputs from the whole recording.
+    Recordings contain one person or class after the other, and a batch of one kind of input has too
+    little variance. Each batch therefore takes inputs from the whole recording.
 
     Args:
-        student: the nest; it is left in evaluation mode.
-        inputs: (N, *shape).
-        largest: recalibrate capacities 1 to this one (default: all).
+        student: the nested student, which is left in evaluation mode.
+        inputs: the inputs, (N, *shape).
+        largest: the largest capacity to recalibrate, together with all smaller ones (default: all).
     """
     capacities = range(1, (largest or student.config.capacities) + 1)
     norms = [norm for capacity in capacities for norm in student.norms(capacity)]

@@ -1,8 +1,8 @@
-"""A nested student's weights as named arrays, their prefixes, and a file format for them.
+"""Reads, writes and cuts the weights of a nested student as named arrays.
 
-Names are those of torch's state dictionary. Every array of a capacity's prefix is a box of the
-whole array that starts at the origin. The prefix lacks the normalization arrays of larger
-capacities.
+Names are those of torch's state dictionary. The prefix of a capacity holds the arrays that
+capacities up to this one use. Each array of a prefix is a box of the whole array that starts at the
+origin. The prefix lacks the normalization arrays of larger capacities.
 """
 
 import io
@@ -25,18 +25,18 @@ VARIANCE = "running_var"
 
 
 class WeightsError(ValueError):
-    """Arrays that do not belong to the student, or bytes that cannot be read as arrays."""
+    """Raised when arrays do not fit a student, or when bytes cannot be read as arrays."""
 
 
 def prefix_shapes(
     signature: Signature, config: StudentConfig, capacity: int
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all arrays of capacities 1 to `capacity`, by name.
+    """Return the shapes of all arrays of capacities 1 to `capacity`, keyed by name.
 
     Args:
-        signature: shape and classes of the task.
-        config: sizes of the student.
-        capacity: largest capacity of the prefix, 1 to K.
+        signature: the shape and the classes of the task.
+        config: the sizes of the student.
+        capacity: the largest capacity of the prefix, 1 to K.
     """
     channels, *axes = signature.shape
     layers, classes = plan(signature, config), len(signature.classes)
@@ -58,26 +58,28 @@ def prefix_shapes(
 def trained_shapes(
     signature: Signature, config: StudentConfig, capacity: int
 ) -> dict[str, tuple[int, ...]]:
-    """Return the `prefix_shapes` that training changes: all but the input normalization's.
+    """Return the shapes of the arrays that training changes, for capacities 1 to `capacity`.
+
+    These are the `prefix_shapes` without the arrays of the input normalization.
 
     Args:
-        signature: shape and classes of the task.
-        config: sizes of the student.
-        capacity: largest capacity of the prefix, 1 to K.
+        signature: the shape and the classes of the task.
+        config: the sizes of the student.
+        capacity: the largest capacity of the prefix, 1 to K.
     """
     shapes = prefix_shapes(signature, config, capacity)
     return {name: shape for name, shape in shapes.items() if name not in _NORMALIZER}
 
 
 def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """Cut boxes of the given shapes out of larger arrays.
+    """Return boxes of the given shapes, cut out of larger arrays from the origin.
 
     Args:
-        arrays: arrays by name.
-        shapes: shape of the box to cut, for each name.
+        arrays: the arrays by name.
+        shapes: the shape of the box to cut, for each name.
 
     Returns:
-        C-contiguous copies by name.
+        C-contiguous arrays by name.
     """
     return {
         name: np.ascontiguousarray(arrays[name][tuple(map(slice, shape))])
@@ -86,11 +88,11 @@ def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDA
 
 
 def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Check the names, shapes, types and values of arrays.
+    """Raise WeightsError if arrays do not have the expected names, shapes, types and values.
 
     Args:
-        arrays: arrays by name.
-        shapes: expected shapes by name.
+        arrays: the arrays by name.
+        shapes: the expected shapes by name.
 
     Raises:
         WeightsError: a name, shape or type is wrong, a value is not finite, or a variance is
@@ -111,17 +113,17 @@ def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def arrays_of(student: NestedStudent) -> dict[str, NDArray[np.float32]]:
-    """Return copies of all arrays of a student, by name."""
+    """Return copies of all arrays of a student, keyed by name."""
     return {name: value.detach().numpy().copy() for name, value in student.state_dict().items()}
 
 
 @torch.no_grad()
 def load_prefix(student: NestedStudent, arrays: Arrays) -> None:
-    """Load a prefix's arrays into a student, and leave the rest of its weights unchanged.
+    """Load the arrays of a prefix into a student, and leave its other weights unchanged.
 
     Args:
         student: the student to change.
-        arrays: arrays by name, each a box from the origin of the student's own.
+        arrays: the arrays by name, each a box from the origin of the student's own array.
     """
     held = student.state_dict()
     for name, array in arrays.items():
@@ -129,12 +131,12 @@ def load_prefix(student: NestedStudent, arrays: Arrays) -> None:
 
 
 def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> NestedStudent:
-    """Make a student in evaluation mode from all its arrays.
+    """Return a student in evaluation mode that has the given arrays.
 
     Args:
-        signature: shape and classes of the task.
-        config: sizes of the student.
-        arrays: all arrays by name.
+        signature: the shape and the classes of the task.
+        config: the sizes of the student.
+        arrays: all arrays of the student by name.
 
     Raises:
         WeightsError: the arrays do not fit the student.
@@ -146,14 +148,19 @@ def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> N
 
 
 def write_arrays(arrays: Arrays) -> bytes:
-    """Serialize arrays as a .npz file; equal arrays give equal bytes."""
+    """Return the content of a .npz file that holds arrays.
+
+    Equal arrays give equal bytes.
+    """
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub confuses names with a flag
     return file.getvalue()
 
 
 def read_arrays(data: bytes) -> dict[str, NDArray[np.float32]]:
-    """Read arrays that `write_arrays` wrote, without ever unpickling anything.
+    """Return the arrays that `write_arrays` wrote, keyed by name.
+
+    Nothing in the data is ever unpickled.
 
     Raises:
         WeightsError: the data is damaged, or is not a .npz file.

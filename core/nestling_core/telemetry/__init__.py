@@ -1,3 +1,7 @@
-"""Telemetry rules that device and cloud share: receipt chains, and the host's STATE."""
+"""Holds the telemetry rules that device and cloud share.
+
+The rules are those of receipt chains, which detect receipts of another device, and of the STATE
+message, which says whether the cloud is online. The package imports `parsing`.
+"""
 
 __all__ = ["host_state", "receipt_chain"]

@@ -1,8 +1,8 @@
 """Reads and writes STATE messages, by which a Sparkplug host reports whether it is online.
 
-Eclipse Sparkplug 3.0: a birth has the timestamp of its connection's Will, and a death published at
-an orderly end has its own. A death that is older than the current birth belongs to an earlier
-connection.
+In Eclipse Sparkplug 3.0 a birth (the host is online) has the timestamp of its connection's Will,
+and a death (the host is offline) that is published at an orderly end has its own timestamp. A death
+that is older than the current birth belongs to an earlier connection.
 """
 
 import json
@@ -18,27 +18,27 @@ _LONGEST_PAYLOAD = 256
 
 @dataclass(frozen=True, kw_only=True)
 class HostState:
-    """One STATE message.
+    """A STATE message, which says whether a Sparkplug host is online.
 
     Attributes:
         online: True for a birth, False for a death.
-        timestamp_ms: Unix time of the connection, or of its orderly end.
+        timestamp_ms: the Unix time of the connection, or of its orderly end, in milliseconds.
     """
 
     online: bool
     timestamp_ms: int
 
     def counts_after(self, earlier: "HostState | None") -> bool:
-        """Return whether this message supersedes one that was accepted earlier."""
+        """Return whether this message supersedes a message that was accepted earlier."""
         return earlier is None or self.timestamp_ms >= earlier.timestamp_ms
 
     def to_payload(self) -> bytes:
-        """Serialize the message as JSON in UTF-8."""
+        """Return the message as JSON in UTF-8."""
         return json.dumps({"online": self.online, "timestamp": self.timestamp_ms}).encode()
 
 
 def read_host_state(payload: bytes) -> HostState:
-    """Parse a STATE message.
+    """Return the STATE message that a payload encodes.
 
     Raises:
         ValueError: the payload is not a STATE message of Sparkplug 3.0.

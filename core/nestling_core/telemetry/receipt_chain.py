@@ -1,10 +1,10 @@
-"""Computes the chain: one number that stands for an outbox's content up to a sequence.
+"""Computes the chain, a number that stands for the content of an outbox up to a sequence number.
 
-The device computes the chain from the receipts that it wrote, the cloud from those that it stored.
-An acknowledgement carries the cloud's chain, and a device deletes its receipts only if its own
-chain is the same. Receipts of another device that were stored under the same sequences are thus
-never mistaken for its own. Chains guard against copied state folders and accidents, not against an
-attacker: a device may write anything into its own outbox.
+The device computes the chain from the receipts that it wrote, and the cloud from the receipts that
+it stored. An acknowledgement carries the cloud's chain, and a device deletes its receipts only if
+its own chain is the same. Receipts of another device that were stored under the same sequence
+numbers are thus never mistaken for the device's own. Chains guard against copied state folders and
+accidents, not against an attacker: a device may write anything into its own outbox.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ _MULTIPLIER = 6364136223846793005
 
 
 def fingerprint(content: bytes) -> int:
-    """Return a receipt's fingerprint, a signed 64-bit integer made from its serialized content."""
+    """Return the fingerprint of a receipt's serialized content, as a signed 64-bit integer."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little", signed=True)
 
 
 def extend(chain: int, receipt_fingerprint: int) -> int:
-    """Extend a chain by one receipt.
+    """Return a chain that is extended by one receipt.
 
     Args:
-        chain: chain up to the receipt before.
-        receipt_fingerprint: the receipt's fingerprint.
+        chain: the chain up to the receipt before.
+        receipt_fingerprint: the fingerprint of the receipt.
 
     Returns:
-        A signed 64-bit integer, which fits a database column and protobuf's sfixed64.
+        The new chain, a signed 64-bit integer that fits a database column and protobuf's sfixed64.
     """
     value = (chain * _MULTIPLIER + receipt_fingerprint + 1) % (1 << _BITS)
     return value - (1 << _BITS) if value >= 1 << (_BITS - 1) else value

@@ -1,3 +1,7 @@
-"""The bundle in use: its runnable capacities, its calibration, and the self-test."""
+"""Holds the code that runs an installed bundle.
+
+It comprises the capacities that can run, the calibration, the multiplexer and the self-test. The
+package imports `delivery`.
+"""
 
 __all__ = ["calibration", "loaded_bundle", "multiplexer", "self_test"]

@@ -1,4 +1,7 @@
-"""Reads the calibration of an installed bundle, and selects the part for the loaded capacities."""
+"""Reads the calibration of an installed bundle, and selects the part for the loaded capacities.
+
+The calibration holds the thresholds that decide which inputs are sent to the cloud.
+"""
 
 from nestling.v1.bundle_pb2 import Calibration, Cascade, Manifest, RoutingCurve
 from nestling_core.routing.calibration import BadCalibrationError, parse_calibration
@@ -7,18 +10,18 @@ from nestling_device.delivery.bundle_source import DeliveryError
 
 
 class CalibrationError(DeliveryError):
-    """A calibration that lacks a threshold for some capacity and offload share."""
+    """Raised when a bundle's calibration cannot be parsed, or lacks valid thresholds."""
 
 
 def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
-    """Read the calibration of an installed bundle.
+    """Return the calibration of an installed bundle.
 
     Args:
         manifest: the bundle's manifest.
-        blobs: store that holds the bundle's blobs.
+        blobs: the store that holds the bundle's blobs.
 
     Raises:
-        CalibrationError: the calibration lacks a threshold for some capacity and offload share.
+        CalibrationError: the calibration cannot be parsed, or lacks valid thresholds.
         DeliveryError: the blob is missing or damaged.
     """
     try:
@@ -28,11 +31,13 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
 
 
 def cascade_to(calibration: Calibration, capacity: int) -> Cascade:
-    """Return the cascade to a capacity; its `start` is 0 if the capacity runs without one.
+    """Return the cascade to a capacity, which names the smaller capacity that runs first.
+
+    If the capacity runs without a cascade, the cascade's `start` is 0.
 
     Args:
         calibration: the bundle's calibration.
-        capacity: 1 to K.
+        capacity: the capacity, 1 to K.
     """
     return calibration.cascades[capacity - 1] if calibration.cascades else Cascade()
 
@@ -42,8 +47,9 @@ def curve_of(calibration: Calibration, start: int, resident: int) -> RoutingCurv
 
     Args:
         calibration: the bundle's calibration.
-        start: capacity that runs first.
-        resident: larger capacity that may run after it; equal to `start` if only one is loaded.
+        start: the capacity that runs first.
+        resident: the larger capacity that may run after the first, or `start` if only one capacity
+            is loaded.
     """
     if start < resident:
         return calibration.cascades[resident - 1].curve

@@ -13,14 +13,15 @@ from nestling_device.delivery.installer import VerifiedBundle
 class LoadedBundle:
     """The open parts of a bundle.
 
-    The agent replaces it as a whole when another bundle, or a larger capacity, is installed.
+    An agent replaces this object as a whole when another bundle, or a larger capacity, is
+    installed.
 
     Attributes:
         manifest: the bundle's manifest.
         version: the bundle's name, as receipts give it.
-        held: largest capacity that may run; capacities 1 to `held` are on the device.
+        held: the largest capacity that may run; capacities 1 to `held` are on the device.
         nest: the capacities in memory.
-        calibration: thresholds for target offload shares.
+        calibration: the thresholds for target offload shares.
     """
 
     manifest: Manifest
@@ -31,11 +32,11 @@ class LoadedBundle:
 
 
 def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
-    """Open an installed bundle without loading any capacity yet.
+    """Return the open parts of an installed bundle, with no capacity loaded yet.
 
     Args:
         installed: a bundle that the installer has verified.
-        blobs: store that holds the bundle's blobs.
+        blobs: the store that holds the bundle's blobs.
 
     Raises:
         DeliveryError: a blob has been damaged since it was verified.

@@ -1,8 +1,9 @@
-"""The multiplexer on the device: estimates every option's success under the present budget.
+"""Estimates how likely each option is to answer correctly under the present budget.
 
-The multiplexer's network is part of the graph of the capacity that runs and shares its layers, so
-`Nest.run` returns the probability that each option is right. What the budget admits is known
-exactly, so it is computed here instead of learned.
+An option is a capacity of the student, or the cloud. The multiplexer's network is part of the graph
+of the capacity that runs and shares the capacity's layers, so `Nest.run` already returns the
+probability that each option is right. The options that the budget admits are known exactly, so this
+module computes them instead of learning them.
 """
 
 import numpy as np
@@ -17,15 +18,15 @@ Floats = NDArray[np.float32]
 
 
 def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
-    """Return the probability that each option is right, 0 where the budget does not admit it.
+    """Return the probability that each option is right, or 0 for options beyond the budget.
 
     Args:
-        right: (K + 1,), probability that capacity 1 to K and the cloud are right.
+        right: the probability that each option is right if it is admitted, (K + 1,).
         manifest: the bundle's manifest.
         budget: the present budget.
 
     Returns:
-        (K + 1,), for capacity 1 to K and the cloud.
+        The probabilities of capacities 1 to K, then the cloud's, (K + 1,).
     """
     size = offload_bytes(manifest.signature.shape)
     admitted = admitted_options(memory_needed(manifest), size, budget)

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 
 class Nest:
-    """Holds one or two capacities of a bundle in memory, and swaps them on demand."""
+    """Holds up to two capacities of a bundle in memory, and replaces them on demand."""
 
     def __init__(self, manifest: Manifest, blobs: BlobStore, activations: Activations) -> None:
-        """Use an installed bundle; no capacity is loaded yet.
+        """Prepare to run an installed bundle, without loading a capacity yet.
 
         Args:
             manifest: the bundle's manifest.
-            blobs: store that holds the bundle's blobs.
-            activations: activation type of the templates to run; they must be in the store.
+            blobs: the store that holds the bundle's blobs.
+            activations: the activation type of the templates (ONNX graphs) to run, which must be in
+                the store.
         """
         self._manifest = manifest
         self._blobs = blobs
@@ -32,26 +33,29 @@ class Nest:
 
     @property
     def resident(self) -> int:
-        """Largest loaded capacity, 0 if none is loaded."""
+        """The largest loaded capacity, or 0 if none is loaded."""
         return max(self._sessions, default=0)
 
     @property
     def start(self) -> int:
-        """Smallest loaded capacity, equal to `resident` if there is only one; 0 if none is."""
+        """The smallest loaded capacity, or 0 if none is loaded.
+
+        It equals `resident` if only one capacity is loaded.
+        """
         return min(self._sessions, default=0)
 
     def load(self, capacity: int, start: int | None = None) -> None:
-        """Load a capacity, and a smaller one beside it if asked; release all others first.
+        """Load a capacity and, if requested, a smaller capacity beside it.
 
-        A capacity that is already loaded and still needed stays, even if the other one cannot be
-        opened.
+        All other capacities are released first. A capacity that is already loaded and still needed
+        stays, even if the other one cannot be opened.
 
         Args:
-            capacity: largest capacity to run, 1 to K.
-            start: smaller capacity to keep beside it; None for none.
+            capacity: the largest capacity to run, 1 to K.
+            start: the smaller capacity to load beside the largest, or None.
 
         Raises:
-            DeliveryError: a ring or template is missing or damaged.
+            DeliveryError: a ring (weights) or template (ONNX graph) is missing or damaged.
         """
         needed = {capacity} if start is None else {start, capacity}
         held = needed & self._sessions.keys()
@@ -63,11 +67,11 @@ class Nest:
         return open_capacity(self._manifest, capacity, self._activations, self._blobs.read)
 
     def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> CapacityOutput:
-        """Run a loaded capacity.
+        """Return the outputs of a loaded capacity.
 
         Args:
-            inputs: (N, *shape).
-            capacity: a loaded capacity; None for the largest one.
+            inputs: the inputs, (N, *shape).
+            capacity: a loaded capacity (default: the largest loaded one).
 
         Raises:
             RuntimeError: the capacity is not loaded.

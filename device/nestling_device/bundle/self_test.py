@@ -1,4 +1,7 @@
-"""Checks, as the last step of an installation, that a bundle works on this device."""
+"""Checks that a bundle works on this device.
+
+This is the last step of an installation before the device switches to the bundle.
+"""
 
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_core.nest.bundle_files import Activations
@@ -13,13 +16,15 @@ from nestling_device.delivery.installer import SelfTestError
 def self_test(
     manifest: Manifest, capacity: int, blobs: BlobStore, activations: Activations
 ) -> None:
-    """Run every part of a bundle that an agent will use.
+    """Raise SelfTestError if a bundle does not work on this device.
+
+    The test runs every part of the bundle that an agent will use.
 
     Args:
         manifest: the bundle's manifest.
-        capacity: largest capacity to test; all smaller ones are tested too.
-        blobs: store that holds the bundle's blobs.
-        activations: activation type of the templates in the store.
+        capacity: the largest capacity to test; all smaller ones are tested too.
+        blobs: the store that holds the bundle's blobs.
+        activations: the activation type of the templates (ONNX graphs) in the store.
 
     Raises:
         SelfTestError: the logits differ from the bundle's, or a part does not load or run.

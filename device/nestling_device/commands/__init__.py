@@ -1,6 +1,6 @@
-"""The sub-commands of `nestling-device`: one module each, with an `add_parser`.
+"""Holds the sub-commands of `nestling-device`, each in a module with a function `add_parser`.
 
-These modules may import every other room of the device; only `cli` imports them.
+These modules may import every other package of the device. Only `cli` imports them.
 """
 
 __all__ = ["doctor", "enrol", "federated", "profile", "run", "status"]

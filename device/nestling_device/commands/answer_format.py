@@ -8,13 +8,13 @@ from nestling_device.sources.source import Origin, one_line
 
 
 def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool) -> str:
-    """Format an answer as one line.
+    """Return an answer as one line of text.
 
     Args:
         receipt: the answer's receipt.
-        answer: name of the class that was answered.
-        origin: where the input came from.
-        as_json: format a JSON object instead of columns.
+        answer: the name of the class that was answered.
+        origin: the origin of the input.
+        as_json: whether to return a JSON object instead of columns.
 
     Returns:
         The line, without a line break at its end.
@@ -49,12 +49,12 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
 
 
 def refusal_line(index: int, reason: str, origin: Origin) -> str:
-    """Format the refusal of an input as a JSON object.
+    """Return the refusal of an input as a JSON object on one line.
 
     Args:
-        index: number of the input.
-        reason: why the input has no answer.
-        origin: where the input came from.
+        index: the number of the input.
+        reason: the reason why the input has no answer.
+        origin: the origin of the input.
 
     Returns:
         The line, without a line break at its end.
@@ -68,7 +68,8 @@ def confidence_of(receipt: Receipt) -> float | None:
     """Return the multiplexer's estimate of the probability that the answer is right.
 
     Returns:
-        0 to 1; None if the cloud answered and no capacity of the device ran on the input.
+        A probability from 0 to 1, or None if the cloud answered and no capacity of the device ran
+        on the input.
     """
     if not receipt.success:
         return None
@@ -77,7 +78,7 @@ def confidence_of(receipt: Receipt) -> float | None:
 
 
 def _origin_fields(origin: Origin) -> dict[str, Any]:
-    """Return the fields that identify the input; none if its source gave none."""
+    """Return the fields that identify the input, as far as its source gave them."""
     return {
         **({"id": origin.id} if origin.id else {}),
         **({"file": origin.file, "window": origin.window} if origin.file else {}),

@@ -1,4 +1,4 @@
-"""The `nestling-device doctor` sub-command: checks the device and reports what to fix."""
+"""Implements the sub-command `nestling-device doctor`, which checks the device."""
 
 import argparse
 import json
@@ -80,7 +80,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _examine(options: argparse.Namespace) -> Iterator[Finding]:
-    """Yield the finding of each check; stop early if configuration or identity is unusable."""
+    """Yield the finding of each check.
+
+    If the configuration or the identity is unusable, yield only a finding about that.
+    """
     try:
         config, identity = resolve_identity(flags.read(options))
         subject = CheckedDevice(

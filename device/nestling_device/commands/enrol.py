@@ -1,4 +1,4 @@
-"""The `nestling-device enrol` sub-command: gets or renews the device's certificate."""
+"""Implements the sub-command `nestling-device enrol`, which gets or renews a certificate."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""The `nestling-device federated` sub-command: starts Flower's SuperNode for this device."""
+"""Implements the sub-command `nestling-device federated`, which starts Flower's SuperNode."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ examples:
 
 
 class FederatedError(DeviceError):
-    """The device cannot take part in federated rounds."""
+    """Raised when the device cannot take part in federated rounds."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

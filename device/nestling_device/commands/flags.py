@@ -1,4 +1,4 @@
-"""The command-line flags that override settings of device.toml."""
+"""Defines the command-line options that override settings of device.toml."""
 
 import argparse
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _ENROLLED = "the address that this device enrolled with"
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """Add `--config`."""
+    """Add the option for the configuration file."""
     parser.add_argument(
         "--config",
         type=input_file,
@@ -26,7 +26,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_cloud(parser: argparse.ArgumentParser) -> None:
-    """Add the addresses of the cloud, and how bundles are fetched."""
+    """Add the options for the addresses of cloud and broker, and for the delivery of bundles."""
     _add(
         parser,
         "--cloud",
@@ -49,17 +49,17 @@ def add_cloud(parser: argparse.ArgumentParser) -> None:
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
-    """Add the device's name and its state folder."""
+    """Add the options for the device's name and its state folder."""
     name = "the name that it enrolled with, otherwise device-1"
     _add(parser, "--id", "device", "id", metavar="ID", text="this device's name", default=name)
     add_state_folder(parser, "./nestling-<id>")
 
 
 def add_state_folder(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add the device's state folder.
+    """Add the option for the device's state folder.
 
     Args:
-        parser: of the sub-command.
+        parser: the parser of the sub-command.
         default: the folder that the help text names as the default.
     """
     text = "folder for data that must survive a restart"
@@ -67,7 +67,7 @@ def add_state_folder(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the device's name and state folder, its board, its link and its energy meter."""
+    """Add the options for the device's name, state folder, board, link and energy meter."""
     add_state(parser)
     _add(
         parser,
@@ -87,7 +87,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add the source of inputs, and its pace."""
+    """Add the options for the source of inputs and its pace."""
     parser.add_argument(
         "--source",
         type=_source,
@@ -106,7 +106,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
-    """Add the limits on each answer, and the targets for the average over many."""
+    """Add the options for the limits on each answer, and for the targets of the average."""
     group = parser.add_argument_group(
         "budget", "limits on each answer, and a target for the average over many"
     )
@@ -131,7 +131,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_targets(group: argparse._ActionsContainer) -> None:
-    """Add the targets for the average over many answers."""
+    """Add the options for the targets of the average over many answers."""
     _add(
         group,
         "--offload-share",
@@ -177,16 +177,16 @@ def _add_targets(group: argparse._ActionsContainer) -> None:
 
 
 def add_memory(parser: argparse._ActionsContainer) -> None:
-    """Add the memory budget."""
-    text = "maximum memory of the resident capacity, in kB of 1000 bytes"
+    """Add the option for the memory budget."""
+    text = "most memory that the resident capacity may hold, in kB of 1000 bytes"
     _add(parser, "--memory-kb", "budget", "memory_kb", metavar="KB", text=text)
 
 
 def read(options: argparse.Namespace) -> Config:
-    """Read the configuration file and override it by the flags of the command line.
+    """Return the settings of the configuration file, overridden by the options of the command line.
 
     Raises:
-        ConfigError: the file cannot be read, or holds a value that is not allowed.
+        ConfigError: the file cannot be read, or has an unknown key or a value that is not allowed.
     """
     path = file_of(options)
     config = Config() if path is None else schema.read_config(path)
@@ -202,7 +202,7 @@ def read(options: argparse.Namespace) -> Config:
 
 
 def file_of(options: argparse.Namespace) -> Path | None:
-    """Return the path of the configuration file, None if only flags and defaults apply."""
+    """Return the path of the configuration file, or None if only options and defaults apply."""
     named: Path | None = options.config
     if named is None and schema.SYSTEM_FILE.exists():
         return schema.SYSTEM_FILE
@@ -210,7 +210,7 @@ def file_of(options: argparse.Namespace) -> Path | None:
 
 
 def address(text: str) -> Address:
-    """Parse HOST:PORT, for a flag that is not a setting of device.toml.
+    """Return the address that a text names, for an option that is not a setting of device.toml.
 
     Raises:
         argparse.ArgumentTypeError: the text is not HOST:PORT.
@@ -231,7 +231,10 @@ def _add(
     metavar: str | None = None,
     default: str | None = None,
 ) -> None:
-    """Add a flag for a setting; its help text names the setting's default, unless one is given."""
+    """Add an option for a setting.
+
+    If no default is given, the help text names the default of the setting.
+    """
     settings = getattr(Config(), table)
     kind = schema.kind_of(type(settings), key)
     if isinstance(kind, Choice) and metavar is None:
@@ -259,7 +262,10 @@ def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def _source(text: str) -> dict[tuple[str, str], object]:
-    """Parse `KIND`, `KIND:PATH` or `FILE.npy`."""
+    """Return the settings that `KIND`, `KIND:PATH` or `FILE.npy` stands for.
+
+    Raise `argparse.ArgumentTypeError` if there is no such kind.
+    """
     kind, _, path = text.partition(":")
     if text.endswith(".npy") and kind not in {"recording", "folder", "socket"}:
         kind, path = "recording", text

@@ -1,4 +1,4 @@
-"""The `nestling-device profile` sub-command: measures latency, memory and energy of networks."""
+"""Implements the sub-command `nestling-device profile`, which measures the costs of networks."""
 
 import argparse
 import platform

@@ -1,4 +1,4 @@
-"""The `nestling-device run` sub-command: answers inputs until it is stopped."""
+"""Implements the sub-command `nestling-device run`, which answers inputs until it is stopped."""
 
 import argparse
 import json
@@ -155,7 +155,10 @@ def _answer_all(
 
 
 def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event: bool) -> None:
-    """Log that an input has no answer; if `as_event`, also print it as a line of JSON."""
+    """Log that an input has no answer, and tell the input's source.
+
+    If `as_event`, also print a line of JSON.
+    """
     _log.warning("input %d has no answer: %s", index, reason)
     if as_event:
         print(refusal_line(index, reason, origin), flush=True)
@@ -163,7 +166,10 @@ def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event
 
 
 def _print_bundle(config: Config, device: Device, *, as_event: bool = False) -> None:
-    """Print the bundle and its capacities; if `as_event`, also print them as a line of JSON."""
+    """Print the bundle and its capacities on standard error.
+
+    If `as_event`, also print them as a line of JSON on standard output.
+    """
     version, capacities = device.bundle.version, device.bundle.held
     print(
         f"nestling-device: {config.device.id} runs {version}, capacities 1 to {capacities}",

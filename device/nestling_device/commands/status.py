@@ -1,4 +1,4 @@
-"""The `nestling-device status` sub-command: reports the state of the device."""
+"""Implements the sub-command `nestling-device status`, which reports the state of the device."""
 
 import argparse
 import json

@@ -1,3 +1,6 @@
-"""The device's configuration: `schema` lists the settings, `fields` validates their values."""
+"""Holds the device's configuration.
+
+`schema` lists the settings, and `fields` validates their values. The package imports `energy`.
+"""
 
 __all__ = ["fields", "schema"]

@@ -1,4 +1,4 @@
-"""Validates the value of one setting, whether it comes from a TOML file or from a flag."""
+"""Validates the value of a setting, whether the value comes from a TOML file or from a flag."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,10 @@ from typing import Any, Protocol
 
 
 class NotAllowedError(ValueError):
-    """A value that is not allowed; the error's text lists what is."""
+    """Raised when a value is not allowed.
+
+    The message lists the allowed values.
+    """
 
 
 class Kind(Protocol):
@@ -19,7 +22,7 @@ class Kind(Protocol):
         ...
 
     def check(self, value: object) -> Any:
-        """Check a value of a TOML file and return it in the setting's type.
+        """Return a value of a TOML file in the setting's type.
 
         Raises:
             NotAllowedError: the value has another type or is out of range.
@@ -27,7 +30,7 @@ class Kind(Protocol):
         ...
 
     def parse(self, text: str) -> Any:
-        """Parse a value of a command line.
+        """Return the value that a text of the command line represents.
 
         Raises:
             NotAllowedError: the text is not such a value, or the value is out of range.
@@ -36,7 +39,7 @@ class Kind(Protocol):
 
 
 def setting(default: Any, kind: Kind) -> Any:
-    """Declare a field of a configuration dataclass.
+    """Return the declaration of a field of a configuration dataclass.
 
     Args:
         default: the field's default.
@@ -47,11 +50,11 @@ def setting(default: Any, kind: Kind) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A finite number in a range.
+    """A finite number in a range, as the value of a setting.
 
     Attributes:
-        low: lower end of the range.
-        high: upper end of the range, which is allowed.
+        low: the lower end of the range.
+        high: the upper end of the range, which is allowed.
         above: whether a value has to be above `low`; otherwise `low` itself is allowed.
         whole: whether only whole numbers are allowed.
     """
@@ -70,7 +73,11 @@ class Number:
         return f"{noun} {'above' if self.above else 'of at least'} {self.low:g}"
 
     def check(self, value: object) -> float:
-        """Check an integer or a float; raises NotAllowedError for anything else."""
+        """Return an integer or float if it is in the range.
+
+        Raises:
+            NotAllowedError: the value has another type or is out of range.
+        """
         types = (int,) if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, types):
             raise NotAllowedError(self.allowed)
@@ -80,7 +87,13 @@ class Number:
         return int(value) if self.whole else float(value)
 
     def parse(self, text: str) -> float:
-        """Parse decimal or, for a whole number, 0x... text; raises NotAllowedError otherwise."""
+        """Return the number that a text represents.
+
+        A whole number may also be hexadecimal, 0x...
+
+        Raises:
+            NotAllowedError: the text is not a number, or the number is out of range.
+        """
         try:
             return self.check(int(text, 0) if self.whole else float(text))
         except ValueError:
@@ -89,7 +102,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a fixed set of names.
+    """One of a fixed set of names, as the value of a setting.
 
     Attributes:
         names: the names that are allowed.
@@ -103,7 +116,11 @@ class Choice:
         return ", ".join(self.names)
 
     def check(self, value: object) -> str:
-        """Check a name; raises NotAllowedError for any other value."""
+        """Return a value if it is one of the names.
+
+        Raises:
+            NotAllowedError: the value is something else.
+        """
         if not isinstance(value, str) or value not in self.names:
             raise NotAllowedError(self.allowed)
         return value
@@ -113,18 +130,22 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """Text in some format.
+    """Text in some format, as the value of a setting.
 
     Attributes:
         allowed: the format in words.
-        accept: raises ValueError for text in another format.
+        accept: the function that raises ValueError for text in another format.
     """
 
     allowed: str
     accept: Callable[[str], object] = str
 
     def check(self, value: object) -> str:
-        """Check a text; raises NotAllowedError for another type or format."""
+        """Return a value if it is text in the format.
+
+        Raises:
+            NotAllowedError: the value is something else.
+        """
         if not isinstance(value, str):
             raise NotAllowedError(self.allowed)
         try:
@@ -138,7 +159,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Flag:
-    """A boolean.
+    """A boolean, as the value of a setting.
 
     Attributes:
         allowed: the allowed values in words.
@@ -147,13 +168,21 @@ class Flag:
     allowed: str = "true, false"
 
     def check(self, value: object) -> bool:
-        """Check a boolean; raises NotAllowedError for any other type."""
+        """Return a value if it is a boolean.
+
+        Raises:
+            NotAllowedError: the value has another type.
+        """
         if not isinstance(value, bool):
             raise NotAllowedError(self.allowed)
         return value
 
     def parse(self, text: str) -> bool:
-        """Parse "true" or "false"; raises NotAllowedError for any other text."""
+        """Return the boolean that "true" or "false" represents.
+
+        Raises:
+            NotAllowedError: the text is neither of these.
+        """
         if text not in {"true", "false"}:
             raise NotAllowedError(self.allowed)
         return text == "true"

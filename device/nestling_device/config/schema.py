@@ -1,7 +1,7 @@
-"""The settings of a device, and the reader of device.toml.
+"""Defines the settings of a device, and reads them from device.toml.
 
-Each table of the file is a dataclass, and each key a field with its default and its allowed
-values. The shipped file, deploy/raspberry-pi/device.toml, explains every key.
+Each table of the file is a dataclass. Each key is a field with its default and its allowed values.
+The shipped file, deploy/raspberry-pi/device.toml, explains every key.
 """
 
 import dataclasses
@@ -25,11 +25,11 @@ _T = TypeVar("_T")
 
 
 class ConfigError(DeviceError):
-    """A configuration that cannot be read, or that has an unknown key or a value out of range."""
+    """Raised when a configuration cannot be read, or has an unknown key or an invalid value."""
 
 
 def _check_address(text: str) -> None:
-    """Raise ValueError unless the text is HOST:PORT, or empty."""
+    """Raise ValueError unless the text is empty or HOST:PORT."""
     if text:
         Address.parse(text)
 
@@ -50,12 +50,13 @@ _CHIP = Number(low=0x08, high=0x77, whole=True)
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceTable:
-    """`[device]`: the name of the device, its state folder and the pace of its inputs.
+    """The table `[device]`, with the device's name, its state folder and the pace of its inputs.
 
     Attributes:
-        id: name of the device.
-        state: folder for everything that has to outlive a restart.
-        interval_s: seconds between the starts of two inputs, for sources without their own pace.
+        id: the name of the device.
+        state: the folder for everything that has to outlive a restart.
+        interval_s: the seconds between the starts of two inputs, for sources without their own
+            pace.
     """
 
     id: str = setting(
@@ -72,12 +73,12 @@ class DeviceTable:
 
 @dataclass(frozen=True, kw_only=True)
 class CloudTable:
-    """`[cloud]`: the addresses of the cloud and the broker, and how bundles are fetched.
+    """The table `[cloud]`, with the addresses of cloud and broker and the delivery of bundles.
 
     Attributes:
-        address: HOST:PORT for offloads and gRPC delivery.
-        broker: HOST:PORT of the MQTT broker.
-        delivery: protocol for fetching bundles.
+        address: the address of the cloud for offloads and gRPC delivery, HOST:PORT.
+        broker: the address of the MQTT broker, HOST:PORT.
+        delivery: the protocol for fetching bundles.
     """
 
     address: str = setting("", _ADDRESS)  # the one that it enrolled with
@@ -87,18 +88,21 @@ class CloudTable:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetTable:
-    """`[budget]`: limits on each answer, and a target for the average input.
+    """The table `[budget]`, with the limits on each answer and a target for the average input.
 
     Attributes:
-        memory_kb: most memory that the resident capacity may hold, kB of 1000 bytes.
-        latency_ms: most time that one answer may take, and the deadline of an offload.
-        energy_mj: most energy that one answer may take, compute and radio together.
-        offload_share: target for the share of inputs that are sent to the cloud.
-        target_window: number of inputs over which the target is held; 0 uses a fixed threshold.
-        tolerated_risk: target instead of the share: how often the device's own answers may differ
-            from the cloud's; 0 is off.
-        energy_per_input_mj: target instead of the share: average energy of an input; 0 is off.
-        latency_per_input_ms: target instead of the share: average latency of an input; 0 is off.
+        memory_kb: the most memory that the resident capacity may hold, in kB of 1000 bytes.
+        latency_ms: the most time that one answer may take, which is also the deadline of an
+            offload.
+        energy_mj: the most energy that one answer may take, compute and radio together.
+        offload_share: the target for the share of inputs that are sent to the cloud.
+        target_window: the number of inputs over which the target is held; 0 uses a fixed threshold.
+        tolerated_risk: the target, instead of the share, for how often the device's own answers may
+            differ from the cloud's; 0 is off.
+        energy_per_input_mj: the target, instead of the share, for the average energy of an input; 0
+            is off.
+        latency_per_input_ms: the target, instead of the share, for the average latency of an input;
+            0 is off.
     """
 
     memory_kb: float = setting(10_000.0, _POSITIVE)
@@ -113,12 +117,13 @@ class BudgetTable:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardTable:
-    """`[board]`: the board, the link and the battery of this device.
+    """The table `[board]`, with the board, the link and the battery of this device.
 
     Attributes:
-        profile: board whose published power figures turn busy time into energy.
-        link: link whose published power and throughput figures turn bytes into energy.
-        battery: name of the battery below /sys/class/power_supply; "" for all of the machine's.
+        profile: the board whose published power figures turn busy time into energy.
+        link: the link whose published power and throughput figures turn bytes into energy.
+        battery: the name of the battery below /sys/class/power_supply, or "" for all batteries of
+            the machine.
     """
 
     profile: str = setting("pi-4b", Choice(tuple(profile_names("boards"))))
@@ -128,16 +133,16 @@ class BoardTable:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceTable:
-    """`[source]`: where inputs come from.
+    """The table `[source]`, with the source of inputs.
 
     Attributes:
-        kind: kind of source.
-        path: path of the recording, folder or socket.
-        keep_answered: move answered files to a subfolder instead of deleting them.
-        camera: number or model of the camera; "" for the only one.
-        i2c_bus: number of the IMU's I2C bus.
-        i2c_address: I2C address of the IMU.
-        rate_hz: samples per second of the IMU.
+        kind: the kind of source.
+        path: the path of the recording, folder or socket.
+        keep_answered: whether to move answered files to a subfolder instead of deleting them.
+        camera: the number or model of the camera, or "" if there is only one.
+        i2c_bus: the number of the I2C bus of the inertial sensor (IMU).
+        i2c_address: the I2C address of the IMU.
+        rate_hz: the number of samples per second of the IMU.
     """
 
     kind: str = setting(
@@ -152,7 +157,7 @@ class SourceTable:
 
     @property
     def place(self) -> Path:
-        """Path of the file, folder or socket.
+        """The path of the recording, folder or socket.
 
         Raises:
             ConfigError: the path is empty.
@@ -166,13 +171,13 @@ class SourceTable:
 
 @dataclass(frozen=True, kw_only=True)
 class MeterTable:
-    """`[meter]`: what measures or models the energy.
+    """The table `[meter]`, with the source of energy figures.
 
     Attributes:
-        kind: instrument, or "profile" for the model of the board.
-        i2c_bus: number of the power monitor's I2C bus.
-        i2c_address: I2C address of the power monitor.
-        shunt_ohm: resistance of the INA219's shunt.
+        kind: the instrument, or "profile" for the model of the board.
+        i2c_bus: the number of the power monitor's I2C bus.
+        i2c_address: the I2C address of the power monitor.
+        shunt_ohm: the resistance of the INA219's shunt in ohms.
     """
 
     kind: str = setting("profile", Choice(("profile", "pmic", "ina219", "ina260", "rapl")))
@@ -203,7 +208,7 @@ class Config:
 
 
 def kind_of(table: type, key: str) -> Kind:
-    """Return the values that a setting may have.
+    """Return the kind of a setting, which describes the values that the setting may have.
 
     Args:
         table: the dataclass of the setting's table.
@@ -215,7 +220,7 @@ def kind_of(table: type, key: str) -> Kind:
 
 
 def read_config(path: Path) -> Config:
-    """Read a configuration file.
+    """Return the configuration that a file holds.
 
     Raises:
         ConfigError: the file cannot be read, or it has an unknown key or a value that is not

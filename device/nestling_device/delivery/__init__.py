@@ -1,7 +1,7 @@
-"""Downloads and installs bundles.
+"""Holds the code that downloads and installs bundles.
 
-The package holds the sources (gRPC, MQTT), the rules that accept or refuse a release, the blob
-store, and the installer. It imports `transport` and `storage`.
+It comprises the sources (gRPC, MQTT), the rules that accept or refuse a release, the store of blobs
+(the files of bundles), and the installer. The package imports `transport` and `storage`.
 """
 
 __all__ = [

@@ -1,4 +1,7 @@
-"""The device's folder of blobs, each in a complete file that is named by its SHA-256."""
+"""Stores the blobs of bundles in a folder of the device.
+
+Each blob is one complete file, which is named by the SHA-256 of its bytes.
+"""
 
 import errno
 import hashlib
@@ -20,18 +23,18 @@ _PART = ".part"
 
 
 class BlobStore:
-    """Verified blobs in one folder, and the partial files of unfinished downloads."""
+    """Holds verified blobs in one folder, and the partial files of unfinished downloads."""
 
     def __init__(self, root: Path) -> None:
-        """Use the folder `root`; the first download creates it."""
+        """Use the folder `root`, which the first download creates."""
         self._root = root
 
     def has(self, blob: bundle_pb2.Blob) -> bool:
-        """Return whether the blob is here and its bytes match its size and digest."""
+        """Return whether the blob is in the store and has the right size and digest."""
         return _matches(self._path(blob), blob)
 
     def read(self, blob: bundle_pb2.Blob) -> bytes:
-        """Read a blob and verify it.
+        """Return the bytes of a blob, after verifying them.
 
         Raises:
             DeliveryError: the blob is missing or damaged.
@@ -42,16 +45,18 @@ class BlobStore:
             raise DeliveryError(f"{err}", advice="install the bundle again") from err
 
     def download(self, source: BlobSource, blob: bundle_pb2.Blob) -> None:
-        """Download a blob unless it is here; resume an earlier attempt where it ended.
+        """Download a blob unless it is in the store.
+
+        The download resumes where an earlier attempt ended.
 
         Args:
-            source: where to download from.
+            source: the source to download from.
             blob: the blob to download.
 
         Raises:
-            SourceUnreachableError: the source went away; the received bytes are kept.
-            DeliveryError: the disk is full (the received bytes are kept), or the bytes do not
-                match the blob's size and digest (they are deleted).
+            SourceUnreachableError: the source went away. The received bytes are kept.
+            DeliveryError: the disk is full (the received bytes are kept), or the bytes do not match
+                the blob's size and digest (the bytes are deleted).
         """
         if self.has(blob):
             return
@@ -69,14 +74,14 @@ class BlobStore:
             sync_folder(self._root)
 
     def received(self, blob: bundle_pb2.Blob) -> int:
-        """Return the number of bytes of an unfinished download, 0 if there is none."""
+        """Return the size of an unfinished download in bytes, or 0 if there is none."""
         try:
             return self._path(blob).with_suffix(_PART).stat().st_size
         except OSError:
             return 0
 
     def remove_except(self, keep: Iterable[bundle_pb2.Blob]) -> None:
-        """Delete every blob, complete or unfinished, that is not in `keep`.
+        """Delete every blob that is not in `keep`, whether it is complete or unfinished.
 
         A file that cannot be deleted is logged and left, because it does not prevent an
         installation.

@@ -1,4 +1,7 @@
-"""The port through which a device fetches bundles, and the errors that its adapters raise."""
+"""Defines the interface through which a device fetches bundles.
+
+It also defines the errors that classes with this interface raise.
+"""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -8,45 +11,48 @@ from nestling_device.errors import DeviceError
 
 
 class DeliveryError(DeviceError):
-    """A bundle or blob cannot be obtained, or does not match its description."""
+    """Raised when a bundle or blob cannot be obtained, or does not match its description."""
 
 
 class SourceUnreachableError(DeliveryError):
-    """The source did not answer, or stopped in the middle; the download can be resumed."""
+    """Raised when the source does not answer, or stops in the middle of an answer.
+
+    The download can be resumed.
+    """
 
 
 class BlobSource(Protocol):
-    """A device's view of the cloud's bundles."""
+    """A source from which a device fetches bundles."""
 
     @property
     def bytes_received(self) -> int:
-        """Total serialized size of all answers so far, without the transport's framing."""
+        """The total serialized size of all answers so far, without the transport's framing."""
         ...
 
     def desired_bundle(self, active_version: str) -> delivery_pb2.GetDesiredBundleResponse:
-        """Ask which bundle the device should run.
+        """Return the bundle that the device should run, as the cloud describes it.
 
         Args:
-            active_version: version that it runs now, empty on its first start.
+            active_version: the version that the device runs now, or "" on its first start.
 
         Raises:
-            SourceUnreachableError: there was no answer; ask again later.
+            SourceUnreachableError: there was no answer. The device can ask again later.
             DeliveryError: the cloud has no bundle.
         """
         ...
 
     def fetch(self, blob: bundle_pb2.Blob, offset: int) -> Iterator[bytes]:
-        """Stream a blob from an offset in consecutive pieces.
+        """Yield the bytes of a blob from an offset on, in consecutive pieces.
+
+        The errors are raised during the iteration.
 
         Args:
             blob: the blob to fetch.
-            offset: number of bytes to skip.
+            offset: the number of bytes to skip.
 
         Raises:
-            SourceUnreachableError: while iterating: the source went away; the pieces that were
-                yielded are valid.
-            DeliveryError: while iterating: there is no such blob, or the source contradicts
-                itself.
+            SourceUnreachableError: the source went away. The pieces that were yielded are valid.
+            DeliveryError: there is no such blob, or the source contradicts itself.
         """
         ...
 
@@ -61,12 +67,12 @@ class BlobSource(Protocol):
 def checked_chunk(
     response: delivery_pb2.FetchBlobResponse, blob: bundle_pb2.Blob, offset: int
 ) -> bytes:
-    """Return the bytes of an answer that should continue a blob at an offset.
+    """Return the bytes of an answer, after checking that they continue a blob at an offset.
 
     Args:
         response: the source's answer.
         blob: the blob that is being fetched.
-        offset: offset that the answer should start at.
+        offset: the offset at which the answer should start.
 
     Raises:
         DeliveryError: the answer has another offset or total size, or is empty.

@@ -43,14 +43,14 @@ class GrpcSource:
         identity: Identity | None = None,
         timeout_s: float = 30.0,
     ) -> None:
-        """Create a source; the first call connects.
+        """Create a source that connects at its first call.
 
         Args:
-            address: address of the delivery service.
-            device_id: name of this device.
-            identity: identity of this device for TLS; None without TLS.
-            timeout_s: most time for one call, which carries at most 256 KiB of a blob; the query
-                for the desired bundle gets 5 s at most.
+            address: the address of the delivery service.
+            device_id: the name of this device.
+            identity: the identity of this device for TLS, or None for a connection without TLS.
+            timeout_s: the longest time for one call, which carries at most 256 KiB of a blob. The
+                query for the desired bundle gets at most 5 s.
         """
         self._channel = Channel(address, identity)
         self._device_id = device_id

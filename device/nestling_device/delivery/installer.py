@@ -1,8 +1,8 @@
 """Installs the bundle that the device should run.
 
-The order of the steps makes a kill at any point safe. First all blobs are written and verified,
-then the bundle passes its self-test, then one transaction switches to it, and only then are old
-blobs deleted.
+The order of the steps makes it safe to kill the process at any point. First all blobs are written
+and verified. Then the bundle passes its self-test, and one transaction switches to the bundle. Only
+then are old blobs deleted.
 """
 
 import itertools
@@ -22,23 +22,24 @@ _log = logging.getLogger(__name__)
 
 
 class SelfTestError(DeliveryError):
-    """A complete bundle that does not reproduce its golden outputs on this device."""
+    """Raised when a complete bundle does not work on this device."""
 
 
 SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
-"""Runs capacities 1 to k of a bundle on its golden inputs; raises SelfTestError."""
+"""The function that raises SelfTestError if capacities 1 to k of a bundle do not work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedBundle:
-    """A bundle that is ready to run: its blobs are on the device and verified.
+    """A bundle that is ready to run, because its blobs are on the device and verified.
 
     Attributes:
         manifest: the bundle's manifest.
-        manifest_blob: size and digest of the manifest.
+        manifest_blob: the size and digest of the manifest.
         version: the bundle's name.
-        capacity: largest capacity that may run; the blobs of capacities 1 to this one are here.
-        activations: activation type of the templates that are here.
+        capacity: the largest capacity that may run. The blobs of capacities 1 to this one are on
+            the device.
+        activations: the activation type of the templates (ONNX graphs) that are on the device.
     """
 
     manifest: bundle_pb2.Manifest
@@ -49,7 +50,10 @@ class VerifiedBundle:
 
 
 class Installer:
-    """Installs bundles into one state folder; not thread-safe."""
+    """Installs bundles into one state folder.
+
+    An installer is not thread-safe.
+    """
 
     def __init__(
         self,
@@ -62,11 +66,11 @@ class Installer:
         """Create an installer.
 
         Args:
-            state: records the active bundle.
-            blobs: store to download into.
-            source: where to download from.
-            self_test: checks a bundle before the switch.
-            activations: activation type of the templates to install.
+            state: the record of the active bundle.
+            blobs: the store to download into.
+            source: the source to download from.
+            self_test: the function that checks a bundle before the switch.
+            activations: the activation type of the templates (ONNX graphs) to install.
         """
         self._state = state
         self._blobs = blobs
@@ -75,20 +79,20 @@ class Installer:
         self._activations = activations
 
     def install(self, memory_bytes: int) -> VerifiedBundle:
-        """Install the desired bundle, with as many capacities as the budget admits.
+        """Return the desired bundle, after installing the capacities that the budget admits.
 
-        Only missing blobs are downloaded: growing by one capacity fetches one ring and its
-        template.
+        Only missing blobs are downloaded. To grow by one capacity, the device fetches one ring (the
+        weights that the capacity adds) and one template (the capacity's ONNX graph).
 
         Args:
-            memory_bytes: bytes that a resident capacity may hold.
+            memory_bytes: the memory that a resident capacity may hold, in bytes.
 
         Raises:
-            SourceUnreachableError: the cloud cannot be reached; `active` returns the bundle that
+            SourceUnreachableError: the cloud cannot be reached. `active` returns the bundle that
                 can run meanwhile.
             AdmissionError: the release rules refuse the bundle, or not even capacity 1 fits.
-            SelfTestError: the new bundle fails its self-test; the old one stays active.
-            DeliveryError: blobs are damaged or the disk is full; the old bundle stays active.
+            SelfTestError: the new bundle fails its self-test. The old bundle stays active.
+            DeliveryError: blobs are damaged or the disk is full. The old bundle stays active.
         """
         active = self._state.active()
         desired = self._source.desired_bundle(active.version if active else "")
@@ -125,20 +129,22 @@ class Installer:
     def active(self, memory_bytes: int) -> VerifiedBundle | None:
         """Return the bundle that can run without asking the cloud.
 
-        A damaged ring disables only its capacity and those above it. If only templates with the
-        other type of activations are here, because an older program fetched them, they are used
-        until the next installation.
+        A damaged ring (the weights that a capacity adds) disables only its capacity and the larger
+        ones. An older program may have fetched templates (ONNX graphs) with the other type of
+        activations. If only those are on the device, they are used until the next installation.
 
         Args:
-            memory_bytes: bytes that a resident capacity may hold.
+            memory_bytes: the memory that a resident capacity may hold, in bytes.
 
         Returns:
-            None before the first installation, and if this program does not know the format of the
-            installed manifest; the next installation then replaces the bundle.
+            The bundle, or None before the first installation. It is also None if this program does
+            not know the format of the installed manifest; the next installation then replaces the
+            bundle.
 
         Raises:
             AdmissionError: not even capacity 1 fits.
-            DeliveryError: blobs that every capacity needs are damaged; install again.
+            DeliveryError: blobs that every capacity needs are damaged. The bundle must be installed
+                again.
         """
         held = self._state.active()
         if held is None:
@@ -174,7 +180,10 @@ class Installer:
         return capacity <= held.capacity and all(self._blobs.has(blob) for blob in needed)
 
     def _download(self, blob: bundle_pb2.Blob) -> None:
-        """Download a blob; resume after interruptions as long as every attempt makes progress."""
+        """Download a blob, and resume after interruptions.
+
+        Raise SourceUnreachableError if an attempt makes no progress.
+        """
         while True:
             before = self._blobs.received(blob)
             try:
@@ -186,7 +195,7 @@ class Installer:
                 return
 
     def _remove_stale(self, *arriving: bundle_pb2.Blob) -> None:
-        """Delete blobs that belong to neither an installed nor an arriving bundle."""
+        """Delete the blobs that belong neither to an installed nor to an arriving bundle."""
         held = [self._state.active(), self._state.previous()]
         manifests = [*arriving, *(bundle.manifest for bundle in held if bundle)]
         keep = list(manifests)
@@ -196,7 +205,7 @@ class Installer:
         self._blobs.remove_except(keep)
 
     def _named(self, blob: bundle_pb2.Blob) -> list[bundle_pb2.Blob]:
-        """List the blobs that a manifest names; none if its format is unknown."""
+        """Return the blobs that a manifest names, or none if the manifest's format is unknown."""
         try:
             return every_blob(release_rules.parse_manifest(self._blobs.read(blob)))
         except release_rules.UnknownFormatError:

@@ -1,4 +1,7 @@
-"""Fetches bundles over MQTT, with one request and one small answer per chunk for slow links."""
+"""Fetches bundles over MQTT.
+
+To suit slow links, each chunk takes one request and one small answer.
+"""
 
 import itertools
 import secrets
@@ -34,13 +37,14 @@ class MqttSource:
         identity: Identity | None = None,
         timeout_s: float = 5.0,
     ) -> None:
-        """Create a source; the first call connects.
+        """Create a source that connects at its first call.
 
         Args:
-            broker: address of the broker.
-            device_id: name of this device.
-            identity: identity of this device for TLS; None without TLS.
-            timeout_s: most time to wait for one answer; a request is sent three times at most.
+            broker: the address of the broker.
+            device_id: the name of this device.
+            identity: the identity of this device for TLS, or None for a connection without TLS.
+            timeout_s: the longest time to wait for one answer. A request is sent three times at
+                most.
 
         Raises:
             ValueError: the device id is not allowed in a topic.

@@ -1,4 +1,7 @@
-"""Decides which bundle a device may install, and how many of its capacities; does no I/O."""
+"""Decides which bundle a device may install, and how many of its capacities.
+
+The rules are pure functions, which read and write nothing.
+"""
 
 from google.protobuf.message import DecodeError
 
@@ -25,15 +28,15 @@ LARGEST_MANIFEST_BYTES = 1 << 20
 
 
 class AdmissionError(DeliveryError):
-    """A bundle that this device must not or cannot install."""
+    """Raised when this device must not or cannot install a bundle."""
 
 
 class UnknownFormatError(AdmissionError):
-    """A manifest with a format that this program does not know."""
+    """Raised when this program does not know the format of a manifest."""
 
 
 def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
-    """Check, before the download, the manifest that the cloud offers.
+    """Raise AdmissionError if the manifest that the cloud offers should not be downloaded.
 
     Raises:
         AdmissionError: the manifest is missing, or is too large.
@@ -51,7 +54,7 @@ def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
 
 
 def parse_manifest(data: bytes) -> bundle_pb2.Manifest:
-    """Parse a manifest and check that it is consistent.
+    """Return the manifest that some bytes encode, after checking that it is consistent.
 
     Raises:
         AdmissionError: the bytes are not a manifest, or the manifest is inconsistent.
@@ -99,17 +102,17 @@ def check_release(
     active: BundleRecord | None,
     floor: ReleaseFloor | None,
 ) -> None:
-    """Check that a device may switch to a release.
+    """Raise AdmissionError if a device may not switch to a release.
 
     Args:
         manifest: the release's manifest.
         desired: the cloud's answer that names the release.
-        active: the bundle that the device runs now.
-        floor: the newest release of the manifest's task that the device ever accepted.
+        active: the bundle that the device runs now, if any.
+        floor: the newest release of the manifest's task that the device ever accepted, if any.
 
     Raises:
         AdmissionError: the release is for another task, is older than one that was accepted, or
-            does not match the cloud's answer.
+            does not match the cloud's answer or the bundle that was accepted under its number.
     """
     if manifest.release > LARGEST_RELEASE:
         raise AdmissionError(
@@ -149,7 +152,7 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
 
     Args:
         manifest: the bundle's manifest.
-        memory_bytes: bytes that a resident capacity may hold.
+        memory_bytes: the memory that a resident capacity may hold, in bytes.
 
     Raises:
         AdmissionError: not even capacity 1 fits.
@@ -167,11 +170,11 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
 def needed_blobs(
     manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
 ) -> list[bundle_pb2.Blob]:
-    """List the blobs, besides the manifest, of capacities 1 to `capacity`.
+    """Return the blobs that capacities 1 to `capacity` need besides the manifest.
 
     Args:
         manifest: the bundle's manifest.
-        capacity: largest capacity to hold.
-        activations: activation type of the templates.
+        capacity: the largest capacity that the device holds.
+        activations: the activation type of the templates (ONNX graphs).
     """
     return [*shared_blobs(manifest), *rings_and_templates(manifest, capacity, activations)]

@@ -1,4 +1,7 @@
-"""Checks the power instrument, the battery and the source, without disturbing a running device."""
+"""Checks the power instrument, the battery and the source of inputs.
+
+The checks do not disturb a running device.
+"""
 
 import os
 from pathlib import Path
@@ -17,7 +20,7 @@ from nestling_device.storage.snapshot import read_bundle
 
 
 def meter(subject: CheckedDevice) -> Finding:
-    """Take a reading from the power instrument."""
+    """Return a finding that says whether the power instrument can be read."""
     kind = subject.config.meter.kind
     if kind == "profile":
         board = subject.config.board.profile
@@ -40,11 +43,11 @@ def meter(subject: CheckedDevice) -> Finding:
 
 
 def battery(subject: CheckedDevice, supplies: Path = POWER_SUPPLIES) -> Finding:
-    """Read the charge of the battery.
+    """Return a finding that states the charge of the battery.
 
     Args:
-        subject: the device.
-        supplies: folder in which the kernel lists power supplies.
+        subject: the device to check.
+        supplies: the folder in which the kernel lists power supplies.
     """
     name = subject.config.board.battery
     if name and not (supplies / name).is_dir():
@@ -59,7 +62,10 @@ def battery(subject: CheckedDevice, supplies: Path = POWER_SUPPLIES) -> Finding:
 
 
 def source(subject: CheckedDevice) -> Finding:
-    """Check that the source can be opened; sensors that a running device uses are not touched."""
+    """Return a finding that says whether the source of inputs can be opened.
+
+    A socket, camera or sensor that a running device uses is not touched.
+    """
     table = subject.config.source
     if table.kind == "golden":
         return Finding(check="source", level="ok", found="the bundle's golden inputs")

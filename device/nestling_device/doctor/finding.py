@@ -1,4 +1,4 @@
-"""The subject and the result of a check."""
+"""Defines the subject and the result of a check of `nestling-device doctor`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +23,11 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        check: name of the check.
-        level: "fail" keeps the device from running or from its cloud, "warn" does not.
-        found: what is there, or what is wrong.
-        advice: what to do; empty if nothing is wrong.
+        check: the name of the check.
+        level: the severity of the result. With "fail" the device cannot run or cannot use its
+            cloud; with "warn" it can.
+        found: the description of what is there, or of what is wrong.
+        advice: the advice on what to do, or "" if nothing is wrong.
     """
 
     check: str
@@ -40,10 +41,10 @@ class CheckedDevice:
     """The device to check.
 
     Attributes:
-        config: its configuration, completed with what enrolment stored.
-        identity: its TLS identity, None if it has not enrolled.
-        running: whether it is running now.
-        activations: integer type of the activations that suits its processor.
+        config: the device's configuration, completed with the values that enrolment stored.
+        identity: the device's TLS identity, or None if it has not enrolled.
+        running: whether the device is running now.
+        activations: the integer type of activations that suits the device's processor.
     """
 
     config: Config
@@ -58,11 +59,11 @@ class CheckedDevice:
 
     @property
     def blobs(self) -> BlobStore:
-        """The blob store of the device."""
+        """The store of the device's blobs, which are the files of its bundles."""
         return BlobStore(self.state_dir / "blobs")
 
     def manifest(self, bundle: BundleSnapshot) -> Manifest:
-        """Read the manifest of an installed bundle.
+        """Return the manifest of an installed bundle.
 
         Raises:
             DeliveryError: the manifest is missing or damaged.
@@ -75,7 +76,7 @@ Check = Callable[[CheckedDevice], Finding]
 
 
 class FailedCheckError(DeviceError):
-    """A check ended early.
+    """Raised when a check ends early.
 
     Attributes:
         finding: the result of the check.
@@ -88,14 +89,14 @@ class FailedCheckError(DeviceError):
 
 @contextmanager
 def failing(check: str, level: Level = "fail") -> Iterator[None]:
-    """Turn a DeviceError in the block into a finding.
+    """Raise FailedCheckError with a finding if the block raises a DeviceError.
 
     Args:
-        check: name of the check.
-        level: level of the finding.
+        check: the name of the check.
+        level: the level of the finding.
 
     Raises:
-        FailedCheckError: the block raised DeviceError; carries the finding.
+        FailedCheckError: the block raised a DeviceError. The finding states its problem and advice.
     """
     try:
         yield

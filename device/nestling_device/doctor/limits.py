@@ -1,4 +1,4 @@
-"""Checks that the budget's limits and targets can be met with this bundle on this board."""
+"""Checks whether this bundle can meet the budget's limits and targets on this board."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ class _Plan:
     """The budget and the expected cost of every option.
 
     Attributes:
-        budget: limits and targets.
-        costs: costs of capacities 1 to K.
-        start: capacity that runs first.
-        resident: largest capacity that would be loaded.
-        calibration: calibration of the bundle.
-        size_bytes: bytes on the link for one offloaded input.
-        radio_mj: radio energy of one offload.
+        budget: the device's budget, with its limits and targets.
+        costs: the costs of capacities 1 to K.
+        start: the capacity that runs first.
+        resident: the largest capacity that would be loaded.
+        calibration: the calibration of the bundle.
+        size_bytes: the number of bytes on the link for one offloaded input.
+        radio_mj: the radio energy of one offload.
     """
 
     budget: Budget
@@ -55,7 +55,7 @@ class _Plan:
 
     @property
     def curve(self) -> RoutingCurve:
-        """Routing curve of the capacities that would be loaded."""
+        """The routing curve of the capacities that would be loaded."""
         return curve_of(self.calibration, self.start, self.resident)
 
     @property
@@ -68,13 +68,16 @@ class _Plan:
         return target_of(self.budget, kept=kept, sent=sent)
 
     def excesses(self, ran: Sequence[int]) -> tuple[Excess, ...]:
-        """List the limits that an offload exceeds after some capacities have run."""
+        """Return the limits that an offload exceeds after some capacities have run."""
         after = [self.costs[number - 1] for number in ran]
         return offload_excess(self.size_bytes, self.radio_mj, self.budget, after=after)
 
 
 def offload(subject: CheckedDevice) -> Finding:
-    """Check that sending one input, after the device's own run, stays within the limits."""
+    """Return a finding that says whether an offload stays within the limits.
+
+    The offload is considered together with the runs on the device that precede it.
+    """
     plan = _plan(subject, "offload")
     if plan is None:
         return Finding(
@@ -99,7 +102,8 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
     """Yield each point at which the cloud may be asked.
 
     Yields:
-        The capacities that have run by then, and the effect of a limit that rules the cloud out.
+        The capacities that have run by then, and the consequence in words if a limit rules out the
+        cloud.
     """
     thresholds = policy.thresholds_for_budget(
         plan.curve, plan.budget, TargetController().share_to_aim_at(plan.target)
@@ -113,7 +117,10 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
 
 
 def targets(subject: CheckedDevice) -> Finding:
-    """Check that the limits on capacity 1, the tolerated risk and the target can be met."""
+    """Return a finding that says whether the budget's limits and targets can be met.
+
+    The limits are those on capacity 1. A tolerated risk counts as a target.
+    """
     check = "targets"
     plan = _plan(subject, check)
     if plan is None:
@@ -144,7 +151,10 @@ def _missed(plan: _Plan) -> Iterator[str]:
 
 
 def _plan(subject: CheckedDevice, check: str) -> _Plan | None:
-    """Compute the plan from the installed bundle, None if there is none yet."""
+    """Return the plan for the installed bundle, or None if there is no bundle yet.
+
+    Raise FailedCheckError for the named check if the plan cannot be computed.
+    """
     with failing(check):
         snapshot = read_bundle(subject.state_dir)
         if snapshot is None:

@@ -1,4 +1,7 @@
-"""Checks the machine: Python, the runtime, memory, temperature and voltage."""
+"""Checks the machine on which the device runs.
+
+The checks concern Python, onnxruntime, the memory, the temperature and the voltage.
+"""
 
 import platform
 import subprocess
@@ -18,7 +21,7 @@ _TIMEOUT_S = 5.0
 
 
 def python(subject: CheckedDevice) -> Finding:
-    """Report the Python, onnxruntime and numpy versions."""
+    """Return a finding that states the versions of Python, onnxruntime and numpy."""
     del subject
     found = (
         f"Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, numpy "
@@ -30,11 +33,11 @@ def python(subject: CheckedDevice) -> Finding:
 def memory(
     subject: CheckedDevice, probe: Callable[[], int | None] = available_memory_bytes
 ) -> Finding:
-    """Compare the available memory with the need of the smallest capacity.
+    """Return a finding that says whether the smallest capacity fits into the available memory.
 
     Args:
-        subject: the device.
-        probe: returns the available memory in bytes, None if it is not known.
+        subject: the device to check.
+        probe: the function that returns the available memory in bytes, or None if it is not known.
     """
     available = probe()
     if available is None:
@@ -63,11 +66,14 @@ def _smallest(subject: CheckedDevice) -> int | None:
 
 
 def throttling(subject: CheckedDevice, ask: Callable[[], str] | None = None) -> Finding:
-    """Check whether a Raspberry Pi is throttled because of heat or a weak power supply.
+    """Return a finding that says whether a Raspberry Pi is throttled.
+
+    Throttling is due to heat or to a weak power supply.
 
     Args:
-        subject: the device.
-        ask: returns the output of `vcgencmd get_throttled`; None to run it.
+        subject: the device to check.
+        ask: the function that returns the output of `vcgencmd get_throttled` (default: a function
+            that runs this program).
     """
     del subject
     try:

@@ -1,4 +1,4 @@
-"""Checks that cloud and broker can be reached, with the device's own client code."""
+"""Checks whether cloud and broker can be reached with the device's own client code."""
 
 import secrets
 from contextlib import suppress
@@ -25,7 +25,7 @@ _STATE_WAIT_S = 2.0
 
 
 def cloud(subject: CheckedDevice) -> Finding:
-    """Connect to the cloud and ask whether it is ready."""
+    """Return a finding that says whether the cloud can be reached and is ready."""
     if not subject.config.cloud.address:
         return _unknown("cloud", "address")
     address = Address.parse(subject.config.cloud.address)
@@ -54,7 +54,10 @@ def cloud(subject: CheckedDevice) -> Finding:
 
 
 def broker(subject: CheckedDevice) -> Finding:
-    """Connect to the broker and subscribe; a running device is not disturbed."""
+    """Return a finding that says whether the broker accepts this device.
+
+    A running device stays connected.
+    """
     if not subject.config.cloud.broker:
         return _unknown("broker", "broker")
     address = Address.parse(subject.config.cloud.broker)
@@ -76,7 +79,10 @@ def broker(subject: CheckedDevice) -> Finding:
 
 
 def host(subject: CheckedDevice) -> Finding:
-    """Read from Sparkplug's STATE message whether a cloud that accepts receipts is online."""
+    """Return a finding that says whether a cloud that accepts receipts is online.
+
+    The broker retains this information as Sparkplug's STATE message.
+    """
     if not subject.config.cloud.broker:
         return _unknown("host", "broker")
     address = Address.parse(subject.config.cloud.broker)
@@ -99,7 +105,10 @@ def host(subject: CheckedDevice) -> Finding:
 
 
 def _connect(subject: CheckedDevice, address: Address, topic: str) -> Connection:
-    """Subscribe to a topic with a random client id, so that a running device stays connected."""
+    """Return a connection to the broker that subscribes to a topic.
+
+    The client id is random, so that a running device stays connected.
+    """
     return Connection(
         address.host,
         address.port,
@@ -110,7 +119,7 @@ def _connect(subject: CheckedDevice, address: Address, topic: str) -> Connection
 
 
 def _host_state(subject: CheckedDevice, address: Address) -> HostState | None:
-    """Read the STATE message that the broker retains, None if there is none that can be read."""
+    """Return the STATE message that the broker retains, or None if there is no readable message."""
     with _connect(subject, address, topics.HOST_STATE) as connection:
         message = connection.receive(_STATE_WAIT_S)
     with suppress(ValueError):
@@ -126,12 +135,12 @@ def _utc(state: HostState) -> str:
 
 
 def _blocked(check: str, address: Address, subject: CheckedDevice) -> Finding | None:
-    """Return a finding for what keeps this device from connecting, None if nothing does.
+    """Return a finding about the problem that prevents a connection, or None if there is none.
 
     Args:
-        check: name of the check.
-        address: address of the cloud or broker.
-        subject: the device.
+        check: the name of the check.
+        address: the address of the cloud or broker.
+        subject: the device to check.
     """
     try:
         tls = subject.identity.ssl_context() if subject.identity else None

@@ -1,4 +1,4 @@
-"""Checks the state folder: write access, free space, identity, bundle and outbox."""
+"""Checks the state folder, and the identity, the bundle and the outbox that it holds."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ _SOON = timedelta(days=14)
 
 
 def folder(subject: CheckedDevice) -> Finding:
-    """Check that the state folder can be written and has enough free space."""
+    """Return a finding that says whether the state folder can be written and has enough space."""
     check, place = "state folder", subject.state_dir
     # Do not create a missing folder: the device does, perhaps as another user.
     tried = place if place.exists() else place.absolute().parent
@@ -45,11 +45,11 @@ def folder(subject: CheckedDevice) -> Finding:
 
 
 def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
-    """Compare the certificate's validity with the clock.
+    """Return a finding that says whether the device's certificate is valid.
 
     Args:
-        subject: the device.
-        now: the time; None for the clock's.
+        subject: the device to check.
+        now: the present time (default: the time of the clock).
     """
     now = now or datetime.now(UTC)
     own = subject.identity
@@ -88,7 +88,7 @@ def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
 
 
 def bundle(subject: CheckedDevice) -> Finding:
-    """Run the self-test of the installed bundle."""
+    """Return a finding that says whether the installed bundle passes its self-test."""
     with failing("bundle"):
         snapshot = read_bundle(subject.state_dir)
         if snapshot is None:
@@ -107,7 +107,7 @@ def bundle(subject: CheckedDevice) -> Finding:
 
 
 def outbox(subject: CheckedDevice) -> Finding:
-    """Check whether receipts pile up or were dropped."""
+    """Return a finding that says whether receipts pile up or were dropped."""
     with failing("outbox"):
         snapshot = read_outbox(subject.state_dir)
     if snapshot is None:

@@ -22,11 +22,11 @@ class NetworkCost:
     """The measured cost of one run of a network.
 
     Attributes:
-        latency_ms: median time.
-        latency_p95_ms: 95th percentile of the time; compared with limits.
-        resident_bytes: memory of the whole process while the network was loaded.
-        energy_mj: mean energy above idle.
-        energy_provenance: source of the energy: "measured", "calibrated" or "modelled".
+        latency_ms: the median time.
+        latency_p95_ms: the 95th percentile of the time, which is compared with limits.
+        resident_bytes: the memory of the whole process while the network was loaded.
+        energy_mj: the mean energy above idle.
+        energy_provenance: how the energy is known: "measured", "calibrated" or "modelled".
     """
 
     latency_ms: float
@@ -41,13 +41,13 @@ class MeasuredCosts:
     """The costs of one bundle, measured on one machine.
 
     Attributes:
-        bundle: version of the bundle.
-        machine: name of the machine; the costs are not valid on any other.
-        taken_at: time of the measurement, ISO 8601, UTC.
-        meter: kind of the meter.
-        idle_w: power while nothing ran, watts; None without an instrument.
-        active_w: power that running networks added, watts; None without an instrument.
-        capacities: costs of capacity 1 to the largest on the device.
+        bundle: the version of the bundle.
+        machine: the name of the machine. The costs are not valid on any other.
+        taken_at: the time of the measurement in UTC, in ISO 8601 form.
+        meter: the kind of the meter.
+        idle_w: the power while nothing ran, in watts, or None if it was not measured.
+        active_w: the power that running networks added, in watts, or None if it was not measured.
+        capacities: the costs of capacity 1 to the largest capacity on the device.
     """
 
     bundle: str
@@ -59,10 +59,10 @@ class MeasuredCosts:
     capacities: tuple[NetworkCost, ...]
 
     def capacity(self, bundle: str, number: int) -> NetworkCost | None:
-        """Return the cost of a capacity, None if it was not measured.
+        """Return the cost of a capacity, or None if it was not measured.
 
         Args:
-            bundle: version of the bundle.
+            bundle: the version of the bundle.
             number: the capacity, from 1.
         """
         if bundle != self.bundle or number > len(self.capacities):
@@ -70,15 +70,15 @@ class MeasuredCosts:
         return self.capacities[number - 1]
 
     def to_json(self) -> str:
-        """Return the content of the file."""
+        """Return the costs as JSON text."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Parse the content of the file.
+        """Parse costs from JSON text.
 
         Raises:
-            ValueError: the text is not a profile of this format.
+            ValueError: the text is not a profile (measured costs) of this format.
         """
         data = parse_json(text)
         if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
@@ -95,11 +95,11 @@ def read_costs(state_dir: Path, machine: str) -> MeasuredCosts | None:
 
     Args:
         state_dir: the device's state folder.
-        machine: name of this machine.
+        machine: the name of this machine.
 
     Returns:
-        None if there is no file. Also None, with a warning in the log, if the file is damaged or
-        belongs to another format or machine.
+        The costs, or None if there is no file. The result is also None, with a warning in the log,
+        if the file cannot be read or belongs to another format or machine.
     """
     path = state_dir / FILE_NAME
     try:
@@ -151,5 +151,8 @@ def _network(entry: Mapping[str, Any]) -> NetworkCost:
 
 
 def provenance_name(provenance: Provenance.ValueType) -> str:
-    """Return the name of a provenance in lower case, such as "measured"."""
+    """Return the name of a provenance in lower case, such as "measured".
+
+    A provenance says how a figure is known.
+    """
     return Provenance.Name(provenance).removeprefix("PROVENANCE_").lower()

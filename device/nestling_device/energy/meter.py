@@ -1,11 +1,12 @@
-"""Meters: the time and energy of running a model and of exchanges with the cloud.
+"""Holds the meters, which give the time and energy of model runs and of exchanges with the cloud.
 
-Every energy has a provenance: measured by an instrument, calibrated from powers measured on this
-machine, or modelled from published figures. `Meter` is the port; the implementations are:
+Every energy has a provenance (how it is known): measured by an instrument, calibrated from powers
+measured on this machine, or modelled from published figures. `Meter` is the interface. These are
+its implementations:
 
-- `ProfileMeter`: time and energy modelled, for simulated boards;
-- `ClockMeter`: time measured, energy modelled;
-- `CalibratedMeter`: time measured, energy measured or calibrated.
+- `ProfileMeter`: time and energy are modelled, for simulated boards;
+- `ClockMeter`: time is measured and energy is modelled;
+- `CalibratedMeter`: time is measured, and energy is measured or calibrated.
 """
 
 import time
@@ -27,11 +28,11 @@ from nestling_device.energy.sampler import Sampler
 
 @dataclass(frozen=True, kw_only=True)
 class StepCost:
-    """Time and energy of one step.
+    """The time and energy of one step.
 
     Attributes:
-        latency_ms: time of the step.
-        energy_mj: energy of the step above idle.
+        latency_ms: the time of the step.
+        energy_mj: the energy of the step above idle.
         energy_provenance: how the energy is known.
     """
 
@@ -41,7 +42,10 @@ class StepCost:
 
 
 class Meter(Protocol):
-    """Predicts what a step will cost, and reports what it did cost."""
+    """Gives the time and energy that a step is expected to take or has taken.
+
+    A step is a run of a model or an exchange with the cloud.
+    """
 
     @property
     def latency_provenance(self) -> Provenance.ValueType:
@@ -54,15 +58,15 @@ class Meter(Protocol):
         ...
 
     def estimate(self, macs: int) -> StepCost:
-        """Predict the cost of one run of a model, given its multiply-accumulates."""
+        """Return the predicted cost of one run of a model, given its multiply-accumulates."""
         ...
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
-        """Predict the energy of a transfer over the budget's link, in mJ.
+        """Return the predicted energy of a transfer over the budget's link, in mJ.
 
         Args:
-            size_bytes: bytes on the link, both ways.
-            budget: gives the throughput of the link.
+            size_bytes: the bytes on the link, both ways.
+            budget: the budget, which has the throughput of the link.
         """
         ...
 
@@ -70,8 +74,8 @@ class Meter(Protocol):
         """Return the cost of a run that has just ended.
 
         Args:
-            macs: multiply-accumulates of the run.
-            wall_ms: measured time of the run on this machine.
+            macs: the number of multiply-accumulates of the run.
+            wall_ms: the measured time of the run on this machine.
         """
         ...
 
@@ -79,9 +83,9 @@ class Meter(Protocol):
         """Return the cost of an exchange with the cloud.
 
         Args:
-            size_bytes: bytes on the link, both ways.
-            budget: gives throughput and round trip of the link.
-            wall_ms: measured time of the exchange on this machine.
+            size_bytes: the bytes on the link, both ways.
+            budget: the budget, which has the throughput and round trip of the link.
+            wall_ms: the measured time of the exchange on this machine.
         """
         ...
 
@@ -90,8 +94,14 @@ class Meter(Protocol):
 class ProfileMeter:
     """Models the time and energy of a simulated board.
 
-    Both follow from the board's profile and the budget's link, not from the machine that runs the
-    simulation, so a run repeats exactly.
+    Both follow from the board's power table and the budget's link, and not from the machine that
+    runs the simulation. So a run repeats exactly.
+
+    Attributes:
+        board: the power and speed of the board.
+        link: the power of the radio link.
+        latency_provenance: how the times are known.
+        energy_provenance: how the predicted energies are known.
     """
 
     board: Board
@@ -100,21 +110,21 @@ class ProfileMeter:
     energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
     def estimate(self, macs: int) -> StepCost:
-        """Model a run from its multiply-accumulates."""
+        """Return the modelled cost of a run, given its multiply-accumulates."""
         busy_ms = self.board.compute_ms(macs)
         return StepCost(latency_ms=busy_ms, energy_mj=self.board.compute_mj(busy_ms))
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
-        """Model the energy from the bytes and the budget's throughput."""
+        """Return the energy modelled from the bytes and the budget's throughput."""
         return offload_mj(self.link, size_bytes, budget.link_mbit_s)
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Return the estimate; the measured time is not used."""
+        """Return the modelled cost of the run, whatever time it took."""
         del wall_ms
         return self.estimate(macs)
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
-        """Model an exchange from the bytes and the link's throughput and round trip."""
+        """Return the cost modelled from the bytes and the link's throughput and round trip."""
         del wall_ms
         return StepCost(
             latency_ms=transfer_ms(size_bytes, budget),
@@ -124,12 +134,12 @@ class ProfileMeter:
 
 @dataclass(frozen=True)
 class ClockMeter(ProfileMeter):
-    """Measures time on a real board, and models the energy from it."""
+    """Measures the time of a step on a real board, and models the energy."""
 
     latency_provenance: Provenance.ValueType = PROVENANCE_MEASURED
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Return the measured time and the energy at the board's busy power."""
+        """Return the measured time and, at the board's busy power, the modelled energy."""
         del macs
         return StepCost(latency_ms=wall_ms, energy_mj=self.board.compute_mj(wall_ms))
 
@@ -140,11 +150,11 @@ class ClockMeter(ProfileMeter):
 
 @dataclass(frozen=True, kw_only=True)
 class Powers:
-    """Powers measured on this machine by `nestling-device profile`.
+    """The powers that `nestling-device profile` measured on this machine.
 
     Attributes:
-        idle_w: power while nothing runs, watts.
-        active_w: power that running a network adds, watts.
+        idle_w: the power while nothing runs, in watts.
+        active_w: the power that running a network adds, in watts.
     """
 
     idle_w: float
@@ -153,23 +163,28 @@ class Powers:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibratedMeter(ClockMeter):
-    """Measures time on a real board, and measures or calibrates the energy.
+    """Measures the time of a step on a real board, and measures or calibrates the energy.
 
     The energy of a step that spans several readings of the instrument is measured. For a shorter
-    step, and without an instrument, the energy is the measured time at the power that was measured
-    over thousands of runs; its provenance is "calibrated". The radio's energy stays modelled,
-    because an instrument measures the whole board and cannot distinguish waiting from sending.
+    step, and without an instrument, the energy is the measured time multiplied by the power that
+    was measured over many runs; its provenance is "calibrated". The energy of the radio stays
+    modelled, because an instrument measures the whole board and cannot distinguish waiting from
+    sending.
 
     Attributes:
-        powers: powers measured on this machine.
-        sampler: samples an instrument while the meter is in use; None without an instrument.
+        powers: the powers measured on this machine.
+        sampler: the sampler that reads an instrument while the meter is in use, or None without an
+            instrument.
     """
 
     powers: Powers
     sampler: Sampler | None = None
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Return the measured time and the energy; call this right after the step."""
+        """Return the measured time and the measured or calibrated energy.
+
+        Call this right after the step, because the step's time span is taken to end now.
+        """
         del macs
         spent = self._measured(time.monotonic(), wall_ms / 1e3)
         if spent is not None:

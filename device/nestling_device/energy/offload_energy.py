@@ -1,18 +1,21 @@
-"""The energy of an offload: that of the radio while it sends and receives. Pure."""
+"""Models the energy that the radio takes for an offload.
+
+Nothing here does I/O.
+"""
 
 from nestling_device.energy.power_tables import Link
 
 
 def offload_mj(link: Link, size_bytes: int, mbit_s: float) -> float:
-    """Return the energy of an offload in mJ, 0 for an empty one or without a link.
+    """Return the energy of an offload in mJ.
 
     Radio energy is power times air time plus a tail (Huang et al., MobiSys'12), so a slow link
-    costs more per byte.
+    costs more per byte. The energy is 0 if there are no bytes or no link.
 
     Args:
-        link: powers of the radio.
-        size_bytes: bytes on the link, both ways.
-        mbit_s: throughput of the link.
+        link: the powers of the radio.
+        size_bytes: the bytes on the link, both ways.
+        mbit_s: the throughput of the link.
     """
     if size_bytes == 0 or not mbit_s > 0:
         return 0.0

@@ -1,4 +1,7 @@
-"""Power tables of boards and links: published figures from which costs are modelled."""
+"""Reads the power tables, which hold the published figures from which costs are modelled.
+
+There is one table of boards and one of radio links.
+"""
 
 import tomllib
 from dataclasses import dataclass
@@ -9,19 +12,20 @@ from nestling_device.errors import DeviceError
 
 
 class ProfileError(DeviceError):
-    """A board or link is not in the power tables."""
+    """Raised when a board or link is not in the power tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """Power and speed of a board.
+    """The power and speed of a board.
 
     Attributes:
-        name: name in the power table.
-        idle_w: power while the board is idle, watts.
-        busy_w: power while the board computes, watts.
-        gmacs_per_s: speed of small int8 layers on one core, 10^9 multiply-accumulates per second.
-        run_overhead_ms: fixed time of each run of a model.
+        name: the board's name in the power table.
+        idle_w: the power while the board is idle, in watts.
+        busy_w: the power while the board computes, in watts.
+        gmacs_per_s: the speed of small int8 layers on one core, in 10^9 multiply-accumulates per
+            second.
+        run_overhead_ms: the fixed time that each run of a model adds.
     """
 
     name: str
@@ -31,29 +35,29 @@ class Board:
     run_overhead_ms: float
 
     def compute_ms(self, macs: int) -> float:
-        """Return the time of one run with so many multiply-accumulates, in ms."""
+        """Return the time of one run with this number of multiply-accumulates, in ms."""
         return self.run_overhead_ms + macs / (self.gmacs_per_s * 1e6)
 
     def compute_mj(self, busy_ms: float) -> float:
-        """Return the energy above idle of computing for so many milliseconds, in mJ.
+        """Return the energy above idle of computing for this time, in mJ.
 
-        One busy core is charged the difference between busy and idle of the whole board. This
-        overstates the device's own energy, never that of an offload.
+        One busy core is charged the difference between busy and idle power of the whole board. This
+        overstates the device's own energy, but never that of an offload.
         """
         return busy_ms * (self.busy_w - self.idle_w)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """Power and speed of a radio link.
+    """The power and speed of a radio link.
 
     Attributes:
-        name: name in the power table.
-        base_w: power while sending or receiving, watts.
-        w_per_mbit_s: additional power per Mbit/s of throughput, watts.
-        tail_mj: energy spent after a transfer before the radio sleeps.
-        mbit_s: typical throughput.
-        rtt_ms: typical round-trip time.
+        name: the link's name in the power table.
+        base_w: the power while sending or receiving, in watts.
+        w_per_mbit_s: the additional power per Mbit/s of throughput, in watts.
+        tail_mj: the energy spent after a transfer, before the radio sleeps.
+        mbit_s: the typical throughput.
+        rtt_ms: the typical round-trip time.
     """
 
     name: str
@@ -65,7 +69,7 @@ class Link:
 
 
 def load_board(name: str) -> Board:
-    """Look up a board by its name.
+    """Return the power and speed of the board with this name.
 
     Raises:
         ProfileError: no board has this name; the message lists all names.
@@ -74,7 +78,7 @@ def load_board(name: str) -> Board:
 
 
 def load_link(name: str) -> Link:
-    """Look up a link by its name.
+    """Return the power and speed of the link with this name.
 
     Raises:
         ProfileError: no link has this name; the message lists all names.
@@ -83,7 +87,7 @@ def load_link(name: str) -> Link:
 
 
 def profile_names(table: str) -> list[str]:
-    """List the names in the table "boards" or "links"."""
+    """Return the names in the table "boards" or "links"."""
     return list(_read()[table])
 
 

@@ -1,4 +1,7 @@
-"""Samples an instrument in the background and integrates its readings to the energy of a step."""
+"""Computes the energy of a step from the readings of an instrument.
+
+The instrument is read in a background thread.
+"""
 
 import logging
 import threading
@@ -18,10 +21,17 @@ _RETRY_S = 1.0
 
 
 class PowerLog:
-    """Power readings, stored as cumulative energy; each covers the time since the previous one."""
+    """Power readings, stored as cumulative energy.
+
+    Each reading is the mean power since the previous one.
+    """
 
     def __init__(self, keep_s: float = _KEEP_S) -> None:
-        """Start without readings; keep each for at least `keep_s` seconds."""
+        """Start without readings.
+
+        Args:
+            keep_s: the least time for which each reading is kept, in seconds.
+        """
         self._keep_s = keep_s
         self._at_s: list[float] = []
         self._joules: list[float] = []
@@ -31,8 +41,8 @@ class PowerLog:
         """Add a reading that is later than all others.
 
         Args:
-            at_s: time on the monotonic clock.
-            watts: mean power since the previous reading.
+            at_s: the time of the reading on the monotonic clock.
+            watts: the mean power since the previous reading.
         """
         passed_s = at_s - self._at_s[-1] if self._at_s else 0.0
         total = self._joules[-1] if self._joules else 0.0
@@ -44,20 +54,26 @@ class PowerLog:
             del self._at_s[:old], self._joules[:old]
 
     def clear(self) -> None:
-        """Drop all readings, because one is missing: no step may span the gap."""
+        """Drop all readings.
+
+        This is called when a reading is missing, because no step may span the gap.
+        """
         self._at_s.clear()
         self._joules.clear()
 
     def joules(self, start_s: float, end_s: float) -> float | None:
-        """Return the energy of an interval, extrapolating the last reading up to its end.
+        """Return the energy of an interval.
+
+        If the interval ends after the last reading, the power of that reading is assumed up to the
+        end.
 
         Args:
-            start_s: start on the monotonic clock.
-            end_s: end on the monotonic clock.
+            start_s: the start of the interval on the monotonic clock.
+            end_s: the end of the interval on the monotonic clock.
 
         Returns:
-            Joules; None if the interval starts before the first reading or has fewer than
-            FEWEST_READINGS readings in it.
+            The energy in joules, or None if the interval starts before the first reading or
+            contains fewer than FEWEST_READINGS readings.
         """
         if not self._at_s or start_s < self._at_s[0]:
             return None
@@ -76,10 +92,13 @@ class PowerLog:
 
 
 class Sampler:
-    """Reads an instrument in a background thread. A context manager."""
+    """Reads an instrument in a background thread while its context is entered."""
 
     def __init__(self, instrument: Instrument) -> None:
-        """Prepare the thread; leaving the context also closes the instrument."""
+        """Prepare the thread.
+
+        Leaving the context also closes the instrument.
+        """
         self._instrument = instrument
         self._log = PowerLog()
         self._lock = threading.Lock()
@@ -93,15 +112,15 @@ class Sampler:
 
     @property
     def shortest_s(self) -> float:
-        """Length of an interval that always contains enough readings, in seconds."""
+        """The length in seconds of an interval that always contains enough readings."""
         return (FEWEST_READINGS + 1) * self._instrument.period_s
 
     def joules(self, start_s: float, end_s: float) -> float | None:
-        """Return the energy of an interval in joules, None if there are too few readings.
+        """Return the energy of an interval in joules, or None if there are too few readings.
 
         Args:
-            start_s: start on the monotonic clock.
-            end_s: end on the monotonic clock.
+            start_s: the start of the interval on the monotonic clock.
+            end_s: the end of the interval on the monotonic clock.
         """
         with self._lock:
             return self._log.joules(start_s, end_s)
@@ -123,7 +142,7 @@ class Sampler:
                 self._log.add(time.monotonic(), watts)
 
     def __enter__(self) -> Self:
-        """Start reading."""
+        """Start reading the instrument."""
         self._thread.start()
         return self
 

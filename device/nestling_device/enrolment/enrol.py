@@ -40,23 +40,27 @@ _UNREACHED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class EnrolmentError(DeviceError):
-    """No certificate could be obtained; the message says why and what to do."""
+    """Raised when no certificate can be obtained.
+
+    The message says why, and what to do.
+    """
 
 
 def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
-    """Exchange a one-time token for an identity, and save it in the state folder.
+    """Return the identity that the cloud issues in exchange for a one-time token.
 
-    The key is on the disk before the token is sent. If the answer gets lost, the same token can be
-    sent again, because it stays valid for that key.
+    The identity, a private key with its certificate, is saved in the state folder. The key is on
+    the disk before the token is sent. If the answer gets lost, the same token can be sent again,
+    because the token stays valid for that key.
 
     Args:
-        cloud: address of the cloud's enrolment service.
+        cloud: the address of the cloud's enrolment service.
         token: the token that `nestling-cloud device add` printed.
         state_dir: the device's state folder.
 
     Raises:
-        EnrolmentError: the token is refused, or the cloud cannot be reached or is not the one that
-            made the token.
+        EnrolmentError: the token is invalid or refused, the cloud cannot be reached or is not the
+            one that made the token, or the state folder belongs to another device.
         IdentityError: the state folder cannot be used.
     """
     _check_folder_owner(state_dir, token.device_id)
@@ -86,10 +90,10 @@ def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
 
 
 def renew(identity: Identity) -> None:
-    """Replace an identity's key and certificate with new ones.
+    """Replace the key and certificate of an identity with new ones.
 
     Raises:
-        EnrolmentError: the cloud cannot be reached, or refuses.
+        EnrolmentError: the cloud cannot be reached, or does not issue a valid certificate.
         IdentityError: the state folder cannot be used.
     """
     key = ec.generate_private_key(ec.SECP256R1())
@@ -111,7 +115,10 @@ def renew(identity: Identity) -> None:
 
 
 def _check_folder_owner(state_dir: Path, device_id: str) -> None:
-    """Reject another device's folder, because its receipts would be sent under the new name."""
+    """Raise EnrolmentError if a state folder belongs to another device.
+
+    The receipts of that device would otherwise be sent under the new name.
+    """
     with suppress(IdentityError):  # a damaged identity may be replaced
         held = Identity.load(state_dir)
         if held is not None and held.device_id != device_id:
@@ -123,7 +130,10 @@ def _check_folder_owner(state_dir: Path, device_id: str) -> None:
 
 
 def _authority(token: EnrolmentToken, now: datetime) -> str:
-    """Return the PEM certificate of the authority in a token."""
+    """Return the certificate of the authority in a token, as PEM.
+
+    Raise EnrolmentError if the certificate cannot be read, or is not valid yet.
+    """
     try:
         certificate = x509.load_der_x509_certificate(token.authority)
     except ValueError as err:
@@ -138,7 +148,11 @@ def _authority(token: EnrolmentToken, now: datetime) -> str:
 
 
 def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePrivateKey:
-    """Return the key for a token: a new one at first, the same one after a lost answer."""
+    """Return the private key that belongs to a token.
+
+    The key is new at first, and the same one when the token is used again after a lost answer.
+    Raise IdentityError if the key cannot be stored.
+    """
     path = state_dir / f"{_PENDING}{hashlib.sha256(token.secret).hexdigest()[:16]}.pem"
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -179,7 +193,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def _check(credentials: Credentials, device_id: str, cloud: Address) -> None:
-    """Reject a certificate that the authority did not issue, or that has another name."""
+    """Raise EnrolmentError unless the authority issued the certificate for this device's name."""
     try:
         name = common_name(credentials.certificate)
         authority = x509.load_pem_x509_certificate(credentials.authority.encode())
@@ -199,11 +213,12 @@ def _check(credentials: Credentials, device_id: str, cloud: Address) -> None:
 
 @contextmanager
 def _call_errors(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterator[None]:
-    """Turn a failed gRPC call into an EnrolmentError that gives the reason.
+    """Raise an EnrolmentError with the reason if a gRPC call in the block fails.
 
     Args:
-        address: address that the call goes to.
-        tls: makes the context for a diagnostic connection if gRPC did not reach the server.
+        address: the address that the call goes to.
+        tls: the function that returns a TLS context for a diagnostic connection, which is made if
+            gRPC did not reach the server.
 
     Raises:
         EnrolmentError: the call failed.

@@ -14,10 +14,13 @@ _log = logging.getLogger(__name__)
 
 
 class Renewal:
-    """A thread that checks an identity every hour and renews it; a failure is retried then."""
+    """A thread that checks an identity every hour, and renews it when that is due.
+
+    A renewal that fails is tried again at the next check.
+    """
 
     def __init__(self, identity: Identity) -> None:
-        """Prepare the thread; entering the context starts it."""
+        """Prepare the thread, which starts when the context is entered."""
         self._identity = identity
         self._stop = threading.Event()
         # A daemon, so that a call to a cloud that hangs does not delay the end of the process.

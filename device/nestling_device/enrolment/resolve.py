@@ -1,4 +1,8 @@
-"""Finds a device's name and its cloud: from the configuration, otherwise from its identity."""
+"""Finds a device's name and the addresses of its cloud.
+
+Name and addresses come from the configuration. Those that the configuration lacks come from the
+identity that the device received when it enrolled.
+"""
 
 from pathlib import Path
 
@@ -16,11 +20,11 @@ def state_dir_of(config: Config) -> Path:
 
 
 def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
-    """Complete a configuration with the identity in its state folder.
+    """Return a configuration that is completed with the device's identity, and the identity.
 
     Returns:
         The configuration with the name, state folder and addresses as far as they are known, and
-        the identity; None if this device has not enrolled.
+        the identity, or None if this device has not enrolled.
 
     Raises:
         IdentityError: the identity is damaged, or belongs to another device.
@@ -45,16 +49,17 @@ def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
 
 
 def check_reachable(config: Config, identity: Identity | None) -> None:
-    """Check that cloud and broker are known, and that this device may connect to them.
+    """Raise IdentityError if this device may not connect to its cloud or broker.
 
     Without an identity nothing is encrypted, so nothing may leave this machine.
 
     Args:
         config: a configuration that `resolve_identity` completed.
-        identity: the device's identity, None if it has not enrolled.
+        identity: the device's identity, or None if it has not enrolled.
 
     Raises:
-        IdentityError: an address is missing, or is on another machine and there is no identity.
+        IdentityError: an address is missing, or is on another machine although there is no
+            identity.
     """
     if not config.cloud.address or not config.cloud.broker:
         raise IdentityError(

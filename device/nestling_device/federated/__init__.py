@@ -1,6 +1,7 @@
-"""The device's side of federated learning: the only room of the device that needs torch.
+"""Holds the device's side of federated learning.
 
-It is optional: `pip install 'nestling[federated]'`. The rest of the device runs without it.
+The package is optional (`pip install 'nestling[federated]'`). It is the only package of the device
+that needs torch, and the rest of the device runs without it. It imports `delivery` and `storage`.
 """
 
 __all__ = ["client_app", "examples", "participant"]

@@ -1,9 +1,9 @@
-"""The Flower ClientApp that a device runs to take part in federated rounds.
+"""Holds the Flower ClientApp with which a device takes part in federated rounds.
 
-The node's configuration describes the device: `id`, `state` (its state folder, which holds the
-bundle), `data` (the file of its labeled examples) and `memory-kb` (the memory budget of a resident
-capacity). Neither windows nor labels leave the device: replies carry weights, counts and
-accuracies.
+The configuration of the Flower node describes the device: `id`, `state` (the device's state folder,
+which holds the bundle), `data` (the file of the device's labeled examples) and `memory-kb` (the
+memory budget of a resident capacity). Neither windows nor labels leave the device: replies carry
+weights, counts and accuracies.
 """
 
 import functools
@@ -41,9 +41,9 @@ _Handler = Callable[[Message, Context], Message]
 
 
 def _report_failure(handler: _Handler) -> _Handler:
-    """Wrap a message handler to reply with the device's name and the reason when it fails.
+    """Return a message handler that replies with the reason if `handler` fails.
 
-    Flower itself would send a traceback that does not name the device.
+    The reply also names the device, unlike the traceback that Flower itself would send.
     """
 
     @functools.wraps(handler)
@@ -64,11 +64,11 @@ def _report_failure(handler: _Handler) -> _Handler:
 @app.query()
 @_report_failure
 def query(message: Message, context: Context) -> Message:
-    """Reply with the capacity that this device can hold and the number of its examples.
+    """Return a reply with the capacity that this device can hold and the number of its examples.
 
     Args:
         message: the server's query.
-        context: this node's context, whose configuration names the device.
+        context: the context of this node, whose configuration names the device.
     """
     node = Node.of(context.node_config)
     metrics = {messages.CAPACITY: node.capacity, messages.EXAMPLES: len(node.examples.labels)}
@@ -78,11 +78,14 @@ def query(message: Message, context: Context) -> Message:
 @app.train()
 @_report_failure
 def train(message: Message, context: Context) -> Message:
-    """Train the received prefix of the student on this device's examples.
+    """Return a reply with the student's prefix, trained on this device's examples.
+
+    The prefix is the part of the weights that belongs to the capacity in the message. The reply
+    also has the accuracy before and after the training.
 
     Args:
         message: the prefix, its capacity and the recipe.
-        context: this node's context, whose configuration names the device.
+        context: the context of this node, whose configuration names the device.
     """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
     number, capacity = _round_and_capacity(node, config)
@@ -109,11 +112,11 @@ def train(message: Message, context: Context) -> Message:
 @app.evaluate()
 @_report_failure
 def evaluate(message: Message, context: Context) -> Message:
-    """Compare two models on the examples that this device never trains on.
+    """Return a reply with two models' accuracies on examples that this device never trains on.
 
     Args:
-        message: the prefixes of both models, and their capacity.
-        context: this node's context, whose configuration names the device.
+        message: the weights of both models, and their capacity.
+        context: the context of this node, whose configuration names the device.
     """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
     number, capacity = _round_and_capacity(node, config)
@@ -125,7 +128,11 @@ def evaluate(message: Message, context: Context) -> Message:
 
 
 def _round_and_capacity(node: Node, config: Mapping[str, Any]) -> tuple[int, int]:
-    """Return round and capacity of a message, after checking that they fit this device."""
+    """Return the round and the capacity of a message.
+
+    Raise ClientError if the round is for another bundle, or if the budget does not admit the
+    capacity.
+    """
     wanted = config[messages.BUNDLE_VERSION]
     if wanted != node.bundle_version:
         raise ClientError(f"the round is for {wanted}, and this device runs {node.bundle_version}")

@@ -1,4 +1,4 @@
-"""Reads a device's own labeled examples, from a file that never leaves the device."""
+"""Reads a device's own labeled examples from a file that never leaves the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _MOST_BYTES = 1 << 36
 
 
 class ExamplesError(DeviceError):
-    """A file of labeled examples that cannot be trained on."""
+    """Raised when a file of labeled examples cannot be read or trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,10 @@ class LocalExamples:
     """A device's labeled windows, split into a training part and a held-out part.
 
     Attributes:
-        inputs: windows to train on, float32 (N, *shape).
-        labels: their classes, int64 (N,).
-        held_out_inputs: windows to measure accuracy on, float32 (M, *shape); M may be 0.
-        held_out_labels: their classes, int64 (M,).
+        inputs: the windows to train on, float32 (N, *shape).
+        labels: the classes of the windows to train on, int64 (N,).
+        held_out_inputs: the windows to measure accuracy on, float32 (M, *shape); M may be 0.
+        held_out_labels: the classes of the windows to measure accuracy on, int64 (M,).
     """
 
     inputs: NDArray[np.float32]
@@ -41,16 +41,17 @@ class LocalExamples:
 
 
 def read_examples(path: Path, shape: Sequence[int], classes: int) -> LocalExamples:
-    """Read a .npz file with `windows` and `labels`, in the order of recording, and split it.
+    """Return the labeled examples of a .npz file, split into a training part and a held-out part.
 
     Args:
-        path: the file, with `windows` float32 (N, *shape) and `labels` int64 (N,); nothing is
-            unpickled.
-        shape: shape of the task's inputs.
-        classes: number of the task's classes.
+        path: the file with `windows`, float32 (N, *shape), and `labels`, int64 (N,), in the order
+            of recording. Nothing in the file is unpickled.
+        shape: the shape of the task's inputs.
+        classes: the number of the task's classes.
 
     Raises:
-        ExamplesError: the file is not such a file, or it has values that cannot be trained on.
+        ExamplesError: the file cannot be read, has other content, or has values that cannot be
+            trained on.
     """
     windows, labels = _arrays(path)
     _check(path, windows, labels, tuple(shape), classes)
@@ -104,15 +105,15 @@ def _check(
 
 
 def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamples:
-    """Hold out the last fifth of every stretch of one label.
+    """Return labeled windows, with the last fifth of every stretch of one label held out.
 
     If every stretch of a class is too short for that, as when labels alternate, the last fifth of
-    the class's windows is held out. The window before a held-out one is in neither part, because
+    the class's windows is held out. A window before a held-out window is not trained on, because
     neighboring windows may overlap.
 
     Args:
-        windows: float32 (N, *shape), in the order of recording.
-        labels: int64 (N,).
+        windows: the windows in the order of recording, float32 (N, *shape).
+        labels: the classes of the windows, int64 (N,).
     """
     held_out = np.zeros(len(labels), np.bool_)
     for stretch in np.split(np.arange(len(labels)), np.flatnonzero(np.diff(labels)) + 1):

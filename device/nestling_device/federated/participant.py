@@ -18,19 +18,23 @@ _KEYS = ("id", "state", "data", "memory-kb")
 
 
 class ClientError(DeviceError):
-    """A node that is not set up, or a message of the cloud that does not fit this device."""
+    """Raised when a device cannot take part in a round.
+
+    Either the device is not set up, or the cloud's message does not fit the device.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """This device's bundle, its examples and the capacity that it can hold.
+    """A device as a participant in federated rounds, which Flower calls a node.
 
     Attributes:
         device: the device's name.
-        bundle_version: version of the bundle that it runs.
-        manifest: manifest of that bundle.
-        capacity: largest capacity that its memory budget admits, 0 if none.
-        examples: its labeled examples.
+        bundle_version: the version of the bundle that the device runs.
+        manifest: the manifest of that bundle.
+        capacity: the largest capacity that the device's memory budget admits, or 0 if it admits
+            none.
+        examples: the device's labeled examples.
     """
 
     device: str
@@ -41,10 +45,12 @@ class Node:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Node":
-        """Read the state folder and the examples that a node's configuration names.
+        """Return the node that a Flower configuration describes.
+
+        The state folder and the examples that the configuration names are read.
 
         Raises:
-            ClientError: a key is missing, or the device has no bundle yet.
+            ClientError: a key or the state folder is missing, or the device has no bundle yet.
             DeviceError: the state folder or the examples cannot be read.
         """
         missing = [name for name in _KEYS if name not in config]

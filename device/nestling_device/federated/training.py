@@ -1,4 +1,4 @@
-"""Trains the student's prefix that a device holds on the device's own examples."""
+"""Trains the part of the student that a device holds on the device's own examples."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ _BATCH = 256
 
 
 class LocalTrainingError(DeviceError):
-    """Training that cannot start or that diverged."""
+    """Raised when training cannot start, or when it diverges."""
 
 
 def train_prefix(
@@ -25,17 +25,18 @@ def train_prefix(
     recipe: LocalRecipe,
     generator: torch.Generator,
 ) -> None:
-    """Train capacities 1 to `capacity` in place.
+    """Train capacities 1 to `capacity` of a student in place.
 
-    The largest capacity is trained on the labels, and the smaller ones on its outputs (the sandwich
-    rule).
+    The largest capacity is trained on the labels, and the smaller ones on the outputs of the
+    largest (the sandwich rule).
 
     Args:
-        student: network that holds at least that prefix; left in evaluation mode.
-        examples: examples to train on.
-        capacity: largest capacity that the device holds.
-        recipe: epochs, batch size, learning rate and weight decay.
-        generator: shuffles the examples and draws the intermediate capacity of each step.
+        student: the network, which holds at least these capacities and is left in evaluation mode.
+        examples: the examples to train on.
+        capacity: the largest capacity that the device holds.
+        recipe: the number of epochs, the batch size, the learning rate and the weight decay.
+        generator: the generator that shuffles the examples and draws the intermediate capacity of
+            each step.
 
     Raises:
         LocalTrainingError: there are too few examples, or the loss is no longer finite.
@@ -82,12 +83,12 @@ def accuracy(
     labels: NDArray[np.int64],
     capacity: int,
 ) -> float:
-    """Return the share of inputs that a capacity classifies correctly, 0 if there are none.
+    """Return the share of inputs that a capacity classifies correctly, or 0 if there are no inputs.
 
     Args:
-        student: network that holds at least that capacity; left in evaluation mode.
-        inputs: float32 (N, *shape).
-        labels: int64 (N,).
+        student: the network, which holds at least that capacity and is left in evaluation mode.
+        inputs: the inputs, float32 (N, *shape).
+        labels: the classes of the inputs, int64 (N,).
         capacity: the capacity to run.
     """
     if not len(labels):

@@ -1,3 +1,6 @@
-"""Identifies the machine, reads its free memory and battery, and opens its I2C bus."""
+"""Holds the code that identifies the machine, and reads its memory, its battery and its I2C bus.
+
+Of the device's code, the package imports only `errors`.
+"""
 
 __all__ = ["i2c", "machine", "resources"]

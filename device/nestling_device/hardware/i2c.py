@@ -8,29 +8,32 @@ from nestling_device.errors import DeviceError
 
 
 class BusError(DeviceError):
-    """The I2C bus cannot be opened."""
+    """Raised when the I2C bus cannot be opened."""
 
 
 class Bus(Protocol):
-    """The part of smbus2's `SMBus` that is used; each call raises OSError without an answer."""
+    """The part of smbus2's `SMBus` that Nestling uses.
+
+    Each call raises OSError if the chip does not answer.
+    """
 
     def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> Sequence[int]:
-        """Read bytes, starting at a register.
+        """Return the bytes that a chip sends, starting at a register.
 
         Args:
-            i2c_addr: address of the chip.
-            register: first register.
-            length: number of bytes.
+            i2c_addr: the address of the chip.
+            register: the first register.
+            length: the number of bytes.
         """
         ...
 
     def write_i2c_block_data(self, i2c_addr: int, register: int, data: Sequence[int]) -> None:
-        """Write bytes, starting at a register.
+        """Write bytes to a chip, starting at a register.
 
         Args:
-            i2c_addr: address of the chip.
-            register: first register.
-            data: the bytes.
+            i2c_addr: the address of the chip.
+            register: the first register.
+            data: the bytes to write.
         """
         ...
 
@@ -40,7 +43,7 @@ class Bus(Protocol):
 
 
 def open_bus(number: int) -> Bus:
-    """Open /dev/i2c-`number`.
+    """Return the bus /dev/i2c-`number`, opened.
 
     Raises:
         BusError: smbus2 is not installed, the bus does not exist, or this user may not use it.
@@ -60,12 +63,12 @@ def open_bus(number: int) -> Bus:
 
 
 def read_word(bus: Bus, address: int, register: int) -> int:
-    """Read a 16-bit register, most significant byte first.
+    """Return the value of a 16-bit register, whose most significant byte comes first.
 
     Args:
         bus: the I2C bus.
-        address: address of the chip.
-        register: the register.
+        address: the address of the chip.
+        register: the register to read.
 
     Raises:
         OSError: the chip does not answer.
@@ -79,9 +82,9 @@ def write_word(bus: Bus, address: int, register: int, value: int) -> None:
 
     Args:
         bus: the I2C bus.
-        address: address of the chip.
-        register: the register.
-        value: the 16 bits.
+        address: the address of the chip.
+        register: the register to write.
+        value: the 16 bits to write.
 
     Raises:
         OSError: the chip does not answer.
@@ -90,5 +93,5 @@ def write_word(bus: Bus, address: int, register: int, value: int) -> None:
 
 
 def signed(word: int) -> int:
-    """Convert 16 bits from two's complement."""
+    """Return the number that 16 bits represent in two's complement."""
     return word - (1 << 16) if word & 0x8000 else word

@@ -1,4 +1,7 @@
-"""Identifies this machine, because figures measured on one are not valid on another."""
+"""Identifies this machine.
+
+Figures that are measured on one machine are not valid on another.
+"""
 
 import platform
 from importlib.metadata import version
@@ -11,7 +14,9 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def activations_of(architecture: str) -> Activations:
-    """Return the activation type that the processor's kernels suit: int8 on ARM, else uint8.
+    """Return the integer type of activations that suits a processor.
+
+    The type is int8 on ARM, and uint8 on any other architecture.
 
     Args:
         architecture: the value of `platform.machine()`.
@@ -20,11 +25,11 @@ def activations_of(architecture: str) -> Activations:
 
 
 def machine_name(model: Path = _MODEL, cpuinfo: Path = _CPUINFO) -> str:
-    """Return the board or processor, the architecture and the onnxruntime version on one line.
+    """Return a line with the board or processor, the architecture and the onnxruntime version.
 
     Args:
-        model: file with the board's name.
-        cpuinfo: file with the processor's name, used without a board.
+        model: the file with the board's name.
+        cpuinfo: the file with the processor's name, which replaces a missing board name.
     """
     board = _board(model) or _processor(cpuinfo) or "unknown machine"
     return f"{board}, {platform.machine()}, onnxruntime {version('onnxruntime')}"

@@ -11,10 +11,10 @@ _FULL = 1.0
 
 
 def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
-    """Return the memory available without swapping, as estimated by the kernel.
+    """Return the memory that is available without swapping, as the kernel estimates it.
 
     Returns:
-        Bytes; None if the kernel does not report it.
+        The number of bytes, or None if the kernel does not report it.
     """
     try:
         lines = meminfo.read_text("ascii").splitlines()
@@ -29,15 +29,15 @@ def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
 def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
     """Return the charge of this machine's battery.
 
-    Batteries of peripherals (mouse, keyboard, pen) are ignored. Several batteries are averaged,
-    weighted by their full energy if all of them report it.
+    Batteries of peripherals (mouse, keyboard, pen) are ignored. The charges of several batteries
+    are averaged, and weighted by the batteries' full energy if all batteries report it.
 
     Args:
-        supplies: folder in which the kernel lists power supplies.
-        name: name of the battery; "" for all batteries that supply the machine.
+        supplies: the folder in which the kernel lists power supplies.
+        name: the name of the battery, or "" for all batteries that supply the machine.
 
     Returns:
-        Charge, 0 to 1; 1 on a machine without a battery.
+        The charge from 0 to 1, which is 1 on a machine without a battery.
     """
     gauges = _gauges(supplies, name)
     if not gauges:
@@ -51,7 +51,7 @@ def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Gauge:
-    """One battery: its charge, 0 to 1, and its full energy, 0 if unknown."""
+    """The charge of one battery (0 to 1), and the energy of the full battery (0 if unknown)."""
 
     charge: float
     full_uwh: int
@@ -80,7 +80,10 @@ def _feeds_the_machine(folder: Path) -> bool:
 
 
 def _gauge(folder: Path) -> _Gauge | None:
-    """Read a battery; None if it cannot be read, for example because it was just unplugged."""
+    """Return the charge and full energy of a battery, or None if the battery cannot be read.
+
+    For example, a battery that was just unplugged cannot be read.
+    """
     full = _number(folder / "energy_full")
     percent = _number(folder / "capacity")
     charge = _share(folder) if percent is None else percent / 100

@@ -1,8 +1,9 @@
-"""Answers one input: on the device or in the cloud.
+"""Holds the code that turns one input into an answer, from the device or from the cloud.
 
-`agent` turns an input into an answer and a receipt; `policy` holds the pure rules that decide where
-an input runs; `offloader` sends inputs to the cloud. Limits, targets, drift detection and costs are
-here too. Imports `bundle`, `delivery`, `energy` and `transport`.
+`agent` turns an input into an answer and a receipt. `policy` holds the pure rules that decide where
+an input runs, and `offloader` sends inputs to the cloud. Limits, targets, costs and the detection
+of drift are here too. Of the device's other packages, this one may import `bundle`, `delivery`,
+`energy` and `transport`.
 """
 
 __all__ = [

@@ -1,14 +1,17 @@
-"""Answers inputs: runs the student, asks the cloud where that pays, and stores a receipt.
+"""Answers inputs on the device or in the cloud.
 
 An input takes these steps in `Agent.answer`:
 
-1. Load the capacity that the budget admits, fetching rings that the device lacks.
+1. Load the largest capacity that the budget admits, and fetch the rings (the weights that a
+   capacity adds to the next smaller one) that the device lacks.
 2. Run the first capacity and compare the predicted success of device and cloud with a threshold
-   (the gate), then run the larger capacity where it pays and compare again (accept or escalate).
-3. Fall back to the device's own answer where the cloud has none.
-4. Write the answer, its route and its costs into a receipt.
+   (the gate). Then run the larger capacity if it is expected to improve the answer enough, and
+   compare again (accept or escalate).
+3. Use the device's own answer if the cloud has none.
+4. Store a receipt with the answer, its route and its costs.
 
-The rules are in `policy`; this module supplies them with model outputs, costs and the cloud.
+The rules are in `policy`. This module supplies them with model outputs and costs, and asks the
+cloud.
 """
 
 import dataclasses
@@ -54,13 +57,13 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class _Outcome:
-    """The final answer to an input and its route.
+    """The final answer to an input, and its route.
 
     Attributes:
-        answer: class index.
-        capacity: the capacity that gave the answer, 0 for the cloud.
-        reason: why the input was answered there.
-        local: the device's own last answer, None where no student ran.
+        answer: the class index.
+        capacity: the capacity that gave the answer, or 0 for the cloud.
+        reason: the reason why the input was answered there.
+        local: the device's own last answer, or None if no student ran.
     """
 
     answer: int
@@ -70,18 +73,21 @@ class _Outcome:
 
 
 class Agent:
-    """Answers inputs one after another; not thread-safe.
+    """Answers inputs one after another.
+
+    An agent is not thread-safe.
 
     Args:
         bundle: the active bundle.
-        offloader: sends inputs to the cloud.
-        meter: estimates or measures the time and energy of each step.
-        deadline_ms: longest wait for the cloud's answer, in wall-clock milliseconds.
-        keep: stores a receipt durably; called before `answer` returns.
-        grow: called with a memory budget in bytes when the budget admits more capacities than the
-            device holds, or when a file of the bundle is damaged. Returns the same bundle with the
-            missing files, or raises DeliveryError.
-        costs: costs measured on this machine; the meter estimates whatever they lack.
+        offloader: the connection that sends inputs to the cloud.
+        meter: the meter that estimates or measures the time and energy of each step.
+        deadline_ms: the longest wait for the cloud's answer, in wall-clock milliseconds.
+        keep: a function that stores a receipt durably. It is called before `answer` returns.
+        grow: a function that fetches missing files of the bundle. It is called with a memory budget
+            in bytes when the budget admits more capacities than the device holds, or when a file of
+            the bundle is damaged. It returns the same bundle with the missing files, or raises
+            DeliveryError.
+        costs: the costs measured on this machine. The meter estimates the costs that they lack.
     """
 
     def __init__(
@@ -110,9 +116,9 @@ class Agent:
 
     @property
     def drifting(self) -> bool | None:
-        """True while inputs are harder than those that the bundle was calibrated on.
+        """Whether inputs are harder than those that the bundle was calibrated on.
 
-        None if no student ran on the last input (as with an offload share of 1), because the
+        It is None if no student ran on the last input (as with an offload share of 1), because the
         difficulty of an input is known only after a student ran.
         """
         return self._student.drifting
@@ -121,12 +127,12 @@ class Agent:
         """Answer one input and store its receipt.
 
         Args:
-            index: position in the source, from 0.
-            window: float32 in the task's shape and units.
-            budget: what the device may spend on this input.
+            index: the position of the input in the source, from 0.
+            window: the input, float32 in the task's shape and units.
+            budget: the limits and targets for this input.
 
         Returns:
-            The receipt, already stored; `receipt.answer` is the class index.
+            The receipt, already stored. Its field `answer` is the class index.
 
         Raises:
             InputError: the shape or type does not fit the task; nothing was recorded.
@@ -174,10 +180,11 @@ class Agent:
         return probabilities
 
     def _route(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
-        """Answer an input and update the target controller with its cost.
+        """Answer an input and update the target controller with the cost of the answer.
 
         Inputs for which a limit or a pause ruled the cloud out do not count, so that what they
-        saved is not spent later.
+        saved is not spent later. No input counts while the budget tolerates a risk, because the
+        risk replaces the target that the controller holds.
         """
         target = self._target(account.budget)
         outcome = self._choose(request, target, account)
@@ -188,7 +195,10 @@ class Agent:
         return outcome
 
     def _target(self, budget: Budget) -> Target:
-        """Combine the budget's target with the expected costs of keeping and of offloading."""
+        """Return the budget's target with the expected costs of keeping and of offloading an input.
+
+        A target that cannot be met is logged.
+        """
         size = offload_bytes(self.bundle.manifest.signature.shape)
         nest = self.bundle.nest
         target = target_of(
@@ -205,9 +215,9 @@ class Agent:
         return target
 
     def _choose(self, request: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
-        """Answer on the device or in the cloud, with the capacities that are loaded.
+        """Return the answer of the device or of the cloud, using the capacities that are loaded.
 
-        Always gives an answer, whatever the cloud does.
+        There is always an answer, whatever the cloud does.
         """
         skipped = self._cloud.skip_reason(request.window, account)
         if skipped is not None:
@@ -233,7 +243,10 @@ class Agent:
         return self._offload(request, local, receipt_pb2.REASON_ESCALATED, account)
 
     def _thresholds(self, target: Target, budget: Budget) -> policy.Thresholds:
-        """Look up the thresholds for the budget, and log a tolerated risk that is not certified."""
+        """Return the thresholds for the budget.
+
+        A tolerated risk that the bundle does not certify is logged.
+        """
         curve = self._loader.curve()
         if budget.tolerated_risk > 0 and not policy.certified_thresholds(
             curve, budget.tolerated_risk
@@ -247,9 +260,10 @@ class Agent:
     def _limit_reason(
         self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
     ) -> Reason.ValueType | None:
-        """Return the limit that rules out an offload after the runs so far, None if none does.
+        """Return the limit that rules out an offload after the runs so far, or None if none does.
 
-        Uses expected costs, not measured ones, so that a replay makes the same decision.
+        The limits are compared with expected costs and not with measured ones, so that a replay
+        makes the same decision.
         """
         ran = [
             self._loader.costs[number - 1] for number in {self.bundle.nest.start, local.capacity}
@@ -257,7 +271,10 @@ class Agent:
         return self._cloud.limit_reason(request.window, account, after=ran)
 
     def _offload_first(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
-        """Ask the cloud before any student runs; fall back to the device."""
+        """Return the cloud's answer, which is requested before any student runs.
+
+        If the cloud gives no answer, the device answers.
+        """
         result = self._cloud.answer(request, account)
         if isinstance(result, NoAnswer):
             return _kept(self._student.answer(request.window, account), result.reason)
@@ -266,7 +283,11 @@ class Agent:
     def _offload_at_gate(
         self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
     ) -> _Outcome:
-        """Ask the cloud before the larger capacity runs; fall back to the larger capacity."""
+        """Return the cloud's answer, which is requested before the larger capacity runs.
+
+        If the cloud gives no answer, the larger capacity answers if it is expected to improve the
+        device's answer enough; otherwise that answer stands.
+        """
         outcome = self._offload(request, local, receipt_pb2.REASON_GATED, account)
         if not outcome.capacity:
             return outcome
@@ -279,7 +300,7 @@ class Agent:
         reason: Reason.ValueType,
         account: CostAccount,
     ) -> _Outcome:
-        """Ask the cloud; fall back to the device's answer so far."""
+        """Return the cloud's answer or, if it gives none, the device's answer so far."""
         request = dataclasses.replace(request, device_answer=local.answer)
         result = self._cloud.answer(request, account)
         if isinstance(result, NoAnswer):

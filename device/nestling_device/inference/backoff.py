@@ -1,4 +1,7 @@
-"""How long to wait after a failure before trying again, counted in inputs. Pure."""
+"""Determines how many inputs to wait after a failure before the next attempt.
+
+Nothing here does I/O or reads a clock.
+"""
 
 from dataclasses import dataclass
 
@@ -8,13 +11,14 @@ _LONGEST_PAUSE = 16
 
 @dataclass(frozen=True)
 class Backoff:
-    """A pause between attempts that doubles with every failure: 1, 2, 4, up to 16 inputs.
+    """A pause between attempts that doubles with every failure.
 
-    It counts inputs, not seconds, so that a recorded trace replays to the same routes.
+    The pause lasts 1, 2, 4, 8 and then 16 inputs. It counts inputs and not seconds, so that a
+    recorded trace replays to the same routes.
 
     Attributes:
-        failures: failures in a row.
-        left: inputs to skip before the next attempt.
+        failures: the number of failures in a row.
+        left: the number of inputs to skip before the next attempt.
     """
 
     failures: int = 0
@@ -22,14 +26,14 @@ class Backoff:
 
     @property
     def over(self) -> bool:
-        """True once the pause has ended and the next attempt may be made."""
+        """Whether the pause has ended, so that the next attempt may be made."""
         return self.left == 0
 
     def after_input(self) -> "Backoff":
-        """Count one input that was answered without an attempt."""
+        """Return the pause after one more input that was answered without an attempt."""
         return Backoff(self.failures, max(0, self.left - 1))
 
     def after_failure(self) -> "Backoff":
-        """Record a failure and double the pause."""
+        """Return the pause that follows one more failure."""
         failures = self.failures + 1
         return Backoff(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))

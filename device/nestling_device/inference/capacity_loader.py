@@ -1,4 +1,7 @@
-"""Keeps loaded what the budget admits of the bundle, and fetches what is missing of it."""
+"""Loads the capacities that the budget admits.
+
+Capacities that the device lacks are fetched first.
+"""
 
 import dataclasses
 import logging
@@ -24,17 +27,18 @@ class CapacityLoader:
     """Loads the capacities that answer the next input.
 
     Attributes:
-        bundle: the bundle in use, with the capacities that can be read from the disk.
-        costs: expected costs of its capacities, smallest first.
+        bundle: the bundle in use. Its `held` counts only capacities that can be read from the disk.
+        costs: the expected costs of the bundle's capacities, smallest capacity first.
 
     Args:
         bundle: the active bundle.
-        meter: estimates the costs that `measured` lacks.
-        notices: logs a budget that not even the smallest capacity meets.
-        grow: called with a memory budget in bytes when the budget admits more capacities than the
-            device holds, or when a file of the bundle is damaged. Returns the same bundle with the
-            missing files, or raises DeliveryError.
-        measured: costs measured on this machine, if any.
+        meter: the meter that estimates the costs that `measured` lacks.
+        notices: the log of budgets that not even the smallest capacity meets.
+        grow: a function that fetches missing files of the bundle. It is called with a memory budget
+            in bytes when the budget admits more capacities than the device holds, or when a file of
+            the bundle is damaged. It returns the same bundle with the missing files, or raises
+            DeliveryError.
+        measured: the costs measured on this machine, or None if there are none.
     """
 
     bundle: LoadedBundle
@@ -57,10 +61,12 @@ class CapacityLoader:
         self._use(bundle)
 
     def fit(self, budget: Budget) -> None:
-        """Load the capacity that the budget admits, fetching rings that are missing.
+        """Load the largest capacity that the budget admits.
+
+        If the budget admits more than the device holds, the missing files are fetched first.
 
         Args:
-            budget: what the device may spend on the next input.
+            budget: the limits and targets for the next input.
 
         Raises:
             DeliveryError: not even the smallest capacity can be read from the disk.
@@ -89,11 +95,11 @@ class CapacityLoader:
         self._growth_pause = Backoff()
 
     def _load(self, capacity: int, budget: Budget) -> None:
-        """Load a capacity, and the cascade's first capacity beside it where memory admits both.
+        """Load a capacity and, if the budget admits both, the smaller one that is to run before it.
 
-        Where a ring is damaged on the disk, load the largest capacity that does not need it. Where
-        only the first capacity's template is damaged, load the larger capacity alone. The damaged
-        file is fetched again with a later input.
+        If the capacity cannot be read from the disk, the largest smaller one that can be read is
+        loaded instead. If only the one that is to run first cannot be read, the larger one is
+        loaded alone. The damaged file is fetched again with a later input.
         """
         for smaller in range(capacity, 0, -1):
             cascade = cascade_to(self.bundle.calibration, smaller)
@@ -118,6 +124,6 @@ class CapacityLoader:
         self.costs = capacity_costs(bundle.manifest, bundle.version, self._meter, self._measured)
 
     def curve(self) -> RoutingCurve:
-        """Return the routing curve of what is loaded."""
+        """Return the routing curve (thresholds for offload shares) for the loaded capacities."""
         nest = self.bundle.nest
         return curve_of(self.bundle.calibration, nest.start, nest.resident)

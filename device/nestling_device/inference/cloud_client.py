@@ -1,7 +1,7 @@
-"""Asks the cloud for answers on behalf of the agent, and pauses after failures.
+"""Asks the cloud for answers on behalf of the agent.
 
-`Cloud` reports whether the cloud is an option for an input, and turns an offload into a class or
-into the reason why there is none.
+`Cloud` reports whether the cloud is an option for an input, and pauses for some inputs after a
+failure. It turns an offload into a class index or into the reason why there is none.
 """
 
 import logging
@@ -32,28 +32,31 @@ _log = logging.getLogger(__name__)
 
 
 class NoAnswer(NamedTuple):
-    """The cloud gave no answer.
+    """The result of an offload for which the cloud gave no answer.
 
     Attributes:
-        reason: why, for the receipt of the device's own answer.
+        reason: the reason, as it stands in the receipt of the device's own answer.
     """
 
     reason: Reason.ValueType
 
 
 class Cloud:
-    """Asks the cloud for answers; pauses for some inputs after a failure."""
+    """Asks the cloud for answers.
+
+    After a failure, it pauses for some inputs.
+    """
 
     def __init__(
         self, offloader: Offloader, meter: Meter, notices: LimitNotices, *, deadline_ms: float
     ) -> None:
-        """Start without a pause, assuming that the cloud can be reached.
+        """Start without a pause.
 
         Args:
-            offloader: sends the inputs.
-            meter: estimates or measures the time and energy of an exchange.
-            notices: logs the limits that rule out an offload.
-            deadline_ms: longest wait for an answer, in wall-clock milliseconds.
+            offloader: the connection that sends the inputs.
+            meter: the meter that estimates or measures the time and energy of an exchange.
+            notices: the log of limits that rule out an offload.
+            deadline_ms: the longest wait for an answer, in wall-clock milliseconds.
         """
         self._notices = notices
         self._offloader = offloader
@@ -64,16 +67,17 @@ class Cloud:
     def skip_reason(
         self, window: NDArray[np.float32], account: CostAccount
     ) -> Reason.ValueType | None:
-        """Return why the cloud is not an option for an input: a limit, or a pause after failures.
+        """Return why the cloud is not an option for an input.
 
-        Call this exactly once per input, because it counts down the pause.
+        The reason is a limit of the budget, or a pause after failures. Call this exactly once per
+        input, because it counts down the pause.
 
         Args:
             window: the input, in the task's shape.
-            account: cost account of the input, with its budget.
+            account: the cost account of the input, which has the input's budget.
 
         Returns:
-            The reason for the receipt, None if the cloud is an option.
+            The reason for the receipt, or None if the cloud is an option.
         """
         if not self._pause.over:
             self._pause = self._pause.after_input()
@@ -87,15 +91,17 @@ class Cloud:
         *,
         after: Sequence[CapacityCost] = (),
     ) -> Reason.ValueType | None:
-        """Return the first limit of the budget that an offload would exceed, and log all of them.
+        """Return the first limit of the budget that an offload would exceed.
+
+        All limits that it would exceed are logged.
 
         Args:
             window: the input, in the task's shape.
-            account: cost account of the input, with its budget.
-            after: expected costs of the capacities that have already run on the input.
+            account: the cost account of the input, which has the input's budget.
+            after: the expected costs of the capacities that have already run on the input.
 
         Returns:
-            The reason for the receipt, None if the budget admits the offload.
+            The reason for the receipt, or None if the budget admits the offload.
         """
         size = offload_bytes(window.shape)
         energy_mj = self._meter.radio_mj(size, account.budget)
@@ -105,14 +111,17 @@ class Cloud:
         return REASONS[excesses[0].limit] if excesses else None
 
     def answer(self, request: OffloadRequest, account: CostAccount) -> int | NoAnswer:
-        """Ask for the class of an input and add the exchange to its cost account.
+        """Return the cloud's answer to an input.
+
+        The time, energy and bytes of the exchange are added to the input's cost account. A failure
+        starts or doubles the pause.
 
         Args:
             request: the input to send.
-            account: cost account of the input; failed exchanges are added too.
+            account: the cost account of the input. Failed exchanges are added too.
 
         Returns:
-            The class index, or why there is none. A failure starts or doubles the pause.
+            The class index, or why there is none.
         """
         started = time.perf_counter()
         try:

@@ -1,4 +1,7 @@
-"""Adds up the time, energy and bytes that one answer takes, by source."""
+"""Adds up the time, energy and bytes that one answer takes.
+
+Energy is added up by source, which is computing or the radio.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,14 +19,14 @@ T = TypeVar("T")
 
 
 class CostAccount:
-    """Running totals of the time, energy and bytes spent on one answer."""
+    """The running totals of the time, energy and bytes spent on one answer."""
 
     def __init__(self, meter: Meter, budget: Budget) -> None:
         """Start with all totals at zero.
 
         Args:
-            meter: estimates or measures the time and energy of each step.
-            budget: the budget of this input; its link determines the cost of exchanges.
+            meter: the meter that estimates or measures the time and energy of each step.
+            budget: the budget of this input. The link in it determines the cost of exchanges.
         """
         self.budget = budget
         self._meter = meter
@@ -36,11 +39,11 @@ class CostAccount:
         self._bytes_down = 0
 
     def run(self, macs: int, step: Callable[[], T]) -> T:
-        """Run a model and add its time and energy.
+        """Run a model and add its time and energy to the totals.
 
         Args:
-            macs: multiply-accumulate operations of the run.
-            step: runs the model. If it raises, nothing is added.
+            macs: the number of multiply-accumulate operations of the run.
+            step: the function that runs the model. If it raises, nothing is added.
 
         Returns:
             The result of `step`.
@@ -57,21 +60,21 @@ class CostAccount:
 
     @property
     def latency_ms(self) -> float:
-        """Time so far, in ms."""
+        """The time so far, in ms."""
         return self._latency_ms
 
     @property
     def energy_mj(self) -> float:
-        """Energy so far from all sources, in mJ."""
+        """The energy so far from all sources, in mJ."""
         return self._compute_mj + self._radio_mj
 
     def exchange(self, bytes_up: int, bytes_down: int, wall_ms: float) -> None:
-        """Add an exchange with the cloud, answered or not.
+        """Add an exchange with the cloud to the totals, whether the cloud answered or not.
 
         Args:
-            bytes_up: bytes sent.
-            bytes_down: bytes received.
-            wall_ms: how long the exchange took, in wall-clock milliseconds.
+            bytes_up: the number of bytes sent.
+            bytes_down: the number of bytes received.
+            wall_ms: the time that the exchange took, in wall-clock milliseconds.
         """
         spent = self._meter.radio(bytes_up + bytes_down, self.budget, wall_ms)
         self._latency_ms += spent.latency_ms
@@ -81,11 +84,13 @@ class CostAccount:
         self._bytes_down += bytes_down
 
     def enter(self, receipt: Receipt, offload_size_bytes: int) -> None:
-        """Write the totals into a receipt, and the cost that an offload has over the link.
+        """Write the totals into a receipt.
+
+        If there is a link, the receipt also gets the energy and the bytes that an offload takes.
 
         Args:
-            receipt: the receipt of this answer; changed in place.
-            offload_size_bytes: bytes on the link for one offloaded input.
+            receipt: the receipt of this answer, which is changed in place.
+            offload_size_bytes: the bytes on the link for one offloaded input.
         """
         receipt.latency_ms = self._latency_ms
         receipt.latency_provenance = self._meter.latency_provenance

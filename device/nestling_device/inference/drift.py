@@ -1,4 +1,4 @@
-"""Detects when inputs are harder than those that a bundle was calibrated on. Pure.
+"""Detects when inputs are harder than those that a bundle was calibrated on.
 
 A bundle contains quantiles of the probabilities that the multiplexer predicted on the calibration
 inputs (how likely the resident capacity was to be right). An input's rank among them runs from 0
@@ -10,6 +10,8 @@ by 1 + rank - (1/2 + SLACK), a factor whose mean is at most 1 while the hypothes
 below 1 is reset to 1, so that it grows at once when a change comes. While the hypothesis holds, a
 false alarm takes ENOUGH inputs or more on average. The slack allows for the sampling error of the
 quantiles and for short runs of hard inputs.
+
+Nothing here does I/O or reads a clock.
 """
 
 import math
@@ -30,16 +32,16 @@ class DriftDetector:
     """The evidence so far that inputs have become harder.
 
     Attributes:
-        evidence: natural logarithm of the evidence, from 0 to log(ENOUGH).
-        noticed: whether inputs drift; set when the evidence reaches ENOUGH and cleared when it has
-            returned to 1.
+        evidence: the natural logarithm of the evidence, from 0 to log(ENOUGH).
+        noticed: whether inputs drift. It becomes true when the evidence reaches ENOUGH, and false
+            when the evidence has returned to 1.
     """
 
     evidence: float = 0.0
     noticed: bool = False
 
     def after_input(self, rank: float) -> "DriftDetector":
-        """Update the evidence with one input, given its rank from 0 to 1."""
+        """Return the detector after one more input, given the input's rank from 0 to 1."""
         gain = math.log1p(rank - 0.5 - SLACK)
         evidence = min(math.log(ENOUGH), max(0.0, self.evidence + gain))
         return DriftDetector(
@@ -48,12 +50,14 @@ class DriftDetector:
 
 
 def rank_of(right: float, quantiles: Sequence[float]) -> float:
-    """Rank an input among the calibration inputs, from 0 for the easiest to 1 for the hardest.
+    """Return the rank of an input among the calibration inputs.
+
+    The rank runs from 0 for the easiest input to 1 for the hardest.
 
     Args:
-        right: predicted probability that the resident capacity is right on this input.
-        quantiles: quantiles of that probability over the calibration inputs, at even steps from
-            the minimum to the maximum; two or more.
+        right: the predicted probability that the resident capacity is right on this input.
+        quantiles: the quantiles of that probability over the calibration inputs, at even steps from
+            the minimum to the maximum. There are at least two.
     """
     low, high = bisect_left(quantiles, right - _ALIKE), bisect_right(quantiles, right + _ALIKE)
     last = len(quantiles) - 1

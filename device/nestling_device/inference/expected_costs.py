@@ -1,4 +1,4 @@
-"""Estimates the costs of each capacity, and of an input that stays on the device."""
+"""Estimates the cost of each capacity, and the mean cost of an input that stays on the device."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,16 @@ from nestling_device.inference.target_controller import InputCost
 def capacity_costs(
     manifest: Manifest, version: str, meter: Meter, measured: MeasuredCosts | None
 ) -> list[CapacityCost]:
-    """List the costs of capacities 1 to K, measured where possible and estimated otherwise.
+    """Return the expected costs of capacities 1 to K.
+
+    The time and energy of a capacity are the measured ones if it was measured, and the meter's
+    estimates otherwise.
 
     Args:
-        manifest: manifest of the bundle.
-        version: version of the bundle; measured costs apply to one version only.
-        meter: estimates the costs that were not measured.
-        measured: costs measured on this machine, None if there are none.
+        manifest: the manifest of the bundle.
+        version: the version of the bundle. Measured costs apply to one version only.
+        meter: the meter that estimates the costs that were not measured.
+        measured: the costs measured on this machine, or None if there are none.
     """
     return [
         _cost(manifest, version, number, meter, measured)
@@ -29,13 +32,15 @@ def capacity_costs(
 def kept_input(
     costs: Sequence[CapacityCost], calibration: Calibration, start: int, resident: int
 ) -> InputCost:
-    """Estimate the mean cost of an input that stays on the device.
+    """Return the expected mean cost of an input that stays on the device.
 
     Args:
-        costs: costs of capacities 1 to K.
-        calibration: gives the share of inputs on which the larger capacity runs.
-        start: capacity that runs first.
-        resident: larger capacity that may run after it; equal to `start` if only one is loaded.
+        costs: the costs of capacities 1 to K.
+        calibration: the bundle's calibration, which has the share of inputs on which the larger
+            capacity runs.
+        start: the capacity that runs first.
+        resident: the larger capacity that may run after `start`. It equals `start` if only one
+            capacity is loaded.
     """
     first, last = costs[start - 1], costs[resident - 1]
     if start == resident:

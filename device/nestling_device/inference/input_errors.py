@@ -1,11 +1,14 @@
-"""Inputs that cannot be answered."""
+"""Holds the errors for inputs that cannot be answered."""
 
 from nestling_device.errors import DeviceError
 
 
 class InputError(DeviceError):
-    """The bundle's task does not accept an input."""
+    """Raised when an input cannot be answered, as when its shape does not fit the task."""
 
 
 class UnanswerableError(InputError):
-    """An input has the right shape but no answer; other inputs are not affected."""
+    """Raised when an input has the right shape but no answer.
+
+    The input itself or the student's output for it is not finite. Other inputs are not affected.
+    """

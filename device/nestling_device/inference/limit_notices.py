@@ -1,4 +1,7 @@
-"""Logs each limit and target that cannot be met, once, with the figures."""
+"""Logs the limits and targets that cannot be met.
+
+Each notice has the figures and appears only once.
+"""
 
 import logging
 
@@ -20,14 +23,17 @@ _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 
 
 class LimitNotices:
-    """Logs what a budget rules out; every notice appears once."""
+    """Logs the limits and targets of a budget that cannot be met.
+
+    Each notice appears only once.
+    """
 
     def __init__(self) -> None:
         """Start with no notice logged."""
         self._logged: set[str] = set()
 
     def offload(self, excess: Excess) -> None:
-        """Log that a limit rules out the cloud."""
+        """Log that a limit rules out an offload."""
         text = f"the cloud is not asked: {excess}{_advice(excess)}"
         self._log_once(f"offload {excess.limit}", text, passing=excess.limit in _PASSING)
 
@@ -43,7 +49,7 @@ class LimitNotices:
         """Log that the bundle does not certify a tolerated risk.
 
         Args:
-            curve: routing curve of the loaded capacities.
+            curve: the routing curve of the loaded capacities.
             tolerated_risk: the risk that the budget tolerates.
         """
         self._log_once(f"risk {tolerated_risk}", uncertified_risk(curve, tolerated_risk))
@@ -60,7 +66,7 @@ class LimitNotices:
 
 
 def exceeded_capacity(excess: Excess) -> str:
-    """Describe how capacity 1 exceeds a limit."""
+    """Return a message about a limit that even capacity 1 exceeds."""
     return (
         f"the {excess.limit} limit admits no capacity: for capacity 1, {excess}; capacity 1 "
         "answers anyway, because no input is left unanswered"
@@ -68,10 +74,12 @@ def exceeded_capacity(excess: Excess) -> str:
 
 
 def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
-    """Describe a tolerated risk that a bundle does not certify, with its smallest certified risk.
+    """Return a message about a tolerated risk that a bundle does not certify.
+
+    The message names the smallest risk that the bundle certifies.
 
     Args:
-        curve: routing curve of the loaded capacities.
+        curve: the routing curve of the loaded capacities.
         tolerated_risk: the risk that the budget tolerates.
     """
     smallest = min((point.risk for point in curve.certified), default=None)
@@ -83,7 +91,7 @@ def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
 
 
 def missed_target(target: Target) -> str:
-    """Describe a target that is below the cost of an input that stays on the device."""
+    """Return a message about a target below the cost of an input that stays on the device."""
     unit = _UNITS[target.kind]
     return (
         f"the target of {target.mean:.4g} {unit} for the mean input cannot be met: an input that "

@@ -1,7 +1,8 @@
-"""Finds the limits of a budget that an option exceeds, with both figures. Pure.
+"""Finds the limits of a budget that an option exceeds.
 
-The policy only asks whether a limit is exceeded; logs, `doctor` and the simulator's report print
-the figures.
+An option is a capacity or an offload. Each excess comes with the amount that the option needs and
+the amount that is allowed. The policy only asks whether a limit is exceeded, while logs, `doctor`
+and the simulator's report print the figures. Nothing here does I/O.
 """
 
 from collections.abc import Sequence
@@ -35,10 +36,11 @@ class CapacityCost:
     """The costs of one capacity on this device.
 
     Attributes:
-        memory_bytes: memory that it needs while it is loaded.
-        latency_ms: time of one run, the 95th percentile where it was measured; used for limits.
-        median_ms: median time of one run; used for targets of the mean input.
-        energy_mj: energy of one run.
+        memory_bytes: the memory that the capacity needs while it is loaded.
+        latency_ms: the time of one run, which is compared with limits. It is the 95th percentile if
+            the capacity was measured.
+        median_ms: the median time of one run, which is used for targets of the mean input.
+        energy_mj: the energy of one run.
     """
 
     memory_bytes: int
@@ -52,10 +54,10 @@ class Excess:
     """A limit that an option exceeds.
 
     Attributes:
-        limit: name of the limit; "battery" if a full battery would admit the option, "link" if
-            there is no link (both figures are 0 then).
-        needed: figure of the option, in mJ, ms or bytes.
-        allowed: figure that the budget allows, in the same unit.
+        limit: the name of the limit. It is "battery" if a full battery would admit the option, and
+            "link" if there is no link; both figures are 0 then.
+        needed: the amount that the option needs, in mJ, ms or bytes.
+        allowed: the amount that the budget allows, in the same unit.
     """
 
     limit: Limit
@@ -64,11 +66,11 @@ class Excess:
 
     @property
     def unit(self) -> str:
-        """Unit of both figures, empty for the link."""
+        """The unit of both figures, which is empty for the link."""
         return _UNITS.get(self.limit, "")
 
     def __str__(self) -> str:
-        """Both figures as a phrase for messages."""
+        """Return both figures as a phrase for messages."""
         if self.limit == "link":
             return "there is no link"
         cause = ", with the battery low," if self.limit == "battery" else ""
@@ -79,16 +81,19 @@ class Excess:
 
 
 def energy_limit_mj(budget: Budget) -> float:
-    """Return the most energy that one answer may take; less while the battery is low."""
+    """Return the most energy that one answer may take, in mJ.
+
+    It is less than the budget's limit while the battery is low.
+    """
     return budget.energy_mj * min(1.0, budget.battery / LOW_BATTERY)
 
 
 def capacity_excess(costs: Sequence[CapacityCost], budget: Budget) -> tuple[Excess, ...]:
-    """List the limits that capacities exceed if all of them are loaded and run on an input.
+    """Return the limits that capacities exceed if all of them are loaded and run on one input.
 
     Args:
-        costs: costs of these capacities.
-        budget: limits for the next input.
+        costs: the costs of these capacities.
+        budget: the limits for the next input.
     """
     return (
         *_over("memory", sum(cost.memory_bytes for cost in costs), budget.memory_bytes),
@@ -99,13 +104,15 @@ def capacity_excess(costs: Sequence[CapacityCost], budget: Budget) -> tuple[Exce
 def offload_excess(
     size_bytes: int, energy_mj: float, budget: Budget, *, after: Sequence[CapacityCost] = ()
 ) -> tuple[Excess, ...]:
-    """List the limits that an offload exceeds; empty if the budget admits it.
+    """Return the limits that an offload exceeds together with the runs before it.
+
+    The result is empty if the budget admits the offload.
 
     Args:
-        size_bytes: bytes on the link, both ways.
-        energy_mj: energy of the radio.
-        budget: limits for the input.
-        after: costs of the capacities that have already run on the input.
+        size_bytes: the bytes on the link, both ways.
+        energy_mj: the energy of the radio.
+        budget: the limits for the input.
+        after: the costs of the capacities that have already run on the input.
     """
     # Checked first: an infinite latency limit would admit an offload without a link.
     if not budget.link_mbit_s > 0:

@@ -1,6 +1,7 @@
 """Sends inputs to the cloud for an answer, over the Open Inference Protocol.
 
-`Offloader` is the port that the agent uses, `GrpcOffloader` its implementation. Errors:
+`Offloader` is the interface that the agent uses, and `GrpcOffloader` is its implementation. These
+are the errors:
 
     OffloadError
     ├── DeadlineMissedError
@@ -31,19 +32,22 @@ _MISSES_BEFORE_RECONNECT = 3
 
 
 class OffloadError(DeviceError):
-    """The cloud gave no usable answer, so the device's own answer is used."""
+    """Raised when the cloud gives no usable answer.
+
+    The device's own answer is used then.
+    """
 
 
 class DeadlineMissedError(OffloadError):
-    """No answer arrived by the deadline."""
+    """Raised when no answer arrives by the deadline."""
 
 
 class UnreachableError(OffloadError):
-    """The connection failed, or broke before the answer arrived."""
+    """Raised when the connection fails, or breaks before the answer arrives."""
 
 
 class BadAnswerError(OffloadError):
-    """The cloud refused the input, or its answer is invalid."""
+    """Raised when the cloud refuses the input, or when the cloud's answer is invalid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +55,10 @@ class CloudAnswer:
     """The teacher's answer to one input, and its cost.
 
     Attributes:
-        logits: float32 of shape (classes,), finite.
-        bytes_up: bytes sent, framing included.
-        bytes_down: bytes received, framing included.
-        wall_ms: measured time from request to answer.
+        logits: the teacher's logits, finite float32 of shape (classes,).
+        bytes_up: the number of bytes sent, including framing.
+        bytes_down: the number of bytes received, including framing.
+        wall_ms: the measured time from the request to the answer.
     """
 
     logits: NDArray[np.float32]
@@ -68,9 +72,9 @@ class OffloadRequest:
     """An input to send to the cloud.
 
     Attributes:
-        window: float32 in the task's shape, without a batch axis.
-        index: position in the source, from 0.
-        device_answer: class index that the student gave, None if no student ran.
+        window: the input, float32 in the task's shape, without a batch axis.
+        index: the position of the input in the source, from 0.
+        device_answer: the class index that the student gave, or None if no student ran.
     """
 
     window: NDArray[np.float32]
@@ -79,33 +83,33 @@ class OffloadRequest:
 
 
 class Offloader(Protocol):
-    """Gets the cloud's answer to an input."""
+    """Gets the cloud's answers to inputs."""
 
     def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
-        """Send an input to the cloud and wait for the answer.
+        """Send an input to the cloud and return the cloud's answer.
 
         Args:
-            request: the input and what the device knows about it.
-            deadline_ms: longest wait for the answer.
+            request: the input, and what the device knows about it.
+            deadline_ms: the longest wait for the answer.
 
         Raises:
             DeadlineMissedError: no answer arrived by the deadline.
             UnreachableError: the cloud cannot be reached.
-            BadAnswerError: the cloud refused the input, or its answer has the wrong shape or is
-                not finite.
+            BadAnswerError: the cloud refused the input, or the cloud's answer has the wrong shape
+                or is not finite.
         """
         ...
 
     def close(self) -> None:
-        """Close the connection; does nothing if it is closed already."""
+        """Close the connection, or do nothing if it is closed already."""
         ...
 
 
 class GrpcOffloader:
-    """Offloads to any server of the Open Inference Protocol v2; not thread-safe.
+    """Offloads inputs to any server of the Open Inference Protocol v2.
 
-    Reconnects after a broken connection, and after several missed deadlines in a row, so that the
-    first call after an outage is answered.
+    It reconnects after a broken connection and after several missed deadlines in a row, so that the
+    first call after an outage is answered. It is not thread-safe.
     """
 
     def __init__(
@@ -117,15 +121,15 @@ class GrpcOffloader:
         device_id: str,
         identity: Identity | None = None,
     ) -> None:
-        """Prepare the connection; the first `offload` opens it.
+        """Prepare the connection, which the first call of `offload` opens.
 
         Args:
-            address: address of the inference service.
-            model: name of the cloud model there, with input tensor `input` and output tensor
-                `logits`.
-            classes: expected number of logits.
-            device_id: sent to the cloud with every input.
-            identity: TLS identity issued to `device_id`; None to connect without TLS.
+            address: the address of the inference service.
+            model: the name of the cloud model there, which has the input tensor `input` and the
+                output tensor `logits`.
+            classes: the expected number of logits.
+            device_id: the id of this device, which the cloud gets with every input.
+            identity: the TLS identity issued to `device_id`, or None to connect without TLS.
         """
         self._channel = Channel(address, identity)
         self._model = model
@@ -172,12 +176,14 @@ class GrpcOffloader:
 def infer_request(
     request: OffloadRequest, *, model: str, device_id: str
 ) -> inference_pb2.ModelInferRequest:
-    """Encode one input as raw little-endian float32 with a batch axis of 1.
+    """Return the request that asks the cloud model for its answer to one input.
+
+    The input is encoded as raw little-endian float32 with a batch axis of length 1.
 
     Args:
-        request: the input and what the device knows about it.
-        model: name of the cloud model.
-        device_id: id of this device.
+        request: the input, and what the device knows about it.
+        model: the name of the cloud model.
+        device_id: the id of this device.
     """
     window = request.window
     message = inference_pb2.ModelInferRequest(model_name=model)
@@ -191,14 +197,16 @@ def infer_request(
 
 
 def read_logits(response: inference_pb2.ModelInferResponse, classes: int) -> NDArray[np.float32]:
-    """Read the logits from a response, whether sent as raw bytes or as typed values.
+    """Return the logits of a response.
+
+    The server may send them as raw bytes or as typed values.
 
     Args:
         response: the server's response.
-        classes: expected number of logits.
+        classes: the expected number of logits.
 
     Returns:
-        float32 of shape (classes,).
+        The logits, float32 of shape (classes,).
 
     Raises:
         BadAnswerError: the response has another tensor, type or shape, or a value that is not

@@ -1,8 +1,8 @@
-"""Decides where an input runs, by pure rules over probabilities, costs, budget and link.
+"""Decides with pure rules where an input runs.
 
 One rule (`prefers_cloud`) is applied twice: after the first capacity has run (gate) and after the
-last one has (accept or escalate). An input goes to the cloud if the cloud's predicted success
-probability exceeds the device's by more than a threshold. The bundle supplies the thresholds: for
+last one has run (accept or escalate). An input goes to the cloud if the cloud's predicted success
+probability exceeds the device's by more than a threshold. The bundle supplies the thresholds for
 every target offload share, and for the tolerated risks that it certifies.
 """
 
@@ -15,11 +15,11 @@ from nestling_core.routing.curve import point_at
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """Gains in success probability above which an input goes to the cloud.
+    """The gains in success probability above which an input goes to the cloud.
 
     Attributes:
-        gate: applied after the first capacity has run.
-        accept: applied after the last capacity has run.
+        gate: the threshold that applies after the first capacity has run.
+        accept: the threshold that applies after the last capacity has run.
     """
 
     gate: float
@@ -34,21 +34,25 @@ RUN_AND_SEND = Thresholds(gate=-1.0, accept=-1 - 1e-6)
 
 
 def runs_larger(gain: float, threshold: float) -> bool:
-    """Return whether the larger capacity of a cascade runs.
+    """Return whether the larger capacity of a cascade runs after the smaller one.
 
     Args:
-        gain: predicted success probability of the larger capacity minus the smaller one's.
-        threshold: gain above which it runs.
+        gain: the predicted success probability of the larger capacity minus that of the smaller
+            one.
+        threshold: the gain above which the larger capacity runs.
     """
     return gain > threshold
 
 
 def thresholds_for(curve: RoutingCurve, offload_share: float) -> Thresholds:
-    """Return the thresholds for a target share, interpolated between operating points.
+    """Return the thresholds for a target offload share.
+
+    They are interpolated between the operating points of the curve, each of which has the
+    thresholds for one share.
 
     Args:
-        curve: operating points by rising share, from 0 to 1.
-        offload_share: the target share, clipped to 0 to 1.
+        curve: the routing curve, whose operating points are ordered by rising share from 0 to 1.
+        offload_share: the target share, which is clipped to 0 to 1.
     """
     point = point_at(curve, offload_share)
     return Thresholds(gate=point.gate_threshold, accept=point.accept_threshold)
@@ -57,12 +61,14 @@ def thresholds_for(curve: RoutingCurve, offload_share: float) -> Thresholds:
 def certified_thresholds(curve: RoutingCurve, tolerated_risk: float) -> Thresholds | None:
     """Return the thresholds of the largest certified risk that does not exceed a tolerated risk.
 
+    A risk is certified if the bundle guarantees it with its stated confidence.
+
     Args:
-        curve: routing curve of the loaded capacities.
-        tolerated_risk: share of the device's own answers that may differ from the cloud's.
+        curve: the routing curve of the loaded capacities.
+        tolerated_risk: the share of the device's own answers that may differ from the cloud's.
 
     Returns:
-        None if the bundle certifies no risk that small.
+        The thresholds, or None if the bundle certifies no risk that small.
     """
     within = [point for point in curve.certified if point.risk <= tolerated_risk]
     if not within:
@@ -74,15 +80,15 @@ def certified_thresholds(curve: RoutingCurve, tolerated_risk: float) -> Threshol
 def thresholds_for_budget(
     curve: RoutingCurve, budget: Budget, share: float, *, drifting: bool = False
 ) -> Thresholds:
-    """Return the thresholds for the budget's tolerated risk, or else for an offload share.
+    """Return the thresholds for the tolerated risk or, if there is none, for an offload share.
 
     Every input goes to the cloud if the bundle does not certify the tolerated risk. The same holds
     while inputs drift, because no certificate is valid then.
 
     Args:
-        curve: routing curve of the loaded capacities.
-        budget: limits and targets for the next input.
-        share: offload share from `TargetController`, used where no risk is tolerated.
+        curve: the routing curve of the loaded capacities.
+        budget: the limits and targets for the next input.
+        share: the offload share from `TargetController`, which is used if no risk is tolerated.
         drifting: whether inputs are harder than those that the bundle was calibrated on.
     """
     if not budget.tolerated_risk > 0:
@@ -94,17 +100,17 @@ def thresholds_for_budget(
 
 
 def keeps_nothing(thresholds: Thresholds) -> bool:
-    """Return whether every input goes to the cloud without running a student first."""
+    """Return whether the thresholds send every input to the cloud before a student runs."""
     return thresholds.gate < -1
 
 
 def prefers_cloud(gain: float, threshold: float) -> bool:
     """Return whether an input goes to the cloud.
 
-    A NaN, which only a broken model yields, sends the input.
+    A gain of NaN, which only a broken model yields, sends the input to the cloud.
 
     Args:
-        gain: predicted success probability of the cloud minus the device's.
-        threshold: gain above which the input goes to the cloud.
+        gain: the predicted success probability of the cloud minus that of the device.
+        threshold: the gain above which the input goes to the cloud.
     """
     return not gain <= threshold

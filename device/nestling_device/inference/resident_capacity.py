@@ -1,4 +1,7 @@
-"""Decides which capacities to load: which fit into memory and the other limits. Pure."""
+"""Decides which capacities are loaded, so that they fit into memory and the other limits.
+
+Nothing here does I/O.
+"""
 
 from collections.abc import Sequence
 
@@ -9,12 +12,12 @@ from nestling_device.inference.limits import CapacityCost, capacity_excess
 def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) -> int:
     """Return the largest capacity on the device that the budget admits.
 
-    Returns capacity 1 if the budget admits none, because no input is left unanswered.
+    It is capacity 1 if the budget admits none, because no input is left unanswered.
 
     Args:
-        costs: costs of capacities 1 to K.
-        held: largest capacity on the device; capacities 1 to `held` are there.
-        budget: limits for the next input.
+        costs: the costs of capacities 1 to K.
+        held: the largest capacity on the device, which has all smaller ones too.
+        budget: the limits for the next input.
     """
     fitting = [
         capacity
@@ -27,13 +30,16 @@ def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) 
 def start_capacity(
     costs: Sequence[CapacityCost], resident: int, preferred: int, budget: Budget
 ) -> int:
-    """Return the capacity to run first: the bundle's choice if the budget admits both capacities.
+    """Return the capacity to run first.
+
+    This is the capacity that the bundle prefers, if the budget admits it together with the resident
+    capacity. Otherwise it is the resident capacity.
 
     Args:
-        costs: costs of capacities 1 to K.
-        resident: the largest capacity to load, 1 to K; returned where no smaller one runs first.
-        preferred: the smaller capacity that the bundle's cascade runs first; 0 for none.
-        budget: limits for the next input.
+        costs: the costs of capacities 1 to K.
+        resident: the largest capacity to load, 1 to K.
+        preferred: the smaller capacity that the bundle's cascade runs first, or 0 if there is none.
+        budget: the limits for the next input.
     """
     if not 0 < preferred < resident:
         return resident

@@ -1,4 +1,7 @@
-"""Runs the loaded capacities on an input, and watches whether inputs become harder."""
+"""Runs the loaded capacities of the student on inputs.
+
+It also detects when inputs become harder than those that the bundle was calibrated on.
+"""
 
 import logging
 from typing import NamedTuple
@@ -29,10 +32,10 @@ class LocalAnswer(NamedTuple):
     """The answer of one capacity.
 
     Attributes:
-        answer: class index.
+        answer: the class index.
         capacity: the capacity that ran, 1 to K.
-        right: probability that each option is right, as predicted after this run: capacities 1 to
-            K, then the cloud; (K + 1,).
+        right: the probability that each option is right, as predicted after this run, (K + 1,). The
+            options are capacities 1 to K, then the cloud.
     """
 
     answer: int
@@ -40,7 +43,7 @@ class LocalAnswer(NamedTuple):
     right: Floats
 
     def cloud_gain(self, capacity: int) -> float:
-        """Return how much more often the cloud is expected to be right than a capacity.
+        """Return the cloud's predicted success probability minus that of a capacity.
 
         The difference is taken in float32, as in the cloud's search for the thresholds.
         """
@@ -48,10 +51,13 @@ class LocalAnswer(NamedTuple):
 
 
 class Student:
-    """The student on the device: the first capacity, and the larger one of a cascade.
+    """Runs the first loaded capacity and, in a cascade, the larger one after it.
+
+    In a cascade, a small capacity runs first, and a larger one runs if it is expected to improve
+    the answer enough.
 
     Args:
-        loader: loads the capacities that run.
+        loader: the loader that keeps the capacities in memory.
     """
 
     def __init__(self, loader: CapacityLoader) -> None:
@@ -66,7 +72,7 @@ class Student:
 
     @property
     def drifting(self) -> bool | None:
-        """`inputs_drift`, or None if no capacity ran since `begin`."""
+        """The value of `inputs_drift`, or None if no capacity has run since `begin` was called."""
         return self._drift.noticed if self._ran else None
 
     def begin(self) -> None:
@@ -74,11 +80,14 @@ class Student:
         self._ran = False
 
     def answer(self, window: Window, account: CostAccount) -> LocalAnswer:
-        """Answer on the device alone, by the cascade if there is one."""
+        """Return the device's own answer, for which a cascade may run both loaded capacities."""
         return self.run_larger(window, self.run_first(window, account), account)
 
     def run_first(self, window: Window, account: CostAccount) -> LocalAnswer:
-        """Run the first capacity and pass the input's difficulty to the drift detector."""
+        """Return the answer of the capacity that runs first.
+
+        The drift detector gets the input's difficulty, as this run predicts it.
+        """
         nest = self._loader.bundle.nest
         local = self._run(window, nest.start, account)
         self._ran = True
@@ -89,7 +98,10 @@ class Student:
         return local
 
     def run_larger(self, window: Window, local: LocalAnswer, account: CostAccount) -> LocalAnswer:
-        """Run the largest loaded capacity if it is expected to improve the answer enough."""
+        """Return the answer of the largest loaded capacity, or the earlier answer.
+
+        The largest capacity runs only if it is expected to improve the answer enough.
+        """
         bundle = self._loader.bundle
         resident = bundle.nest.resident
         if local.capacity == resident:

@@ -1,20 +1,21 @@
-"""Holds the average offload share, energy or latency at its target while inputs change. Pure.
+"""Holds the average offload share, energy or latency at its target while inputs change.
 
 A bundle's threshold for a share sends that share of the calibration inputs to the cloud, but
 another share of inputs that are harder or easier. The controller corrects this with one number of
 state, the debt: the target times the number of inputs, minus what these inputs cost. It aims at a
-larger share than the target needs while the debt is positive and at a smaller one while it is
+larger share than the target needs while the debt is positive, and at a smaller one while it is
 negative. The correction is small for small debts and grows steeply beyond a small fraction of the
 window.
 
 The debt is clipped where it already moves the share all the way from 0 to 1. So a target that was
 out of reach for a while is not made up for later. The mean over any window misses the target by at
 most the change of the debt divided by the window's length. This is the argument of adaptive
-conformal inference (Gibbs & Candès 2021, arXiv 2106.00170); the bundle's curve translates shares to
+conformal inference (Gibbs & Candès 2021, arXiv 2106.00170). The bundle's curve translates shares to
 thresholds, so that a step has the same meaning for every task.
 
 Offload share, energy and latency are controlled alike. They differ only in the cost of an input
-that stays on the device and in the extra cost of an offload, which depends on the link.
+that stays on the device and in the extra cost of an offload, which depends on the link. Nothing
+here does I/O or reads a clock.
 """
 
 from dataclasses import dataclass
@@ -35,12 +36,12 @@ _FULL_DEBT = 0.015
 
 @dataclass(frozen=True, kw_only=True)
 class InputCost:
-    """The cost of one input, in every quantity that can have a target.
+    """The cost of one input in each quantity that can have a target.
 
     Attributes:
         share: 1 if the input was offloaded, otherwise 0.
-        energy: energy in mJ.
-        latency: time in ms.
+        energy: the energy in mJ.
+        latency: the time in ms.
     """
 
     share: float
@@ -48,21 +49,21 @@ class InputCost:
     latency: float
 
     def of(self, kind: Kind) -> float:
-        """Return the cost in the quantity of a target."""
+        """Return the cost in one quantity."""
         return {"share": self.share, "energy": self.energy, "latency": self.latency}[kind]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A target for the mean cost of an input, and the expected costs that it is met with.
+    """A target for the mean cost of an input, with the expected costs of an input.
 
     Attributes:
         kind: the quantity: offload share, energy or latency.
-        mean: target for the mean input, as a share, in mJ or in ms.
-        window: number of inputs over which the controller holds the mean; 0 to use the bundle's
-            threshold without correction.
-        kept: expected cost of an input that stays on the device, in the unit of `mean`.
-        sent: expected extra cost of an offload, in the unit of `mean`.
+        mean: the target for the mean input, as a share, in mJ or in ms.
+        window: the number of inputs over which the controller holds the mean, or 0 to use the
+            bundle's threshold without correction.
+        kept: the expected cost of an input that stays on the device, in the unit of `mean`.
+        sent: the expected extra cost of an offload, in the unit of `mean`.
     """
 
     kind: Kind
@@ -73,7 +74,10 @@ class Target:
 
     @property
     def share(self) -> float:
-        """Offload share at which the expected mean meets the target; may lie outside 0 to 1."""
+        """The offload share at which the expected mean meets the target.
+
+        It may lie outside 0 to 1.
+        """
         room = self.mean - self.kept
         if self.sent > 0:
             return room / self.sent
@@ -81,11 +85,13 @@ class Target:
 
 
 def with_share(budget: Budget, share: float | None) -> Budget:
-    """Return a budget in which the console's share replaces the share, energy and latency targets.
+    """Return a budget in which the offload share set in the console is the target.
+
+    The share replaces the budget's targets for share, energy and latency, but not a tolerated risk.
 
     Args:
-        budget: the device's own budget; not changed.
-        share: target share from the console, None to keep the budget as it is.
+        budget: the device's own budget, which is not changed.
+        share: the target share from the console, or None to return the budget as it is.
     """
     if share is None:
         return budget
@@ -97,18 +103,23 @@ def with_share(budget: Budget, share: float | None) -> Budget:
 
 
 def share_in_force(budget: Budget) -> float | None:
-    """Return the target share in force, None if a risk, energy or latency target overrides it."""
+    """Return the budget's target share, or None if another target replaces it.
+
+    A tolerated risk, an energy target or a latency target replaces the share.
+    """
     others = (budget.tolerated_risk, budget.energy_per_input_mj, budget.latency_per_input_ms)
     return None if any(one > 0 for one in others) else budget.offload_share
 
 
 def target_of(budget: Budget, *, kept: InputCost, sent: InputCost) -> Target:
-    """Read a budget's target: energy if set, else latency if set, else the offload share.
+    """Return the target that a budget sets for the cost of the mean input.
+
+    An energy target has priority over a latency target, and a latency target over an offload share.
 
     Args:
-        budget: limits and targets for the next input.
-        kept: expected cost of an input that stays on the device.
-        sent: expected extra cost of an offload over the budget's link.
+        budget: the limits and targets for the next input.
+        kept: the expected cost of an input that stays on the device.
+        sent: the expected extra cost of an offload over the budget's link.
     """
     kind: Kind = "share"
     mean = budget.offload_share
@@ -123,12 +134,15 @@ def target_of(budget: Budget, *, kept: InputCost, sent: InputCost) -> Target:
 
 @dataclass(frozen=True)
 class TargetController:
-    """The debt towards a target, and the rule that pays it back.
+    """Corrects the offload share so that the cost of the mean input meets its target.
+
+    Its state is the debt: the target times the number of inputs, minus what these inputs cost.
 
     Attributes:
-        owed: the debt, in the unit of the target; below 0 if inputs cost more than the target.
-        window: window of the target that the debt belongs to.
-        kind: quantity of the target that the debt belongs to.
+        owed: the debt, in the unit of the target. It is below 0 if inputs cost more than the
+            target.
+        window: the window of the target that the debt belongs to.
+        kind: the quantity of the target that the debt belongs to.
     """
 
     owed: float = 0.0
@@ -136,7 +150,7 @@ class TargetController:
     kind: Kind = "share"
 
     def share_to_aim_at(self, target: Target) -> float:
-        """Return the offload share, 0 to 1, whose thresholds the next input uses.
+        """Return the offload share, from 0 to 1, whose thresholds the next input uses.
 
         Without a window, this is the target's own share.
         """
@@ -149,14 +163,14 @@ class TargetController:
         return min(1.0, max(0.0, min(1.0, max(0.0, target.share)) + correction))
 
     def after_input(self, target: Target, cost: InputCost) -> "TargetController":
-        """Update the debt with one input.
+        """Return the controller after one more input.
 
         The debt is clipped where it moves the share by 1. The clipping limit is at least one
         offload, so that short windows work too.
 
         Args:
             target: the target in force for this input.
-            cost: what the input cost.
+            cost: the cost of the input.
         """
         if not target.window:
             return TargetController()
@@ -165,5 +179,5 @@ class TargetController:
         return TargetController(min(most, max(-most, owed)), target.window, target.kind)
 
     def _owed_for(self, target: Target) -> float:
-        """Return the debt, 0 if it belongs to another window or another kind of target."""
+        """Return the debt, or 0 if it belongs to another window or another kind of target."""
         return self.owed if (self.window, self.kind) == (target.window, target.kind) else 0.0

@@ -1,3 +1,7 @@
-"""Measures the time, energy and memory of networks on this machine, for `profile`."""
+"""Holds the code with which `nestling-device profile` measures networks on this machine.
+
+It measures time, energy and memory. Of the device's other packages, this one may import `bundle`,
+`energy` and `sources`.
+"""
 
 __all__ = ["bundle", "onnx_folder"]

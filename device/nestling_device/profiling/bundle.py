@@ -1,4 +1,4 @@
-"""Measures the time, energy and memory of every capacity of the installed bundle."""
+"""Measures the time, energy and memory of each capacity of the installed bundle."""
 
 import threading
 import time
@@ -27,14 +27,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """How networks are measured.
+    """The conditions under which networks are measured.
 
     Attributes:
-        board: board from whose power table energy is modelled without an instrument.
-        sampler: samples an instrument; None without one.
-        seconds: how long each network runs, and how long the machine idles before.
-        meter: kind of the meter.
-        machine: name of this machine.
+        board: the board from whose power table energy is modelled without an instrument.
+        sampler: the sampler that reads an instrument, or None without one.
+        seconds: the time for which each network runs, and for which the machine idles before.
+        meter: the kind of the meter.
+        machine: the name of this machine.
     """
 
     board: Board
@@ -46,14 +46,15 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Measurements of repeated runs of one network.
+    """The measurements of repeated runs of one network.
 
     Attributes:
-        times_ms: times of single runs; at most 5000, evenly chosen if there were more.
-        runs: number of all runs.
-        wall_s: total time of all runs.
-        joules: energy of the whole machine during the runs, None without readings.
-        resident_bytes: memory of the process.
+        times_ms: the times of single runs. Of a long series, at most 5000 evenly spaced ones are
+            kept.
+        runs: the number of all runs.
+        wall_s: the total time of all runs.
+        joules: the energy of the whole machine during the runs, or None without readings.
+        resident_bytes: the memory of the process.
     """
 
     times_ms: NDArray[np.float64]
@@ -64,13 +65,13 @@ class Run:
 
 
 def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
-    """Combine timed runs with the energy and memory of the process.
+    """Return timed runs together with their energy and the memory of the process.
 
     Call this right after the runs, because the sampler keeps its readings for a short time.
 
     Args:
         stretch: the timed runs.
-        sampler: samples an instrument; None without one.
+        sampler: the sampler that reads an instrument, or None without one.
     """
     begun, ended = stretch.begun_s, stretch.ended_s
     return Run(
@@ -85,16 +86,19 @@ def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
 def profile(
     bundle: LoadedBundle, windows: Windows, conditions: Conditions, report: Report
 ) -> MeasuredCosts:
-    """Measure capacities 1 to the largest on the device, including the multiplexer's layers.
+    """Return the measured costs of capacity 1 to the largest capacity on the device.
+
+    The runs include the layers of the multiplexer.
 
     Args:
         bundle: the installed bundle.
-        windows: inputs to run the capacities on, float32 (N, *shape).
-        conditions: how to measure.
-        report: called with the name of what is being measured.
+        windows: the inputs to run the capacities on, float32 (N, *shape).
+        conditions: the conditions of the measurement.
+        report: a function that is called with the name of whatever is measured next.
 
     Raises:
-        DeliveryError: a ring or template is missing or damaged.
+        DeliveryError: a ring (the weights that a capacity adds) or a template (a capacity's graph)
+            is missing or damaged.
     """
     idle_w = idle_watts(conditions, report)
     capacities: list[Run] = []
@@ -114,14 +118,14 @@ def profile(
 
 
 def idle_watts(conditions: Conditions, report: Report) -> float | None:
-    """Measure the mean power while nothing runs.
+    """Return the measured mean power while nothing runs.
 
     Args:
-        conditions: how to measure.
-        report: called with the name of what is being measured.
+        conditions: the conditions of the measurement.
+        report: a function that is called with the name of whatever is measured next.
 
     Returns:
-        Watts; None without an instrument or with too few readings.
+        The power in watts, or None without an instrument or with too few readings.
     """
     if conditions.sampler is None:
         return None
@@ -142,12 +146,12 @@ def _run(network: Callable[[Windows], object], windows: Windows, conditions: Con
 
 
 def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCost:
-    """Summarize the runs of a network as the cost of one run.
+    """Return the cost of one run, computed from repeated runs of a network.
 
     Args:
-        run: measurements of the network.
-        idle_w: power while nothing runs, watts; None if it is not known.
-        conditions: how the runs were measured.
+        run: the measurements of the network.
+        idle_w: the power while nothing runs, in watts, or None if it is not known.
+        conditions: the conditions under which the runs were measured.
     """
     median, p95 = np.percentile(run.times_ms, [50, 95])
     cost = NetworkCost(
@@ -168,14 +172,15 @@ def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCo
 
 
 def active_watts(runs: Sequence[Run], idle_w: float | None) -> float | None:
-    """Return the mean power that running networks added, over all of them.
+    """Return the mean power that running networks added, over all runs.
 
     Args:
-        runs: measurements of the networks.
-        idle_w: power while nothing runs, watts; None if it is not known.
+        runs: the measurements of the networks.
+        idle_w: the power while nothing runs, in watts, or None if it is not known.
 
     Returns:
-        Watts; None if there are no readings, or if they do not exceed the idle power.
+        The power in watts, or None if there are no readings or the power does not exceed the idle
+        power.
     """
     metered_runs = [(run.joules, run.wall_s) for run in runs if run.joules is not None]
     if not metered_runs or idle_w is None:
@@ -187,7 +192,7 @@ def active_watts(runs: Sequence[Run], idle_w: float | None) -> float | None:
 
 
 def resident_bytes(status: Path = _STATUS) -> int:
-    """Return the resident memory of this process, 0 if the kernel does not report it."""
+    """Return the resident memory of this process, or 0 if the kernel does not report it."""
     try:
         lines = status.read_text("ascii").splitlines()
     except OSError:

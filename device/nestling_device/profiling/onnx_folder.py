@@ -1,4 +1,4 @@
-"""Measures every ONNX model in a folder on this machine; no bundle is needed."""
+"""Measures every ONNX model in a folder on this machine, without a bundle."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ _ROUNDS = 10
 
 
 class ModelsError(DeviceError):
-    """A folder of models cannot be measured."""
+    """Raised when a folder does not exist or has no models, or when a model cannot be run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class ModelCost(NetworkCost):
     """The measured cost of one run of a model.
 
     Attributes:
-        sha256: SHA-256 of the model file.
+        sha256: the SHA-256 digest of the model file.
     """
 
     sha256: str
@@ -45,15 +45,15 @@ class ModelCost(NetworkCost):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCosts:
-    """Costs of several models, measured in turns on one machine.
+    """The costs of several models that were measured in turns on one machine.
 
     Attributes:
-        machine: name of the machine.
-        taken_at: time of the measurement, ISO 8601, UTC.
-        meter: kind of the meter.
-        idle_w: power while nothing ran, watts; None without an instrument.
-        active_w: power that running networks added, watts; None without an instrument.
-        models: costs by path within the folder.
+        machine: the name of the machine.
+        taken_at: the time of the measurement in UTC, in ISO 8601 form.
+        meter: the kind of the meter.
+        idle_w: the power while nothing ran, in watts, or None if it was not measured.
+        active_w: the power that running networks added, in watts, or None if it was not measured.
+        models: the costs of the models, by path within the folder.
     """
 
     machine: str
@@ -64,23 +64,24 @@ class ModelCosts:
     models: Mapping[str, ModelCost]
 
     def to_json(self) -> str:
-        """Return the table as JSON text."""
+        """Return the costs as JSON text."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
 
 
 def profile_models(folder: Path, conditions: Conditions, report: Report) -> ModelCosts:
-    """Measure every model of a folder, in turns, on random inputs.
+    """Return the measured costs of every model in a folder.
 
-    Each model is opened for its turn and released after it, so that the memory is that of a process
-    with this model alone. Dynamic axes get length 1.
+    The models run in turns, on random inputs. Each model is opened for its turn and released after
+    it, so that the memory is that of a process with this model alone. Dynamic axes get length 1.
 
     Args:
-        folder: folder whose `*.onnx` files are measured, subfolders included.
-        conditions: how to measure; `seconds` is the time per model over all rounds.
-        report: called with the name of what is being measured.
+        folder: the folder whose `*.onnx` files are measured, including subfolders.
+        conditions: the conditions of the measurement. `seconds` is the time per model over all
+            rounds.
+        report: a function that is called with the name of whatever is measured next.
 
     Raises:
-        ModelsError: there is no such folder, no model in it, or a model cannot be run.
+        ModelsError: the folder does not exist, it has no model, or a model cannot be run.
     """
     paths = _paths(folder)
     idle_w = idle_watts(conditions, report)
@@ -126,7 +127,7 @@ def _rounds(conditions: Conditions) -> int:
 
 
 def _opened(path: Path) -> Network:
-    """Open a model, run it once as a check, and return the function that runs it."""
+    """Return the function that runs a model, after running the model once as a check."""
     try:
         network = on_random_inputs(open_session(path))
         network(0)
@@ -138,7 +139,11 @@ def _opened(path: Path) -> Network:
 
 
 def _joined(turns: Sequence[Run]) -> Run:
-    """Combine the turns of a model; its energy is that of the turns with instrument readings."""
+    """Return the combined measurements of a model's turns.
+
+    If some turns have instrument readings, the energy, the total time and the number of runs are
+    those of these turns alone.
+    """
     metered_turns = [turn for turn in turns if turn.joules is not None] or turns
     joules = [turn.joules for turn in metered_turns if turn.joules is not None]
     return Run(

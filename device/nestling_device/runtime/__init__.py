@@ -1,7 +1,8 @@
-"""Runs a device: wires its components together, updates its bundle and handles signals.
+"""Holds the code that runs a device, from opening its components to handling signals.
 
-`device` does the wiring. The `open_*` modules open what the configuration names: meter, instrument
-and source.
+`device` wires the components, and `updater` installs new releases. The `open_*` modules open the
+meter, the instrument and the source that the configuration names. This package may import every
+other package of the device except `commands`, `doctor` and `federated`.
 """
 
 __all__ = [

@@ -7,7 +7,11 @@ from nestling_device.hardware.resources import available_memory_bytes, battery_c
 
 
 def budget_of(config: Config) -> Budget:
-    """Return the configured budget, with memory and battery limited to what the machine has now."""
+    """Return the budget for the next input.
+
+    It is the configured budget with the battery's present charge, and with no more memory than the
+    machine has available now.
+    """
     limits, link = config.budget, load_link(config.board.link)
     memory_bytes = int(limits.memory_kb * 1000)
     available = available_memory_bytes()

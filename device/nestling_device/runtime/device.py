@@ -1,4 +1,7 @@
-"""Wires the components of one device: state folder, delivery, bundle, agent and telemetry."""
+"""Wires the components of one device.
+
+The components are the state folder, delivery, the bundle, the agent and telemetry.
+"""
 
 import logging
 import threading
@@ -39,19 +42,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceConfig:
-    """Identity of a device and addresses of its cloud.
+    """The identity of a device and the addresses of its cloud.
 
     Attributes:
-        device_id: letters, digits, dots, dashes and underscores.
-        profile: name of the board, shown in the console.
-        state_dir: folder for everything that has to survive a restart.
-        cloud: address of the inference and delivery services.
-        broker: address of the MQTT broker.
-        activations: integer type of the activations that suits this processor.
-        delivery: transport over which bundles are downloaded.
-        deadline_ms: longest wait for the answer to an offload, in wall-clock milliseconds.
-        identity: TLS identity issued to `device_id`, used with cloud and broker; None to connect
-            without TLS to a cloud on this machine.
+        device_id: the device's id, made of letters, digits, dots, dashes and underscores.
+        profile: the name of the board, as the console shows it.
+        state_dir: the folder for everything that has to survive a restart.
+        cloud: the address of the inference and delivery services.
+        broker: the address of the MQTT broker.
+        activations: the integer type of the activations that suits this processor.
+        delivery: the transport over which bundles are downloaded.
+        deadline_ms: the longest wait for the answer to an offload, in wall-clock milliseconds.
+        identity: the TLS identity issued to `device_id`, for the cloud and the broker. It is None
+            to connect without TLS to a cloud on this machine.
     """
 
     device_id: str
@@ -66,7 +69,7 @@ class DeviceConfig:
 
 
 class Device:
-    """A running device. A context manager; use it from one thread."""
+    """A running device, as a context manager for use by one thread."""
 
     def __init__(
         self,
@@ -75,13 +78,14 @@ class Device:
         memory_bytes: int,
         costs: MeasuredCosts | None = None,
     ) -> None:
-        """Prepare a device; nothing is opened before the context is entered.
+        """Prepare a device without opening anything yet.
 
         Args:
-            config: identity of the device and addresses of its cloud.
-            meter: estimates or measures the time and energy of each step.
-            memory_bytes: memory budget that decides how many capacities are downloaded at first.
-            costs: costs measured on this machine, None if there are none.
+            config: the identity of the device and the addresses of its cloud.
+            meter: the meter that estimates or measures the time and energy of each step.
+            memory_bytes: the memory budget that decides how many capacities are downloaded at
+                first.
+            costs: the costs measured on this machine, or None if there are none.
 
         Raises:
             ValueError: the device id has characters that an MQTT topic cannot contain.
@@ -96,7 +100,9 @@ class Device:
         self._source = _blob_source(config)
 
     def __enter__(self) -> Self:
-        """Install the desired bundle or else use the one on the disk, and start telemetry.
+        """Open the state folder, install the desired bundle and start telemetry.
+
+        If the desired bundle cannot be installed, the bundle on the disk is used.
 
         Raises:
             DeviceError: there is no bundle on the disk and none can be downloaded, or the state
@@ -127,7 +133,7 @@ class Device:
             stack.enter_context(Renewal(config.identity))
 
     def _use(self, bundle: LoadedBundle) -> None:
-        """Answer the next inputs with another bundle."""
+        """Make another bundle answer the next inputs."""
         self._offloader = GrpcOffloader(
             self._config.cloud,
             model=bundle.manifest.cloud.name,
@@ -146,7 +152,7 @@ class Device:
         )
 
     def _install_or_resume(self) -> VerifiedBundle:
-        """Install the desired bundle; if that fails, use the one on the disk."""
+        """Return the desired bundle or, if it cannot be installed, the bundle on the disk."""
         try:
             return self._installer.install(self._memory_bytes)
         except DeliveryError as err:
@@ -157,7 +163,11 @@ class Device:
             return installed
 
     def _grow(self, memory_bytes: int) -> LoadedBundle:
-        """Load more capacities of the bundle, from the disk if possible, else from the cloud."""
+        """Return the bundle with more capacities.
+
+        They are loaded from the disk if possible, and otherwise downloaded from the cloud. If the
+        cloud delivers another release, it is kept for the next input and DeliveryError is raised.
+        """
         if not self._installing.acquire(blocking=False):
             raise DeliveryError("a new release is being installed")
         try:
@@ -201,34 +211,34 @@ class Device:
 
     @property
     def bundle_bytes(self) -> int:
-        """Bytes that delivery has downloaded so far."""
+        """The number of bytes that delivery has downloaded so far."""
         return self._source.bytes_received
 
     @property
     def telemetry_bytes(self) -> int:
-        """Bytes that telemetry has sent so far."""
+        """The number of bytes that telemetry has sent so far."""
         return self._telemetry.bytes_sent
 
     @property
     def receipts_written(self) -> int:
-        """Receipts stored in the outbox since it was created."""
+        """The number of receipts stored in the outbox since it was created."""
         return self._outbox.last_sequence
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
-        """Answer one input, switching to a new bundle first if one is ready.
+        """Answer one input, after switching to a new bundle if one is ready.
 
         A target share set in the console replaces the budget's targets, except a tolerated risk.
 
         Args:
-            index: position in the source, from 0.
-            window: float32 in the task's shape and units.
-            budget: what the device may spend on this input.
+            index: the position of the input in the source, from 0.
+            window: the input, float32 in the task's shape and units.
+            budget: the limits and targets for this input.
 
         Returns:
             The receipt, already stored in the outbox.
 
         Raises:
-            InputError: as for `Agent.answer`.
+            InputError: the input cannot be answered (as for `Agent.answer`); nothing was recorded.
             StorageError: the receipt could not be stored.
             DeliveryError: not even the smallest capacity can be read from the disk.
         """
@@ -248,7 +258,7 @@ class Device:
         return receipt
 
     def _switch_bundle(self, memory_bytes: int) -> None:
-        """Use a newly installed bundle if there is one."""
+        """Make a newly installed bundle answer the next inputs, if there is one."""
         installed = self._updater.poll(
             desired=self._telemetry.desired_bundle,
             active=self.bundle.version,
@@ -264,14 +274,19 @@ class Device:
         self._offloader.close()
 
     def abandon(self) -> None:
-        """Cancel the current download and refuse later ones; may be called from any thread.
+        """Cancel the current download and refuse later ones.
 
-        Entering a device that has no bundle yet then raises SourceUnreachableError.
+        Any thread may call this. Entering a device that has no bundle yet then raises
+        SourceUnreachableError.
         """
         self._source.close()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the cloud has acknowledged every receipt; return False on timeout."""
+        """Wait until the cloud has acknowledged every receipt.
+
+        Returns:
+            True if this happened within `timeout_s`.
+        """
         return self._telemetry.flush(timeout_s)
 
     def __exit__(
@@ -280,7 +295,10 @@ class Device:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End telemetry and close everything; unacknowledged receipts stay in the outbox."""
+        """End telemetry and close everything.
+
+        Receipts that the cloud has not acknowledged stay in the outbox.
+        """
         self._stack.__exit__(kind, error, trace)
 
 

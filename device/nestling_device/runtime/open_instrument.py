@@ -9,10 +9,12 @@ from nestling_device.hardware.i2c import open_bus
 
 
 def open_instrument(table: MeterTable) -> Instrument | None:
-    """Open the instrument that a configuration names; the caller closes it.
+    """Open the instrument that a configuration names.
+
+    The caller closes it.
 
     Returns:
-        None for `kind = "profile"`, which uses no instrument.
+        The instrument, or None for `kind = "profile"`, which uses no instrument.
 
     Raises:
         DeviceError: the instrument cannot be found or opened.

@@ -16,12 +16,14 @@ from nestling_device.sources.watched_folder import WatchedFolder
 
 
 def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
-    """Open the source that a configuration names; the caller closes it.
+    """Open the source that a configuration names.
+
+    The caller closes it.
 
     Args:
         table: the configuration's table `[source]`.
-        device: the device; its bundle gives the shape and units of inputs.
-        state_dir: folder in which a source keeps its position across restarts.
+        device: the device, whose bundle gives the shape and units of inputs.
+        state_dir: the folder in which a source keeps its position across restarts.
 
     Raises:
         DeviceError: the source cannot be read, or its inputs do not fit the task.

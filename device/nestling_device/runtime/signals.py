@@ -1,4 +1,6 @@
-"""Handles the signals of a running device: SIGINT and SIGTERM end it, SIGHUP is ignored.
+"""Handles the signals of a running device.
+
+SIGINT and SIGTERM end the device, and SIGHUP is ignored.
 
 Python runs signal handlers in the main thread, between any two bytecode instructions. A handler
 that raises can interrupt code that holds a lock (a gRPC call once waited ten minutes for its own
@@ -21,12 +23,14 @@ _HANDLED = (*_ENDING, signal.SIGHUP)
 
 @contextmanager
 def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterator[None]:
-    """Make SIGINT and SIGTERM set an event and cancel blocking calls; for the main thread.
+    """Make SIGINT and SIGTERM set an event and cancel blocking calls during the block.
+
+    Only the main thread may call this.
 
     Args:
-        stop: set by either signal.
-        cancel: called once, in another thread, after `stop` was set; should end any call that the
-            main thread is waiting for.
+        stop: the event that either signal sets.
+        cancel: a function that is called once, in another thread, after `stop` was set. It should
+            end any call that the main thread is waiting for.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)  # required by set_wakeup_fd
@@ -46,7 +50,7 @@ def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterato
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Replace the default action of a signal; the thread acts instead."""
+    """Replace the default action of a signal, because a thread acts on the signal instead."""
 
 
 def _listen(reading: int, stop: threading.Event, cancel: Callable[[], None]) -> None:

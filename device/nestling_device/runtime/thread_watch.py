@@ -1,4 +1,7 @@
-"""Detects threads that ended with an exception, so that a process does not run on without them."""
+"""Detects threads that ended with an exception.
+
+A process must not run on without such a thread.
+"""
 
 import logging
 import threading
@@ -11,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class ThreadEndedError(DeviceError):
-    """A thread of this process ended with an exception."""
+    """Raised when a thread of this process has ended with an exception."""
 
 
 class ThreadWatch:
@@ -39,13 +42,16 @@ class ThreadWatch:
 
 @contextmanager
 def watch_threads(on_end: Callable[[], None]) -> Iterator[ThreadWatch]:
-    """Watch all threads of this process during the block, and check them when it ends.
+    """Watch all threads of this process during the block.
+
+    The check for ended threads is made when the block ends.
 
     Args:
-        on_end: called in a thread that ends with an exception; should make the block end soon.
+        on_end: a function that is called in a thread that ends with an exception. It should make
+            the block end soon.
 
     Raises:
-        ThreadEndedError: a thread ended with an exception and the block itself did not raise.
+        ThreadEndedError: a thread ended with an exception, and the block itself did not raise.
     """
     watch, before = ThreadWatch(), threading.excepthook
 

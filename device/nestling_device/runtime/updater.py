@@ -1,7 +1,7 @@
 """Installs a new release in the background while the device answers inputs.
 
-A separate thread downloads and tests the bundle; the device switches to it between two inputs. A
-failed installation is retried after 1, 2, 4, up to 16 inputs (`Backoff`).
+A separate thread downloads and tests the bundle, and the device switches to it between two inputs.
+A failed installation is tried again after a pause of 1, 2, 4, 8 and then 16 inputs (`Backoff`).
 """
 
 import logging
@@ -16,12 +16,14 @@ _log = logging.getLogger(__name__)
 
 
 class Updater:
-    """Installs bundles in the background; call `poll` from one thread only.
+    """Installs bundles in the background.
+
+    Only one thread may call `poll`.
 
     Args:
-        install: called with a memory budget in bytes; returns the desired bundle, loaded, or
-            raises DeviceError.
-        name: suffix of the thread's name.
+        install: a function that is called with a memory budget in bytes. It returns the desired
+            bundle, loaded, or raises DeviceError.
+        name: the suffix of the thread's name.
     """
 
     def __init__(self, install: Callable[[int], LoadedBundle], name: str) -> None:
@@ -32,15 +34,17 @@ class Updater:
         self._pause = Backoff()
 
     def poll(self, *, desired: str, active: str, memory_bytes: int) -> LoadedBundle | None:
-        """Return a newly installed bundle, or start an installation; call once per input.
+        """Return a newly installed bundle, or start an installation if one is due.
+
+        Call this once per input.
 
         Args:
-            desired: version that the cloud wants on this device, "" if it is not known.
-            active: version in use.
-            memory_bytes: memory budget of the next input.
+            desired: the version that the cloud wants on this device, or "" if it is not known.
+            active: the version in use.
+            memory_bytes: the memory budget of the next input.
 
         Returns:
-            A bundle to switch to, None to keep the active one.
+            The bundle to switch to, or None to keep the active one.
         """
         if self._thread is not None:
             return None if self._thread.is_alive() else self._finish(active)
@@ -54,7 +58,10 @@ class Updater:
         return None
 
     def close(self) -> None:
-        """Wait for a running installation; close its source first to make it end soon."""
+        """Wait until a running installation has ended.
+
+        Close the source of the bundle first to make it end soon.
+        """
         if self._thread is not None:
             self._thread.join()
             self._thread = None

@@ -1,3 +1,7 @@
-"""The sources of inputs: recordings, a watched folder, a socket, a camera, an inertial sensor."""
+"""Holds the sources, which supply a device's inputs.
+
+Inputs come from recordings, a watched folder, a socket, a camera or an inertial sensor. Of the
+device's other packages, this one may import `delivery`, `hardware` and `storage`.
+"""
 
 __all__ = ["camera", "cursor", "imu", "recorded", "source", "unix_socket", "watched_folder"]

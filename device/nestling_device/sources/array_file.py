@@ -17,7 +17,9 @@ _FLOATS, _INTEGERS = "f", "iu"
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading, without blocking as opening a named pipe would.
+    """Open a regular file for reading.
+
+    Anything else is refused, without blocking as opening a named pipe would.
 
     Raises:
         OSError: the file cannot be opened, or it is a folder, pipe, socket or device.
@@ -30,10 +32,12 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """Read the array of a .npy file; nothing is ever unpickled.
+    """Return the array in a .npy file.
+
+    Nothing is ever unpickled.
 
     Raises:
-        SourceError: the file cannot be opened, or it is not exactly one array.
+        SourceError: the file cannot be opened, or it does not contain exactly one array.
     """
     try:
         with open_regular(path) as file:
@@ -43,7 +47,7 @@ def read_array(path: Path) -> NDArray[Any]:
 
 
 def array_of(file: BinaryIO) -> NDArray[Any]:
-    """Read the array of an open .npy file.
+    """Return the array in an open .npy file.
 
     Raises:
         Exception: the file is not an array; numpy raises errors of many types.
@@ -56,14 +60,14 @@ def array_of(file: BinaryIO) -> NDArray[Any]:
 
 
 def to_windows(array: NDArray[Any], shape: Sequence[int]) -> Windows:
-    """Convert an array to windows in C order and this machine's byte order.
+    """Return an array as float32 windows in C order and this machine's byte order.
 
     Floats of any width are rounded to the nearest float32. Whole numbers are accepted if float32
     represents each of them exactly.
 
     Args:
-        array: (N, *shape), N at least 1, of any real type.
-        shape: shape of one window.
+        array: the array (N, *shape), with N at least 1, of any real type.
+        shape: the shape of one window.
 
     Returns:
         Finite windows, float32 (N, *shape).

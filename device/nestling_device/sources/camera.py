@@ -1,4 +1,7 @@
-"""A Raspberry Pi camera, through picamera2: each picture is one input."""
+"""Reads inputs from a Raspberry Pi camera through picamera2.
+
+Each picture is one input.
+"""
 
 import importlib
 import logging
@@ -24,7 +27,7 @@ class Picamera(Protocol):
     """The methods of `picamera2.Picamera2` that are used here."""
 
     def create_video_configuration(self, *, main: dict[str, Any]) -> Any:
-        """Make the configuration of a video stream."""
+        """Return the configuration of a video stream."""
         ...
 
     def configure(self, camera_config: Any) -> Any:
@@ -48,7 +51,7 @@ def open_camera(wanted: str = "") -> Picamera:
     """Open a camera.
 
     Args:
-        wanted: number or model of the camera, such as imx708; "" for the only one.
+        wanted: the number or model of the camera, such as imx708, or "" for the only one.
 
     Raises:
         SourceError: picamera2 is not installed, there is no such camera, or more than one matches.
@@ -71,19 +74,19 @@ def open_camera(wanted: str = "") -> Picamera:
 
 
 def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int:
-    """Choose one of the cameras that libcamera lists.
+    """Return the number of one of the cameras that libcamera lists.
 
-    Unless one is named, a camera on a ribbon cable takes precedence over those on USB.
+    Unless a camera is named, a camera on a ribbon cable takes precedence over those on USB.
 
     Args:
         cameras: the result of `Picamera2.global_camera_info`, with Num, Model and Id.
-        wanted: number or model of the camera, "" for any.
+        wanted: the number or model of the camera, or "" for any.
 
     Returns:
-        Number of the camera.
+        The number of the camera.
 
     Raises:
-        SourceError: no camera matches, or more than one.
+        SourceError: no camera matches, or more than one does.
     """
     fitting = [one for one in cameras if wanted in {"", str(one["Num"]), str(one.get("Model"))}]
     if not wanted:
@@ -101,7 +104,7 @@ def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int
 
 
 class Camera:
-    """A source of pictures (1 or 3, height, width), values 0 to 1, red first."""
+    """A source of pictures (1 or 3, height, width) with values from 0 to 1, red first."""
 
     live = False
 
@@ -109,8 +112,8 @@ class Camera:
         """Start the camera.
 
         Args:
-            camera: the camera; the source closes it.
-            shape: shape of the task's inputs.
+            camera: the camera, which the source closes.
+            shape: the shape of the task's inputs.
 
         Raises:
             SourceError: the task's inputs are not pictures.
@@ -133,10 +136,10 @@ class Camera:
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:
-        """Wait for the camera's next picture, and return None if it fails.
+        """Wait for the camera's next picture and return it, or None if the camera fails.
 
         Args:
-            timeout_s: pause after a failure, seconds.
+            timeout_s: the pause after a failure, in seconds.
 
         Raises:
             SourceError: ten pictures in a row failed.
@@ -169,15 +172,16 @@ class Camera:
 
 
 def to_window(picture: NDArray[np.uint8], shape: Sequence[int]) -> Windows:
-    """Scale a picture down by averaging.
+    """Return a picture scaled down to a window by averaging.
 
     Args:
-        picture: (h, w, 3 or more), larger than the window by a whole factor; its rows and columns
-            may be padded.
-        shape: shape of the window, (1 or 3, height, width).
+        picture: the picture (h, w, 3 or more), larger than the window by a whole factor. Its rows
+            and columns may be padded.
+        shape: the shape of the window, (1 or 3, height, width).
 
     Returns:
-        float32 (1 or 3, height, width), values 0 to 1; one channel is the luma.
+        The window, float32 (1 or 3, height, width), with values from 0 to 1. A single channel is
+        the luma.
     """
     channels, height, width = shape
     factor = min(picture.shape[0] // height, picture.shape[1] // width)

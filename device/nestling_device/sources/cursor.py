@@ -1,8 +1,8 @@
 """Records how far a folder has been answered, so that a restart answers no input twice.
 
 Before an input is answered, the cursor stores which input it is and the sequence number of the
-receipt that it will have. After a kill, the input counts as answered if the outbox holds that
-receipt. Files that were answered but could not be moved away are stored too.
+receipt that the input will have. After a kill, the input counts as answered if the outbox holds
+that receipt. Files that were answered but could not be moved away are stored too.
 """
 
 import logging
@@ -44,7 +44,15 @@ SELECT rowid, CAST(name AS BLOB), CAST(size AS BLOB), CAST(mtime_ns AS BLOB) FRO
 
 
 class FileId(NamedTuple):
-    """Identifies one version of a file; a replacement of the same name differs in size or time."""
+    """The identity of one version of a file.
+
+    A file that replaces it under the same name differs in size or time.
+
+    Attributes:
+        name: the name of the file.
+        size: the size of the file, in bytes.
+        mtime_ns: the time of the file's last change, in nanoseconds.
+    """
 
     name: str
     size: int
@@ -52,7 +60,10 @@ class FileId(NamedTuple):
 
 
 class Cursor:
-    """The input being answered, and the answered files that could not be moved, in SQLite."""
+    """A SQLite file that records which inputs of a watched folder are answered.
+
+    It holds the input that is being answered, and the answered files that could not be moved away.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         """Open `state_dir`/source.db.
@@ -68,8 +79,8 @@ class Cursor:
 
         Args:
             file: the file of the input.
-            position: the input's position in it, from 0.
-            sequence: sequence number that its receipt will have.
+            position: the input's position in the file, from 0.
+            sequence: the sequence number that the input's receipt will have.
         """
         with self._database.transaction() as cursor:
             cursor.execute(
@@ -81,8 +92,8 @@ class Cursor:
         """Return how many inputs of a file are answered.
 
         Args:
-            file: the file as it is now.
-            written: sequence number of the newest receipt in the outbox.
+            file: the identity of the file as it is now.
+            written: the sequence number of the newest receipt in the outbox.
         """
         with self._database.transaction() as cursor:
             row = cursor.execute(_READ_CURSOR).fetchone()
@@ -102,12 +113,12 @@ class Cursor:
         return max(0, position) + int(written >= sequence) if recorded == file else 0
 
     def leave_behind(self, file: FileId) -> None:
-        """Record that a file is answered and could not be moved away."""
+        """Record that a file is answered but could not be moved away."""
         with self._database.transaction() as cursor:
             cursor.execute("INSERT OR IGNORE INTO left_behind VALUES (?, ?, ?)", _to_row(file))
 
     def forget(self, file: FileId) -> None:
-        """Record that a file left behind is gone."""
+        """Record that a file that was left behind is gone."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "DELETE FROM left_behind WHERE (name, size, mtime_ns) = (?, ?, ?)", _to_row(file)
@@ -141,6 +152,6 @@ def _to_row(file: FileId) -> tuple[bytes, int, str]:
 
 
 def _from_row(row: Sequence[bytes]) -> FileId:
-    """Parse the columns of a file; raises ValueError if they are damaged."""
+    """Return the file that a row identifies, or raise ValueError if the row is damaged."""
     name, size, mtime_ns = row
     return FileId(os.fsdecode(name), int(size), int(mtime_ns))

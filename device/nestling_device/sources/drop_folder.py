@@ -1,7 +1,7 @@
-"""Lists the files of a watched folder, and moves finished ones into subfolders.
+"""Lists the files of a watched folder, and moves finished files into subfolders.
 
-Other programs write the folder, so no entry in it makes these functions raise. A file that cannot
-be moved stays where it is, and the function returns False.
+Other programs write into the folder, so no entry in it makes a method raise. A file that cannot be
+moved stays where it is, and the method returns False.
 """
 
 import itertools
@@ -25,7 +25,7 @@ class DropFolder:
     """A folder in which .npy files appear, with its subfolders `answered` and `rejected`."""
 
     def __init__(self, folder: Path) -> None:
-        """Check the folder and make its subfolders.
+        """Check that the folder can be used, and create its subfolders.
 
         Raises:
             SourceError: the folder does not exist or cannot be written.
@@ -57,7 +57,10 @@ class DropFolder:
         return self._folder / name
 
     def names(self) -> list[str]:
-        """Return the sorted names of .npy entries of any type; hidden ones are ignored."""
+        """Return the sorted names of the entries that end in .npy.
+
+        The entries may be of any type. Hidden ones are left out.
+        """
         names = []
         try:
             with os.scandir(self._folder) as entries:
@@ -74,19 +77,30 @@ class DropFolder:
         return sorted(names)
 
     def put_away(self, name: str) -> bool:
-        """Move a file to `answered`; return False if it stays where it is."""
+        """Move a file to `answered`.
+
+        Returns:
+            False if the file stays where it is.
+        """
         return self._finish(name, lambda: self._move(name, ANSWERED))
 
     def remove(self, name: str) -> bool:
-        """Delete a file; return False if it stays."""
+        """Delete a file.
+
+        Returns:
+            False if the file stays where it is.
+        """
         return self._finish(name, self.path(name).unlink)
 
     def reject(self, name: str, reason: str) -> bool:
-        """Move a file to `rejected` and write the reason beside it; return False if it stays.
+        """Move a file to `rejected`, and write the reason into a text file beside it.
 
         Args:
-            name: name of the file.
-            reason: why it is rejected, for the log and for the text file beside it.
+            name: the name of the file.
+            reason: the reason why the file is rejected, which is also logged.
+
+        Returns:
+            False if the file stays where it is.
         """
 
         def move() -> None:
@@ -121,7 +135,10 @@ class DropFolder:
 
 
 def _free_path(folder: Path, name: str) -> Path:
-    """Return an unused path for a name, numbered and shortened if necessary."""
+    """Return an unused path in a folder for a name.
+
+    The name is numbered and shortened if necessary.
+    """
     stem = name.removesuffix(_SUFFIX)
     tails = (f"-{number}{_SUFFIX}" if number else _SUFFIX for number in itertools.count())
     paths = (folder / _join(stem, tail) for tail in tails)
@@ -136,6 +153,9 @@ def _explain(target: Path, reason: str) -> None:
 
 
 def _join(stem: str, tail: str) -> str:
-    """Append a tail to a stem, and cut the stem if the name becomes too long."""
+    """Return a stem with a tail appended.
+
+    The stem is cut if the name would become too long.
+    """
     data, room = os.fsencode(stem), _LONGEST_NAME_BYTES - len(tail)
     return (stem if len(data) <= room else data[:room].decode("utf-8", "ignore")) + tail

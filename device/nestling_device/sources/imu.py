@@ -1,6 +1,7 @@
-"""An MPU-6050 over I2C: windows of acceleration and turn rate, sampled at a fixed rate.
+"""Reads windows of acceleration and turn rate from an MPU-6050, an inertial sensor on I2C.
 
-Registers and scales are those of InvenSense's register map RM-MPU-6000A-00 rev. 4.2.
+The sensor is sampled at a fixed rate. Registers and scales are those of InvenSense's register map
+RM-MPU-6000A-00 rev. 4.2.
 """
 
 import logging
@@ -39,7 +40,10 @@ _RETRY_S = 1.0
 
 
 class Imu:
-    """A source that samples in its own thread, so that slow answers leave no gap in the signal."""
+    """A source of windows of acceleration and turn rate.
+
+    It samples in its own thread, so that slow answers leave no gap within a window.
+    """
 
     live = True
 
@@ -56,12 +60,12 @@ class Imu:
         """Wake the sensor and start sampling.
 
         Args:
-            bus: I2C bus of the sensor; the source closes it.
-            address: I2C address, 0x68, or 0x69 with AD0 high.
-            rate_hz: samples per second.
-            length: samples in a window.
-            channels: names of the task's channels, out of `AXES`.
-            units: unit of each channel: g or m/s^2, deg/s or rad/s.
+            bus: the I2C bus of the sensor, which the source closes.
+            address: the I2C address, which is 0x68, or 0x69 with AD0 high.
+            rate_hz: the number of samples per second.
+            length: the number of samples in a window.
+            channels: the names of the task's channels, out of `AXES`.
+            units: the unit of each channel: g or m/s^2, deg/s or rad/s.
 
         Raises:
             SourceError: there is no such sensor, or it does not have a channel or unit.
@@ -80,7 +84,9 @@ class Imu:
         self._thread.start()
 
     def take(self, timeout_s: float) -> Input | None:
-        """Wait for the next window, (channels, length); return None if none comes in time.
+        """Wait for the next window and return it, or None if none comes in time.
+
+        The window has the shape (channels, length).
 
         Raises:
             SourceError: the sampling thread ended with an error.
@@ -153,14 +159,14 @@ class Imu:
 
 
 def find_imu(bus: Bus, address: int) -> None:
-    """Check that an MPU-6050 answers at an I2C address.
+    """Raise SourceError if no MPU-6050 answers at an I2C address.
 
     Args:
         bus: the I2C bus.
         address: the address to check.
 
     Raises:
-        SourceError: nothing answers there, or another chip.
+        SourceError: nothing answers at the address, or another chip does.
     """
     try:
         (found,) = bus.read_i2c_block_data(address, _WHO_AM_I, 1)

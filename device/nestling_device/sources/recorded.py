@@ -1,4 +1,8 @@
-"""Replays recorded inputs: a .npy file of windows, or the golden inputs of the bundle."""
+"""Replays recorded inputs.
+
+They come from a .npy file of windows or from the golden inputs (inputs with known logits) of the
+bundle.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +15,11 @@ from nestling_device.sources.source import Input, Origin, SourceError, Windows
 
 
 def read_recording(path: Path, shape: Sequence[int]) -> Windows:
-    """Read a .npy file of windows.
+    """Return the windows in a .npy file.
 
     Args:
-        path: the file, an array (N, *shape) of real numbers; nothing is unpickled.
-        shape: shape of the task's inputs.
+        path: the file, which holds an array (N, *shape) of real numbers. Nothing is unpickled.
+        shape: the shape of the task's inputs.
 
     Returns:
         The windows, float32 (N, *shape).
@@ -30,11 +34,13 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
 
 
 def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
-    """Read the inputs that the bundle carries for its self-test; they need no sensor.
+    """Return the golden inputs, with which the bundle is tested on the device.
+
+    They need no sensor.
 
     Args:
-        manifest: manifest of the bundle.
-        blobs: store that holds the bundle's files.
+        manifest: the manifest of the bundle.
+        blobs: the store that holds the bundle's files.
 
     Returns:
         The windows, float32 (N, *shape).
@@ -43,16 +49,16 @@ def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
 
 
 class Replay:
-    """A source that replays windows, and starts over after the last one."""
+    """A source that replays windows and starts over after the last one."""
 
     live = False
 
     def __init__(self, windows: Windows, file: str = "") -> None:
-        """Replay windows.
+        """Begin with the first window.
 
         Args:
             windows: at least one window, float32 (N, *shape).
-            file: name of the file that they come from, "" for none.
+            file: the name of the file that the windows come from, or "" if there is none.
         """
         self._windows = windows
         self._file = file

@@ -1,4 +1,4 @@
-"""The interface of a source, which supplies inputs one by one."""
+"""Defines the interface of a source, which supplies inputs one by one."""
 
 import os
 from dataclasses import dataclass
@@ -13,17 +13,19 @@ Windows = NDArray[np.float32]
 
 
 class SourceError(DeviceError):
-    """A source that cannot be read, or whose inputs do not fit the task."""
+    """Raised when a source cannot be read, or when its inputs do not fit the task."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where one input came from, so that its answer can be matched with it.
+    """The place where an input came from.
+
+    The answer carries it, so that it can be matched with the input.
 
     Attributes:
-        file: name of its file, "" if it comes from no file.
-        window: position in that file, from 0.
-        id: the producer's own name for the input, "" if it gave none.
+        file: the name of the input's file, or "" if it comes from no file.
+        window: the input's position in that file, from 0.
+        id: the producer's own name for the input, or "" if it gave none.
     """
 
     file: str = ""
@@ -37,7 +39,7 @@ class Input:
 
     Attributes:
         window: finite values, float32 in the task's shape.
-        origin: where it came from.
+        origin: the place where the input came from.
     """
 
     window: Windows
@@ -48,19 +50,19 @@ class Source(Protocol):
     """Supplies inputs that fit the task, one after another, to one thread.
 
     The caller settles or refuses each input before it takes the next one. An input that cannot be
-    read is set aside and reported; it never blocks the next one.
+    read is set aside and reported, so that it never blocks the next one.
     """
 
     @property
     def live(self) -> bool:
-        """Whether inputs arrive at their own pace; otherwise the next one is always available."""
+        """Whether inputs arrive at their own pace. Otherwise the next one is always available."""
         ...
 
     def take(self, timeout_s: float) -> Input | None:
         """Wait for the next input.
 
         Args:
-            timeout_s: longest wait, seconds.
+            timeout_s: the longest wait, in seconds.
 
         Returns:
             The input, or None if none came in time.
@@ -71,7 +73,7 @@ class Source(Protocol):
         ...
 
     def settle(self, line: str) -> None:
-        """Hand over the answer to the last input, once its receipt is durable.
+        """Hand over the answer to the last input, once the answer's receipt is durable.
 
         Args:
             line: the answer as one line of JSON.
@@ -85,7 +87,7 @@ class Source(Protocol):
         """Report to the producer that the last input has no answer.
 
         Args:
-            reason: why it has none.
+            reason: the reason why the input has no answer.
 
         Raises:
             SourceError: the source cannot go on.
@@ -93,17 +95,20 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Release files and sensors; closing twice is allowed."""
+        """Release files and sensors, or do nothing if the source is closed already."""
         ...
 
 
 def readable_name(name: str) -> str:
-    """Return a file's name as Unicode; bytes that are not UTF-8 are escaped."""
+    """Return a file's name as Unicode, with bytes that are not UTF-8 escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:
-    """Escape unprintable characters, so that a name cannot break or forge a line of output."""
+    """Return a text with its unprintable characters escaped.
+
+    So a name can neither break nor forge a line of output.
+    """
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text

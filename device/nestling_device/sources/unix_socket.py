@@ -1,13 +1,14 @@
-"""A UNIX socket through which another program on the device sends inputs and reads the answers.
+"""Serves a UNIX socket through which another program on the device sends inputs.
 
-A frame is a header of four bytes, the length of the body as a little-endian unsigned integer, and
-a body: one window as little-endian float32 values in C order. If the highest bit of the length is
-set, the body is instead the id of the window in the next frame: 1 to 128 bytes of UTF-8, which are
-returned with the answer.
+The program (the producer) reads the answers from the same socket. It sends frames, each of which
+has a header and a body. The header is the length of the body, a little-endian unsigned integer of
+four bytes. The body is one window as little-endian float32 values in C order. If the highest bit of
+the length is set, the body is instead the id of the window in the next frame: 1 to 128 bytes of
+UTF-8, which are returned with the answer.
 
-Every window is answered by one line of JSON: the answer, or {"error": ...}. A producer that reads
-too slowly loses whole lines. One producer at a time may connect; another gets an error and is
-disconnected.
+Every window is answered by one line of JSON, which is the answer or {"error": ...}. A producer that
+reads too slowly loses whole lines. One producer at a time may connect; another one gets an error
+and is disconnected.
 """
 
 import json
@@ -40,14 +41,14 @@ _LONGEST_ID_BYTES = 128
 
 @dataclass(frozen=True, kw_only=True)
 class _Frame:
-    """The body of a frame: a window, or the id of the next one."""
+    """The body of a frame, which is a window or the id of the next window."""
 
     data: bytes
     is_id: bool
 
 
 class UnixSocket:
-    """A source of the windows that a producer sends."""
+    """A source of the windows that a producer (another program) sends."""
 
     live = True
 
@@ -55,9 +56,10 @@ class UnixSocket:
         """Listen on a socket.
 
         Args:
-            path: path of the socket; a socket that no process listens on is replaced.
-            shape: shape of the task's inputs.
-            patience_s: seconds after which a producer that stops in mid-frame is disconnected.
+            path: the path of the socket. A socket that no process listens on is replaced.
+            shape: the shape of the task's inputs.
+            patience_s: the time in seconds after which a producer that stops within a frame is
+                disconnected.
 
         Raises:
             SourceError: the path is in use or too long, or its folder cannot be written.
@@ -79,7 +81,10 @@ class UnixSocket:
             ) from err
 
     def take(self, timeout_s: float) -> Input | None:
-        """Wait for the next valid window, and answer invalid ones with an error."""
+        """Wait for the next valid window and return it, or None if none comes in time.
+
+        Invalid windows are answered with an error.
+        """
         deadline = time.monotonic() + timeout_s
         window = self._next_input()
         while window is None:
@@ -91,7 +96,7 @@ class UnixSocket:
         return window
 
     def settle(self, line: str) -> None:
-        """Send the answer to the producer, if it is still connected."""
+        """Send the answer to the producer if it is still connected."""
         if self._producer is not None:
             self._producer.send(line)
 
@@ -133,7 +138,7 @@ class UnixSocket:
             connection.close()
 
     def _next_input(self) -> Input | None:
-        """Return the next valid window among the received frames, None if there is none."""
+        """Return the next valid window among the received frames, or None if there is none."""
         while (frame := self._next_frame()) is not None:
             producer = self._producer
             assert producer is not None
@@ -169,7 +174,7 @@ class UnixSocket:
         return _Frame(data=data, is_id=is_id)
 
     def _fault_of(self, length: int, *, is_id: bool) -> str:
-        """Describe what is wrong with a frame's length; "" if it is valid."""
+        """Return what is wrong with a frame's length, or "" if the length is valid."""
         if is_id and not 0 < length <= _LONGEST_ID_BYTES:
             return f"an id of {length} bytes; 1 to {_LONGEST_ID_BYTES} are allowed"
         if not is_id and length != self._size:
@@ -178,7 +183,10 @@ class UnixSocket:
         return ""
 
     def _reject(self, fault: str) -> None:
-        """Send an error and disconnect the producer: where its next frame begins is unknown."""
+        """Disconnect the producer after sending it an error.
+
+        After a faulty frame, it is unknown where the next one begins.
+        """
         assert self._producer is not None
         self._rejected_log.add("a frame; its producer is disconnected", str(self._path), fault)
         self._producer.send(_error(fault))
@@ -191,7 +199,10 @@ class UnixSocket:
 
 
 class _Producer:
-    """A connection that buffers received bytes, and drops lines that cannot be sent at once."""
+    """The connection to a producer.
+
+    It buffers received bytes, and drops lines that cannot be sent at once.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -208,11 +219,15 @@ class _Producer:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the last byte was received."""
+        """The seconds since the last byte was received."""
         return time.monotonic() - self._received_s
 
     def receive(self) -> bool:
-        """Read available bytes; return False if the producer has disconnected."""
+        """Read the bytes that are available.
+
+        Returns:
+            False if the producer has disconnected.
+        """
         try:
             data = self.connection.recv(_CHUNK_BYTES)
         except BlockingIOError:
@@ -224,7 +239,10 @@ class _Producer:
         return bool(data)
 
     def send(self, line: str) -> None:
-        """Send a line, or drop it while an earlier one is unread: the device never waits."""
+        """Send a line, or drop it while an earlier one is unread.
+
+        So the device never waits for the producer.
+        """
         self._push()
         if not self._unsent:
             self._unsent = line.encode() + b"\n"
@@ -252,7 +270,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a socket that a killed process left behind; raise OSError if it is in use."""
+    """Remove a socket that a killed process left behind, or raise OSError if the path is in use."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

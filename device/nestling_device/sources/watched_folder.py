@@ -1,8 +1,8 @@
-"""A watched folder: .npy files that appear in it are answered, in the order of their names.
+"""Supplies the inputs in the .npy files of a watched folder, in the order of the files' names.
 
-A file may be written slowly: while it changes, it is left alone if it cannot be read yet. A file
-that stays unreadable is moved aside with the reason. A file that cannot be moved either stays where
-it is and is skipped, so that no file blocks the next one.
+A file may be written slowly, so a file that cannot be read yet is left alone while it changes. A
+file that stays unreadable is moved aside with the reason. If a file cannot be moved either, it
+stays where it is and is skipped, so that no file blocks the next one.
 """
 
 import os
@@ -31,7 +31,13 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class _OpenFile:
-    """A file being answered; `refused` lists the windows that have no answer."""
+    """A file that is being answered.
+
+    Attributes:
+        id: the identity of the file.
+        windows: the windows in the file.
+        refused: the positions of the windows that have no answer.
+    """
 
     id: FileId
     windows: Windows
@@ -39,7 +45,10 @@ class _OpenFile:
 
 
 class WatchedFolder:
-    """A source of the windows of the files in a folder; each finished file is moved away."""
+    """A source of the windows in the files of a folder.
+
+    Each finished file is moved into a subfolder or deleted.
+    """
 
     live = True
 
@@ -53,15 +62,20 @@ class WatchedFolder:
         keep_answered: bool = True,
         settle_s: float = 5.0,
     ) -> None:
-        """Watch a folder; names that begin with a dot or do not end in .npy are ignored.
+        """Watch a folder.
+
+        Files whose names begin with a dot or do not end in .npy are ignored.
 
         Args:
             folder: an existing, writable folder.
-            shape: shape of the task's inputs; a file holds one, or several as (N, *shape).
-            cursor: the record of answered inputs; the source closes it.
-            written: returns the sequence number of the newest receipt in the outbox.
-            keep_answered: move answered files to `answered` instead of deleting them.
-            settle_s: seconds without a change after which an unreadable file is rejected.
+            shape: the shape of the task's inputs. A file holds one input, or several as (N,
+                *shape).
+            cursor: the record of answered inputs, which the source closes.
+            written: a function that returns the sequence number of the newest receipt in the
+                outbox.
+            keep_answered: whether answered files are moved to `answered` instead of being deleted.
+            settle_s: the time in seconds without a change after which an unreadable file is
+                rejected.
 
         Raises:
             SourceError: the folder does not exist or cannot be written.
@@ -82,7 +96,7 @@ class WatchedFolder:
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:
-        """Wait for the next window; return None if none comes in time."""
+        """Wait for the next window and return it, or None if none comes in time."""
         deadline = time.monotonic() + timeout_s
         while not self._ready():
             left_s = deadline - time.monotonic()
@@ -96,13 +110,19 @@ class WatchedFolder:
         )
 
     def settle(self, line: str) -> None:
-        """Count the window as answered, and move the file away after its last one."""
+        """Count the window as answered.
+
+        After the file's last window, the file is moved away or deleted.
+        """
         del line
         self._position += 1
         self._finish()
 
     def refuse(self, reason: str) -> None:
-        """Skip the window, and move the file to `rejected` after its last one."""
+        """Skip the window, which gets no answer.
+
+        After the file's last window, the file is moved to `rejected`.
+        """
         assert self._file is not None
         self._file.refused.append(self._position)
         path = one_line(str(self._files.path(self._file.id.name)))
@@ -116,7 +136,7 @@ class WatchedFolder:
         self._cursor.close()
 
     def _ready(self) -> bool:
-        """Open the next file if necessary; return whether a window is available."""
+        """Return whether a window is available, after opening the next file if necessary."""
         while self._file is None:
             file = self._next()
             if file is None:
@@ -153,7 +173,10 @@ class WatchedFolder:
         return self._files.remove(file.name)
 
     def _next(self) -> _OpenFile | None:
-        """Open the next readable file, from the last listing or else from a new one."""
+        """Return the next readable file in the folder, or None if there is none.
+
+        It comes from the last listing of the folder or, once that is used up, from a new one.
+        """
         file = self._next_waiting()
         if file is None:
             self._list()
@@ -197,7 +220,11 @@ class WatchedFolder:
         return None
 
     def _read(self, file: FileId) -> Windows:
-        """Read a file; an error's text continues a sentence that begins with the file's name."""
+        """Return the windows in a file.
+
+        If the file cannot be read, an error is raised whose text continues a sentence that begins
+        with the file's name.
+        """
         with open_regular(self._files.path(file.name)) as opened:
             if _file_id(file.name, os.fstat(opened.fileno())) != file:
                 raise ValueError("is still being written")
@@ -229,7 +256,7 @@ def _check_size(size_bytes: int) -> None:
 
 
 def _identify(path: Path) -> FileId | None:
-    """Identify the entry of a path; return None if it is gone."""
+    """Return the identity of the entry at a path, or None if the entry is gone."""
     for stat in (os.stat, os.lstat):
         try:
             return _file_id(path.name, stat(path))

@@ -1,4 +1,7 @@
-"""Writes files that a kill or a power cut leaves whole: with the old content or the new one."""
+"""Writes files and flushes them to the disk.
+
+A kill or a power cut while a file is replaced leaves either the old content or the new one.
+"""
 
 import os
 from pathlib import Path
@@ -7,12 +10,12 @@ from nestling_core.file_sync import sync_folder, write_synced
 
 
 def replace_file(path: Path, text: str, *, mode: int = 0o666) -> None:
-    """Replace a file's content.
+    """Replace a file's content atomically.
 
     Args:
-        path: the file; its folder must exist.
+        path: the file, whose folder must exist.
         text: the new content.
-        mode: permissions of the new file, before the umask.
+        mode: the permissions of the new file, before the umask.
 
     Raises:
         OSError: the folder cannot be written.
@@ -28,7 +31,7 @@ def write_private(path: Path, text: str) -> None:
 
     Args:
         path: the file, which must not exist.
-        text: its content.
+        text: the content of the file.
 
     Raises:
         OSError: the file exists or cannot be written.

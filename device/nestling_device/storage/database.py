@@ -1,4 +1,7 @@
-"""SQLite files of the device; committed transactions survive a kill and a power cut."""
+"""Opens the SQLite files of the device.
+
+Committed transactions survive a kill and a power cut.
+"""
 
 import logging
 import sqlite3
@@ -18,16 +21,16 @@ _log = logging.getLogger(__name__)
 
 
 class StorageError(DeviceError):
-    """The state folder cannot be read or written."""
+    """Raised when the state folder cannot be read or written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockTimeout:
-    """Most time to wait while another program, such as a backup, has locked the file.
+    """The most time to wait while another program, such as a backup, has locked the file.
 
     Attributes:
-        busy_s: most time for one attempt.
-        give_up_s: most time for all attempts together; after it the lock becomes an error.
+        busy_s: the most time for one attempt.
+        give_up_s: the most time for all attempts together. After it, StorageError is raised.
     """
 
     busy_s: float = 2.0
@@ -35,7 +38,10 @@ class LockTimeout:
 
 
 class Database(Closing):
-    """One SQLite file in WAL mode with `synchronous=FULL`, shared by the threads of a process."""
+    """One SQLite file that the threads of a process share.
+
+    The file is in WAL mode with `synchronous=FULL`.
+    """
 
     def __init__(
         self, path: Path, *, schema: str, version: int, lock_timeout: LockTimeout | None = None
@@ -43,15 +49,15 @@ class Database(Closing):
         """Open the file, or create it so that only its owner can read it.
 
         Args:
-            path: the file; its folder is created if missing.
-            schema: SQL statements that set up an empty file.
-            version: version of the schema, from 1; a file of another version is refused.
-            lock_timeout: most time to wait while another program has locked the file (default:
+            path: the file, whose folder is created if missing.
+            schema: the SQL statements that set up an empty file.
+            version: the version of the schema, from 1. A file of another version is refused.
+            lock_timeout: the most time to wait while another program has locked the file (default:
                 `LockTimeout()`).
 
         Raises:
-            StorageError: the folder cannot be written, or the file is damaged, has another
-                version, or stays locked.
+            StorageError: the folder cannot be written, or the file is damaged, has another version,
+                or stays locked.
         """
         self._path = path
         self._lock_timeout = lock_timeout or LockTimeout()
@@ -92,11 +98,11 @@ class Database(Closing):
     def transaction(self, *, give_up_s: float | None = None) -> Iterator[sqlite3.Cursor]:
         """Run statements as one transaction, which is on the disk when the block ends.
 
-        Waits while another program has locked the file. An exception in the block rolls the
-        transaction back.
+        The transaction begins once no other program has locked the file. An exception in the block
+        rolls the transaction back.
 
         Args:
-            give_up_s: most time to wait; one attempt is always made (default: this file's
+            give_up_s: the most time to wait; one attempt is always made (default: this file's
                 `LockTimeout`).
 
         Raises:
@@ -117,13 +123,13 @@ class Database(Closing):
                 cursor.close()
 
     def damage_error(self, fault: object) -> StorageError:
-        """Return the error to raise for invalid content."""
+        """Return the error to raise when the file's content is invalid."""
         return StorageError(
             f"{self._path} is damaged: {fault}", advice="move it away, or use another state folder"
         )
 
     def check(self) -> None:
-        """Check the whole file for damage.
+        """Raise StorageError if any part of the file is damaged.
 
         Raises:
             StorageError: the file is damaged.

@@ -1,4 +1,8 @@
-"""Keeps a second copy of the release floors, so that old releases stay refused without state.db."""
+"""Keeps a second copy of the release floors.
+
+A release floor is the newest release of a task that the device ever accepted. With the copy, older
+releases stay refused even if state.db is lost.
+"""
 
 import hashlib
 import json
@@ -18,8 +22,8 @@ class ReleaseFloor:
     """The newest release of a task that the device ever accepted.
 
     Attributes:
-        release: number of the release.
-        manifest_sha256: digest of its manifest.
+        release: the number of the release.
+        manifest_sha256: the SHA-256 digest of the release's manifest.
     """
 
     release: int
@@ -30,7 +34,10 @@ Floors = Mapping[str, ReleaseFloor]  # by task
 
 
 def read_floors(path: Path) -> dict[str, ReleaseFloor]:
-    """Read the copy; return no floors if it is missing or damaged, and log damage."""
+    """Return the release floors in the copy, or none if the copy is missing or damaged.
+
+    Damage is logged.
+    """
     try:
         data = parse_json(path.read_bytes())
         floors = data["floors"]
@@ -48,7 +55,7 @@ def read_floors(path: Path) -> dict[str, ReleaseFloor]:
 
 
 def write_floors(path: Path, floors: Floors) -> None:
-    """Replace the copy; a kill leaves either the old file or the new one.
+    """Replace the copy, so that a kill leaves either the old file or the new one.
 
     Args:
         path: the file.
@@ -63,7 +70,7 @@ def write_floors(path: Path, floors: Floors) -> None:
 
 
 def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:
-    """Merge two sets of floors by keeping the higher floor of each task."""
+    """Return the higher floor of each task in two sets of floors."""
     return {
         task: max(
             (floors[task] for floors in (one, other) if task in floors),

@@ -1,4 +1,4 @@
-"""Locks a state folder, because two devices sharing one would use receipt numbers twice."""
+"""Locks a state folder, because two devices that shared one would use receipt numbers twice."""
 
 import fcntl
 import os
@@ -16,7 +16,9 @@ _PAUSE_S = 0.02
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Create a state folder and lock it against other devices; the lock ends with the process.
+    """Lock a state folder against other devices during the block.
+
+    The folder is created if necessary. The lock ends with the process at the latest.
 
     Raises:
         StorageError: another device runs in the folder, or the folder cannot be created.

@@ -17,15 +17,15 @@ from nestling_device.storage.database import StorageError
 
 @dataclass(frozen=True, kw_only=True)
 class BundleSnapshot:
-    """The active bundle.
+    """The active bundle, as the state folder records it.
 
     Attributes:
-        version: name of the bundle.
-        task: task of the bundle.
-        release: number of the release.
-        capacity: largest capacity on the device; all smaller ones are there too.
-        sha256: digest of the manifest.
-        size: size of the manifest, bytes.
+        version: the name of the bundle.
+        task: the task of the bundle.
+        release: the number of the release.
+        capacity: the largest capacity on the device, which has all smaller ones too.
+        sha256: the SHA-256 digest of the manifest.
+        size: the size of the manifest, in bytes.
     """
 
     version: str
@@ -38,14 +38,16 @@ class BundleSnapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxSnapshot:
-    """The state of the outbox.
+    """The state of the outbox, the device's durable queue of receipts.
 
     Attributes:
-        written: sequence of the newest receipt, 0 before the first.
-        acknowledged: sequence up to which the cloud has acknowledged everything.
-        depth: number of receipts in the outbox.
-        oldest_ms: Unix time of the oldest receipt in it, milliseconds; None if it is empty.
-        newest_ms: Unix time of the newest receipt in it, milliseconds; None if it is empty.
+        written: the sequence of the newest receipt, or 0 before the first.
+        acknowledged: the sequence up to which the cloud has acknowledged everything.
+        depth: the number of receipts in the outbox.
+        oldest_ms: the Unix time of the oldest receipt in the outbox, in milliseconds, or None if
+            there is none.
+        newest_ms: the Unix time of the newest receipt in the outbox, in milliseconds, or None if
+            there is none.
     """
 
     written: int
@@ -77,7 +79,7 @@ def is_running(state_dir: Path) -> bool:
 
 
 def read_bundle(state_dir: Path) -> BundleSnapshot | None:
-    """Return the active bundle, None before the first installation.
+    """Return the active bundle, or None before the first installation.
 
     Raises:
         StorageError: the state cannot be read.
@@ -99,7 +101,7 @@ def read_bundle(state_dir: Path) -> BundleSnapshot | None:
 
 
 def read_outbox(state_dir: Path) -> OutboxSnapshot | None:
-    """Return the state of the outbox, None before the first start.
+    """Return the state of the outbox, or None before the first start.
 
     Raises:
         StorageError: the outbox cannot be read.
@@ -136,7 +138,10 @@ def _answered_at_ms(data: bytes) -> int | None:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
-    """Open a read transaction on a database; yields None if the file does not exist."""
+    """Open a read transaction on a database for the length of the block.
+
+    Yields None if the file does not exist.
+    """
     if not path.exists():
         yield None
         return

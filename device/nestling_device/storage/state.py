@@ -1,4 +1,8 @@
-"""The device's durable state: its bundle, the releases it accepted, and its birth counter."""
+"""Stores the device's durable state.
+
+The state is the active and the previous bundle, the newest release of each task that the device
+accepted, and the number of the last broker connection (Sparkplug's bdSeq).
+"""
 
 import logging
 import sqlite3
@@ -42,11 +46,11 @@ class BundleRecord:
     """A bundle that passed its self-test on this device.
 
     Attributes:
-        manifest: size and digest of the manifest.
-        version: name of the bundle.
-        task: task of the bundle.
-        release: number of the release.
-        capacity: largest capacity that was installed; all smaller ones were too.
+        manifest: the size and digest of the manifest.
+        version: the name of the bundle.
+        task: the task of the bundle.
+        release: the number of the release.
+        capacity: the largest capacity that was installed, with all smaller ones.
     """
 
     manifest: bundle_pb2.Blob
@@ -57,9 +61,10 @@ class BundleRecord:
 
 
 class State(Closing):
-    """A device's durable state in one SQLite file; a kill leaves the old state or the new one.
+    """A device's durable state in one SQLite file.
 
-    The release floors are also in a second file, and the higher floor counts. Losing state.db
+    A kill leaves either the old state or the new one. The release floors (the newest accepted
+    release of each task) are also in a second file, and the higher floor counts. So losing state.db
     loses the bundle, but older releases stay refused.
     """
 
@@ -68,7 +73,7 @@ class State(Closing):
 
         Args:
             folder: the device's state folder.
-            lock_timeout: most time to wait while another program has locked the file (default:
+            lock_timeout: the most time to wait while another program has locked the file (default:
                 `LockTimeout()`).
 
         Raises:
@@ -87,7 +92,7 @@ class State(Closing):
             raise
 
     def _settle_floors(self) -> None:
-        """Raise the floors in both files to the higher one of each task."""
+        """Set each task's floor in both files to the higher one of the two."""
         copied = read_floors(self._floors_path)
         with self._database.transaction() as cursor:
             held = self._read_floors(cursor)
@@ -125,15 +130,18 @@ class State(Closing):
         return ReleaseFloor(release=release, manifest_sha256=sha256)
 
     def active(self) -> BundleRecord | None:
-        """Return the bundle to run, None before the first switch."""
+        """Return the bundle to run, or None before the first switch."""
         return self._bundle("active")
 
     def previous(self) -> BundleRecord | None:
-        """Return the bundle that was active before, None if there was none."""
+        """Return the bundle that was active before, or None if there was none."""
         return self._bundle("previous")
 
     def floor(self, task: str) -> ReleaseFloor | None:
-        """Return the newest release of `task` ever accepted; nothing older may be installed."""
+        """Return the newest release of a task that the device ever accepted.
+
+        No older release may be installed. The result is None if no release was accepted yet.
+        """
         with self._database.transaction() as cursor:
             row = cursor.execute(
                 "SELECT release, sha256 FROM floors WHERE task = ?", (task,)
@@ -141,7 +149,10 @@ class State(Closing):
         return None if row is None else self._floor(*row)
 
     def switch(self, bundle: BundleRecord) -> None:
-        """Make `bundle` active and its release the floor of its task, in one transaction."""
+        """Make a bundle active and record its release as accepted, in one transaction.
+
+        The bundle that was active before becomes the previous one.
+        """
         with self._database.transaction() as cursor:
             cursor.execute(
                 f"INSERT OR REPLACE INTO bundles SELECT 'previous', {_COLUMNS} FROM bundles "  # noqa: S608 - constants
@@ -168,7 +179,10 @@ class State(Closing):
         self._copy_floors(floors)
 
     def next_bd_seq(self) -> int:
-        """Return the bdSeq of the next broker connection (Sparkplug): it wraps after 255."""
+        """Return a new number for the next broker connection (Sparkplug's bdSeq).
+
+        The numbers run from 0 to 255 and then start again at 0.
+        """
         with self._database.transaction() as cursor:
             row = cursor.execute(
                 "INSERT INTO births VALUES (1, 0) ON CONFLICT (id) DO UPDATE "

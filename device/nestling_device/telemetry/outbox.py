@@ -1,15 +1,16 @@
-"""The device's durable queue of receipts.
+"""Holds the device's durable queue of receipts.
 
 Receipts are numbered from 1 without gaps, and the queue always holds one contiguous range of them:
 the cloud acknowledges from the front, and a full outbox drops from the front. The dropped receipts
 are therefore exactly those between the last acknowledged receipt and the first one held, and need
 no records of their own.
 
-State folders get copied: a cloned SD card, a restored backup, a copy made while the device runs.
-Every process that appends therefore uses an outbox id of its own (`outbox_lineage`). It deletes
-receipts only on an acknowledgement whose chain shows that the cloud stored exactly these receipts
-(`nestling_core.telemetry.receipt_chain`). If the cloud nevertheless holds other receipts under the
-same id and sequences, everything unacknowledged is sent again under another id.
+State folders get copied, for example with a cloned SD card or a restored backup, or while the
+device runs. Every process that appends therefore uses an outbox id of its own (`outbox_lineage`).
+It deletes receipts only on an acknowledgement whose chain (a number computed from all receipts up
+to a sequence, `nestling_core.telemetry.receipt_chain`) shows that the cloud stored exactly these
+receipts. If the cloud nevertheless holds other receipts under the same id and sequences, everything
+unacknowledged is sent again under another id.
 """
 
 import logging
@@ -33,10 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 class Slice(NamedTuple):
-    """Receipts to send to the cloud.
+    """Consecutive receipts to send to the cloud.
 
     Attributes:
-        batch: the receipts; their sequences count within the batch's outbox.
+        batch: the receipts. Their sequences count within the batch's outbox.
         first: this device's sequence of the first receipt.
         last: this device's sequence of the last receipt.
     """
@@ -47,7 +48,7 @@ class Slice(NamedTuple):
 
 
 class AcknowledgementEffect(Enum):
-    """Effect of an acknowledgement on the outbox."""
+    """The effect of an acknowledgement on the outbox."""
 
     SETTLED = "settled"  # the acknowledged receipts were deleted
     IGNORED = "ignored"  # the acknowledgement is old, or for another outbox
@@ -55,7 +56,10 @@ class AcknowledgementEffect(Enum):
 
 
 class Outbox(Closing):
-    """Receipts that the cloud has not acknowledged yet; they survive kill -9. Thread-safe."""
+    """The receipts that the cloud has not acknowledged yet.
+
+    They survive kill -9. The outbox is thread-safe.
+    """
 
     def __init__(
         self, folder: Path, *, capacity: int = 100_000, lock_timeout: LockTimeout | None = None
@@ -64,8 +68,9 @@ class Outbox(Closing):
 
         Args:
             folder: the device's state folder.
-            capacity: most receipts to hold; beyond it the oldest are dropped and reported as a gap.
-            lock_timeout: most time to wait while another program has locked the file (default:
+            capacity: the most receipts to hold. Beyond it, the oldest are dropped and reported as a
+                gap.
+            lock_timeout: the most time to wait while another program has locked the file (default:
                 `LockTimeout()`).
 
         Raises:
@@ -91,25 +96,25 @@ class Outbox(Closing):
 
     @property
     def depth(self) -> int:
-        """Number of receipts held."""
+        """The number of receipts held."""
         marks = self._read_marks()
         return marks.last - marks.first + 1
 
     @property
     def last_sequence(self) -> int:
-        """Sequence of the newest receipt ever appended, 0 if there was none."""
+        """The sequence of the newest receipt ever appended, or 0 if there was none."""
         return self._read_marks().last
 
     @property
     def acknowledged(self) -> int:
-        """Sequence up to which the cloud has acknowledged everything, 0 at first."""
+        """The sequence up to which the cloud has acknowledged everything, which is 0 at first."""
         return self._read_marks().acknowledged
 
     def append(self, receipt: receipt_pb2.Receipt) -> int:
-        """Append a receipt; once this returns, it survives a kill and a power cut.
+        """Append a receipt, which survives a kill and a power cut once this returns.
 
         Returns:
-            The receipt's sequence; `receipt.sequence` itself is not changed.
+            The receipt's sequence. `receipt.sequence` itself is not changed.
 
         Raises:
             StorageError: the disk is full or broken; the receipt is not in the outbox.
@@ -117,10 +122,12 @@ class Outbox(Closing):
         return self.append_many([receipt])[0]
 
     def append_many(self, receipts: Sequence[receipt_pb2.Receipt]) -> range:
-        """Append several receipts in one transaction, at the disk cost of one.
+        """Append several receipts in one transaction.
+
+        This costs the disk as much as a single receipt.
 
         Returns:
-            Their sequences.
+            The sequences of the receipts.
 
         Raises:
             StorageError: the disk is full or broken; none of the receipts is in the outbox.
@@ -146,14 +153,15 @@ class Outbox(Closing):
         return sequences
 
     def batch(self, limit: int, *, after: int = 0) -> Slice:
-        """Copy the oldest receipts after a sequence into a batch, with the gap before them if any.
+        """Return the oldest receipts after a sequence, copied into a batch.
 
-        All receipts come from one span, so there may be fewer than `limit` although more are
-        waiting. A receipt whose row is damaged is marked as unreadable.
+        The batch also has the gap before these receipts, if there is one. All receipts come from
+        one span (the receipts that one process wrote), so there may be fewer than `limit` although
+        more are waiting. A receipt whose row is damaged is marked as unreadable.
 
         Args:
-            limit: most receipts in the batch.
-            after: include only receipts with a larger sequence.
+            limit: the most receipts in the batch.
+            after: the sequence after which receipts are included.
         """
         with self._database.transaction() as cursor:
             marks = lineage.read_marks(cursor)
@@ -171,7 +179,7 @@ class Outbox(Closing):
     def acknowledge(
         self, acknowledgement: receipt_pb2.OutboxAcknowledgement
     ) -> AcknowledgementEffect:
-        """Delete the acknowledged receipts, if the cloud stored those that were written here.
+        """Delete the acknowledged receipts if the cloud stored exactly the receipts written here.
 
         Returns:
             The effect. After FORKED, everything that the cloud has not acknowledged is sent under
@@ -198,7 +206,7 @@ class Outbox(Closing):
         return AcknowledgementEffect.SETTLED
 
     def _is_complete(self, span: Span) -> bool:
-        """Return whether all of a span is here, and no other process can have continued it."""
+        """Return whether the whole span is here, so that no other process can have extended it."""
         return span.has_ended or (span.is_open and self._began)
 
     def _read_marks(self) -> OutboxMarks:
@@ -206,7 +214,10 @@ class Outbox(Closing):
             return lineage.read_marks(cursor)
 
     def close(self) -> None:
-        """Close the file, and record first, unless it is locked, that this process has ended."""
+        """Close the file.
+
+        Unless the file is locked, it is first recorded that this process has ended.
+        """
         if self._began:
             with suppress(StorageError), self._database.transaction(give_up_s=0) as cursor:
                 lineage.end_newest(cursor)
@@ -217,7 +228,10 @@ class Outbox(Closing):
 def _agrees(
     cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int, chain: int
 ) -> bool:
-    """Return whether the cloud stored what was written here, or it can no longer be checked."""
+    """Return whether the cloud stored the receipts that were written here.
+
+    The result is also True if this can no longer be checked.
+    """
     own = lineage.chain_at(cursor, marks, span, sequence)
     if own is None or own == chain:
         return True
@@ -227,7 +241,7 @@ def _agrees(
 def _begin_batch(
     cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span
 ) -> receipt_pb2.ReceiptBatch:
-    """Make a batch with the outbox's marks and the gap, but without receipts."""
+    """Return a batch with the outbox's progress and the gap, but without receipts."""
     settled = max(marks.acknowledged, span.base)
     batch = receipt_pb2.ReceiptBatch(
         outbox_id=span.outbox_id,
@@ -247,7 +261,7 @@ def _begin_batch(
 
 
 def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
-    """Parse a row; a damaged one becomes a receipt that is marked as unreadable."""
+    """Return the receipt in a row, which is marked as unreadable if the row is damaged."""
     sequence, written, content = row
     receipt = receipt_pb2.Receipt(unreadable=True)
     if fingerprint(content) == written:

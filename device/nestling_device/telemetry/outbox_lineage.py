@@ -2,11 +2,12 @@
 
 Every function runs in a transaction of its caller. The file's sequences rise without gaps as long
 as the device exists. Each process that appends begins a *span* with an id of its own, in which it
-counts from 1; the cloud knows the spans as outboxes. A copy of the state folder has the same spans
+counts from 1. The cloud knows the spans as outboxes. A copy of the state folder has the same spans
 and receipts up to the copy, and different spans after it, so two devices never write under one id.
 
-Each span has a chain (`nestling_core.telemetry.receipt_chain`). The chain just before the first
-receipt held is stored, because the receipts that it was computed from are deleted.
+Each span has a chain, a number computed from its receipts
+(`nestling_core.telemetry.receipt_chain`). The chain just before the first receipt held is stored,
+because the receipts that it was computed from are deleted.
 """
 
 import secrets
@@ -38,14 +39,14 @@ CREATE TABLE outbox (
 
 
 class OutboxMarks(NamedTuple):
-    """Progress of the outbox, in sequences of the file.
+    """The progress of the outbox, in sequences of the file.
 
     Attributes:
-        acknowledged: last sequence that the cloud acknowledged, 0 at first.
-        acknowledged_chain: chain up to `acknowledged`, within its span.
-        first: first receipt held; `last` + 1 if there are none.
-        last: newest receipt ever appended, 0 at first.
-        front: chain just before `first`, within the span of `first`.
+        acknowledged: the last sequence that the cloud acknowledged, or 0 at first.
+        acknowledged_chain: the chain up to `acknowledged`, within its span.
+        first: the sequence of the first receipt held, or `last` + 1 if none is held.
+        last: the sequence of the newest receipt ever appended, or 0 at first.
+        front: the chain just before `first`, within the span of `first`.
     """
 
     acknowledged: int
@@ -59,14 +60,15 @@ class Span(NamedTuple):
     """A range of receipts that one process wrote.
 
     Attributes:
-        first: first sequence of the file in the span.
-        last: last sequence of the file in the span.
-        outbox_id: id under which the cloud stores the span.
-        previous_id: id of the span before, "" if there was none.
-        forked: whether the span was begun because the cloud held other receipts.
-        chain: chain up to `last`.
+        first: the first sequence of the file in the span.
+        last: the last sequence of the file in the span.
+        outbox_id: the id under which the cloud stores the span.
+        previous_id: the id of the span before, or "" if there was none.
+        forked: whether the span was begun because the cloud held other receipts under the same id.
+        chain: the chain up to `last`.
         is_open: whether this is the newest span, so that it may grow.
-        has_ended: whether its process recorded that it ended, so that no copy of it is longer.
+        has_ended: whether the span's process recorded that it ended, so that no copy of the span is
+            longer.
     """
 
     first: int
@@ -80,12 +82,12 @@ class Span(NamedTuple):
 
     @property
     def base(self) -> int:
-        """Difference between a sequence of the file and the same one within this span."""
+        """The difference between a receipt's sequence in the file and its sequence in this span."""
         return self.first - 1
 
 
 def read_marks(cursor: sqlite3.Cursor) -> OutboxMarks:
-    """Read the progress of the outbox."""
+    """Return the progress of the outbox."""
     last, acknowledged, acknowledged_chain, front = cursor.execute(
         "SELECT last_sequence, acknowledged, acknowledged_chain, front FROM outbox"
     ).fetchone()
@@ -96,12 +98,12 @@ def read_marks(cursor: sqlite3.Cursor) -> OutboxMarks:
 
 
 def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
-    """Return the span that contains a sequence, None if nothing was ever written.
+    """Return the span that contains a sequence, or None if nothing was ever written.
 
     Args:
-        cursor: cursor of the transaction.
-        sequence: sequence of the file.
-        last: newest sequence of the file.
+        cursor: the cursor of the transaction.
+        sequence: a sequence of the file.
+        last: the newest sequence of the file.
     """
     row = cursor.execute(
         "SELECT first_sequence, outbox_id, previous_id, forked, chain, ended FROM spans "
@@ -122,8 +124,8 @@ def begin_span(cursor: sqlite3.Cursor, first: int) -> None:
     """Begin a span with a new id.
 
     Args:
-        cursor: cursor of the transaction.
-        first: sequence of the file that the span counts as 1.
+        cursor: the cursor of the transaction.
+        first: the sequence of the file that the span counts as 1.
     """
     cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))  # an empty span
     row = cursor.execute(
@@ -146,8 +148,8 @@ def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
     """Extend the newest span's chain by the fingerprints of appended receipts.
 
     Args:
-        cursor: cursor of the transaction.
-        fingerprints: fingerprints of the receipts, in order.
+        cursor: the cursor of the transaction.
+        fingerprints: the fingerprints of the receipts, in order.
     """
     newest, chain = cursor.execute(
         "SELECT first_sequence, chain FROM spans ORDER BY first_sequence DESC LIMIT 1"
@@ -158,13 +160,13 @@ def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
 
 
 def chain_at(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int) -> int | None:
-    """Return a span's chain up to a sequence, None if it can no longer be computed.
+    """Return a span's chain up to a sequence, or None if it can no longer be computed.
 
     Args:
-        cursor: cursor of the transaction.
-        marks: progress of the outbox.
-        span: span that contains the sequence.
-        sequence: sequence of the file.
+        cursor: the cursor of the transaction.
+        marks: the progress of the outbox.
+        span: the span that contains the sequence.
+        sequence: a sequence of the file.
     """
     if sequence == span.last:
         return span.chain
@@ -176,18 +178,15 @@ def chain_at(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: i
 
 
 def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
-    """Compute a span's chain again from its rows, and store it.
+    """Return a span's chain, computed again from the span's rows.
 
-    Rows that were damaged after they were written may have other fingerprints. They are sent with
-    these, so the chain must include them.
+    The new chain is also stored. Rows that were damaged after they were written may have other
+    fingerprints. Their receipts are sent with these fingerprints, so the chain must include them.
 
     Args:
-        cursor: cursor of the transaction.
-        marks: progress of the outbox.
+        cursor: the cursor of the transaction.
+        marks: the progress of the outbox.
         span: the span.
-
-    Returns:
-        The new chain.
     """
     chain = _chain_of_rows(cursor, marks, span, span.last)
     cursor.execute("UPDATE spans SET chain = ? WHERE first_sequence = ?", (chain, span.first))
@@ -195,12 +194,12 @@ def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
 
 
 def delete_up_to(cursor: sqlite3.Cursor, marks: OutboxMarks, sequence: int) -> None:
-    """Delete receipts up to a sequence, and the spans that are no longer needed.
+    """Delete the receipts up to a sequence, and the spans that are no longer needed.
 
     Args:
-        cursor: cursor of the transaction.
-        marks: progress of the outbox before the deletion.
-        sequence: sequence of the file.
+        cursor: the cursor of the transaction.
+        marks: the progress of the outbox before the deletion.
+        sequence: the sequence of the file up to which receipts are deleted.
     """
     if sequence >= marks.first:
         span = read_span(cursor, sequence, marks.last)
@@ -221,8 +220,8 @@ def fork(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> None:
     """Move the unacknowledged receipts of a span into a new span, which succeeds the old one.
 
     Args:
-        cursor: cursor of the transaction.
-        marks: progress of the outbox.
+        cursor: the cursor of the transaction.
+        marks: the progress of the outbox.
         span: the span that contains the first unacknowledged receipt.
     """
     first = marks.acknowledged + 1
@@ -243,18 +242,18 @@ def fork(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> None:
 
 
 def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[int, int, bytes]]:
-    """Read receipts from their rows.
+    """Return the receipts in a range of sequences.
 
     A missing row is inserted again without content, so that it is reported and acknowledged like
     any other unreadable receipt.
 
     Args:
-        cursor: cursor of the transaction.
-        first: first sequence of the file.
-        last: last sequence of the file.
+        cursor: the cursor of the transaction.
+        first: the first sequence of the file.
+        last: the last sequence of the file.
 
     Returns:
-        Sequence, fingerprint and content of each receipt, by rising sequence.
+        The sequence, fingerprint and content of each receipt, by rising sequence.
     """
     query = (
         "SELECT sequence, coalesce(CAST(fingerprint AS INTEGER), 0), "
@@ -270,14 +269,14 @@ def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[i
 
 
 def _chain_of_rows(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int) -> int:
-    """Compute a span's chain up to a sequence from the rows in the file."""
+    """Return a span's chain up to a sequence, computed from the rows in the file."""
     begin = max(span.first, marks.first)
     chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
     return _fold(cursor, chain, begin, sequence)
 
 
 def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
-    """Extend a chain by the receipts `first` to `last`."""
+    """Return a chain extended by the receipts `first` to `last`."""
     for (fingerprint,) in cursor.execute(
         "SELECT coalesce(CAST(fingerprint AS INTEGER), 0) FROM receipts "
         "WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
@@ -288,5 +287,5 @@ def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
 
 
 def _new_id() -> str:
-    """Make a unique outbox id."""
+    """Return a new, unique outbox id."""
     return secrets.token_hex(8)

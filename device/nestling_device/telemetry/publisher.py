@@ -1,7 +1,7 @@
 """Publishes the outbox to the cloud as a Sparkplug B edge node.
 
 The broker is never relied on for durability. A receipt leaves the outbox only when the cloud
-acknowledges that it has stored it, and is resent until then.
+acknowledges that it has stored the receipt, which is sent again until then.
 """
 
 import logging
@@ -34,28 +34,40 @@ _LONGEST_IDLE_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class TelemetryConfig:
-    """Settings of a device's telemetry."""
+    """The settings of a device's telemetry.
+
+    Attributes:
+        device_id: the id of the device.
+        host: the host of the broker.
+        port: the port of the broker.
+        identity: the identity for TLS, or None to connect without TLS.
+        batch_limit: the most receipts in one message.
+        resend_after_s: the time without an acknowledgement after which receipts are sent again.
+        reconnect_min_s: the time between the first two attempts to connect, which doubles each
+            time.
+        reconnect_max_s: the longest time between two attempts to connect.
+    """
 
     device_id: str
-    host: str  # of the broker
-    port: int  # of the broker
-    identity: Identity | None = None  # for TLS; None without TLS
-    batch_limit: int = 100  # most receipts in one message
-    resend_after_s: float = 5.0  # time without an acknowledgement
-    reconnect_min_s: float = 0.2  # time between the first two attempts; it doubles each time
+    host: str
+    port: int
+    identity: Identity | None = None
+    batch_limit: int = 100
+    resend_after_s: float = 5.0
+    reconnect_min_s: float = 0.2
     reconnect_max_s: float = 5.0
 
 
 class Telemetry:
-    """A thread that keeps a connection to the broker and sends the outbox's receipts over it."""
+    """A thread that sends the outbox's receipts to the broker."""
 
     def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
-        """Prepare the thread; `start` starts it.
+        """Prepare the thread, which `start` starts.
 
         Args:
-            config: where and how to send.
-            outbox: the receipts to send.
-            state: counts the connections for Sparkplug's bdSeq.
+            config: the settings, which say where and how to send.
+            outbox: the outbox whose receipts are sent.
+            state: the device's state, which counts the connections for Sparkplug's bdSeq.
 
         Raises:
             ValueError: the device id is not allowed in a topic.
@@ -82,17 +94,17 @@ class Telemetry:
 
     @property
     def bytes_sent(self) -> int:
-        """Total size of the MQTT PUBLISH packets so far, without TCP/IP."""
+        """The total size of the MQTT PUBLISH packets so far, without TCP/IP."""
         return self._bytes_sent
 
     @property
     def target_share(self) -> float | None:
-        """Target offload share that the console has set, None if it has set none."""
+        """The target offload share that the console has set, or None if it has set none."""
         return self._target_share
 
     @property
     def desired_bundle(self) -> str:
-        """Version of the bundle that the cloud wants this device to run, "" if none was sent."""
+        """The version of the bundle that the cloud wants on this device, or "" if none was sent."""
         return self._desired_bundle
 
     def start(self) -> None:
@@ -100,13 +112,13 @@ class Telemetry:
         self._thread.start()
 
     def notify(self) -> None:
-        """Wake the thread, because there are new receipts in the outbox."""
+        """Wake the thread, because there are new receipts in the outbox or new gauges."""
         connection = self._connection
         if connection is not None:
             connection.wake()
 
     def set_gauges(self, gauges: Gauges) -> None:
-        """Set the gauges to report; those that changed are sent."""
+        """Set the gauges to report, of which only those that changed are sent."""
         self._gauges = gauges
         self.notify()
 
@@ -114,7 +126,7 @@ class Telemetry:
         """Wait until the cloud has acknowledged everything in the outbox.
 
         Returns:
-            Whether this happened within `timeout_s`.
+            True if this happened within `timeout_s`.
         """
         self._hurry.set()
         self.notify()
@@ -122,7 +134,10 @@ class Telemetry:
             return self._emptied.wait_for(lambda: self._outbox.depth == 0, timeout_s)
 
     def close(self) -> None:
-        """Publish NDEATH and end the thread within seconds; unsent receipts stay in the outbox."""
+        """Publish NDEATH and end the thread within seconds.
+
+        Unsent receipts stay in the outbox.
+        """
         self._stop.set()
         self._hurry.set()
         self.notify()
@@ -285,7 +300,7 @@ class Telemetry:
 
 
 def packet_bytes(message: Message) -> int:
-    """Return the size of the MQTT PUBLISH packet with QoS 0 that carries a message, in bytes."""
+    """Return the size in bytes of the MQTT PUBLISH packet that carries a message with QoS 0."""
     remaining = 2 + len(message.topic.encode()) + len(message.payload)
     length_bytes = next(n for n in (1, 2, 3, 4) if remaining < 128**n or n == 4)
     return 1 + length_bytes + remaining

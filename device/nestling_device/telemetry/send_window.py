@@ -1,8 +1,15 @@
-"""Decides when to send which receipts: a go-back-n window over an outbox, without I/O or clock."""
+"""Decides which receipts of an outbox are sent, and when.
+
+The rule is a go-back-n window: several batches may be unacknowledged at a time, and a batch that
+gets lost is sent again with all that follow it. Nothing here does I/O or reads a clock.
+"""
 
 
 class SendWindow:
-    """Keeps a few batches in flight, and resends from the first unacknowledged receipt.
+    """Decides which receipts are sent next.
+
+    A few batches may be in flight (sent but not acknowledged). If no acknowledgement comes in time,
+    everything from the first unacknowledged receipt on is sent again.
 
     A partly filled batch is sent only if nothing is in flight (Nagle's rule). So a device that
     produces receipts faster than the cloud acknowledges them sends full batches, and a slow device
@@ -22,12 +29,13 @@ class SendWindow:
         """Begin with the present state of an outbox.
 
         Args:
-            acknowledged: sequence up to which the cloud has acknowledged everything.
-            last: newest sequence in the outbox; receipts up to it count as historical.
-            batch_limit: most receipts in one batch.
-            batches: number of full batches that may be in flight.
-            resend_after_s: time without progress after which to resend; it doubles each time.
-            longest_wait_s: upper limit of that time.
+            acknowledged: the sequence up to which the cloud has acknowledged everything.
+            last: the newest sequence in the outbox. Receipts up to it count as historical.
+            batch_limit: the most receipts in one batch.
+            batches: the number of full batches that may be in flight.
+            resend_after_s: the time without progress after which receipts are sent again. It
+                doubles each time.
+            longest_wait_s: the upper limit of that time.
         """
         self._acknowledged = acknowledged
         self._sent = acknowledged
@@ -40,7 +48,7 @@ class SendWindow:
         self._progress_at = 0.0
 
     def restart(self) -> None:
-        """Treat everything unacknowledged as unsent, because the connection or host is new."""
+        """Treat all unacknowledged receipts as unsent, because the connection or host is new."""
         self._sent = self._acknowledged
         self._wait_s = self._first_wait_s
 
@@ -48,8 +56,8 @@ class SendWindow:
         """Record that the cloud has acknowledged everything up to a sequence.
 
         Args:
-            sequence: last acknowledged sequence.
-            now_s: seconds of a monotonic clock.
+            sequence: the last acknowledged sequence.
+            now_s: the present time of a monotonic clock, in seconds.
         """
         self._acknowledged = max(self._acknowledged, sequence)
         self._sent = max(self._sent, self._acknowledged)
@@ -57,11 +65,11 @@ class SendWindow:
         self._progress_at = now_s
 
     def sent(self, sequence: int, *, now_s: float) -> None:
-        """Record that receipts up to a sequence were sent.
+        """Record that the receipts up to a sequence were sent.
 
         Args:
-            sequence: last sequence that was sent.
-            now_s: seconds of a monotonic clock.
+            sequence: the last sequence that was sent.
+            now_s: the present time of a monotonic clock, in seconds.
         """
         if self._sent == self._acknowledged:
             self._progress_at = now_s
@@ -69,18 +77,17 @@ class SendWindow:
         self._historical_to = max(self._historical_to, sequence)
 
     def is_historical(self, sequence: int) -> bool:
-        """Return whether a receipt was sent before, or was in the outbox at the start."""
+        """Return whether a receipt was sent before or was in the outbox at the start."""
         return sequence <= self._historical_to
 
     def due(self, last: int, *, now_s: float) -> int | None:
-        """Decide whether to send a batch now.
+        """Return the sequence after which the next batch begins, or None to wait.
+
+        If the receipts in flight are due to be sent again, they count as unsent from here on.
 
         Args:
-            last: newest sequence in the outbox.
-            now_s: seconds of a monotonic clock.
-
-        Returns:
-            The sequence after which the batch begins, None to wait.
+            last: the newest sequence in the outbox.
+            now_s: the present time of a monotonic clock, in seconds.
         """
         if self._in_flight and self.resend_in_s(now_s=now_s) <= 0:
             self._sent = self._acknowledged
@@ -90,7 +97,10 @@ class SendWindow:
         return self._sent if waiting > 0 and (room or not self._in_flight) else None
 
     def resend_in_s(self, *, now_s: float) -> float:
-        """Return the time until receipts in flight must be resent, infinite if there are none."""
+        """Return the time until the receipts in flight must be sent again.
+
+        It is infinite if there are none.
+        """
         return self._progress_at + self._wait_s - now_s if self._in_flight else float("inf")
 
     @property

@@ -1,9 +1,9 @@
-"""Builds a Sparkplug B edge node's birth, death and data messages, and reads its commands.
+"""Builds the messages of a Sparkplug B edge node, and reads the commands that it gets.
 
-Nothing here does I/O or reads the clock. Eclipse Sparkplug 3.0: NDEATH is the Will and has the
-same bdSeq as NBIRTH. NBIRTH sets `seq` to 0 and gives every metric a data type, and an alias unless
-it is the rebirth metric. NDATA increments `seq`, which wraps after 255, and names metrics by alias
-only.
+Nothing here does I/O or reads the clock. The rules of Eclipse Sparkplug 3.0 are these: NDEATH is
+the Will (the message that the broker publishes when the connection breaks) and has the same bdSeq
+as NBIRTH. NBIRTH sets `seq` to 0 and gives every metric a data type, and an alias unless it is the
+rebirth metric. NDATA increments `seq`, which wraps after 255, and names metrics by alias only.
 """
 
 from dataclasses import dataclass
@@ -45,15 +45,16 @@ class Gauges:
     """The status that a device reports.
 
     Attributes:
-        profile: name of the device's power table.
-        bundle_version: name of the active bundle.
-        capacity: largest resident capacity, 0 if none is resident.
-        battery: remaining charge, 0 to 1.
-        offload_share: target share in force; None before the first answer, and where another
+        profile: the name of the device's power table.
+        bundle_version: the name of the active bundle.
+        capacity: the largest resident capacity, or 0 if none is resident.
+        battery: the remaining charge, 0 to 1.
+        offload_share: the target share in force. It is None before the first answer, and if another
             target decides.
-        drifting: whether inputs are harder than those of the calibration; None if unknown.
-        offload_target: target share that the host wrote last, reported back as confirmation.
-        desired_bundle: bundle version that the host wrote last, reported back as confirmation.
+        drifting: whether inputs are harder than those of the calibration, or None if this is
+            unknown.
+        offload_target: the target share that the host wrote last, reported back as confirmation.
+        desired_bundle: the bundle version that the host wrote last, reported back as confirmation.
     """
 
     profile: str = ""
@@ -70,7 +71,7 @@ class ShareTarget(NamedTuple):
     """The operator's target offload share.
 
     Attributes:
-        share: 0 to 1; None to use the device's own setting.
+        share: the share, 0 to 1, or None to use the device's own setting.
     """
 
     share: float | None
@@ -78,13 +79,13 @@ class ShareTarget(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """The contents of one NCMD from the host; None for what it does not contain.
+    """The contents of one NCMD from the host, with None for whatever it does not contain.
 
     Attributes:
         rebirth: whether the host requests a birth certificate.
-        acknowledgement: acknowledgement of receipts.
+        acknowledgement: the acknowledgement of receipts.
         target: the target offload share.
-        desired_bundle: version of the bundle that the device should run.
+        desired_bundle: the version of the bundle that the device should run.
     """
 
     rebirth: bool = False
@@ -94,20 +95,26 @@ class Command:
 
 
 class SparkplugNode:
-    """Builds the messages of one connection; tracks `seq` and the gauges that the host knows."""
+    """Builds the messages of one connection.
+
+    It tracks `seq` and the gauges that the host knows.
+    """
 
     def __init__(self, bd_seq: int) -> None:
         """Begin the messages of a connection.
 
         Args:
-            bd_seq: number of this connection, 0 to 255; it is in the Will too.
+            bd_seq: the number of this connection, 0 to 255, which is in the Will too.
         """
         self._bd_seq = bd_seq
         self._seq = 0
         self._reported: dict[str, MetricValue | None] = {}
 
     def death(self, *, now_ms: int) -> payload_pb2.Payload:
-        """Build NDEATH, which is the Will and is also published at an orderly end."""
+        """Build NDEATH, the message that ends a connection.
+
+        It is the Will, and it is also published at an orderly end.
+        """
         return payload_pb2.Payload(
             timestamp=now_ms,
             metrics=[
@@ -118,12 +125,15 @@ class SparkplugNode:
         )
 
     def birth(self, gauges: Gauges, depth: int, *, now_ms: int) -> payload_pb2.Payload:
-        """Build NBIRTH, with every metric's name, alias and present value, and reset `seq`.
+        """Build NBIRTH, the message that begins a connection.
+
+        Every metric in it has a name, a present value and, except for the rebirth metric, an alias.
+        `seq` is reset to 0.
 
         Args:
             gauges: the device's status.
-            depth: number of receipts in the outbox.
-            now_ms: Unix time.
+            depth: the number of receipts in the outbox.
+            now_ms: the Unix time, in milliseconds.
         """
         self._seq = 0
         self._reported = _gauge_values(gauges, depth)
@@ -149,17 +159,20 @@ class SparkplugNode:
         historical: bool = False,
         now_ms: int,
     ) -> payload_pb2.Payload | None:
-        """Build NDATA, with the gauges that changed since the last message and a batch.
+        """Build NDATA, the message that reports changes and receipts.
+
+        It has the gauges that changed since the last message, and a batch of receipts if there is
+        one.
 
         Args:
             gauges: the device's status.
-            depth: number of receipts in the outbox; a change of it alone is not reported.
-            batch: receipts to send, if any.
+            depth: the number of receipts in the outbox. A change of it alone is not reported.
+            batch: the receipts to send, or None to send none.
             historical: whether the batch, or part of it, was sent or stored before.
-            now_ms: Unix time.
+            now_ms: the Unix time, in milliseconds.
 
         Returns:
-            None if there is nothing to report.
+            The message, or None if there is nothing to report.
         """
         values = _gauge_values(gauges, depth)
         changed = {name for name in values if values[name] != self._reported.get(name)}
@@ -180,7 +193,9 @@ class SparkplugNode:
 
 
 def read_command(data: bytes) -> Command:
-    """Parse an NCMD, whose metrics may have names or aliases; unknown metrics are ignored.
+    """Return the contents of an NCMD, a command from the host.
+
+    The metrics in it may have names or aliases. Unknown metrics are ignored.
 
     Raises:
         DecodeError: the payload is not a Sparkplug payload, or a metric has an invalid value.
@@ -219,7 +234,7 @@ def _share_target(value: MetricValue | None) -> ShareTarget:
 
 
 def _entry(name: str, value: MetricValue | None, now_ms: int) -> Metric:
-    """Make a metric that is named by its alias."""
+    """Return a metric that is named by its alias."""
     return sparkplug_metrics.update(value, timestamp_ms=now_ms, alias=_ALIASES[name])
 
 

@@ -1,3 +1,7 @@
-"""Connections to the cloud: gRPC, MQTT, the device's identity, and the diagnosis of failures."""
+"""Holds the connections to the cloud over gRPC and MQTT, and the identity that they use.
+
+`connection_diagnosis` finds out why a connection fails. Of the device's other packages, this one
+may import `storage`.
+"""
 
 __all__ = ["connection_diagnosis", "grpc_channel", "identity", "mqtt_connection"]

@@ -1,7 +1,8 @@
-"""Finds out why a server cannot be reached, by connecting to it with the standard library.
+"""Finds out why a server cannot be reached.
 
 gRPC and paho report the reason of a failure only as free text. This module looks up the same name,
-connects, repeats the TLS handshake, and derives the reason from the codes of libc and OpenSSL.
+connects with the standard library, repeats the TLS handshake, and derives the reason from the codes
+of libc and OpenSSL.
 """
 
 import socket
@@ -21,11 +22,11 @@ _NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionProblem:
-    """Reason why a connection to a server fails.
+    """The reason why a connection to a server fails.
 
     Attributes:
-        problem: what is wrong, including the address.
-        advice: what to do about it.
+        problem: a sentence about what is wrong, including the address.
+        advice: a sentence about what to do.
     """
 
     problem: str
@@ -38,15 +39,15 @@ class ConnectionProblem:
 def find_connection_problem(
     address: Address, tls: ssl.SSLContext | None, *, timeout_s: float = _TIMEOUT_S
 ) -> ConnectionProblem | None:
-    """Connect to a server up to the TLS handshake, and report what fails.
+    """Return why a connection to a server fails, after trying it up to the TLS handshake.
 
     Args:
-        address: address of the server.
-        tls: context to connect with; None for a server without TLS.
-        timeout_s: most time for each step except the name lookup, whose time libc limits.
+        address: the address of the server.
+        tls: the context to connect with, or None for a server without TLS.
+        timeout_s: the most time for each step except the name lookup, whose time libc limits.
 
     Returns:
-        None if the connection succeeds.
+        The problem, or None if the connection succeeds.
     """
     try:
         connection = socket.create_connection((address.host, address.port), timeout=timeout_s)
@@ -90,7 +91,10 @@ def _shake_hands(
 
 
 def _wait_for_reply(address: Address, secure: ssl.SSLSocket) -> ConnectionProblem | None:
-    """Check that the server keeps the connection: without a certificate some close it now."""
+    """Return a problem if the server closes the connection after the handshake.
+
+    Some servers do so because they accept no client without a certificate.
+    """
     try:
         secure.settimeout(_REPLY_S)
         if secure.recv(1):

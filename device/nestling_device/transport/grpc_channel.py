@@ -1,4 +1,4 @@
-"""A gRPC channel that connects when it is first used and can be dropped after a failure.
+"""Provides a gRPC channel that connects on first use and can be dropped after a failure.
 
 After a failure, gRPC waits before it connects again, longer each time, and fails every call in the
 meantime. A caller that needs the first call after an outage to succeed drops the channel instead.
@@ -28,18 +28,18 @@ _OPTIONS = (
 
 
 class ChannelClosedError(DeviceError):
-    """The channel was closed for good."""
+    """Raised when a channel is used after it was closed for good."""
 
 
 def dial(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
-    """Create a gRPC channel with the settings that all channels of a device share.
+    """Return a new gRPC channel with the settings that all channels of a device share.
 
     libc looks up the name (`GRPC_DNS_RESOLVER`) on first use, and again after a connection breaks.
     If there are several addresses, the first that answers is used.
 
     Args:
-        address: address of the cloud.
-        credentials: TLS credentials; None for a cloud on this machine, without TLS.
+        address: the address of the cloud.
+        credentials: the TLS credentials, or None for a cloud on this machine, without TLS.
     """
     target = f"dns:///{address}"  # without it, a host called "unix" would be read as a scheme
     if credentials is None:
@@ -48,19 +48,21 @@ def dial(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.
 
 
 class Channel:
-    """A connection to one address, for use by one thread; any thread may call `close`.
+    """A connection to one address, for use by one thread.
+
+    Any thread may call `close`.
 
     Attributes:
-        address: address of the cloud.
+        address: the address of the cloud.
     """
 
     def __init__(self, address: Address, identity: Identity | None = None) -> None:
-        """Create a channel; the first stub connects.
+        """Prepare a channel, which connects when the first stub is made.
 
         Args:
-            address: address of the cloud.
-            identity: certificate to show to the cloud, and authority to verify it by; None for a
-                cloud on this machine, without TLS.
+            address: the address of the cloud.
+            identity: the certificate to show to the cloud and the authority to verify the cloud by,
+                or None for a cloud on this machine, without TLS.
         """
         self.address = address
         self._identity = identity
@@ -71,17 +73,17 @@ class Channel:
 
     @property
     def closed(self) -> bool:
-        """True once `close` was called."""
+        """Whether `close` was called."""
         return self._closed
 
     def stub(self, make: Callable[[grpc.Channel], _T]) -> _T:
-        """Make a stub on the current channel, or on a new one if there is none.
+        """Return a stub on the current channel, or on a new one if there is none.
 
         If the identity was renewed, a new channel is made with it, because the old certificate
         expires.
 
         Args:
-            make: constructor of the stub.
+            make: the constructor of the stub.
 
         Raises:
             ChannelClosedError: the channel was closed for good.
@@ -103,12 +105,15 @@ class Channel:
         return dial(self.address, credentials)
 
     def drop(self) -> None:
-        """Disconnect; the next `stub` connects again."""
+        """Disconnect, so that the next call of `stub` connects again."""
         with self._lock:
             self._disconnect()
 
     def close(self) -> None:
-        """Disconnect for good; calls that other threads wait for end as cancelled."""
+        """Disconnect for good.
+
+        Calls that other threads wait for end as cancelled.
+        """
         with self._lock:
             self._closed = True
             self._disconnect()

@@ -1,8 +1,9 @@
-"""A device's identity: a key that never leaves it, a certificate, and the cloud's addresses.
+"""Reads and writes a device's identity.
 
-`identity` in the state folder is a link to a folder that is written completely before the link
-points to it, so a reader finds either the old identity or the new one. The previous folder is kept
-for processes that are still reading it.
+The identity is a private key that never leaves the device, a certificate, and the cloud's
+addresses. `identity` in the state folder is a link to a folder that is written completely before
+the link points to it, so a reader finds either the old identity or the new one. The previous folder
+is kept for processes that are still reading it.
 """
 
 import json
@@ -34,7 +35,7 @@ _LINK = "identity"
 
 
 class IdentityError(DeviceError):
-    """An identity that cannot be read or written."""
+    """Raised when an identity cannot be read or written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +43,11 @@ class Credentials:
     """The parts of an identity.
 
     Attributes:
-        key: private key, PEM.
+        key: the private key, PEM.
         certificate: the device's certificate, PEM.
-        authority: certificate of the authority that signs devices and clouds, PEM.
-        cloud: HOST:PORT of inference and delivery.
-        broker: HOST:PORT of the broker.
+        authority: the certificate of the authority that signs devices and clouds, PEM.
+        cloud: the HOST:PORT of inference and delivery.
+        broker: the HOST:PORT of the broker.
     """
 
     key: str
@@ -57,7 +58,9 @@ class Credentials:
 
 
 class Identity:
-    """A device's identity in its state folder; a renewed one is loaded as soon as it is there.
+    """A device's identity in its state folder.
+
+    A renewed identity is loaded as soon as it is in the folder.
 
     Attributes:
         state_dir: the state folder.
@@ -78,7 +81,7 @@ class Identity:
 
     @classmethod
     def load(cls, state_dir: Path) -> Self | None:
-        """Read the identity in a state folder, None if there is none.
+        """Return the identity in a state folder, or None if there is none.
 
         Raises:
             IdentityError: the identity is damaged.
@@ -87,7 +90,7 @@ class Identity:
 
     @property
     def generation(self) -> str:
-        """Name that changes whenever the identity on the disk is replaced."""
+        """A name that changes whenever the identity on the disk is replaced."""
         try:
             return str(self._link.readlink())
         except OSError:  # the link is gone
@@ -95,17 +98,17 @@ class Identity:
 
     @property
     def device_id(self) -> str:
-        """The device's name, from its certificate."""
+        """The device's id, which its certificate names."""
         return _common_name(self._certificate)
 
     @property
     def cloud(self) -> str:
-        """HOST:PORT of inference and delivery."""
+        """The HOST:PORT of inference and delivery."""
         return self._credentials.cloud
 
     @property
     def broker(self) -> str:
-        """HOST:PORT of the broker."""
+        """The HOST:PORT of the broker."""
         return self._credentials.broker
 
     @property
@@ -116,12 +119,12 @@ class Identity:
 
     @property
     def begins(self) -> datetime:
-        """Time from which the certificate is valid."""
+        """The time from which the certificate is valid."""
         return self._newest().not_valid_before_utc
 
     @property
     def ends(self) -> datetime:
-        """Time at which the certificate expires."""
+        """The time at which the certificate expires."""
         return self._newest().not_valid_after_utc
 
     def needs_renewal(self, now: datetime) -> bool:
@@ -150,7 +153,10 @@ class Identity:
         return context
 
     def _newest(self) -> x509.Certificate:
-        """Load a renewed identity if there is one; keep the current one if it cannot be read."""
+        """Return the certificate, after loading a renewed identity if there is one.
+
+        The current identity stays if the renewed one cannot be read.
+        """
         generation = self.generation
         if generation != self._generation:
             with suppress(IdentityError):
@@ -161,7 +167,7 @@ class Identity:
 
 
 def save_identity(state_dir: Path, credentials: Credentials) -> Identity:
-    """Write an identity atomically, in place of an earlier one if there is one.
+    """Write an identity atomically, replacing an earlier one if there is one.
 
     Args:
         state_dir: the device's state folder.
@@ -252,7 +258,10 @@ def _read(link: Path) -> Credentials:
 
 
 def _check(credentials: Credentials, link: Path) -> x509.Certificate:
-    """Check that key, certificate and authority belong together, and return the certificate."""
+    """Return the certificate, or raise IdentityError if the parts do not belong together.
+
+    Key, certificate and authority have to match, and both addresses have to be valid.
+    """
     try:
         certificate = x509.load_pem_x509_certificate(credentials.certificate.encode())
         authority = x509.load_pem_x509_certificate(credentials.authority.encode())

@@ -1,8 +1,9 @@
-"""A single MQTT connection to a broker, which never reconnects by itself.
+"""Provides a single MQTT connection to a broker, which never reconnects by itself.
 
-A Sparkplug node needs another Will for every connection, and a caller that waits for an answer
-needs to know that the connection ended. paho's own thread only puts messages into a bounded queue.
-Messages that do not fit are dropped, and the caller that misses one requests it again.
+A Sparkplug node needs another Will (the message that the broker publishes when the connection
+breaks) for every connection, and a caller that waits for an answer needs to know that the
+connection ended. paho's own thread only puts messages into a bounded queue. Messages that do not
+fit are dropped, and the caller that misses one requests it again.
 """
 
 import queue
@@ -28,20 +29,23 @@ _KEEPALIVE_S = 15
 
 
 class BrokerUnreachableError(DeviceError):
-    """The broker cannot be reached or refuses this client, or the connection ended."""
+    """Raised when there is no connection to the broker.
+
+    Either the broker cannot be reached, or it refuses this client, or the connection has ended.
+    """
 
 
 class BrokerConnectError(BrokerUnreachableError):
-    """TCP or TLS failed, so the broker has not received this client's Will."""
+    """Raised when TCP or TLS fails, so that the broker has not received this client's Will."""
 
 
 class Message(NamedTuple):
     """A sent or received message.
 
     Attributes:
-        topic: topic of the message.
-        payload: content of the message.
-        retained: for a received message: it was published earlier, and the broker retained it.
+        topic: the topic of the message.
+        payload: the content of the message.
+        retained: whether a received message was published earlier and kept by the broker.
     """
 
     topic: str
@@ -50,7 +54,7 @@ class Message(NamedTuple):
 
 
 class Connection(Closing):
-    """A connection that is subscribed once the constructor returns.
+    """An MQTT connection whose subscriptions are confirmed once the constructor returns.
 
     Only one thread may call `receive`.
     """
@@ -68,14 +72,14 @@ class Connection(Closing):
         """Connect, subscribe with QoS 1, and wait until the broker has confirmed both.
 
         Args:
-            host: host of the broker.
-            port: port of the broker.
-            client_id: MQTT client id; the broker closes an older connection with the same id.
-            subscriptions: topics to subscribe to, at least one.
-            will: message that the broker publishes with QoS 1 if this client disappears without
+            host: the host of the broker.
+            port: the port of the broker.
+            client_id: the MQTT client id. The broker closes an older connection with the same id.
+            subscriptions: the topics to subscribe to, at least one.
+            will: the message that the broker publishes with QoS 1 if this client disappears without
                 disconnecting.
-            identity: certificate to show to the broker, and authority to verify it by; None for a
-                broker on this machine, without TLS.
+            identity: the certificate to show to the broker and the authority to verify the broker
+                by, or None for a broker on this machine, without TLS.
 
         Raises:
             BrokerConnectError: nothing listens at the address, or TLS failed.
@@ -120,7 +124,7 @@ class Connection(Closing):
 
         Args:
             message: the message.
-            qos: quality of service, 0 or 1.
+            qos: the quality of service, 0 or 1.
 
         Raises:
             BrokerUnreachableError: the connection has ended.
@@ -133,10 +137,10 @@ class Connection(Closing):
         """Wait for a message.
 
         Args:
-            timeout_s: most time to wait.
+            timeout_s: the most time to wait, in seconds.
 
         Returns:
-            None if `wake` was called or the time has run out.
+            The message, or None if `wake` was called or the time has run out.
 
         Raises:
             BrokerUnreachableError: the connection has ended.
@@ -150,7 +154,10 @@ class Connection(Closing):
         return message
 
     def wake(self) -> None:
-        """Make `receive` return; any thread may call this."""
+        """Make `receive` return.
+
+        Any thread may call this.
+        """
         if self._events.empty():
             self._events.put(None)
 
@@ -189,7 +196,10 @@ class Connection(Closing):
             self._events.put(Message(topic, bytes(message.payload), message.retain))
 
     def close(self) -> None:
-        """Disconnect so that the broker drops the Will; cut the connection if it does not react."""
+        """Disconnect so that the broker drops the Will.
+
+        If the broker does not react, the connection is cut.
+        """
         self._client.disconnect()
         if not self._ended.wait(_DISCONNECT_TIMEOUT_S):
             live = self._client.socket()

@@ -1,3 +1,8 @@
-"""Computes the figures of a run: its summary, other routers' results, and refused offloads."""
+"""Computes the figures of a run.
+
+The package holds the summary, the results that other routers would have had, and the counts of
+inputs that could not go to the cloud. It may import `fleet`, `scenario` and `report`, but not
+`run`.
+"""
 
 __all__ = ["evaluation", "finished_run", "summary"]

@@ -1,4 +1,4 @@
-"""Computes what each option would have answered, and how accurate other routers would have been.
+"""Computes how accurate each option and each other router would have been in a run.
 
 The run itself only knows the answers that it gave. Here every capacity and the teacher answer every
 input of the run with the bundle's own models, so that baselines meet the same inputs, the same
@@ -40,13 +40,14 @@ class Evaluation:
     """The result of each option for every input of a run, in the order of the receipts.
 
     Attributes:
-        device: whether the resident capacity is right, bool (N,).
+        device: whether the resident capacity (the largest that the device had loaded) is right,
+            bool (N,).
         cloud: whether the teacher is right, bool (N,).
         answered: whether the answer that was given is right, bool (N,).
         offloaded: whether the cloud answered, bool (N,).
         cloud_open: whether the cloud could be chosen and would have answered, bool (N,).
-        urgency: each router's score of each input, float64 (N,), by router; the router sends the
-            inputs with the highest scores once the resident capacity has run.
+        urgency: each router's score of each input, float64 (N,), by router. Once the resident
+            capacity has run, the router sends the inputs with the highest scores.
     """
 
     device: Bools
@@ -63,13 +64,13 @@ def evaluate(
     receipts: Sequence[ReceiptRow],
     manifest: Manifest | None = None,
 ) -> Evaluation:
-    """Answer every input of a run with every option.
+    """Return the result of every option for every input of a run.
 
     Args:
-        repository: repository that holds the bundle of the run.
-        streams: inputs and labels of each device.
+        repository: the repository that holds the bundle of the run.
+        streams: the inputs and labels of each device.
         receipts: one receipt for each input that was answered.
-        manifest: manifest of the run's bundle, if it is no longer the released one.
+        manifest: the manifest of the run's bundle, if that is no longer the released one.
     """
     manifest = manifest or repository.manifest()
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
@@ -99,7 +100,10 @@ def evaluate(
 
 
 def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
-    """Return the urgency of each input, float64 (N,), by rival; these rivals are not trained."""
+    """Return the urgency of each input, float64 (N,), by rival.
+
+    The rivals here are the other routers that the report shows, none of which needs training.
+    """
     return {
         rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in _PLOTTED
     }
@@ -108,7 +112,11 @@ def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
 def _run_student(
     repository: Repository, manifest: Manifest, inputs: Floats
 ) -> tuple[Floats, Floats]:
-    """Return logits (K, N, classes) and each capacity's success probabilities (K, N, K + 1)."""
+    """Return the outputs of every capacity for the inputs.
+
+    The outputs are the logits (K, N, classes), and the success probabilities of the options as
+    predicted after each capacity has run (K, N, K + 1).
+    """
     rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
     activations = activations_of(platform.machine())  # the same as on the devices of the run
     logits, right = [], []
@@ -127,16 +135,16 @@ def _batches(inputs: Floats) -> list[Floats]:
 
 
 def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
-    """Return the accuracy if only the most urgent inputs had gone to the cloud.
+    """Return the accuracy of a run in which only the most urgent inputs go to the cloud.
 
-    This is a router with one threshold for the whole fleet, set with hindsight to send a given
-    number of inputs. Inputs for which the cloud was no option, or did not answer, keep the device's
-    answer, so that a baseline meets the same conditions as the run.
+    This is the accuracy of a router with one threshold for the whole fleet, set with hindsight to
+    send a given number of inputs. Inputs for which the cloud was no option, or did not answer, keep
+    the device's answer, so that a baseline meets the same conditions as the run.
 
     Args:
         evaluation: the result of each option in the run.
         urgency: the router's score of each input, (N,).
-        count: number of inputs that it sends.
+        count: the number of inputs that the router sends.
     """
     rows = np.flatnonzero(evaluation.cloud_open)
     chosen = np.zeros(len(urgency), np.bool_)
@@ -145,12 +153,13 @@ def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
 
 
 def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
-    """Return accuracy against offload share of every router, with the cloud always available.
+    """Return the accuracy of every router at several offload shares.
 
-    Each router has one threshold for the whole fleet.
+    The cloud counts as always available, and each router has one threshold for the whole fleet.
 
     Returns:
-        Points (share, accuracy) by router; "device-only" and "cloud-only" have one each.
+        Points (share, accuracy) by router. The entries "device-only" and "cloud-only" have one
+        point each.
     """
     count = len(evaluation.device)
     always = replace(evaluation, cloud_open=np.ones(count, np.bool_))

@@ -1,4 +1,4 @@
-"""The finished run of a fleet, for every kind of scenario."""
+"""Holds the finished run of a fleet, in the same form for every kind of scenario."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ class FinishedRun:
     """A fleet's answers under one bundle, with the results of the other options.
 
     Attributes:
-        manifest: manifest of the bundle.
-        version: version of the bundle.
+        manifest: the manifest of the bundle.
+        version: the version of the bundle.
         fleet: the fleet that answered, with its streams.
-        runs: counts of each device.
+        runs: the counts of each device.
         receipts: one receipt for each input, sorted by device and input index.
         every_receipt: all receipts that the cloud stored, including those of an earlier phase.
-        evaluation: results of every option, in the order of `receipts`.
-        learning: the summary's entry on federated rounds, None without them.
+        evaluation: the results of every option, in the order of `receipts`.
+        learning: the summary's entry on federated rounds, or None if there were no rounds.
     """
 
     manifest: Manifest

@@ -1,4 +1,4 @@
-"""Counts the inputs that could not go to the cloud, by device and reason."""
+"""Counts the inputs that could not go to the cloud, by device and by reason."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +26,13 @@ def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
     figures of a limit are those of the input that exceeded it by the largest factor.
 
     Args:
-        receipts: receipts of a run, in any order.
+        receipts: the receipts of a run, in any order.
 
     Returns:
-        `inputs`, the number of these inputs; `reasons`, their number by reason; `devices`, by
-        device and reason: `inputs` and, for a limit, `needed`, `allowed` and `unit`; and `never`,
-        the devices without a single input within the limits.
+        A mapping with four entries. `inputs` is the number of these inputs, and `reasons` is their
+        number by reason. `devices` holds, by device and reason, the number `inputs` and, for a
+        limit with a unit, `needed`, `allowed` and `unit`. `never` lists the devices without a
+        single input within the limits.
     """
     counts: Counter[tuple[str, str]] = Counter()
     worst: dict[tuple[str, str], Excess] = {}
@@ -56,7 +57,11 @@ def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
 
 
 def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
-    """Yield the reasons of an input, with the limits that the policy's own rule finds exceeded."""
+    """Yield each reason for which an input could not go to the cloud.
+
+    With a reason comes the excess that the policy's own rule finds over that limit. It is None if
+    the reason is not a limit or the rule finds no excess.
+    """
     if row.reason not in NOT_SENT:
         return
     excesses = {excess.limit: excess for excess in _excesses(row)}
@@ -68,7 +73,11 @@ def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
 
 
 def _excesses(row: ReceiptRow) -> Sequence[Excess]:
-    """Return the limits that the offload alone exceeds, otherwise those exceeded with what ran."""
+    """Return the limits that the offload of an input exceeds.
+
+    These are the limits that the offload exceeds by itself or, if there are none, those that it
+    exceeds when added to the work already done.
+    """
     if row.reason not in LIMITS:
         return ()
     budget = Budget(

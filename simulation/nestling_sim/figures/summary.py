@@ -25,20 +25,20 @@ _RANKS = {"p50": 50, "p95": 95, "p99": 99}
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The data of a finished run that its summary is computed from.
+    """The data of a finished run from which its summary is computed.
 
     Attributes:
-        task: name of the task.
-        seed: seed of training, of the devices' streams and of the baselines.
-        bundle_version: version of the bundle that the devices ran.
-        manifest: manifest of that bundle.
-        scenario: devices and conditions.
-        inputs: number of inputs in all streams.
-        recordings: number of recordings in the task's test data.
-        runs: counts of each device.
-        receipts: receipts that the cloud stored, sorted by device and input index.
-        evaluation: results of every option, in the order of `receipts`.
-        wall_s: wall time of each stage, seconds.
+        task: the name of the task.
+        seed: the seed of training, of the devices' streams and of the baselines.
+        bundle_version: the version of the bundle that the devices ran.
+        manifest: the manifest of that bundle.
+        scenario: the devices and their conditions.
+        inputs: the number of inputs in all streams.
+        recordings: the number of recordings in the task's test data.
+        runs: the counts of each device.
+        receipts: the receipts that the cloud stored, sorted by device and input index.
+        evaluation: the results of every option, in the order of `receipts`.
+        wall_s: the wall time of each stage, seconds.
     """
 
     task: str
@@ -121,11 +121,12 @@ def _switches(receipts: Sequence[ReceiptRow]) -> int:
 
 
 def _energy(outcome: Outcome) -> dict[str, Any]:
-    """Return millijoules per input by source, of the run and of the two extremes.
+    """Return summary.json's entry on the mean energy of an input, in millijoules.
 
-    Device-only runs the resident capacity without the multiplexer. Cloud-only sends every input
-    over the link of its moment, as if the cloud had always been available; for inputs without a
-    link it uses the device's link in fair conditions.
+    The entry has the energy by source of the run and of two extremes. Device-only runs the resident
+    capacity without the multiplexer. Cloud-only sends every input over the link of its moment, as
+    if the cloud had always been available; for inputs without a link it uses the device's link in
+    fair conditions.
     """
     devices = {device.device_id: device for device in outcome.scenario.fleet()}
     meters = {

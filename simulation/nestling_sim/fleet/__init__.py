@@ -1,3 +1,7 @@
-"""The simulated fleet: devices in threads, their streams of inputs, and links that can be cut."""
+"""Runs the simulated fleet.
+
+The package holds the devices, which run in threads, their streams of inputs, and links that can be
+cut. It may import `scenario`, but neither `run` nor `figures`.
+"""
 
 __all__ = ["flower_grid", "live", "streams", "wearers"]

@@ -1,4 +1,4 @@
-"""An in-process Flower Grid, in which every client replies at once, in order of the nodes."""
+"""Provides an in-process Flower Grid, in which every client replies at once."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,18 +15,22 @@ _SERVER_NODE = 1
 
 
 class LocalGrid(Grid):
-    """Runs one ClientApp for every node, each with its own persistent context."""
+    """Runs one ClientApp for every node, each with its own persistent context.
+
+    The nodes reply in the order of the messages that are pushed.
+    """
 
     def __init__(
         self,
         client: Callable[[Message, Context], Message],
         node_configs: Sequence[Mapping[str, str | int | float]],
     ) -> None:
-        """Make a grid.
+        """Create a grid with one node for each configuration.
 
         Args:
             client: the ClientApp, or any callable with its signature.
-            node_configs: configuration of each node; nodes are numbered from 2, after the server.
+            node_configs: the configuration of each node. Nodes are numbered from 2, after the
+                server.
         """
         self._client = client
         self._replies: dict[str, Message] = {}
@@ -62,7 +66,7 @@ class LocalGrid(Grid):
         group_id: str,
         ttl: float | None = None,
     ) -> Message:
-        """Create a message, as Flower's grids do."""
+        """Return a new message, as Flower's grids do."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
@@ -70,7 +74,10 @@ class LocalGrid(Grid):
         return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Let the nodes reply in order, and store the replies; return the message ids."""
+        """Let the nodes reply in the order of the messages, and return the message ids.
+
+        The replies are stored until `pull_messages` returns them.
+        """
         return [self._answer(message) for message in messages]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
@@ -80,7 +87,10 @@ class LocalGrid(Grid):
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Push messages and pull their replies at once; `timeout` has no effect."""
+        """Return the replies of the nodes to the given messages.
+
+        All nodes reply at once, so `timeout` has no effect.
+        """
         del timeout
         return self.pull_messages(self.push_messages(messages))
 

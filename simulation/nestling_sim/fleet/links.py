@@ -1,4 +1,4 @@
-"""A link that can be cut: a TCP proxy between a device and the cloud or the broker."""
+"""Provides a link that can be cut, which is a TCP proxy in front of the cloud or the broker."""
 
 import asyncio
 import errno
@@ -19,17 +19,17 @@ class CuttableLink:
     """Forwards connections to a target until `cut`, and again after `restore`.
 
     While the link is cut, new connections are refused at once, as by a host whose service is down,
-    and the port stays reserved. The link does not shape traffic: the cost of a slow link is
+    and the port stays reserved. The link does not shape traffic, because the cost of a slow link is
     modeled.
     """
 
     def __init__(self, name: str, host: str, port: int) -> None:
-        """Make a link, which `with` starts.
+        """Create a link, which starts when it is entered with `with`.
 
         Args:
-            name: suffix of the thread's name, such as the device's id.
-            host: host of the target.
-            port: port of the target.
+            name: the suffix of the thread's name, such as the device's id.
+            host: the host of the target.
+            port: the port of the target.
         """
         self._name = name
         self._target = (host, port)
@@ -41,17 +41,20 @@ class CuttableLink:
 
     @property
     def port(self) -> int:
-        """Port on 127.0.0.1 that the device connects to."""
+        """The port on 127.0.0.1 that the device connects to."""
         port: int = self._guard.getsockname()[1]
         return port
 
     @property
     def address(self) -> Address:
-        """Address that the device connects to."""
+        """The address that the device connects to."""
         return Address(host="127.0.0.1", port=self.port)
 
     def cut(self) -> None:
-        """Close all connections and refuse new ones; return when that is done."""
+        """Close all connections and refuse new ones.
+
+        The function returns when all connections are closed.
+        """
         self._in_loop(self._close())
 
     def restore(self) -> None:
@@ -69,7 +72,7 @@ class CuttableLink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Cut the link, and release thread, loop and port."""
+        """Cut the link, and release its thread, its event loop and its port."""
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,4 +1,4 @@
-"""Runs a live fleet: one thread per device, real sockets, and the scenario's conditions."""
+"""Runs a live fleet, with one thread per device, real sockets and the scenario's conditions."""
 
 import itertools
 import logging
@@ -40,7 +40,10 @@ _TICK_S = 0.2
 
 
 class FleetError(SimError):
-    """A device that could not finish its stream, or a fleet whose receipts never arrived."""
+    """Raised when a device fails or no receipt has reached the cloud.
+
+    It is also raised when a package for federated runs is missing.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +51,13 @@ class Fleet:
     """The inputs of a live run.
 
     Attributes:
-        scenario: devices and conditions.
-        streams: inputs of each device, by device id.
-        needs: what the bundle needs.
-        addresses: addresses of the cloud.
-        state_dir: folder of the devices' state folders.
-        first_index: index of each device's first input, above 0 if it continues an earlier run.
+        scenario: the devices and their conditions.
+        streams: the inputs of each device, by device id.
+        needs: the memory, the operations and the bytes that the bundle needs.
+        addresses: the addresses of the cloud.
+        state_dir: the folder in which each device makes its state folder.
+        first_index: the index of each device's first input, above 0 if the fleet continues an
+            earlier run.
     """
 
     scenario: Scenario
@@ -70,11 +74,12 @@ class DeviceRun:
 
     Attributes:
         device_id: the device's id.
-        answered: number of inputs that it answered; an input of huge values may have no answer.
-        receipts: number of receipts that it wrote to its outbox.
-        flushed: whether the cloud acknowledged all of them.
-        bundle_bytes: bytes received for bundles.
-        telemetry_bytes: bytes sent as telemetry.
+        answered: the number of inputs that the device answered. An input of huge values may have no
+            answer.
+        receipts: the number of receipts that the device wrote to its outbox.
+        flushed: whether the cloud acknowledged all of these receipts.
+        bundle_bytes: the number of bytes received for bundles.
+        telemetry_bytes: the number of bytes sent as telemetry.
     """
 
     device_id: str
@@ -90,7 +95,7 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
 
     Args:
         fleet: the inputs of the run.
-        progress: gets every answer.
+        progress: the display that is told of every answer.
 
     Returns:
         The counts of each device, in the scenario's order.
@@ -123,7 +128,7 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
 
     Args:
         fleet: the inputs of the earlier run.
-        interval_s: pause between two inputs of a device, seconds.
+        interval_s: the pause between two inputs of a device, seconds.
 
     Raises:
         FleetError: a device failed, and the others were stopped.
@@ -145,7 +150,10 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
 
 
 def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
-    """Return each device's result, or raise the first failure that is not a NotStartedError."""
+    """Return the result of each device's thread.
+
+    Raise the first failure that is not a NotStartedError; a DeviceError becomes a FleetError.
+    """
     for device, run in zip(devices, runs, strict=True):
         err = run.exception()
         if isinstance(err, DeviceError):
@@ -158,7 +166,7 @@ def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
 def _arriving(
     answers: "queue.SimpleQueue[int]", total: int, runs: Sequence[Future[DeviceRun]]
 ) -> Iterator[int]:
-    """Yield once for each answer, until all have arrived or a device has failed."""
+    """Yield once for each answer, until all answers have arrived or a device has failed."""
     for number in range(total):
         while True:
             if any(run.done() and run.exception() for run in runs):
@@ -173,7 +181,7 @@ def _arriving(
 
 @dataclass(frozen=True, kw_only=True)
 class _Control:
-    """What the threads of a fleet share: its start, its stop event, and the watch for failures."""
+    """The start, the stop event and the watch for failures that the threads of a fleet share."""
 
     start: FleetStart
     stop: threading.Event
@@ -182,7 +190,10 @@ class _Control:
 
 @contextmanager
 def _controlled(devices: int) -> Iterator[_Control]:
-    """Watch the threads of all devices: one that ends unnoticed would falsify the run."""
+    """Watch all threads during the block, and raise FleetError if a thread ended with an exception.
+
+    A thread that ends unnoticed would falsify the run.
+    """
     try:
         with watch_threads(lambda: None) as watch:
             yield _Control(start=FleetStart(devices), stop=threading.Event(), watch=watch)
@@ -231,7 +242,7 @@ def _keep_device(device: Device, fleet: Fleet, control: _Control, interval_s: fl
 def _connected(
     device: Device, fleet: Fleet, start: FleetStart
 ) -> Iterator[tuple[RunningDevice, Sequence[CuttableLink]]]:
-    """Run a device behind its own links to the cloud and to the broker."""
+    """Run a device behind its own links to the cloud and to the broker during the block."""
     length = len(fleet.streams[device.device_id])
     meter = ProfileMeter(load_board(device.profile), load_link(device.link))
     first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
@@ -255,7 +266,10 @@ def _answer(
     links: Sequence[CuttableLink],
     turns: Iterable[int],
 ) -> Iterator[tuple[int, bool]]:
-    """Answer inputs of the repeated stream; yield each turn, and whether it has an answer."""
+    """Answer inputs of the stream, which repeats if there are more turns than inputs.
+
+    Yield the number of each turn, and whether its input has an answer.
+    """
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:
         index = turn % len(stream)

@@ -1,4 +1,4 @@
-"""Starts a fleet a few devices at a time, and lets none answer before all are up.
+"""Starts a fleet a few devices at a time, and lets them answer once all devices are up.
 
 If a hundred devices connected, fetched and tested their bundles at once, they would miss their
 connection deadlines on a small machine.
@@ -14,20 +14,23 @@ _AT_ONCE = 8
 
 
 class NotStartedError(SimError):
-    """A device that was not started, because the fleet is being stopped."""
+    """Raised when a device is not started because the fleet is being stopped."""
 
 
 class FleetStart:
-    """The gate that all threads of a fleet share."""
+    """The gate at which the threads of a fleet wait until all devices are up."""
 
     def __init__(self, devices: int) -> None:
-        """Make a gate for a number of devices."""
+        """Create a gate for a number of devices."""
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._all_up = threading.Barrier(devices)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Limit how many devices start at once; if one fails inside, no other goes on.
+        """Let a device start during the block, once fewer than eight others are starting.
+
+        If the block raises an exception, the start of the whole fleet is aborted, and all other
+        devices that are starting or waiting raise NotStartedError.
 
         Raises:
             NotStartedError: the fleet is being stopped.
@@ -53,5 +56,8 @@ class FleetStart:
             raise NotStartedError("not started") from err
 
     def abort(self) -> None:
-        """Stop the start: every device that starts or waits raises. No effect once all are up."""
+        """Make every device that is still starting or waiting raise NotStartedError.
+
+        Once all devices are up, this has no effect.
+        """
         self._all_up.abort()

@@ -1,8 +1,8 @@
 """Distributes a task's test recordings over the devices of a fleet.
 
 Each recording goes as a whole to one device. If there are more devices than recordings, several
-devices share one: each starts at a different point and wraps around, so that no two are ever at the
-same input.
+devices share a recording: each starts at a different point and wraps around, so that no two of them
+are ever at the same input.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,20 @@ from nestling_sim.errors import SimError
 
 
 class StreamError(SimError):
-    """Too few test inputs for the fleet."""
+    """Raised when there are too few test inputs for the fleet, or a stream is too short.
+
+    A stream of a federated scenario has to be long enough to be split.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """One device's recordings, and its starting point in them.
+    """The recordings of one device, with the device's starting point in them.
 
     Attributes:
-        recording: inputs and labels in the order of recording.
-        place: number of this device among those that share the recording, from 0.
-        sharing: number of devices that share the recording.
+        recording: the inputs and labels in the order of recording.
+        place: the number of this device among those that share the recording, from 0.
+        sharing: the number of devices that share the recording.
     """
 
     recording: Examples
@@ -38,13 +41,16 @@ class Stream:
         return self.rotated(self.recording)
 
     def rotated(self, part: Examples) -> Examples:
-        """Rotate a part of the recording to this device's starting point in it.
+        """Return a part of the recording, rotated to this device's starting point in it.
 
         Starting points are evenly spaced, so devices that share a recording are never at the same
         input.
 
+        Args:
+            part: the part of the recording.
+
         Raises:
-            StreamError: the part has fewer inputs than devices that share it.
+            StreamError: the part has fewer inputs than there are devices that share it.
         """
         if len(part) < self.sharing:
             raise StreamError(
@@ -58,16 +64,18 @@ class Stream:
 
 
 def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream]:
-    """Shuffle recordings and distribute them over devices, repeatedly if there are too few.
+    """Return one stream for each device, dealt from recordings in a random order.
+
+    A recording is dealt to several devices if there are more devices than recordings.
 
     Args:
-        recordings: recordings of the test subjects.
-        devices: number of devices.
-        seed: seed of the shuffling.
+        recordings: the recordings of the test subjects.
+        devices: the number of devices.
+        seed: the seed of the random order.
 
     Returns:
-        One stream for each device. Together they hold every recording, exactly once if there are
-        at least as many recordings as devices.
+        One stream for each device. Together the streams hold every recording, exactly once if there
+        are at least as many recordings as devices.
 
     Raises:
         StreamError: there are fewer inputs than devices.
@@ -90,7 +98,11 @@ def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream
 
 
 def _share(lengths: Sequence[int], devices: int) -> list[int]:
-    """Return each device's recording; none is shared by more devices than it has inputs."""
+    """Return the index of each device's recording.
+
+    No recording is shared by more devices than it has inputs. Raise StreamError if that is
+    impossible.
+    """
     assigned: list[int] = []
     times = 0
     while len(assigned) < devices:

@@ -1,4 +1,4 @@
-"""Prepares the streams of a federated scenario: their drift, and their labeled part."""
+"""Prepares the streams of a federated scenario, with their drift and their labeled part."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from nestling_sim.scenario.scenario import FederatedTable
 
 @dataclass(frozen=True, kw_only=True)
 class Wearer:
-    """One device's inputs, as its sensor records them.
+    """The inputs of one device, as its sensor records them.
 
     Attributes:
-        drift: drift of its sensor.
-        local: labeled examples that the device trains on.
-        measured: the other inputs, which nothing is trained on.
+        drift: the drift of the sensor.
+        local: the labeled examples that the device trains on.
+        measured: the examples that accuracy is measured on, which nothing is trained on.
     """
 
     drift: Drift
@@ -28,18 +28,22 @@ class Wearer:
 
 
 def wearers(streams: Mapping[str, Stream], table: FederatedTable, seed: int) -> dict[str, Wearer]:
-    """Draw a drift for every device, and split each of its recordings in two parts.
+    """Return the inputs of every device with a random drift, split into two parts.
 
     Devices that share a recording split it in the same way, and start at different points of both
-    parts: no device is trained on what another is measured on.
+    parts. So no device is trained on inputs that another device is measured on.
 
     Args:
-        streams: recordings of each device, by device id.
-        table: size of the drifts, and the labeled part of each recording.
-        seed: seed of the drifts.
+        streams: the recordings of each device, by device id.
+        table: the scenario's table with the size of the drifts and the size of the labeled part.
+        seed: the seed of the drifts.
+
+    Returns:
+        The inputs of each device, by device id.
 
     Raises:
         StreamError: a stream is too short to be split.
+        DriftError: a drift cannot be applied to the inputs.
     """
     people = {}
     for number, (device, stream) in enumerate(streams.items()):

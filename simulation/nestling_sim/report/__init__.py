@@ -1,4 +1,8 @@
-"""The report of a run: tables for the terminal, and a self-contained HTML page."""
+"""Lays out the report of a run.
+
+The package holds tables for the terminal and a self-contained HTML page with pictures. It imports
+no other package of the simulator.
+"""
 
 from nestling_sim.report.evidence import Evidence
 from nestling_sim.report.page import report_page

@@ -1,4 +1,4 @@
-"""The data that a report is made of, and the counts that it takes from the receipts."""
+"""Holds the data that a report is made of, and counts the receipts in it."""
 
 import re
 from collections import Counter
@@ -21,11 +21,11 @@ class Evidence:
     """The data of one run.
 
     Attributes:
-        summary: content of summary.json.
+        summary: the content of summary.json.
         receipts: every stored receipt, in any order.
-        curves: points (offload share, accuracy) of each router, both 0 to 1; "device-only" and
-            "cloud-only" have one point each.
-        outages: ranges of input indices at which each device was cut off, by device.
+        curves: the points (offload share, accuracy) of each router, both from 0 to 1. The entries
+            "device-only" and "cloud-only" have one point each.
+        outages: the ranges of input indices at which each device was cut off, by device.
     """
 
     summary: Mapping[str, Any]
@@ -40,11 +40,11 @@ class DeviceTally:
 
     Attributes:
         device: the device's id.
-        rows: its receipts, sorted by input index.
-        routes: number of inputs by route.
-        fallbacks: number of inputs that the device answered because the cloud did not.
-        switches: number of changes of the resident capacity.
-        cut_off: number of inputs during outages.
+        rows: the device's receipts, sorted by input index.
+        routes: the number of inputs by route.
+        fallbacks: the number of inputs that the device answered because the cloud did not.
+        switches: the number of changes of the resident capacity.
+        cut_off: the number of inputs during outages.
     """
 
     device: str
@@ -56,7 +56,10 @@ class DeviceTally:
 
 
 def tally(evidence: Evidence) -> list[DeviceTally]:
-    """Count the receipts of each device, in natural order of the names (2 before 10)."""
+    """Return the counts of each device's receipts, in natural order of the device names.
+
+    In natural order, 2 comes before 10.
+    """
     ordered = sorted(evidence.receipts, key=lambda row: (_natural(row.device), row.input_index))
     return [
         _tally_device(device, list(rows), evidence.outages.get(device, ()))
@@ -65,12 +68,15 @@ def tally(evidence: Evidence) -> list[DeviceTally]:
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
-    """Sort names in natural order: 2 comes before 10."""
+    """Return names in natural order, in which 2 comes before 10."""
     return sorted(names, key=_natural)
 
 
 def answering_capacity(row: ReceiptRow) -> int:
-    """Return the capacity that answered an input, 0 for the cloud, as in a Route message."""
+    """Return the number of the capacity that answered an input, or 0 if the cloud did.
+
+    A Route message has the same numbers.
+    """
     return 0 if row.route == CLOUD else int(row.route.removeprefix("capacity-"))
 
 
@@ -80,11 +86,11 @@ def is_fallback(row: ReceiptRow) -> bool:
 
 
 def routes_in_order(tallies: Sequence[DeviceTally], capacities: int) -> list[str]:
-    """Return every route of the student, the smallest capacity first and the cloud last.
+    """Return every route, from the smallest capacity of the student to the cloud.
 
     Args:
-        tallies: counts of every device.
-        capacities: number of capacities of the student.
+        tallies: the counts of every device.
+        capacities: the number of capacities of the student.
     """
     known = [f"capacity-{k}" for k in range(1, capacities + 1)]
     others = {route for one in tallies for route in one.routes} - {*known, CLOUD}

@@ -1,4 +1,4 @@
-"""The report's section on federated rounds: text, picture and tables."""
+"""Builds the report's section on federated rounds, which has a text, a picture and tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -66,7 +66,7 @@ def gain_picture(learning: Mapping[str, Any]) -> Figure:
 
 
 def gains(learning: Mapping[str, Any]) -> Table:
-    """Tabulate the accuracy of each device and of the fleet before and after the rounds."""
+    """Return a table of the accuracies before and after the rounds, by device and for the fleet."""
     rows = [
         (name, f"{one['capacity']}", f"{one['local']}", f"{one['measured']}", *_changes(one))
         for name, one in learning["devices"].items()
@@ -81,7 +81,7 @@ def gains(learning: Mapping[str, Any]) -> Table:
 
 
 def rounds(learning: Mapping[str, Any]) -> Table:
-    """Tabulate the clients, the bytes and the calibration accuracies of each round."""
+    """Return a table of the clients, the bytes and the calibration accuracies of each round."""
     capacities = len(learning["calibration_accuracy_before"])
     names = [f"capacity {number}" for number in range(1, capacities + 1)]
     ends = [

@@ -1,4 +1,4 @@
-"""Builds pieces of HTML (tables, tiles, pictures and sections), and escapes their text."""
+"""Builds the HTML of tables, tiles, pictures and sections, and escapes their text."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Tile:
     """One figure of the page's first row.
 
     Attributes:
-        name: name of the figure.
+        name: the name of the figure.
         value: the figure, with its unit.
-        beside: a second figure to compare it with.
+        beside: a second figure to compare the first one with.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Tile:
 
 
 def section(title: str, text: str, body: Iterable[str]) -> str:
-    """Return a section of the page.
+    """Return a section of the page as HTML.
 
     Args:
-        title: its heading, as text.
-        text: its first paragraph, as text.
-        body: the rest, as pieces of HTML.
+        title: the heading of the section, as text.
+        text: the first paragraph of the section, as text.
+        body: the rest of the section, as pieces of HTML.
     """
     inside = "\n".join(body)
     return f"<section><h2>{escape(title)}</h2>\n<p>{escape(text)}</p>\n{inside}\n</section>"
@@ -58,11 +58,11 @@ def table(given: Table) -> str:
 
 
 def folded(given: Table, title: str = "The figures") -> str:
-    """Return a collapsed table.
+    """Return a table that is collapsed until the reader opens it.
 
     Args:
         given: the table.
-        title: text to click on to open it.
+        title: the text that the reader clicks on to open the table.
     """
     return f"<details><summary>{escape(title)}</summary>{table(given)}</details>"
 

@@ -1,4 +1,7 @@
-"""Lays out the report as one self-contained HTML page, in the reader's light or dark colors."""
+"""Lays out the report as one self-contained HTML page.
+
+The page uses light or dark colors, as the reader's browser prefers.
+"""
 
 from collections.abc import Mapping
 from html import escape
@@ -22,7 +25,11 @@ from nestling_sim.report.svg import as_inline_svg
 
 
 def report_page(evidence: Evidence) -> str:
-    """Return the whole page, to be saved in UTF-8."""
+    """Return the whole page as text, which has to be saved in UTF-8.
+
+    Args:
+        evidence: the data of the run.
+    """
     summary = evidence.summary
     title = f"Nestling · {summary['task']} · seed {summary['seed']}"
     return f"""<!doctype html>

@@ -1,4 +1,4 @@
-"""Draws the report's four pictures."""
+"""Draws the report's pictures of accuracy, capacity, energy and routes."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -53,7 +53,10 @@ _POINTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def accuracy_picture(evidence: Evidence) -> Figure:
-    """Draw accuracy against offload share for each router, with this run as a point."""
+    """Draw the accuracy of each router against the offload share.
+
+    This run is drawn as a point.
+    """
     figure = _figure(4.4)
     axes = _axes(figure)
     for name, style in _LINES.items():
@@ -84,7 +87,10 @@ def accuracy_picture(evidence: Evidence) -> Figure:
 
 
 def capacity_picture(evidence: Evidence) -> Figure:
-    """Draw the resident capacity and the route of each answer, one small plot per device."""
+    """Draw the resident capacity and the route of each answer, with one small plot per device.
+
+    The resident capacity is the largest one that the device had loaded.
+    """
     tallies = tally(evidence)[:MOST_DEVICES]
     capacities = len(evidence.summary["capacities"])
     rows = max(ceil(len(tallies) / _COLUMNS), 1)
@@ -108,7 +114,10 @@ def capacity_picture(evidence: Evidence) -> Figure:
 
 
 def energy_picture(evidence: Evidence) -> Figure:
-    """Draw the energy of one input by source, for hybrid, device only and cloud only."""
+    """Draw the energy of one input by source, for each policy.
+
+    The policies are hybrid (the run itself), device only and cloud only.
+    """
     energy = evidence.summary["energy_mj_per_input"]
     figure = _figure(2.5)
     axes = _axes(figure)
@@ -143,7 +152,7 @@ def energy_picture(evidence: Evidence) -> Figure:
 
 
 def routes_picture(evidence: Evidence) -> Figure:
-    """Draw the share of each device's inputs that each route answered."""
+    """Draw the share of each device's inputs that was answered by each route."""
     tallies = list(reversed(tally(evidence)))
     capacities = len(evidence.summary["capacities"])
     figure = _figure(1.1 + 0.34 * len(tallies))

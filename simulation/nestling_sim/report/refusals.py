@@ -1,4 +1,4 @@
-"""The report's section on inputs that could not go to the cloud: text and tables."""
+"""Builds the text and tables of the report's section on inputs that could not go to the cloud."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,14 +34,17 @@ def description(summary: Mapping[str, Any]) -> str:
 
 
 def reasons_line(not_sent: Mapping[str, Any]) -> str:
-    """Return every reason with its count, in one line."""
+    """Return a line with every reason and the number of its inputs."""
     return ", ".join(
         f"{_LABELS[reason]} {count:,}" for reason, count in not_sent["reasons"].items()
     )
 
 
 def never_sent(not_sent: Mapping[str, Any]) -> str:
-    """Return the devices that could never send, with the cause; "" if there are none."""
+    """Return a text that names the devices that could never send, with the cause for each of them.
+
+    The text is "" if there are no such devices.
+    """
     by_cause: dict[str, list[str]] = {}
     for device in in_natural_order(not_sent["never"]):
         by_cause.setdefault(_cause(not_sent["devices"][device]), []).append(device)
@@ -49,7 +52,7 @@ def never_sent(not_sent: Mapping[str, Any]) -> str:
 
 
 def by_reason(summary: Mapping[str, Any]) -> Table:
-    """Tabulate the inputs and devices of each reason."""
+    """Return a table of the number of inputs and of devices for each reason."""
     not_sent = summary["not_sent"]
     rows = []
     for reason, count in not_sent["reasons"].items():
@@ -59,7 +62,10 @@ def by_reason(summary: Mapping[str, Any]) -> Table:
 
 
 def by_device(summary: Mapping[str, Any]) -> Table:
-    """Tabulate the reasons of each device, with what the worst input needed and was allowed."""
+    """Return a table of the reasons of each device.
+
+    For a limit, the table says how much the worst input needed and how much was allowed.
+    """
     devices = summary["not_sent"]["devices"]
     return Table(
         head=("device", "reason", "inputs", "largest need", "allowed"),

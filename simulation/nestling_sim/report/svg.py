@@ -1,4 +1,4 @@
-"""Renders pictures: as SVG files, as SVG that uses the colors of the page, and as PNG."""
+"""Renders pictures as SVG or PNG files, or as SVG elements in the colors of the page."""
 
 import io
 import re
@@ -15,7 +15,10 @@ _NO_METADATA: Mapping[str, None] = {"Date": None, "Creator": None, "Format": Non
 
 
 def as_svg(figure: Figure) -> str:
-    """Render a picture as an SVG file in light colors, with its text as text."""
+    """Render a picture as an SVG file in light colors.
+
+    The words in the picture stay text instead of becoming outlines.
+    """
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "nestling"}):
         figure.savefig(text, format="svg", metadata=dict(_NO_METADATA))
@@ -27,8 +30,8 @@ def as_inline_svg(figure: Figure, name: str, label: str) -> str:
 
     Args:
         figure: the picture.
-        name: prefix of every id, which makes the ids of several pictures on a page unique.
-        label: description for screen readers.
+        name: the prefix of every id, which makes the ids of several pictures on a page unique.
+        label: the description for screen readers.
     """
     svg = as_svg(figure)
     svg = svg[svg.index("<svg") :]
@@ -49,7 +52,7 @@ def as_png(figure: Figure, dots_per_inch: int = 160) -> bytes:
 
     Args:
         figure: the picture.
-        dots_per_inch: resolution.
+        dots_per_inch: the resolution of the file.
     """
     data = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(data, format="png", dpi=dots_per_inch)

@@ -26,8 +26,8 @@ class Table:
     """A table of text.
 
     Attributes:
-        head: names of the columns.
-        rows: the cells; the first of each row is its name, the others are figures.
+        head: the names of the columns.
+        rows: the cells of each row, in which the name of the row comes before its figures.
     """
 
     head: Sequence[str]
@@ -35,7 +35,7 @@ class Table:
 
 
 def percent(share: float) -> str:
-    """Format a share, 0 to 1, as a percentage."""
+    """Format a share from 0 to 1 as a percentage."""
     return f"{100 * share:.1f}{_SPACE}%"
 
 
@@ -46,12 +46,12 @@ def significant(value: float) -> str:
 
 
 def millijoules(energy_mj: float) -> str:
-    """Format an energy with its unit."""
+    """Format an energy in millijoules with its unit."""
     return f"{significant(energy_mj)}{_SPACE}mJ"
 
 
 def shared_recordings(summary: Mapping[str, Any]) -> str:
-    """Return a clause on devices that share recordings; "" if each has its own."""
+    """Return a clause that says how many devices share recordings, or "" if none do."""
     if not summary["sharing_devices"]:
         return ""
     return (
@@ -61,7 +61,11 @@ def shared_recordings(summary: Mapping[str, Any]) -> str:
 
 
 def comparison(summary: Mapping[str, Any]) -> Table:
-    """Tabulate accuracy and energy of hybrid, device only, cloud only and the two rivals."""
+    """Return a table of the accuracy and the energy of each policy.
+
+    The policies are hybrid, device only and cloud only. Two other routers follow, for which there
+    is no energy.
+    """
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]
     policies = [
         (label, percent(accuracy[policy]), significant(energy[policy]))
@@ -75,7 +79,10 @@ def comparison(summary: Mapping[str, Any]) -> Table:
 
 
 def accuracy_by_share(evidence: Evidence) -> Table:
-    """Tabulate the accuracy of every router at some shares, interpolated on its curve."""
+    """Return a table of the accuracy of every router at several offload shares.
+
+    The accuracies are interpolated on the routers' curves.
+    """
     curves = {
         name: np.array(sorted(points)).T
         for name, points in evidence.curves.items()
@@ -92,7 +99,7 @@ def accuracy_by_share(evidence: Evidence) -> Table:
 
 
 def devices(evidence: Evidence) -> Table:
-    """Tabulate inputs, capacities, switches, fallbacks and outages of every device."""
+    """Return a table of the inputs, capacities, switches, fallbacks and outages of every device."""
     return Table(
         head=("device", "inputs", "capacities", "switches", "fallbacks", "during outages"),
         rows=[
@@ -110,7 +117,7 @@ def devices(evidence: Evidence) -> Table:
 
 
 def energy_by_source(summary: Mapping[str, Any]) -> Table:
-    """Tabulate the energy of one input by source."""
+    """Return a table of the energy of one input by source, for each policy."""
     energy = summary["energy_mj_per_input"]
     return Table(
         head=("policy", "compute mJ", "radio mJ", "total mJ", "provenance"),
@@ -128,7 +135,7 @@ def energy_by_source(summary: Mapping[str, Any]) -> Table:
 
 
 def routes_by_device(evidence: Evidence) -> Table:
-    """Tabulate the number of inputs of every device that each route answered."""
+    """Return a table of the number of inputs of every device that were answered by each route."""
     tallies = tally(evidence)
     routes = routes_in_order(tallies, len(evidence.summary["capacities"]))
     return Table(
@@ -138,7 +145,10 @@ def routes_by_device(evidence: Evidence) -> Table:
 
 
 def latency(summary: Mapping[str, Any]) -> Table:
-    """Tabulate the latency percentiles of each route, ms: on the board / on this machine."""
+    """Return a table of the latency percentiles of each route, ms.
+
+    Each cell has the latency on the device's board and, after a slash, the latency on this machine.
+    """
     kinds = ("latency_ms", "wall_latency_ms")
     rows = [
         (
@@ -154,7 +164,7 @@ def latency(summary: Mapping[str, Any]) -> Table:
 
 
 def capacities(summary: Mapping[str, Any]) -> Table:
-    """Tabulate the calibration accuracy, the bytes and the operations of each capacity."""
+    """Return a table of the calibration accuracy, the bytes and the operations of each capacity."""
     return Table(
         head=("capacity", "accuracy on calibration inputs", "bytes", "multiply-accumulates"),
         rows=[
@@ -165,7 +175,7 @@ def capacities(summary: Mapping[str, Any]) -> Table:
 
 
 def transfers(summary: Mapping[str, Any]) -> Table:
-    """Tabulate the bytes that were transferred over the links."""
+    """Return a table of the bytes that were transferred over the links."""
     sent = summary["bytes"]
     down = [
         (f"bundle to {device}", f"{count:,}")
@@ -176,7 +186,7 @@ def transfers(summary: Mapping[str, Any]) -> Table:
 
 
 def stages(summary: Mapping[str, Any]) -> Table:
-    """Tabulate the wall time of every stage of the run."""
+    """Return a table of the wall time of every stage of the run."""
     return Table(
         head=("stage", "seconds"),
         rows=[(stage, f"{seconds:.1f}") for stage, seconds in summary["wall_s"].items()],

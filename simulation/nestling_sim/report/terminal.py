@@ -1,4 +1,4 @@
-"""Lays out the report for a terminal."""
+"""Lays out the report of a run for a terminal."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from nestling_sim.report.tables import Table, comparison, latency, percent, shar
 
 
 def summary_table(summary: Mapping[str, Any]) -> RenderableType:
-    """Lay out the content of summary.json for rich's console."""
+    """Return the content of summary.json as tables for rich's console."""
     title = f"{summary['bundle_version']} on {summary['devices']} devices, seed {summary['seed']}"
     return Group(
         Text(title, style="bold"),
@@ -71,7 +71,10 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
 
 
 def _not_sent(not_sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the rows on inputs that could not go to the cloud, if there were any."""
+    """Yield the rows of the table on inputs that could not go to the cloud.
+
+    There is no row without such inputs.
+    """
     if not_sent["inputs"]:
         yield "cloud unavailable", f"{not_sent['inputs']}: {reasons_line(not_sent)}"
     if not_sent["never"]:

@@ -1,4 +1,4 @@
-"""Runs the cloud of a simulation: `nestling-cloud serve` in its own process."""
+"""Runs the cloud of a simulation, which is `nestling-cloud serve` in a process of its own."""
 
 import subprocess
 import sys
@@ -18,29 +18,29 @@ _STOP_S = 5.0
 
 
 class CloudProcessError(SimError):
-    """A cloud that did not start, or that ended during the run."""
+    """Raised when the cloud of a simulation did not start, or ended during the run."""
 
 
 @contextmanager
 def cloud_process(
     repository: Path, state: Path, *, broker_kind: BrokerKind = "auto", console: bool = False
 ) -> Iterator[Addresses]:
-    """Run a cloud with its own broker, on free ports of this machine.
+    """Run a cloud with its own broker, on free ports of this machine, during the block.
 
-    It ends at the latest with the thread that starts it, even if this process is killed.
+    The cloud ends at the latest with the thread that starts it, even if this process is killed.
 
     Args:
-        repository: folder of the releases.
-        state: state folder of the cloud, created if necessary.
-        broker_kind: which broker the cloud starts.
+        repository: the folder of the releases.
+        state: the state folder of the cloud, which is created if necessary.
+        broker_kind: the kind of broker that the cloud starts.
         console: whether the cloud serves its console.
 
     Yields:
         The addresses of the cloud.
 
     Raises:
-        CloudProcessError: the cloud ended before it was ready, or during the run; the text is what
-            it wrote on standard error.
+        CloudProcessError: the cloud ended before it was ready, or during the run. The text is what
+            the cloud wrote on standard error.
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),

@@ -1,8 +1,8 @@
-"""Runs a federated scenario: a fleet answers, learns in rounds, and answers again.
+"""Runs a federated scenario, in which a fleet answers, learns in rounds, and answers again.
 
-Before it answers again, the fleet installs the bundle that came of the rounds. Cloud, broker and
-devices are real, as in every run. The rounds run in this process, over an in-process Grid, with the
-same ClientApp and ServerApp that SuperNodes and a SuperLink run.
+Before it answers again, the fleet installs the bundle that resulted from the rounds. Cloud, broker
+and devices are real, as in every run. The rounds run in this process, over an in-process Flower
+Grid, with the same ClientApp and ServerApp that SuperNodes and a SuperLink run.
 """
 
 import dataclasses
@@ -44,10 +44,10 @@ class LearningSetup:
     """The inputs of a federated run.
 
     Attributes:
-        scenario: devices, conditions and a `[federated]` table.
-        data_dir: folder with the task's data, or None for the usual places.
+        scenario: the scenario, which has a `[federated]` table.
+        data_dir: the folder with the task's data, or None for the usual places.
         streams: each device's recordings, without its sensor's drift.
-        workspace: the running cloud; its repository gets the new release.
+        workspace: the running cloud, whose repository gets the new release.
     """
 
     scenario: Scenario
@@ -64,7 +64,7 @@ class LearningSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class _Phase:
-    """The fleet's answers under one bundle."""
+    """The fleet's answers under one bundle, with the results of the other options."""
 
     manifest: Manifest
     version: str
@@ -75,14 +75,14 @@ class _Phase:
 
 
 def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
-    """Let the fleet answer, learn in federated rounds, and answer again.
+    """Return the run of a fleet that answers, learns in federated rounds, and answers again.
 
     Args:
         learning: the inputs of the run; the cloud's repository has the first bundle.
-        progress: gets every answer and step.
+        progress: the display that is told of every answer and step.
 
     Returns:
-        The second phase, and the comparison with the first in `learning`.
+        The second phase of answers, with its comparison to the first phase in `learning`.
 
     Raises:
         SimError: a stream is too short, or a device failed.
@@ -142,7 +142,10 @@ def _answer(
 def _learn(
     learning: LearningSetup, people: Mapping[str, Wearer], manifest: Manifest, progress: Progress
 ) -> list[Round]:
-    """Run the rounds and return their log, which also records whether a bundle was released."""
+    """Run the rounds and return their log.
+
+    The log also records whether a bundle was released.
+    """
     table, scenario = learning.table, learning.scenario
     config = RunConfig(
         repository=str(learning.workspace.repository.root),
@@ -241,7 +244,10 @@ def _round_summary(one: Round) -> dict[str, Any]:
 
 
 def _accuracy(phase: _Phase, device: str | None = None) -> dict[str, float]:
-    """Return the accuracies of one device, or of the fleet if None."""
+    """Return the accuracies and the offload share of a device.
+
+    If `device` is None, they are those of the whole fleet.
+    """
     rows = np.array([device in {None, row.device} for row in phase.receipts])
     evaluation = phase.evaluation
 

@@ -1,4 +1,4 @@
-"""Raises the limit of open files, for the sockets and databases of a whole fleet."""
+"""Raises the limit of open files, because a whole fleet needs many sockets and databases."""
 
 import resource
 
@@ -10,17 +10,17 @@ _OTHER_FILES = 200
 
 
 class OpenFilesError(SimError):
-    """A fleet that needs more open files than this session allows."""
+    """Raised when a fleet needs more open files than this session allows."""
 
 
 def raise_open_files_limit(devices: int) -> None:
-    """Raise this process's limit of open files to what a fleet needs.
+    """Raise this process's limit of open files to the number that a fleet needs.
 
     Args:
-        devices: number of devices that will run in this process.
+        devices: the number of devices that will run in this process.
 
     Raises:
-        OpenFilesError: the session's hard limit is lower.
+        OpenFilesError: the session's hard limit is lower than that number.
     """
     needed = _OTHER_FILES + devices * _FILES_PER_DEVICE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Writes the results of a run: the summary, the receipts and the report."""
+"""Writes the results of a run, which are the summary, the receipts and the report."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from nestling_sim.errors import SimError
 
 
 class ResultsError(SimError):
-    """Results that could not be written."""
+    """Raised when the results of a run cannot be written."""
 
 
 def write_results(
@@ -22,16 +22,16 @@ def write_results(
     """Write all files of a run into a new folder, or none of them.
 
     Args:
-        out: folder in which the new folder is made.
-        summary: content of summary.json.
+        out: the folder in which the new folder is made.
+        summary: the content of summary.json.
         receipts: the receipts that the cloud stored.
-        page: content of report.html.
+        page: the content of report.html.
 
     Returns:
         The new folder.
 
     Raises:
-        ResultsError: the disk is full, or the folder cannot be written.
+        ResultsError: the disk is full, or the folder cannot be written for another reason.
     """
     try:
         return _write_whole(out, summary, receipts, page)

@@ -35,17 +35,17 @@ KEEP_INTERVAL_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What to run, and where the results go.
+    """The scenario to run, with the settings of the run.
 
     Attributes:
-        scenario: task, seed, devices and conditions.
-        data_dir: folder with the task's data; None searches the usual places.
-        retrain: train even if the cache has the bundle.
-        out: folder for results; each run makes its own folder in it.
-        broker_kind: which broker the cloud starts.
-        console: serve the console while the simulation runs.
-        keep_serving: keep cloud and devices running after the report, until a signal.
-        cache: folder of trained bundles; None is the user's cache.
+        scenario: the scenario, with its task, seed, devices and conditions.
+        data_dir: the folder with the task's data, or None to search the usual places.
+        retrain: whether to train even if the cache has the bundle.
+        out: the folder for results, in which each run makes a folder of its own.
+        broker_kind: the kind of broker that the cloud starts.
+        console: whether to serve the console while the simulation runs.
+        keep_serving: whether to keep cloud and devices running after the report, until a signal.
+        cache: the folder of trained bundles, or None for the user's cache.
     """
 
     scenario: Scenario
@@ -63,8 +63,8 @@ class Result:
     """The result of a run.
 
     Attributes:
-        summary: content of summary.json.
-        folder: the run's own folder, with all files.
+        summary: the content of summary.json.
+        folder: the run's own folder, which holds all its files.
     """
 
     summary: Mapping[str, Any]
@@ -73,7 +73,7 @@ class Result:
 
 @dataclass
 class _Stopwatch:
-    """Measures the wall time of each stage."""
+    """Measures the wall time of each stage of a run."""
 
     wall_s: dict[str, float] = field(default_factory=dict)
 
@@ -86,12 +86,13 @@ class _Stopwatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Callbacks during a run.
+    """The callbacks of a run.
 
     Attributes:
-        serving: called with the cloud's addresses when it is up.
-        finished: called when the report is written; the run may keep serving after that.
-        notice: called with a line of text for the user.
+        serving: a function that is called with the cloud's addresses when the cloud is up.
+        finished: a function that is called with the result when the report is written. The run may
+            keep serving after that.
+        notice: a function that is called with a line of text for the user.
     """
 
     serving: Callable[[Addresses], None] = lambda _: None
@@ -100,19 +101,22 @@ class Listener:
 
 
 def run(config: RunConfig, progress: Progress, listener: Listener | None = None) -> Result:
-    """Train a bundle or take it from the cache, run the fleet, evaluate it and write the report.
+    """Run one simulation and write its report.
+
+    The bundle is trained or taken from the cache. Then the fleet answers its inputs, and the
+    answers are compared with those of the other options.
 
     Args:
-        config: what to run.
-        progress: gets every step.
-        listener: gets the milestones of the run.
+        config: the scenario to run, with the settings of the run.
+        progress: the display that is told of every step.
+        listener: the callbacks at the milestones of the run.
 
     Returns:
         The figures and the folder of the run.
 
     Raises:
         CloudError: there is no data or no broker, or the task cannot be learned.
-        SimError: a device or the cloud failed.
+        SimError: a device or the cloud failed, or the results cannot be written.
     """
     listener = listener or Listener()
     find_broker(config.broker_kind)  # a missing broker is reported before the training

@@ -1,4 +1,4 @@
-"""Provides the workspace of a simulation: a running cloud and a temporary folder."""
+"""Provides the workspace of a simulation, which is a running cloud with a temporary folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +23,9 @@ class Workspace:
     """A running cloud and its folders.
 
     Attributes:
-        folder: temporary folder of the simulation.
+        folder: the temporary folder of the simulation.
         repository: the repository that the cloud serves.
-        addresses: addresses of the cloud.
+        addresses: the addresses of the cloud.
     """
 
     folder: Path
@@ -34,7 +34,7 @@ class Workspace:
 
     @property
     def store(self) -> str:
-        """Database URL of the cloud's store."""
+        """The database URL of the cloud's store."""
         return store_url(str(_cloud_state(self.folder) / RECEIPTS_FILE))
 
     @property
@@ -46,7 +46,7 @@ class Workspace:
         """Return the receipts that the cloud has stored, sorted by device and input index.
 
         Raises:
-            FleetError: the cloud has stored none.
+            FleetError: the cloud has stored no receipt.
         """
         with Store(self.store) as store:
             rows = sorted(store.receipts(), key=lambda row: (row.device, row.input_index))
@@ -59,11 +59,11 @@ class Workspace:
 def open_workspace(
     repository: Repository, *, broker_kind: BrokerKind, console: bool
 ) -> Iterator[Workspace]:
-    """Run a cloud that serves a repository, with a temporary folder for its state.
+    """Run a cloud that serves a repository during the block, with a temporary folder for its state.
 
     Args:
         repository: the repository to serve.
-        broker_kind: which broker the cloud starts.
+        broker_kind: the kind of broker that the cloud starts.
         console: whether the cloud serves its console.
 
     Yields:

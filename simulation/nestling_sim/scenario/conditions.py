@@ -1,7 +1,8 @@
-"""Computes the conditions of a device at an input: its budget, and whether its link is up.
+"""Computes the conditions of a device at an input.
 
-The functions are pure and depend on input indices instead of the clock, so that a run repeats. If
-several entries of one kind apply at an index, the last one in the file wins.
+The conditions are the budget of the device and whether its link is up. The functions are pure and
+depend on input indices instead of the clock, so that a run can be repeated. If several entries of
+one kind apply at an index, the last of them in the file wins.
 """
 
 from collections.abc import Iterator
@@ -27,10 +28,10 @@ def budget_at(
 
     Args:
         device: a device of the scenario.
-        index: position of the input in the device's stream, from 0.
-        length: number of inputs in that stream.
-        scenario: the conditions and the offload targets.
-        needs: memory, operations and bytes that the bundle needs.
+        index: the position of the input in the device's stream, from 0.
+        length: the number of inputs in that stream.
+        scenario: the scenario with its conditions and offload targets.
+        needs: the memory, the operations and the bytes that the bundle needs.
     """
     memory_bytes = device.memory.memory_bytes(needs.memory_bytes)
     fair = {"mbit_s": device.mbit_s, "rtt_ms": device.rtt_ms}
@@ -60,20 +61,23 @@ def link_up_at(device: Device, index: int, length: int, scenario: Scenario) -> b
 
     Args:
         device: a device of the scenario.
-        index: position of the input in the device's stream, from 0.
-        length: number of inputs in that stream.
-        scenario: the conditions.
+        index: the position of the input in the device's stream, from 0.
+        length: the number of inputs in that stream.
+        scenario: the scenario with its conditions.
     """
     return not any(index in span for span in outages(device, length, scenario))
 
 
 def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
-    """Return the input indices at which a device is cut off, one range for each entry.
+    """Return the input indices at which a device is cut off from the cloud.
 
     Args:
         device: a device of the scenario.
-        length: number of inputs in the device's stream.
-        scenario: the conditions.
+        length: the number of inputs in the device's stream.
+        scenario: the scenario with its conditions.
+
+    Returns:
+        One range of indices for each outage of the scenario that concerns the device.
     """
     return [
         indices(entry, length)
@@ -83,13 +87,14 @@ def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
 
 
 def indices(entry: Condition, length: int) -> range:
-    """Return the input indices at which an entry applies in a stream of `length` inputs.
+    """Return the input indices at which a condition applies.
 
-    Adjacent entries (until = 0.5, from = 0.5) neither overlap nor leave a gap.
+    Two conditions of which one ends where the other starts (until = 0.5, from = 0.5) neither
+    overlap nor leave a gap.
 
     Args:
-        entry: the entry.
-        length: number of inputs in the stream.
+        entry: the condition.
+        length: the number of inputs in the stream.
     """
     return range(round(entry.start * length), round(entry.until * length))
 

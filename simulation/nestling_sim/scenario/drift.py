@@ -1,4 +1,4 @@
-"""Simulates drift: a constant difference between a device's signal and the training data.
+"""Simulates drift, a constant difference between a device's signal and the training data.
 
 A watch may sit rotated on the wrist, or be worn on the other wrist, and its wearer may move faster
 or slower than others. Rotation and speed are drawn once for each device and apply to its whole
@@ -16,16 +16,16 @@ from nestling_sim.errors import SimError
 
 
 class DriftError(SimError):
-    """A drift that does not apply to a task's inputs."""
+    """Raised when a drift cannot be applied to a task's inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """One device's drift.
+    """The drift of one device.
 
     Attributes:
-        turn: rotation matrix of every triple of channels, (3, 3).
-        speed: factor by which windows are played faster.
+        turn: the rotation matrix that is applied to every triple of channels, (3, 3).
+        speed: the factor by which windows are played faster.
     """
 
     turn: NDArray[np.float64]
@@ -33,12 +33,12 @@ class Drift:
 
 
 def draw(rotation_degrees: float, speed: float, rng: np.random.Generator) -> Drift:
-    """Draw a device's drift.
+    """Return a random drift for one device.
 
     Args:
-        rotation_degrees: angle by which the sensor is rotated about a random axis.
-        speed: largest change of speed, as a fraction: 0.2 draws a factor from 0.8 to 1.2.
-        rng: source of randomness.
+        rotation_degrees: the angle by which the sensor is rotated about a random axis.
+        speed: the largest change of speed, as a fraction; 0.2 stands for factors from 0.8 to 1.2.
+        rng: the source of randomness.
     """
     axis = rng.normal(size=3)
     x, y, z = axis / np.linalg.norm(axis)
@@ -52,12 +52,12 @@ def drifted(examples: Examples, drift: Drift) -> Examples:
     """Return examples as a device with this drift records them.
 
     Args:
-        examples: inputs (N, C, T), or of any shape if the speed is 1.
+        examples: the inputs (N, C, T), or inputs of any shape if the speed is 1, with their labels.
         drift: the device's drift.
 
     Raises:
-        DriftError: the channels do not form triples that can be rotated, or the inputs have no
-            time axis that can be played at another speed.
+        DriftError: the channels do not form triples that can be rotated, or the inputs have no time
+            axis that can be played at another speed.
     """
     inputs = examples.inputs
     if not np.array_equal(drift.turn, np.eye(3)):
@@ -79,7 +79,7 @@ def _turned(inputs: NDArray[np.float32], turn: NDArray[np.float64]) -> NDArray[n
 
 
 def _played(inputs: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """Resample windows about their middle, and mirror them at both ends."""
+    """Return windows that are resampled about their middle, and mirrored at both ends."""
     if inputs.ndim != 3:
         raise DriftError(f"inputs {list(inputs.shape[1:])} have no time axis; set speed to 0")
     last = inputs.shape[-1] - 1

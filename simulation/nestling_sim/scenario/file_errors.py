@@ -1,4 +1,7 @@
-"""Describes the errors of a scenario file: where, what was found, what is allowed."""
+"""Describes the errors of a scenario file.
+
+A description names the place in the file, the value that was found and the values that are allowed.
+"""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -14,18 +17,24 @@ _LIMITS = {
 
 
 def closest(found: object, known: Iterable[str]) -> str:
-    """Return a suggestion to append to an unknown name, "" if no known name is similar.
+    """Return a suggestion to append to the message about an unknown name.
 
     Args:
         found: the unknown name.
         known: the names that are allowed.
+
+    Returns:
+        The suggestion, or "" if no allowed name is similar to the unknown one.
     """
     near = get_close_matches(str(found), sorted(known), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
 def root_faults(faults: Iterable[ErrorDetails]) -> list[ErrorDetails]:
-    """Drop pydantic's errors about a list that follow from errors in its entries."""
+    """Return pydantic's errors without those that only follow from other errors.
+
+    An error about the length of a list is left out if there are errors in the entries of the list.
+    """
     every = list(faults)
     inner = {fault["loc"][:1] for fault in every if len(fault["loc"]) > 1}
     return [
@@ -34,12 +43,12 @@ def root_faults(faults: Iterable[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def describe(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
-    """Describe one validation error in a sentence.
+    """Return a sentence that describes one validation error.
 
     Args:
         fault: the error as pydantic lists it.
-        keys: allowed keys of each table, by the table's name, or by its kind if it has kinds; the
-            top level of the file is "".
+        keys: the allowed keys of each table, by the name of the table. A table of the conditions
+            goes by its kind, and the top level of the file by "".
     """
     place = _place(fault["loc"])
     text = _sentence(fault, keys)
@@ -47,7 +56,7 @@ def describe(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """Name a place in the file; tables are counted from 1."""
+    """Return the name of a place in the file, in which tables are counted from 1."""
     match loc:
         case ():
             return ""

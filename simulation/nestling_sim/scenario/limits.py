@@ -1,6 +1,7 @@
-"""The limits of a scenario's devices, given in units or as multiples of what the task needs.
+"""Holds the limits of a scenario's devices.
 
-A multiple suits any task: what a capacity and an offload need is known once the task is trained.
+A limit is given in units or as a multiple of what the task needs. A multiple suits any task,
+because the simulator knows what a capacity and an offload need once the task is trained.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,10 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Table(BaseModel):
-    """A table of a scenario file, checked strictly: a quoted number is refused."""
+    """The base class of all tables of a scenario file.
+
+    Tables are checked strictly. For example, a number in quotation marks is refused.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True
@@ -30,12 +34,12 @@ class Table(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What a bundle needs on any device.
+    """The memory, the operations and the bytes that a bundle needs on any device.
 
     Attributes:
-        memory_bytes: memory of each capacity, smallest first.
-        macs: multiply-accumulates of each capacity, smallest first.
-        offload_bytes: bytes on the link for one offload.
+        memory_bytes: the memory of each capacity, smallest first.
+        macs: the multiply-accumulates of each capacity, smallest first.
+        offload_bytes: the bytes on the link for one offload.
     """
 
     memory_bytes: Sequence[int]
@@ -44,7 +48,7 @@ class Needs:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
-        """Read the needs from a bundle's manifest."""
+        """Return the needs that follow from a bundle's manifest."""
         return cls(
             memory_bytes=memory_needed(manifest),
             macs=[entry.macs for entry in manifest.capacities],
@@ -58,7 +62,11 @@ def kilobytes(value: float) -> int:
 
 
 class Memory(Table):
-    """The memory budget: `memory_kb`, or just enough for a capacity (`memory_for_capacity`)."""
+    """The memory budget of a device.
+
+    A table gives either `memory_kb` or `memory_for_capacity`, which is the number of the largest
+    capacity (one of the student's nested sizes) that fits into the budget.
+    """
 
     memory_kb: Positive | None = None
     memory_for_capacity: Annotated[int, Field(ge=1)] | None = None
@@ -71,11 +79,11 @@ class Memory(Table):
     def memory_bytes(self, needed: Sequence[int]) -> int:
         """Return the budget in bytes.
 
-        For a capacity it is halfway between what that capacity and the next need; for the largest
-        it is twice what that needs.
+        A budget for a capacity is halfway between the needs of that capacity and of the next one. A
+        budget for the largest capacity is twice its need.
 
         Args:
-            needed: bytes that each capacity needs, smallest first.
+            needed: the bytes that each capacity needs, smallest first.
         """
         if self.memory_kb is not None:
             return kilobytes(self.memory_kb)
@@ -87,10 +95,11 @@ class Memory(Table):
 
 
 class AnswerLimits(Table):
-    """The limits on one answer, in units or as multiples of what an offload takes.
+    """The limits on the time and the energy of one answer.
 
-    An offload here is a run of the largest capacity that the device's memory admits, followed by
-    the transfer over the device's link in fair conditions.
+    A limit is given in units or as a multiple of what an offload takes. An offload here is a run of
+    the largest capacity that the device's memory admits, followed by the transfer over the device's
+    link in fair conditions, which are those of the device's own table.
     """
 
     latency_ms: Positive | None = None
@@ -107,7 +116,7 @@ class AnswerLimits(Table):
         return self
 
     def in_units(self, offload: "Offload") -> tuple[float, float]:
-        """Return the limits in milliseconds and in millijoules."""
+        """Return the limit on time in milliseconds and the limit on energy in millijoules."""
         latency_ms = self.latency_ms or (self.latency_for_offloads or 0.0) * offload.latency_ms
         energy_mj = self.energy_mj or (self.energy_for_offloads or 0.0) * offload.energy_mj
         return latency_ms, energy_mj
@@ -118,8 +127,8 @@ class Offload:
     """The cost of one offload, including the device's own run before it.
 
     Attributes:
-        latency_ms: time from the start of the run to the cloud's answer.
-        energy_mj: energy of compute and radio.
+        latency_ms: the time from the start of the device's run to the cloud's answer.
+        energy_mj: the energy of the processor and of the radio.
     """
 
     latency_ms: float
@@ -129,15 +138,15 @@ class Offload:
 def offload_of(
     profile: str, link: str, memory_bytes: int, needs: Needs, *, mbit_s: float, rtt_ms: float
 ) -> Offload:
-    """Return what an offload takes on a board in fair conditions.
+    """Return the time and the energy that an offload takes on a board in fair conditions.
 
     Args:
-        profile: name of the board.
-        link: name of the radio link.
+        profile: the name of the board.
+        link: the name of the radio link.
         memory_bytes: the device's memory budget.
-        needs: what the bundle needs.
-        mbit_s: throughput of the uplink, Mbit/s.
-        rtt_ms: round-trip time of the link, ms.
+        needs: the memory, the operations and the bytes that the bundle needs.
+        mbit_s: the throughput of the uplink, Mbit/s.
+        rtt_ms: the round-trip time of the link, ms.
     """
     meter = _meter(profile, link)
     fair = Budget(link_mbit_s=mbit_s, link_rtt_ms=rtt_ms)
@@ -155,7 +164,7 @@ def _meter(profile: str, link: str) -> ProfileMeter:
 
 
 def _fault(table: Table, what: str, *keys: str) -> str:
-    """Return an error text unless exactly one of the keys is given."""
+    """Return an error text, or "" if exactly one of the keys is given."""
     given = [key for key in keys if getattr(table, key) is not None]
     if len(given) == 1:
         return ""

@@ -1,6 +1,6 @@
-"""Reads scenarios: which devices run which task, and what conditions they meet.
+"""Reads scenarios, which say which devices run which task and what conditions they meet.
 
-Scenarios are TOML files, explained in docs/simulate.md. Each model below is a table of the file;
+Scenarios are TOML files, explained in docs/simulate.md. Most models below are tables of the file.
 `Scenario.fleet` expands the device tables into one `Device` for each device.
 """
 
@@ -27,7 +27,7 @@ _BUILT_IN = files("nestling_sim") / "scenarios"
 
 
 class ScenarioError(SimError):
-    """A scenario that cannot be read, or that has unknown or invalid entries."""
+    """Raised when a scenario does not exist, cannot be read, or has unknown or invalid entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +35,14 @@ class Device:
     """One simulated device, with its budget in fair conditions.
 
     Attributes:
-        device_id: `<profile>-<n>`, n from 1.
-        profile: name of its board in the power table.
-        memory: memory budget of a resident capacity.
-        limits: limits on time and energy of one answer.
-        link: name of its radio link in the power table.
-        mbit_s: throughput of the uplink, Mbit/s.
-        rtt_ms: round-trip time of the link, ms.
-        delivery: protocol by which it fetches its bundle.
+        device_id: the id `<profile>-<n>`, in which n counts the devices of the profile from 1.
+        profile: the name of the device's board in the power table.
+        memory: the memory budget of a resident capacity (a capacity that is loaded and can run).
+        limits: the limits on time and energy of one answer.
+        link: the name of the device's radio link in the power table.
+        mbit_s: the throughput of the uplink, Mbit/s.
+        rtt_ms: the round-trip time of the link, ms.
+        delivery: the protocol by which the device fetches its bundle.
     """
 
     device_id: str
@@ -56,7 +56,7 @@ class Device:
 
 
 class OffloadTable(Table):
-    """`[offload]`: the target for offloads, and the deadline of one offload."""
+    """The `[offload]` table, with the target of the mean input and the deadline of an offload."""
 
     share: Share = 0.0
     window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -67,7 +67,10 @@ class OffloadTable(Table):
 
     @model_validator(mode="after")
     def _targets(self) -> Self:
-        """Require a target: without one, the fleet would never use the cloud."""
+        """Raise ValueError if the table gives no target.
+
+        Without a target, the fleet would never use the cloud.
+        """
         others = (self.tolerated_risk, self.energy_per_input_mj, self.latency_per_input_ms)
         if "share" not in self.model_fields_set and not any(others):
             raise ValueError("no target is given; give it a share, from 0 to 1")
@@ -75,7 +78,10 @@ class OffloadTable(Table):
 
 
 class DeviceTable(Memory, AnswerLimits):
-    """`[[devices]]`: a number of identical devices; kB are 1000 bytes."""
+    """A `[[devices]]` table, which describes a number of identical devices.
+
+    In the names of its keys, `kb` stands for 1000 bytes.
+    """
 
     profile: Profile
     count: Annotated[int, Field(ge=1, le=1000)]
@@ -86,7 +92,7 @@ class DeviceTable(Memory, AnswerLimits):
 
 
 class FederatedTable(Table):
-    """`[federated]`: the drift of the sensors, and how the fleet learns from its streams."""
+    """The `[federated]` table, with the drift of the sensors and the settings of the learning."""
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
     speed: Annotated[float, Field(ge=0, lt=1)]
@@ -110,20 +116,23 @@ class _ConditionTable(Table):
 
 
 class MemoryCondition(_ConditionTable, Memory):
-    """Another memory budget; kB are 1000 bytes."""
+    """A condition that sets another memory budget.
+
+    In the names of its keys, `kb` stands for 1000 bytes.
+    """
 
     kind: Literal["memory"]
 
 
 class BatteryCondition(_ConditionTable):
-    """A battery charge, 0 to 1."""
+    """A condition that sets the charge of the battery, from 0 to 1."""
 
     kind: Literal["battery"]
     battery: Share
 
 
 class LinkCondition(_ConditionTable):
-    """Another throughput and round-trip time of the link."""
+    """A condition that sets another throughput and round-trip time of the link."""
 
     kind: Literal["link"]
     mbit_s: Annotated[float, Field(ge=0)]
@@ -131,7 +140,10 @@ class LinkCondition(_ConditionTable):
 
 
 class OutageCondition(_ConditionTable):
-    """No connection to the cloud, which the device notices only when it tries to send."""
+    """A condition that cuts the device off from the cloud.
+
+    The device notices the outage only when it tries to send.
+    """
 
     kind: Literal["outage"]
 
@@ -165,7 +177,11 @@ class Scenario(Table):
         return self
 
     def fleet(self) -> tuple[Device, ...]:
-        """Return every device; numbers continue where two tables share a profile."""
+        """Return every device of the scenario.
+
+        If two tables share a profile, the numbers of the second table's devices continue those of
+        the first.
+        """
         made: dict[str, int] = {}
         fleet: list[Device] = []
         for table in self.devices:
@@ -192,14 +208,14 @@ _KEYS = {
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
-    """Read and check a scenario.
+    """Read a scenario, check it, and return it.
 
     Args:
-        name_or_path: name of a built-in scenario, or path of a TOML file.
+        name_or_path: the name of a built-in scenario, or the path of a TOML file.
 
     Raises:
-        ScenarioError: there is no such scenario, it is not TOML, or it has invalid entries. The
-            text names the file, the key, what was found and what is allowed.
+        ScenarioError: the scenario does not exist, is not TOML, or has invalid entries. The text
+            names the file, the key, the value that was found and the values that are allowed.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml" and len(path.parts) == 1:

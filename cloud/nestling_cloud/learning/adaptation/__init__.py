@@ -1,4 +1,8 @@
-"""Adapt a student from a labeled domain to an unlabeled one, and measure what that recovers."""
+"""Holds the steps that adapt a student from a labeled domain to an unlabeled one.
+
+The package also measures how much accuracy this adaptation recovers. It may import the other
+packages of `learning`.
+"""
 
 from nestling_cloud.learning.adaptation.comparison import (
     Comparison,

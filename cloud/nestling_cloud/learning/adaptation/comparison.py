@@ -1,4 +1,4 @@
-"""Measure how much of the gap that a change of domain opens adaptation recovers."""
+"""Measures how much of the accuracy lost in another domain is recovered by adaptation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,16 @@ from nestling_core.student.network import NestedStudent
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Accuracies on the target domain at every capacity, smallest first, before quantization.
+    """The accuracies of three students on the target domain before quantization.
+
+    Each tuple has one accuracy for each capacity, the smallest capacity first.
 
     Attributes:
-        source_only: of a student trained on the labeled source.
-        adapted: of a student trained on the labeled source and the unlabeled target.
-        target_trained: of a student trained on the target with its labels.
-        gain: information gained by the chosen frame, nats.
+        source_only: the accuracies of a student trained on the labeled source.
+        adapted: the accuracies of a student trained on the labeled source and the unlabeled target.
+        target_trained: the accuracies of a student trained on the target with its labels.
+        gain: the information that the adapted student's frame (the orientation assumed for the
+            target's sensor) gains over the first frame, in nats.
     """
 
     source_only: tuple[float, ...]
@@ -33,11 +36,11 @@ class Comparison:
 
 
 def recovered_share(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
-    """Return the share of the gap that adaptation closes at every capacity.
+    """Return the share of the lost accuracy that adaptation recovers at every capacity.
 
-    It is (adapted - source only) / (target trained - source only), where each accuracy is the mean
-    over the seeds: with a ratio for each seed, a seed with a small gap would dominate. NaN where
-    there is no gap.
+    The share is (adapted - source only) / (target trained - source only). Each accuracy is the mean
+    over the comparisons, because with a ratio for each comparison, one with a small denominator
+    would dominate. The share is not finite where the denominator is 0.
     """
     table = torch.tensor(
         [[each.source_only, each.adapted, each.target_trained] for each in comparisons],
@@ -57,19 +60,21 @@ def compare(
     seed: int,
     progress: Progress,
 ) -> Comparison:
-    """Train the same student three times by one recipe: without, with and knowing the target.
+    """Return the accuracies of three students that differ in what they know of the target domain.
+
+    All three have the same sizes and are trained by the same recipe.
 
     Args:
-        task: student sizes and recipe.
-        domains: training data; accuracies are measured on `test`.
-        source_teacher: trained on the labeled source.
-        target_teacher: trained on the target with its labels.
-        config: settings of the adaptation.
-        seed: of each student.
-        progress: shows each epoch.
+        task: the task, which sets the student's sizes and recipe.
+        domains: the data of both domains; accuracies are measured on the part `test`.
+        source_teacher: the teacher trained on the labeled source.
+        target_teacher: the teacher trained on the target with its labels.
+        config: what is known about the shift between the domains.
+        seed: the random seed for the training of each student.
+        progress: the progress display, advanced once per epoch.
 
     Raises:
-        AdaptationError: inputs or frames that do not fit the task.
+        AdaptationError: the inputs or the frames do not fit the task.
         TrainingError: the data is too small, or a loss is no longer finite.
     """
     source, target = domains.source, domains.target
@@ -94,11 +99,11 @@ def _distil(
 
 @torch.no_grad()
 def accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]:
-    """Return the share of right answers at every capacity, smallest first.
+    """Return the share of right answers at every capacity, the smallest capacity first.
 
     Args:
-        student: in evaluation mode.
-        examples: data to measure on.
+        student: the nested student in evaluation mode.
+        examples: the data to measure on.
     """
     inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
     return tuple(

@@ -1,7 +1,7 @@
-"""Distill a student for a domain without labels.
+"""Distills a student for a domain without labels.
 
-After MobileDA (Yang et al. 2020): the teacher learns from the labeled source, and the student from
-the teacher's answers to the target.
+As in MobileDA (Yang et al. 2020), the teacher learns from the labeled source domain, and the
+student learns from the teacher's answers to the inputs of the target domain.
 """
 
 from dataclasses import dataclass
@@ -29,11 +29,12 @@ from nestling_core.student.sandwich import recalibrate
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptationConfig:
-    """What is known about the shift between the domains.
+    """What is known about the shift between the source domain and the target domain.
 
     Attributes:
-        frames: possible frames of the target's sensor, the most likely first; each maps target
-            inputs to the source's frame. Without any, the inputs stay as they are.
+        frames: the possible frames (orientations) of the target's sensor, the most likely first.
+            Each is a matrix that maps target inputs to the source's frame. If there are none, the
+            inputs stay as they are.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -41,12 +42,13 @@ class AdaptationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptedNetworks:
-    """Networks for the target domain. They take its inputs as recorded.
+    """The networks for the target domain, which take the domain's inputs as recorded.
 
     Attributes:
-        student: nested, every capacity's normalization measured on the target.
-        teacher: the source's teacher with the chosen frame in front.
-        choice: the chosen frame, and how clear the choice was.
+        student: the nested student, with the normalization of every capacity measured on the
+            target.
+        teacher: the source's teacher, which maps its inputs by the chosen frame first.
+        choice: the chosen frame, and the information that it gains over the first frame.
     """
 
     student: NestedStudent
@@ -64,23 +66,23 @@ def adapt(
     seed: int,
     progress: Progress,
 ) -> AdaptedNetworks:
-    """Distill a nested student for the target domain without its labels.
+    """Return a student and a teacher for the target domain, without using labels of this domain.
 
-    The target's frame is chosen with the teacher, and the source is transformed to that frame. The
-    student learns from both by the task's own recipe: from the source with its labels, and from the
-    target with the teacher's answers as labels.
+    The function chooses the frame (orientation) of the target's sensor with the teacher's help, and
+    transforms the source's inputs to that frame. The student learns by the task's own recipe from
+    the source with its labels and from the target with the teacher's answers as labels.
 
     Args:
-        task: student sizes and recipe.
-        teacher: trained on the source.
-        source: labeled data.
-        target: unlabeled inputs, (N, *shape).
-        config: what is known about the shift.
-        seed: for initial weights, shuffling and augmentation.
-        progress: shows each epoch.
+        task: the task, which sets the student's sizes and recipe.
+        teacher: the teacher trained on the source.
+        source: the labeled data of the source.
+        target: the unlabeled inputs of the target, (N, *shape).
+        config: what is known about the shift between the domains.
+        seed: the random seed for initial weights, shuffling and augmentation.
+        progress: the progress display, advanced once per epoch.
 
     Raises:
-        AdaptationError: inputs or frames that do not fit the task.
+        AdaptationError: the inputs or the frames do not fit the task.
         TrainingError: the data is too small, or a loss is no longer finite.
     """
     check_target(task, target)
@@ -93,14 +95,17 @@ def adapt(
 
 
 def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
-    """Return the frames to choose from, at least one.
+    """Return the frames of the target's sensor to choose from.
+
+    If the settings name none, this is only the frame that leaves the inputs as they are.
 
     Args:
-        task: defines the number of channels.
-        config: what is known about the shift.
+        task: the task, which defines the number of channels.
+        config: what is known about the shift between the domains.
 
     Raises:
-        AdaptationError: the frames do not fit the task.
+        AdaptationError: a frame is not an invertible matrix with one row and one column for each
+            channel of the task.
     """
     channels = task.signature.shape[0]
     for frame in config.frames:
@@ -114,22 +119,25 @@ def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
 
 
 def training_set(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]) -> Examples:
-    """Return the student's training data, all of it in the target's frame.
+    """Return the student's training data, which joins both domains in the target's frame.
+
+    The examples of the source come first, followed by those of the target, whose labels are the
+    teacher's answers.
 
     Args:
-        teacher: with the target's frame in front.
-        source: labeled data, put first, as the target's sensor would have recorded it.
-        target: unlabeled inputs, put last, with the teacher's answers as labels.
+        teacher: the teacher, which answers inputs in the target's frame.
+        source: the labeled data of the source, in the source's frame.
+        target: the unlabeled inputs of the target, (N, *shape).
     """
     return concatenate([into_target(teacher, source), with_pseudo_labels(teacher, target)])
 
 
 def into_target(teacher: FramedTeacher, source: Examples) -> Examples:
-    """Transform the source's inputs to what the target's sensor would have recorded.
+    """Return the source's examples with the inputs that the target's sensor would have recorded.
 
     Args:
-        teacher: with the target's frame in front.
-        source: labeled data.
+        teacher: the teacher, which holds the target's frame.
+        source: the labeled data of the source.
     """
     back = torch.linalg.inv(teacher.frame)
     turned = turn(torch.from_numpy(source.inputs), back).numpy()
@@ -140,8 +148,8 @@ def with_pseudo_labels(teacher: FramedTeacher, target: NDArray[np.float32]) -> E
     """Return the target's inputs with the teacher's answers as labels.
 
     Args:
-        teacher: with the target's frame in front.
-        target: unlabeled inputs, (N, *shape).
+        teacher: the teacher, which answers inputs in the target's frame.
+        target: the unlabeled inputs of the target, (N, *shape).
     """
     answers = logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
     return Examples(inputs=target, labels=answers)

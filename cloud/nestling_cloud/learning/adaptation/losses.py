@@ -1,4 +1,4 @@
-"""Measure the quality of a network's answers without labels. Pure functions."""
+"""Measures the quality of a network's answers without labels."""
 
 import torch
 from torch.nn import functional
@@ -7,14 +7,15 @@ from torch.nn import functional
 def information(logits: torch.Tensor) -> torch.Tensor:
     """Return the information that answers carry about their inputs (Krause et al. 2010).
 
-    SHOT (Liang et al. 2020) maximizes it on unlabeled data.
+    This information is high if each answer is confident and all classes occur. SHOT (Liang et al.
+    2020) maximizes it on unlabeled data.
 
     Args:
-        logits: (N, classes).
+        logits: the logits of the answers, (N, classes).
 
     Returns:
-        H(mean of p) - mean of H(p) in nats, a scalar from 0 to log(classes): high where each answer
-        is confident and all classes occur.
+        The information H(mean of p) - mean of H(p) in nats, a scalar from 0 to log(classes), where
+        p are the class probabilities of an answer and H is the entropy.
     """
     log_p = functional.log_softmax(logits, dim=1)
     each = -(log_p.exp() * log_p).sum(1).mean()

@@ -1,4 +1,4 @@
-"""Train everything that a bundle for another domain holds, from a task and unlabeled inputs."""
+"""Trains the contents of a bundle (a release) for a domain that has only unlabeled inputs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,25 +29,27 @@ def learn_adapted(
     seed: int,
     progress: Progress,
 ) -> tuple[LearnedTask, FrameChoice]:
-    """Train the teacher on the task's data, distill and quantize a nest for another domain.
+    """Return everything that a bundle for another domain of the task holds.
 
-    That domain has no labels, so the multiplexer is fitted on the task's own calibration inputs, as
-    the target's sensor would have recorded them.
+    The teacher is trained on the task's own data, and the student also on the unlabeled inputs of
+    the other domain (the target). The multiplexer is fitted on the task's own calibration inputs,
+    as the target's sensor would have recorded them, because the target has no labels.
 
     Args:
-        task: what to learn.
-        splits: data of the source; the test part is not used.
-        target: unlabeled inputs, (N, *shape).
-        config: what is known about the shift.
-        seed: for initial weights, shuffling and augmentation.
-        progress: shows each epoch.
+        task: the task to learn.
+        splits: the data of the source, of which the test part is not used.
+        target: the unlabeled inputs of the target, (N, *shape).
+        config: what is known about the shift between the domains.
+        seed: the random seed for initial weights, shuffling and augmentation.
+        progress: the progress display, advanced once per epoch.
 
     Returns:
-        Everything that a bundle holds, and the frame chosen for the target.
+        Everything that a bundle holds, and the frame (orientation) chosen for the target's sensor.
 
     Raises:
-        AdaptationError: inputs or frames that do not fit the task.
-        TeacherError: the teacher does not fit the signature, or cannot be exported.
+        AdaptationError: the inputs or the frames do not fit the task.
+        TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
+            or served.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
         TrainingError: the data is too small, or a loss is no longer finite.
     """

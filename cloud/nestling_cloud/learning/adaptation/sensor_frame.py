@@ -1,8 +1,8 @@
-"""Find the frame of the target's sensor without labels.
+"""Finds the frame (orientation of the axes) of the target's sensor without labels.
 
 A sensor on the other wrist, or mounted the other way round, records the same movements along other
-axes. Which axes is one of a few possibilities, and the teacher can distinguish them: in the right
-frame it is confident about each input and finds all classes.
+axes. Only a few frames are possible, and the teacher can distinguish them, because it is confident
+about each input and finds all classes only in the right frame.
 """
 
 import itertools
@@ -28,10 +28,11 @@ _LEAST_GAIN = 0.1
 
 
 def inertial_frames() -> tuple[Frame, ...]:
-    """Return the frames of (ax, ay, az, wx, wy, wz) with any axes reversed.
+    """Return the eight frames of an inertial sensor that reverse any of the three axes.
 
-    Four are half turns of the sensor and four are mirrored, as left is to right. A mirror keeps the
-    direction of an acceleration; an angular rate, an axial vector, is reversed as well.
+    The channels are accelerations and angular rates (ax, ay, az, wx, wy, wz). One frame keeps all
+    axes, three turn the sensor by half a turn, and four mirror it, as from left to right. In the
+    mirrored frames, angular rates change their signs in addition, because they are axial vectors.
     """
     signs = itertools.product((1.0, -1.0), repeat=3)
     return tuple(_diagonal((x, y, z), x * y * z) for x, y, z in signs)
@@ -44,11 +45,12 @@ def _diagonal(signs: tuple[float, float, float], determinant: float) -> Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameChoice:
-    """The frame in which the teacher's answers carry most information.
+    """The frame that was chosen for the target's sensor.
 
     Attributes:
         frame: the chosen frame.
-        gain: information gained over the first frame, nats; 0 if the first is chosen.
+        gain: the information, in nats, that the teacher's answers carry in the chosen frame beyond
+            what they carry in the first frame; 0 if the first frame is chosen.
     """
 
     frame: Frame
@@ -58,15 +60,15 @@ class FrameChoice:
 def choose_frame(
     teacher: nn.Module, target: NDArray[np.float32], frames: Sequence[Frame]
 ) -> FrameChoice:
-    """Choose the frame in which the teacher's answers carry most information.
+    """Return the frame in which the teacher's answers carry most information about the inputs.
 
-    This assumes that one of the frames is right, and that the target has examples of all classes in
-    roughly similar numbers.
+    The first frame is chosen unless another frame is clearly better. The choice assumes that one of
+    the frames is right, and that the target has examples of all classes in roughly similar numbers.
 
     Args:
-        teacher: trained on the source.
-        target: (N, *shape).
-        frames: at least one; the first is chosen unless another one is clearly better.
+        teacher: the teacher trained on the source.
+        target: the unlabeled inputs of the target, (N, *shape).
+        frames: at least one frame, of which the first is the most likely.
     """
     inputs = torch.from_numpy(target[:: max(1, len(target) // _COMPARED_INPUTS)])
     found = [
@@ -81,27 +83,27 @@ def choose_frame(
 
 
 def turn(inputs: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
-    """Transform channels by a frame, (N, C, ...) x (C, C) -> (N, C, ...).
+    """Return inputs with their channels transformed by a frame.
 
     Args:
-        inputs: (N, C, ...).
-        frame: (C, C).
+        inputs: the inputs, (N, C, ...).
+        frame: the matrix that maps the channels of each input, (C, C).
     """
     return torch.einsum("dc,nc...->nd...", frame, inputs)
 
 
 class FramedTeacher(nn.Module):
-    """A teacher that answers inputs in the target's frame."""
+    """A teacher that answers inputs in the frame of the target's sensor."""
 
     frame: torch.Tensor
 
     def __init__(self, teacher: nn.Module, frame: Frame) -> None:
-        """Put a frame in front of a teacher."""
+        """Wrap a teacher that answers inputs in the source's frame."""
         super().__init__()
         self.teacher = teacher
         self.register_buffer("frame", torch.tensor(frame))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, *shape) to logits (N, classes)."""
+        """Return the logits (N, classes) for inputs (N, *shape) in the target's frame."""
         logits: torch.Tensor = self.teacher(turn(x, self.frame))
         return logits

@@ -1,4 +1,4 @@
-"""Read and check unlabeled inputs of the target domain."""
+"""Reads and checks unlabeled inputs of the target domain."""
 
 import tokenize
 from pathlib import Path
@@ -11,19 +11,19 @@ from nestling_cloud.tasks.task import Task
 
 
 class AdaptationError(CloudError):
-    """The inputs or settings do not allow adapting a student."""
+    """Raised when unlabeled inputs cannot be read, or when inputs or frames do not fit a task."""
 
 
 def read_target(task: Task, path: Path) -> NDArray[np.float32]:
-    """Read unlabeled inputs from an .npy file.
+    """Return the unlabeled inputs that an .npy file holds.
 
     Args:
-        task: the signature that the inputs must follow.
-        path: of the file.
+        task: the task, whose signature the inputs must follow.
+        path: the path of the file.
 
     Raises:
-        AdaptationError: the file does not exist, is not an .npy file of one array, or does not fit
-            the task.
+        AdaptationError: the file cannot be read, is not an .npy file of numbers, or holds inputs
+            that do not fit the task.
     """
     try:
         # Memory-mapped, so that a header that claims more than the file holds costs no memory.
@@ -41,14 +41,15 @@ def read_target(task: Task, path: Path) -> NDArray[np.float32]:
 
 
 def check_target(task: Task, target: NDArray[np.float32]) -> None:
-    """Refuse unlabeled inputs that do not fit the task.
+    """Raise AdaptationError if unlabeled inputs do not fit the task.
 
     Args:
-        task: the signature that the inputs must follow.
-        target: (N, *shape), float32.
+        task: the task, whose signature the inputs must follow.
+        target: the unlabeled inputs, (N, *shape), in float32.
 
     Raises:
-        AdaptationError: there are too few, their shape or type is wrong, or they are not finite.
+        AdaptationError: there are fewer than two inputs, their shape or type is wrong, or some of
+            their numbers are not finite.
     """
     if len(target) < 2:
         raise AdaptationError(

@@ -1,4 +1,9 @@
-"""Distill a small network from a large one: losses, cached teacher answers, assistants."""
+"""Holds the parts of distillation, by which a small network learns from a large one.
+
+These are the losses, the teacher's stored answers and the teacher assistants (networks of sizes in
+between). This package may import the training `loop`, `tasks`, `recipes` and `models`, but no other
+package of `learning`.
+"""
 
 from nestling_cloud.learning.distillation.assistant import train_assistants
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views

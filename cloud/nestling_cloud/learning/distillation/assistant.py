@@ -1,7 +1,7 @@
-"""Train teacher assistants: networks between the teacher's size and the student's.
+"""Trains teacher assistants, which are networks of sizes between the teacher and the student.
 
-A student that is far smaller than its teacher learns more from a network in between that has
-learned from the teacher (Mirzadeh et al. 2020).
+A student that is far smaller than its teacher learns more from an assistant that has learned from
+the teacher than from the teacher itself (Mirzadeh et al. 2020).
 """
 
 from dataclasses import replace
@@ -27,19 +27,21 @@ def train_assistants(
     generator: torch.Generator,
     progress: Progress,
 ) -> nn.Module:
-    """Train assistants one after another, each distilled from the one before.
+    """Return the network that is to teach the student, after training the assistants.
+
+    The first assistant learns from the teacher, and each further one from the assistant before it.
 
     Args:
-        task: signature, augmentation, and the teacher's recipe, which the assistants use too; the
-            student's recipe if the teacher came trained.
-        teacher: trained.
-        examples: training data.
-        distillation: widths of the assistants, and temperature and weight of every step.
-        generator: for shuffling and augmentation.
-        progress: shows each epoch.
+        task: the task, which sets the signature, the augmentation and the recipe. The assistants
+            use the teacher's recipe, or the student's if the task provides the teacher trained.
+        teacher: the trained teacher.
+        examples: the training data.
+        distillation: the widths of the assistants, and the temperature and weight of the loss.
+        generator: the random generator for shuffling and augmentation.
+        progress: the progress display, advanced once per epoch.
 
     Returns:
-        The network that teaches the student: the last assistant, or the teacher if there are none.
+        The last assistant, or the teacher if there are no assistants.
 
     Raises:
         TrainingError: the data is too small, or a loss is no longer finite.

@@ -1,4 +1,4 @@
-"""Make augmented copies of the training data, which the teacher answers once before training."""
+"""Makes augmented copies of the training data with the teacher's answers to them."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ class Batch:
     """The data of one training step.
 
     Attributes:
-        inputs: (N, *shape).
-        labels: (N,).
-        logits: the teacher's, (N, classes); None if the teacher is not used.
-        features: the teacher's, see `nestling_cloud.learning.distillation.features.Answers`; None
-            without a loss on them.
+        inputs: the augmented inputs, (N, *shape).
+        labels: the class indices, (N,).
+        logits: the teacher's logits, (N, classes); None if the teacher is not used.
+        features: the teacher's features, as in
+            `nestling_cloud.learning.distillation.features.Answers`; None if no loss uses them.
     """
 
     inputs: torch.Tensor
@@ -31,14 +31,14 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentedViews:
-    """Augmented copies of the training data with the teacher's answers to each.
+    """Augmented copies of the training data with the teacher's answers to each copy.
 
     Attributes:
-        distillation: what of the teacher is used.
-        inputs: (V, N, *shape).
-        labels: (N,).
-        logits: the teacher's, (V, N, classes); None if the teacher is not used.
-        features: the teacher's, (V, N, ...), in bfloat16; None without a loss on them.
+        distillation: the options that choose which of the teacher's outputs are used.
+        inputs: the inputs of the V copies, (V, N, *shape).
+        labels: the class indices, which all copies share, (N,).
+        logits: the teacher's logits, (V, N, classes); None if the teacher is not used.
+        features: the teacher's features in bfloat16, (V, N, ...); None if no loss uses them.
     """
 
     distillation: Distillation
@@ -50,9 +50,11 @@ class AugmentedViews:
     def batch(self, epoch: int, indices: torch.Tensor) -> Batch:
         """Return the chosen examples from the copy that is used in an epoch.
 
+        The copies take turns, one per epoch.
+
         Args:
-            epoch: number of the epoch, from 0; copies take turns.
-            indices: of the examples, (N,).
+            epoch: the number of the epoch, from 0.
+            indices: the indices of the examples, (N,).
         """
         view = epoch % len(self.inputs)
         return Batch(
@@ -70,14 +72,14 @@ def make_views(
     generator: torch.Generator,
     distillation: Distillation = BY_LOGITS,
 ) -> AugmentedViews:
-    """Augment the data several times and let the teacher, if it is used, answer each copy once.
+    """Return augmented copies of the data with the teacher's answers to each copy.
 
     Args:
-        task: provides the augmentation.
-        teacher: trained.
-        examples: data to augment.
-        generator: for the augmentation.
-        distillation: number of copies, and what of the teacher is used.
+        task: the task, which provides the augmentation.
+        teacher: the trained teacher.
+        examples: the data to augment.
+        generator: the random generator for the augmentation.
+        distillation: the number of copies, and which of the teacher's outputs are used.
 
     Raises:
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.

@@ -1,4 +1,4 @@
-"""Capture the logits and inner features of a teacher, whatever network it is."""
+"""Captures the logits and inner features of any network that serves as a teacher."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ STORED_DTYPE = torch.bfloat16
 
 
 class TeacherFeatureError(DistillationError):
-    """A teacher lacks the inner feature that the student should imitate."""
+    """Raised when a teacher lacks the inner feature that the student should imitate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,11 @@ class Answers:
     """A teacher's outputs for some inputs.
 
     Attributes:
-        logits: (N, classes).
-        features: input of the chosen loss, None without one: for hints the last map (N, C,
-            axes...), for attention its attention map (N, 1, axes...), for angular the embedding (N,
-            F). Stored in bfloat16.
+        logits: the teacher's logits, (N, classes).
+        features: the features that the chosen loss compares, in bfloat16; None if no such loss is
+            chosen. They are the last map (N, C, axes...) for "hints", the attention map (N, 1,
+            axes...) of the last map for "attention", and the embedding (N, F), which is the input
+            of the last linear layer, for "angular".
     """
 
     logits: torch.Tensor
@@ -40,13 +41,13 @@ class Answers:
 def answers_of(
     teacher: nn.Module, inputs: torch.Tensor, feature: Feature, batch: int = 128
 ) -> Answers:
-    """Run a teacher once, in evaluation mode.
+    """Return a teacher's logits and inner features for some inputs.
 
     Args:
-        teacher: (N, *shape) -> (N, classes).
-        inputs: (N, *shape).
+        teacher: the teacher, which maps (N, *shape) to (N, classes) and is set to evaluation mode.
+        inputs: the inputs, (N, *shape).
         feature: the inner feature to capture.
-        batch: inputs per forward pass.
+        batch: the number of inputs per forward pass.
 
     Raises:
         TeacherFeatureError: the teacher lacks the feature.
@@ -63,11 +64,13 @@ def answers_of(
 
 
 def check_teacher(teacher: nn.Module, shape: Sequence[int], feature: Feature) -> None:
-    """Run an untrained teacher on zeros, to detect a missing feature before the training.
+    """Raise TeacherFeatureError if a teacher lacks an inner feature.
+
+    The teacher answers an input of zeros, so that a missing feature is noticed before the training.
 
     Args:
-        teacher: (N, *shape) -> (N, classes).
-        shape: of one input.
+        teacher: the teacher, which maps (N, *shape) to (N, classes).
+        shape: the shape of one input.
         feature: the inner feature that the distillation compares.
 
     Raises:
@@ -78,7 +81,10 @@ def check_teacher(teacher: nn.Module, shape: Sequence[int], feature: Feature) ->
 
 @dataclass(kw_only=True)
 class _CapturedFeatures:
-    """The latest features of a forward pass; at its end, the last ones of the network."""
+    """The latest features of a forward pass.
+
+    When the pass ends, they are the last features of the network.
+    """
 
     embedding: torch.Tensor | None = None
     map: torch.Tensor | None = None
@@ -86,7 +92,7 @@ class _CapturedFeatures:
 
 @contextmanager
 def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFeatures]:
-    """Capture the inputs of linear layers and the maps that modules output."""
+    """Record the latest input of a linear layer and the latest map, within the context."""
     captured = _CapturedFeatures()
 
     def embedding(_: nn.Module, given: tuple[Any, ...]) -> None:
@@ -108,7 +114,10 @@ def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFe
 
 
 def _is_map(output: Any, shape: Sequence[int]) -> bool:
-    """Return whether an output has the input's axes, more than one position, and another shape."""
+    """Return whether an output is a map.
+
+    A map has as many axes as the input and more than one position, but not the input's shape.
+    """
     if not isinstance(output, torch.Tensor) or output.ndim != 1 + len(shape):
         return False
     return math.prod(output.shape[2:]) > 1 and list(output.shape[1:]) != list(shape)

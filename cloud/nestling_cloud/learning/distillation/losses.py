@@ -1,7 +1,7 @@
-"""Losses that make a student's inner features resemble its teacher's. Pure functions.
+"""Computes losses that make a student's inner features resemble the teacher's.
 
-The loss on answers is `nestling_core.student.losses.distillation_loss`, because devices need it
-too. Features are maps (N, C, axes...) or embeddings (N, F); no gradient flows to the teacher's.
+Features are maps (N, C, axes...) or embeddings (N, F). No gradient flows to the teacher's features.
+The loss on answers is in `nestling_core.student.losses`, because devices need it too.
 """
 
 import torch
@@ -12,36 +12,39 @@ _POOL = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
 
 
 class Regressor(nn.Module):
-    """A linear layer from a student's channels to its teacher's; it is dropped after training.
+    """A linear layer that maps a student's channels to the teacher's during training.
 
     Args:
-        inputs: channels of the student.
-        outputs: channels of the teacher.
+        inputs: the number of channels of the student.
+        outputs: the number of channels of the teacher.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        """Draw the weights from torch's global generator."""
+        """Draw the initial weights from torch's global random generator."""
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map (N, inputs, ...) to (N, outputs, ...)."""
+        """Return features (N, outputs, ...) for features (N, inputs, ...)."""
         regressed: torch.Tensor = self.linear(features.movedim(1, -1))
         return regressed.movedim(-1, 1)
 
 
 def hint_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared error between maps (FitNets, Romero et al. 2015).
+    """Return the mean squared error between two maps (FitNets, Romero et al. 2015).
 
     Args:
-        student: regressed to the teacher's channels, (N, C, axes...).
-        teacher: (N, C, axes...); the sizes of the axes may differ.
+        student: the student's maps with the teacher's number of channels, (N, C, axes...).
+        teacher: the teacher's maps, (N, C, axes...), whose axes may have other sizes.
     """
     return functional.mse_loss(*_of_one_size(student, teacher.detach()))
 
 
 def attention_map(features: torch.Tensor) -> torch.Tensor:
-    """Return the mean square over channels, (N, C, axes...) -> (N, 1, axes...)."""
+    """Return the attention maps (N, 1, axes...) of feature maps (N, C, axes...).
+
+    An attention map is the mean of the squares over all channels.
+    """
     return features.square().mean(1, keepdim=True)
 
 
@@ -49,11 +52,12 @@ def attention_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
     """Return the attention transfer loss (Zagoruyko & Komodakis 2017).
 
     Args:
-        student: attention map (N, 1, axes...).
-        teacher: attention map (N, 1, axes...); the sizes of the axes may differ.
+        student: the student's attention maps, (N, 1, axes...).
+        teacher: the teacher's attention maps, (N, 1, axes...), whose axes may have other sizes.
 
     Returns:
-        Squared distance of the maps scaled to unit length, mean over the batch: 0 to 2.
+        The squared distance between the maps after scaling each to unit length, averaged over the
+        batch, from 0 to 2.
     """
     maps = _of_one_size(student, teacher.detach())
     own, reference = (functional.normalize(each.flatten(1)) for each in maps)
@@ -64,17 +68,17 @@ def angular_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return the angular distillation loss (ShrinkTeaNet, Duong et al. 2019).
 
     Args:
-        student: embeddings (N, F).
-        teacher: embeddings (N, F), of any length.
+        student: the student's embeddings, (N, F).
+        teacher: the teacher's embeddings, (N, F), which may be of any length.
 
     Returns:
-        1 - cosine of the angle between them, mean over the batch: 0 to 2.
+        The mean over the batch of 1 - cos(angle between the two embeddings), from 0 to 2.
     """
     return (1 - functional.cosine_similarity(student, teacher.detach())).mean()
 
 
 def _of_one_size(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pool each axis of two maps to the shorter one's length."""
+    """Return two maps in which each axis is averaged down to the shorter of both lengths."""
     axes = tuple(min(pair) for pair in zip(left.shape[2:], right.shape[2:], strict=True))
     pool = _POOL[len(axes) - 1](axes)
     return pool(left), pool(right)

@@ -1,4 +1,4 @@
-"""The loss of a nest's largest capacity in a training step."""
+"""Holds the loss by which a nested student's largest capacity (size) learns from a teacher."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,40 +21,40 @@ from nestling_core.student.network import NestedStudent
 
 
 class Objective(Protocol):
-    """A loss by which a nest learns from a teacher."""
+    """The interface of a loss by which a nested student learns from a teacher."""
 
     def __call__(
         self, features: Sequence[torch.Tensor], logits: torch.Tensor, batch: Batch, /
     ) -> torch.Tensor:
-        """Compute the largest capacity's loss.
+        """Return the loss of the largest capacity, a scalar.
 
         Args:
-            features: every layer's output, then the pooled ones: `NestedStudent.features`.
-            logits: (N, classes).
-            batch: the inputs of the features, their labels, and the teacher's answers.
-
-        Returns:
-            The loss, a scalar.
+            features: the output of every layer, followed by the pooled features, as returned by
+                `NestedStudent.features`.
+            logits: the logits of the largest capacity, (N, classes).
+            batch: the inputs that the features belong to, their labels and the teacher's answers.
         """
         ...
 
     def answer(self, logits: torch.Tensor, batch: Batch, /) -> torch.Tensor:
-        """Compute the part of the loss that smaller capacities share: answers and labels alone.
+        """Return the part of the loss that depends only on answers and labels.
+
+        The smaller capacities use this part too.
 
         Args:
-            logits: (N, classes).
-            batch: the inputs of the logits, their labels, and the teacher's answers.
+            logits: the logits of a capacity, (N, classes).
+            batch: the inputs that the logits belong to, their labels and the teacher's answers.
         """
         ...
 
 
 def answer_loss(logits: torch.Tensor, batch: Batch, distillation: Distillation) -> torch.Tensor:
-    """Return the loss on labels and, if the teacher is used, on its answers.
+    """Return the loss on the labels and, if the teacher is used, on the teacher's answers.
 
     Args:
-        logits: (N, classes).
-        batch: the inputs of the logits, their labels, and the teacher's answers.
-        distillation: temperature and weight of the teacher's answers.
+        logits: the logits of the network that learns, (N, classes).
+        batch: the inputs that the logits belong to, their labels and the teacher's answers.
+        distillation: the temperature and the weight of the teacher's answers.
     """
     if batch.logits is None:
         return functional.cross_entropy(logits, batch.labels)
@@ -68,17 +68,21 @@ def answer_loss(logits: torch.Tensor, batch: Batch, distillation: Distillation) 
 
 
 class TeacherObjective(nn.Module):
-    """A loss on labels, the teacher's answers and its features, as the views are configured.
+    """A loss on the labels, on the teacher's answers and on the teacher's features.
 
-    Train its parameters together with the student's; they are not needed afterwards.
+    The options of the augmented views choose which of these count. The loss may have parameters,
+    which are trained together with the student's and not needed afterwards.
     """
 
     def __init__(self, student: NestedStudent, views: AugmentedViews) -> None:
-        """Draw the regressor, if there is one, from torch's global generator.
+        """Build the loss for a student.
+
+        If the loss compares features with a regressor, its weights are drawn from torch's global
+        random generator.
 
         Args:
-            student: the nest to train.
-            views: augmented inputs with the teacher's answers.
+            student: the nested student to train.
+            views: the augmented inputs with the teacher's answers.
         """
         super().__init__()
         self._distillation = views.distillation
@@ -89,7 +93,7 @@ class TeacherObjective(nn.Module):
             self._follow(student.stack[-1].plan.channels(student.config.capacities), views.features)
 
     def _follow(self, channels: int, features: torch.Tensor) -> None:
-        """Fit the regressor to the student's channels and the teacher's (VIEWS, N, C, ...)."""
+        """Prepare to compare a student's features with the teacher's features (V, N, C, ...)."""
         if self._distillation.feature == "attention":
             return
         # Even at equal widths: a nest's first channels need not correspond to the teacher's.
@@ -103,7 +107,7 @@ class TeacherObjective(nn.Module):
     def forward(
         self, features: Sequence[torch.Tensor], logits: torch.Tensor, batch: Batch
     ) -> torch.Tensor:
-        """See `Objective`."""
+        """Return the loss of the largest capacity; see `Objective.__call__`."""
         loss = self.answer(logits, batch)
         if batch.features is None:
             return loss
@@ -111,7 +115,7 @@ class TeacherObjective(nn.Module):
         return loss + self._distillation.feature_weight * feature_loss
 
     def answer(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """See `Objective`."""
+        """Return the part of the loss on answers and labels; see `Objective.answer`."""
         return answer_loss(logits, batch, self._distillation)
 
     def _feature_loss(

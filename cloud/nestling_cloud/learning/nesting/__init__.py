@@ -1,4 +1,9 @@
-"""Train nested students, jointly or by growing, at given or searched capacities."""
+"""Holds the two ways to train nested students, jointly or by growing, and the width search.
+
+A nested student holds all capacities (sizes of the model) in one set of weights. The search finds
+how many channels each layer should have at each capacity. This package may import `distillation`,
+the training `loop` and `macs` from `learning`, besides `tasks` and `recipes`.
+"""
 
 from nestling_cloud.learning.nesting.joint_training import joint_loss, objective_of, train_nested
 from nestling_cloud.learning.nesting.nest import nest

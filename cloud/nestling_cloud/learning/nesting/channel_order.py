@@ -1,9 +1,9 @@
-"""Reorder a student's channels without changing what it computes.
+"""Reorders a student's channels without changing what the student computes.
 
-A permutation of a layer's positions (the same in all of its groups) is undone by permuting the
-input positions of whatever reads them: the layers after it, or the head. Only the first positions
-are permuted: capacities at least that wide compute the same afterwards, and smaller ones become
-another prefix.
+A layer's positions are permuted in the same way in all of its groups. The layer that reads the
+positions (or the head) gets its input positions permuted too, which undoes the permutation. Only
+the first positions are permuted. Capacities that have at least these positions compute the same
+afterwards, and the smaller capacities get other channels.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,17 @@ from nestling_core.student.network import NestedStudent
 
 
 class OrderError(TrainingError):
-    """Channels cannot be put in the given order."""
+    """Raised when a student's channels cannot be reordered at all, or not in the given order."""
 
 
 def ranked_layers(student: NestedStudent) -> list[Layer]:
-    """Return the layers that have their own channels, in order.
+    """Return the layers whose channels can be reordered, in the student's order.
+
+    These are the layers with their own channels, namely all but depthwise convolutions, which use
+    the channels of the layer before.
 
     Raises:
-        OrderError: the student has a shuffle, which assigns channels by their positions.
+        OrderError: the student has a shuffle block, which assigns channels by their positions.
     """
     for layer in student.stack:
         if isinstance(layer.plan.block, Shuffle):
@@ -37,17 +40,20 @@ def ranked_layers(student: NestedStudent) -> list[Layer]:
 
 @torch.no_grad()
 def reorder(student: NestedStudent, index: int, order: Sequence[int]) -> None:
-    """Reorder the first positions of a layer, in each of its groups alike.
+    """Reorder the first positions of a layer in the same way in each of the layer's groups.
+
+    Capacities with at least as many positions in this layer as `order` has compute the same as
+    before.
 
     Args:
-        student: changed in place.
-        index: position of the layer in the stack.
-        order: a permutation of 0 ... W - 1; position p gets the channel that was at `order[p]`.
-            Capacities with at least W positions in this layer compute the same as before.
+        student: the nested student, which is changed in place.
+        index: the index of the layer in the student's stack of layers.
+        order: a permutation of 0 ... W - 1, where W is the number of first positions to reorder.
+            Position p gets the channel that was at `order[p]`.
 
     Raises:
-        OrderError: `order` is not a permutation or is too long, the block has no channels of its
-            own, or the stack has a shuffle.
+        OrderError: `order` is not a permutation or is longer than the layer is wide, the layer has
+            no channels of its own, or the student has a shuffle block.
     """
     layer = student.stack[index]
     if layer not in ranked_layers(student):
@@ -82,7 +88,7 @@ def _reorder_places(layer: Layer, order: Sequence[int], whole: torch.Tensor) -> 
 
 
 def _source_axis(layer: Layer) -> tuple[str, int]:
-    """Return the weight that reads the previous layer, and its axis of input positions."""
+    """Return the name of the weight that reads the previous layer, and the axis of its inputs."""
     if isinstance(layer, RecurrentLayer):
         return "weight_ih", 2
     return "weight", 2 if layer.plan.groups > 1 else 1

@@ -1,8 +1,9 @@
-"""Rank a layer's filters by how well they separate classes: triplet response residuals.
+"""Ranks a layer's filters by how well they separate the classes.
 
-NestDNN (Fang et al., MobiCom 2018) ranks a filter by how much further apart its responses to two
-classes are than its responses to one. Here a response is the maximum of a filter's output, scaled
-to mean 0 and deviation 1 over the inputs, because the next normalization undoes a filter's scale.
+The measure is NestDNN's triplet response residual (Fang et al., MobiCom 2018), which says how much
+further apart a filter's responses to inputs of two classes are than its responses to inputs of one
+class. Here a response is the maximum of the filter's output. Responses are scaled to mean 0 and
+deviation 1 over the inputs, because the next normalization undoes a filter's scale anyway.
 """
 
 import numpy as np
@@ -18,19 +19,20 @@ _ROUNDING = 1e-5
 
 
 class RankingError(TrainingError):
-    """The inputs do not show how classes differ."""
+    """Raised when there are too few classes or inputs to form triplets, which rank the filters."""
 
 
 def draw_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> Triplets:
-    """Draw triplets (anchor, positive, negative): two inputs of one class, one of another.
+    """Return random triplets of two inputs of one class and one input of another class.
 
     Args:
-        labels: class indices, (N,).
-        count: triplets to draw.
-        rng: for the draws.
+        labels: the class index of each input, (N,).
+        count: the number of triplets to draw.
+        rng: the random generator for the draws.
 
     Returns:
-        Indices of inputs, (count, 3).
+        The indices of the inputs, (count, 3), in the order anchor, positive, negative. The anchor
+        and the positive have the same class.
 
     Raises:
         RankingError: there is only one class, or no class has two inputs.
@@ -51,27 +53,33 @@ def draw_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generato
 
 
 def normalized(responses: Floats) -> Floats:
-    """Scale each filter's responses (N, F) to mean 0 and deviation 1, a dead filter's to 0."""
+    """Return each filter's responses (N, F) scaled to mean 0 and deviation 1.
+
+    A dead filter, which responds to all inputs alike, gets responses of 0.
+    """
     alive, deviation = alive_filters(responses), responses.std(axis=0)
     scaled = (responses - responses.mean(axis=0)) / np.where(alive, deviation, 1)
     return np.where(alive, scaled, np.float32(0))
 
 
 def alive_filters(responses: Floats) -> NDArray[np.bool_]:
-    """Return which filters respond differently to different inputs, beyond rounding, (F,)."""
+    """Return for each filter whether its responses (N, F) differ by more than rounding, (F,)."""
     varied: NDArray[np.bool_] = responses.std(axis=0) > _ROUNDING * np.abs(responses).max(axis=0)
     return varied
 
 
 def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
-    """Compute the triplet response residual of every filter.
+    """Return the triplet response residual of every filter.
+
+    The residual is high if a filter responds differently to different classes.
 
     Args:
-        responses: normalized, (N, F).
-        triplets: indices of anchor, positive and negative, (T, 3).
+        responses: the normalized responses, (N, F).
+        triplets: the indices of anchor, positive and negative inputs, (T, 3).
 
     Returns:
-        Sum over triplets of |anchor - negative|^2 - |anchor - positive|^2, (F,).
+        The sum over the triplets of |anchor - negative|^2 - |anchor - positive|^2 of the responses,
+        (F,).
     """
     anchor, positive, negative = (responses[triplets[:, i]].astype(np.float64) for i in range(3))
     residuals: NDArray[np.float64] = (
@@ -81,16 +89,18 @@ def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float
 
 
 def filter_worths(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
-    """Return the residuals of filters regardless of their scale, -inf for dead filters, (F,).
+    """Return the triplet response residuals of filters, independent of their scale, (F,).
+
+    Dead filters, which respond to all inputs alike, get -inf.
 
     Args:
-        responses: not normalized, (N, F).
-        triplets: indices of anchor, positive and negative, (T, 3).
+        responses: the responses before normalization, (N, F).
+        triplets: the indices of anchor, positive and negative inputs, (T, 3).
     """
     residuals = triplet_residuals(normalized(responses), triplets)
     return np.where(alive_filters(responses), residuals, -np.inf)
 
 
 def best_first(residuals: NDArray[np.float64]) -> list[int]:
-    """Order filters by falling residual; equal ones keep their order."""
+    """Return the indices of filters by falling residual, in which equal ones keep their order."""
     return [int(index) for index in np.argsort(-residuals, kind="stable")]

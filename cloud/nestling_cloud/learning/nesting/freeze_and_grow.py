@@ -1,8 +1,9 @@
-"""Freeze and grow: find capacities by pruning, then train one ring at a time.
+"""Trains a nested student by pruning it to its smallest capacity (size) and growing it back.
 
-NestDNN (Fang et al., MobiCom 2018): the largest capacity is trained, its filters are ranked, and
-the worst ones are pruned step by step, with fine-tuning after each step. The smallest capacity that
-is left is trained and frozen; then each larger one gets its filters back and trains only these.
+This is the method of NestDNN (Fang et al., MobiCom 2018). First, the largest capacity is trained,
+and its worst filters are pruned step by step, with fine-tuning after each step. Then the smallest
+capacity is trained and frozen. Finally, each larger capacity gets its filters back and trains only
+the weights that these filters add (its ring).
 """
 
 import torch
@@ -15,18 +16,19 @@ from nestling_core.student.sandwich import recalibrate
 
 
 def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
-    """Distill a nested student by pruning, freezing and growing.
+    """Return a nested student trained by pruning, freezing and growing.
 
     Args:
-        training_set: data with the teacher's answers.
-        grow: number and length of the steps.
+        training_set: the training data with the teacher's answers.
+        grow: the options of pruning and growing, such as the number and length of the steps.
 
     Returns:
-        The student in evaluation mode, every capacity's normalization calibrated.
+        The student in evaluation mode, with the normalization of every capacity calibrated.
 
     Raises:
-        OrderError: the student has shuffles, so its channels cannot be ranked.
-        RankingError: the labels form no triplets.
+        OrderError: the student has shuffle blocks, so its channels cannot be reordered.
+        RankingError: the labels allow no triplets, because there is only one class or no class has
+            two inputs.
         TrainingError: the data is too small, or a loss is no longer finite.
     """
     student = prune(training_set, grow)
@@ -37,13 +39,15 @@ def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 
 
 def grow_ring(student: NestedStudent, training_set: TrainingSet, capacity: int, grow: Grow) -> None:
-    """Train the ring that a capacity adds; smaller capacities stay the same bit for bit.
+    """Train only the weights that a capacity adds to the next smaller one (its ring).
+
+    Smaller capacities stay the same bit for bit.
 
     Args:
-        student: changed in place.
-        training_set: data with the teacher's answers.
-        capacity: 1 to K.
-        grow: length of the training.
+        student: the nested student, which is changed in place.
+        training_set: the training data with the teacher's answers.
+        capacity: the number of the capacity, 1 to K.
+        grow: the options of growing, which set the length of the training.
     """
     training_set.teach(
         student,

@@ -1,8 +1,9 @@
-"""Train a nested student jointly, so that every prefix of its weights is a good model.
+"""Trains all capacities (sizes) of a nested student jointly, so that each is a good model.
 
-Slimmable networks (US-Nets, Yu & Huang 2019) sum a sandwich of capacities in each step, which is
-one rule here. Another rule trains the capacities in turns, one per step; it makes a nested capacity
-as good as the same network trained alone (docs/lab-log.md).
+A rule chooses the capacities that a step trains. The rule "sandwich" sums the losses of the
+largest, the smallest and a random capacity, as slimmable networks do (US-Nets, Yu & Huang 2019).
+The rule "turns" trains one capacity per step, which makes a nested capacity as good as the same
+network trained alone (docs/lab-log.md).
 """
 
 import dataclasses
@@ -37,18 +38,18 @@ def train_nested(
     *,
     joint: Joint | None = None,
 ) -> NestedStudent:
-    """Distill a nested student from a teacher's answers.
+    """Return a nested student whose capacities were trained jointly on a teacher's answers.
 
     Args:
-        task: student sizes and recipe.
-        views: augmented inputs with the teacher's answers.
-        train_inputs: the same inputs as recorded, for the normalization, (N, *shape).
-        generator: for shuffling, and for the random capacities of a sandwich.
-        progress: shows each epoch.
-        joint: which capacities a step trains, and on what; the defaults of `Joint` if None.
+        task: the task, which sets the student's sizes and recipe.
+        views: the augmented inputs with the teacher's answers.
+        train_inputs: the same inputs without augmentation, for the normalization, (N, *shape).
+        generator: the random generator for shuffling and for the rule "sandwich".
+        progress: the progress display, advanced once per epoch.
+        joint: the options of joint training; the defaults of `Joint` if None.
 
     Returns:
-        The student in evaluation mode, every capacity's normalization calibrated.
+        The student in evaluation mode, with the normalization of every capacity calibrated.
 
     Raises:
         TrainingError: the data is too small, or the loss is no longer finite.
@@ -81,7 +82,10 @@ def train_nested(
 
 
 def _in_turns(recipe: Recipe, turns: int) -> Recipe:
-    """Lengthen a recipe so that each of several capacities sees the data as often as one alone."""
+    """Return the recipe with its epochs and its patience multiplied by the number of turns.
+
+    Each of the capacities that take turns then sees the data as often as one capacity alone.
+    """
     return dataclasses.replace(
         recipe, epochs=recipe.epochs * turns, patience=recipe.patience * turns
     )
@@ -94,16 +98,17 @@ def objective_of(
     generator: torch.Generator,
     joint: Joint,
 ) -> BatchLoss:
-    """Return the loss that joint training minimizes, for `nestling_cloud.learning.loop.train`.
+    """Return the loss function that joint training minimizes.
 
-    Each call of the loss is the next step; with turns, each call trains the next capacity.
+    The result is meant for `nestling_cloud.learning.loop.train`. Each call of the loss function is
+    a step, for which the rule of joint training chooses the capacities.
 
     Args:
-        student: the nest.
-        objective: loss of the largest capacity.
-        views: augmented inputs with the teacher's answers.
-        generator: for the random capacities of a sandwich.
-        joint: which capacities a step trains, and on what.
+        student: the nested student to train.
+        objective: the loss of the largest capacity.
+        views: the augmented inputs with the teacher's answers.
+        generator: the random generator for the capacities that the rule "sandwich" draws.
+        joint: the options of joint training, such as the rule that chooses a step's capacities.
     """
     steps = capacities_of_steps(joint.rule, student.config.capacities, generator)
 
@@ -122,12 +127,12 @@ def objective_of(
 def capacities_of_steps(
     rule: Rule, largest: int, generator: torch.Generator
 ) -> Iterator[list[int]]:
-    """Yield the capacities that each step trains, without end.
+    """Yield the capacities that each step of joint training trains, in an endless sequence.
 
     Args:
-        rule: how a step chooses capacities.
-        largest: K, the number of capacities.
-        generator: for the random capacities of a sandwich.
+        rule: the rule that chooses the capacities of a step.
+        largest: the number of capacities, K.
+        generator: the random generator for the capacities that the rule "sandwich" draws.
     """
     order = [largest, *range(1, largest)]
     while True:
@@ -148,15 +153,17 @@ def joint_loss(
     capacities: Sequence[int],
     teacher_share: float,
 ) -> torch.Tensor:
-    """Return the sum of some capacities' losses.
+    """Return the sum of the losses of some capacities for a batch.
 
     Args:
-        student: the nest.
-        objective: loss of the largest capacity; its answer part is used for the others too.
-        batch: inputs, labels and the teacher's answers.
-        capacities: the capacities to train.
-        teacher_share: weight of the teacher in the smaller capacities' losses; the rest is in-place
-            distillation from the largest capacity, which gets no gradient from it.
+        student: the nested student to train.
+        objective: the loss of the largest capacity, whose part on answers and labels the smaller
+            capacities use too.
+        batch: the inputs, their labels and the teacher's answers.
+        capacities: the capacities whose losses are summed.
+        teacher_share: the weight, 0 to 1, of the loss on the teacher's answers and labels for the
+            smaller capacities. The remaining weight is on the largest capacity's logits, through
+            which no gradient flows.
     """
     largest = student.config.capacities
     loss, largest_logits = torch.zeros(()), None
@@ -179,6 +186,6 @@ def joint_loss(
 
 @torch.no_grad()
 def _largest_logits(student: NestedStudent, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the largest capacity's logits in a step that does not train it."""
+    """Return the logits of the largest capacity, in a step that does not train this capacity."""
     logits: torch.Tensor = student(inputs, student.config.capacities)
     return logits

@@ -1,4 +1,4 @@
-"""Train a nested student in the way that the task chooses."""
+"""Trains a nested student in the way that the task's options choose."""
 
 import numpy as np
 import torch
@@ -23,22 +23,23 @@ def nest(
     *,
     nesting: Nesting,
 ) -> NestedStudent:
-    """Distill a nested student from a teacher's answers.
+    """Return a nested student trained on a teacher's answers, jointly or by growing.
 
     Args:
-        task: student sizes and recipe.
-        views: augmented inputs with the teacher's logits.
-        train_inputs: the same inputs as recorded, for the normalization, (N, *shape).
-        generator: for shuffling and any other random choice.
-        progress: shows each epoch.
-        nesting: joint training or growing, with its settings.
+        task: the task, which sets the student's sizes and recipe.
+        views: the augmented inputs with the teacher's logits.
+        train_inputs: the same inputs without augmentation, for the normalization, (N, *shape).
+        generator: the random generator for shuffling and any other random choice.
+        progress: the progress display, advanced once per epoch.
+        nesting: the choice between joint training and growing, with the options of both.
 
     Returns:
-        The student in evaluation mode, every capacity's normalization calibrated.
+        The student in evaluation mode, with the normalization of every capacity calibrated.
 
     Raises:
-        OrderError: the student has shuffles and cannot be grown.
-        RankingError: the labels form no triplets to rank filters by.
+        OrderError: the student is to be grown, but has shuffle blocks.
+        RankingError: the student is to be grown, but the labels allow no triplets, because there is
+            only one class or no class has two inputs.
         TrainingError: the data is too small, or a loss is no longer finite.
     """
     if nesting.way == "joint":

@@ -1,4 +1,7 @@
-"""Find small capacities inside the largest one: rank filters, prune a few, fine-tune, repeat."""
+"""Finds small capacities (sizes of a student) inside the largest one by pruning filters.
+
+Each step ranks the filters, prunes the worst ones, and fine-tunes the filters that remain.
+"""
 
 import dataclasses
 import itertools
@@ -22,18 +25,20 @@ _RANKING_INPUTS = 1024
 
 
 def prune(training_set: TrainingSet, grow: Grow) -> NestedStudent:
-    """Train the largest capacity and prune it down to the smallest.
+    """Return a nested student whose capacities were found by pruning its trained largest capacity.
 
     Args:
-        training_set: data with the teacher's answers.
-        grow: number and length of the steps.
+        training_set: the training data with the teacher's answers.
+        grow: the options of pruning, such as the number and length of the steps.
 
     Returns:
-        A nest of the task's capacities, its channels in the order that pruning found.
+        A nested student of the task's capacities, with its channels in the order that pruning
+        found.
 
     Raises:
-        OrderError: the student has shuffles, so its channels cannot be ranked.
-        RankingError: the labels form no triplets.
+        OrderError: the student has shuffle blocks, so its channels cannot be reordered.
+        RankingError: the labels allow no triplets, because there is only one class or no class has
+            two inputs.
         TrainingError: the data is too small, or a loss is no longer finite.
     """
     task = training_set.task
@@ -51,11 +56,14 @@ def prune(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 
 
 def pruning_config(config: StudentConfig, prunings: int) -> StudentConfig:
-    """Add widths between a student's capacities, so that pruning proceeds in small steps.
+    """Return a student's sizes with further capacities between those that it has.
+
+    The further capacities let pruning proceed in small steps.
 
     Args:
-        config: sizes of the student.
-        prunings: steps from a capacity to the next smaller one; fewer where widths are too close.
+        config: the sizes of the student.
+        prunings: the number of steps from each capacity to the next smaller one; steps that would
+            change no width are left out.
     """
     parts = [
         block.groups if isinstance(block, Conv) else 1
@@ -80,17 +88,20 @@ def _between(
 
 
 def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, triplets: int) -> None:
-    """Put each layer's best filters of a capacity first; that capacity computes the same.
+    """Reorder the filters of a capacity so that the best filters of each layer come first.
+
+    The capacity computes the same as before.
 
     Args:
-        student: changed in place.
-        training_set: labels, and the inputs that filters respond to.
+        student: the nested student, which is changed in place.
+        training_set: the training data, whose inputs the filters respond to.
         capacity: the capacity whose filters are ranked.
-        triplets: number of triplets to draw for the ranking.
+        triplets: the number of triplets to draw for the ranking.
 
     Raises:
-        OrderError: the student has a shuffle.
-        RankingError: the labels form no triplets.
+        OrderError: the student has a shuffle block, so its channels cannot be reordered.
+        RankingError: the labels allow no triplets, because there is only one class or no class has
+            two inputs.
     """
     recalibrate(student, torch.from_numpy(training_set.train_inputs), capacity)
     labels = training_set.views.labels.numpy()
@@ -108,7 +119,10 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 
 @torch.no_grad()
 def _inherit(student: NestedStudent, capacity: int) -> None:
-    """Copy the next larger capacity's own numbers of the remaining filters to a capacity."""
+    """Copy the numbers that are not nested, such as biases, from the next larger capacity.
+
+    Only the numbers of the filters that the capacity has are copied.
+    """
     for layer in student.stack:
         if not isinstance(layer, ConvLayer | RecurrentLayer):
             continue
@@ -122,7 +136,7 @@ def _inherit(student: NestedStudent, capacity: int) -> None:
 
 
 def _capacities_of(steps: NestedStudent, training_set: TrainingSet) -> NestedStudent:
-    """Return the same nest without the widths between its capacities."""
+    """Return the student with only the task's capacities, without those added for pruning."""
     config = training_set.task.student
     student = NestedStudent(training_set.task.signature, config)
     arrays = arrays_of(steps)

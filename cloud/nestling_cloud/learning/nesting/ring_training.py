@@ -1,4 +1,4 @@
-"""Train one part of a nest while all other numbers stay fixed."""
+"""Keeps all numbers of a nested student fixed except those of the part that is trained."""
 
 import torch
 
@@ -8,21 +8,23 @@ from nestling_core.student.weights import prefix_shapes
 
 
 class FrozenNest:
-    """The numbers of a nest outside one part, to be restored after each optimizer step.
+    """The numbers of a nested student outside the part that is trained.
 
-    Masking gradients would not be enough: AdamW's decay and moments move weights too.
+    Restore them after each optimizer step. Masking gradients would not be enough, because AdamW's
+    decay and moments move weights too.
     """
 
     def __init__(
         self, student: NestedStudent, signature: Signature, *, above: int, up_to: int
     ) -> None:
-        """Remember everything but the weights that a capacity adds to a smaller one.
+        """Copy all numbers except those that one capacity adds to a smaller one.
 
         Args:
-            student: the nest.
-            signature: of its task.
-            above: capacity that is frozen with everything it holds; 0 for none.
-            up_to: larger capacity; what lies beyond it is frozen too.
+            student: the nested student.
+            signature: the shape and classes of the task.
+            above: the smaller capacity, all of whose numbers are frozen; 0 for none.
+            up_to: the larger capacity; numbers that only capacities larger than this one use are
+                frozen too.
         """
         self._parameters = dict(student.named_parameters())
         self._kept = {name: array.detach().clone() for name, array in self._parameters.items()}
@@ -37,6 +39,6 @@ class FrozenNest:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Restore the frozen numbers bit for bit."""
+        """Set the frozen numbers of the student to the copied ones, bit for bit."""
         for name, parameter in self._parameters.items():
             parameter.copy_(torch.where(self._free[name], parameter, self._kept[name]))

@@ -1,4 +1,4 @@
-"""Define the widths that a search may visit."""
+"""Defines the widths (channels of each layer) that a width search may visit."""
 
 import torch
 
@@ -9,25 +9,30 @@ from nestling_core.student.config import StudentConfig
 
 
 def units(config: StudentConfig) -> list[int]:
-    """Return, for each layer with its own channels, how many change together: one per group."""
+    """Return for each convolution the number of channels that change together, one per group.
+
+    Depthwise convolutions are left out, because they have no channels of their own.
+    """
     return [block.groups for block in config.blocks if isinstance(block, Conv)]
 
 
 def smallest_widths(
     config: StudentConfig, cost: CostOf, *, target: float, measure: Measure, floor: float
 ) -> Widths:
-    """Return the widths that every layer keeps; too narrow a layer would starve those after it.
+    """Return the smallest widths that a search may give to the layers.
+
+    A narrower layer would starve the layers after it. The widths are a share of those at which the
+    student meets the target when all layers are narrowed evenly.
 
     Args:
-        config: a student of convolutions.
-        cost: returns the cost of given widths.
-        target: share of the largest capacity's cost that the smallest capacity may have.
-        measure: the cost that counts.
-        floor: share of its channels that a layer keeps, relative to the widths where all layers are
-            narrowed evenly to the target.
+        config: the sizes of a student that has only convolutions.
+        cost: the function that returns the cost of given widths.
+        target: the share of the largest capacity's cost that the smallest capacity may have.
+        measure: the kind of cost that counts.
+        floor: the smallest share of its evenly narrowed width that a layer keeps, 0 to 1.
 
     Raises:
-        NestingError: even one channel per group costs more than the target.
+        NestingError: the student costs more than the target however much it is narrowed.
     """
     places = [whole // unit for whole, unit in zip(config.whole, units(config), strict=True)]
     whole, least = measured_by(measure, cost(config.whole)), 1.0
@@ -44,14 +49,15 @@ def _channels(config: StudentConfig, places: list[int]) -> Widths:
 
 
 def random_widths(config: StudentConfig, smallest: Widths, generator: torch.Generator) -> Widths:
-    """Draw widths log-uniformly between the smallest and the largest of each layer.
+    """Return random widths, each between the smallest and the largest width of its layer.
 
-    A search shrinks layers by shares, so the widths on its path are spread the same way.
+    The distribution is log-uniform, like the widths on the path of a search, which shrinks layers
+    by shares of their widths.
 
     Args:
-        config: a student of convolutions.
+        config: the sizes of a student that has only convolutions.
         smallest: the smallest width of each layer.
-        generator: for the draws.
+        generator: the random generator for the draws.
     """
     sizes = zip(config.whole, smallest, units(config), strict=True)
     return tuple(

@@ -1,8 +1,9 @@
-"""Slim greedily: decide which widths to give up first. Pure decisions over accuracies and costs.
+"""Decides in which order layers give up channels, given accuracies and costs.
 
-AutoSlim (Yu & Huang 2019): starting at the largest widths, each step tries to shrink every layer by
-one step of channels and keeps the trial that loses least accuracy per saved cost. A step is a share
-of the layer's remaining channels, so that steps are fine at the small end too.
+This is the greedy search of AutoSlim (Yu & Huang 2019). It starts at the largest widths. Each step
+tries for every layer to take some of its channels away, and keeps the trial that loses the least
+accuracy per saved cost. A trial takes away a share of the layer's remaining channels, so that
+narrow layers shrink in small steps too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +18,12 @@ Measure = Literal["bytes", "latency"]
 
 @dataclass(frozen=True, kw_only=True)
 class PathPoint:
-    """Widths on the path of a search.
+    """The widths that a search visited, with their accuracy and cost.
 
     Attributes:
-        widths: channels of each layer.
-        accuracy: of the supernet at these widths.
-        cost: on a device.
+        widths: the number of channels of each layer.
+        accuracy: the accuracy of the supernet (a student that runs at any widths) at these widths.
+        cost: the cost of these widths on a device.
     """
 
     widths: Widths
@@ -31,23 +32,24 @@ class PathPoint:
 
 
 def measured_by(measure: Measure, cost: Cost) -> float:
-    """Return the chosen measure of a cost, in bytes or microseconds.
+    """Return the number that a cost has by the chosen measure, in bytes or microseconds.
 
     Args:
-        measure: the cost that counts.
-        cost: of given widths.
+        measure: the kind of cost that counts.
+        cost: the cost of some widths.
     """
     return float(cost.bytes) if measure == "bytes" else cost.latency_us
 
 
 def ladder(whole: int, *, unit: int, least: int, step: float) -> list[int]:
-    """Return the widths that one layer steps down through, starting at the largest.
+    """Return the widths that one layer passes through as a search narrows it, the largest first.
 
     Args:
-        whole: largest width, in channels.
-        unit: channels that change together.
-        least: smallest width, in channels.
-        step: share of its remaining channels that a layer loses in a step, at least one unit.
+        whole: the largest width, in channels.
+        unit: the number of channels that change together.
+        least: the smallest width allowed, in channels.
+        step: the share of its remaining channels that a layer loses in a step, if that is at least
+            one unit; otherwise the layer loses one unit.
 
     Raises:
         NestingError: `unit` is less than 1, or `least` is not between 1 and `whole`.
@@ -68,17 +70,17 @@ def slim(
     cost: CostOf,
     measure: Measure,
 ) -> Iterator[PathPoint]:
-    """Walk from the largest widths to the smallest.
+    """Yield the path of a greedy search from the largest widths to the smallest.
 
     Args:
-        ladders: the widths that each layer steps down through.
-        accuracy: returns the accuracy at given widths.
-        cost: returns the cost of given widths.
-        measure: the cost to save.
+        ladders: the widths that each layer passes through, the largest first.
+        accuracy: the function that returns the accuracy at given widths.
+        cost: the function that returns the cost of given widths.
+        measure: the kind of cost to save.
 
     Yields:
-        The path, largest first, `1 + sum(len(ladder) - 1)` points. The widths of each point are
-        contained in those of the point before it.
+        The points of the path, the largest first. Their number is 1 + the sum of `len(ladder) - 1`
+        over the ladders. At each point, one layer is narrower than at the point before.
     """
 
     def point_of(rungs: tuple[int, ...]) -> PathPoint:
@@ -104,17 +106,20 @@ def _lower(rungs: tuple[int, ...], ladders: Sequence[Sequence[int]]) -> list[tup
 
 
 def _loss_for_saving(last: PathPoint, trial: PathPoint, measure: Measure) -> tuple[bool, float]:
-    """Return a sort key, smaller is better; trials that save nothing come last."""
+    """Return a sort key that puts the trial with the least lost accuracy per saved cost first.
+
+    Trials that save nothing come last.
+    """
     saved = measured_by(measure, last.cost) - measured_by(measure, trial.cost)
     lost = last.accuracy - trial.accuracy
     return (False, lost / saved) if saved > 0 else (True, lost)
 
 
 def check_targets(targets: Sequence[float]) -> None:
-    """Refuse targets that do not rise to 1.
+    """Raise NestingError if the targets do not rise from above 0 to 1.
 
     Raises:
-        NestingError: targets that do not rise to 1.
+        NestingError: the targets do not rise from above 0 to 1.
     """
     if list(targets) != sorted(set(targets)) or not targets or targets[0] <= 0 or targets[-1] != 1:
         raise NestingError(f"targets {tuple(targets)} must rise from above 0 and end at 1")
@@ -123,19 +128,19 @@ def check_targets(targets: Sequence[float]) -> None:
 def choose(
     path: Sequence[PathPoint], targets: Sequence[float], measure: Measure
 ) -> list[PathPoint]:
-    """Choose the widest point of the path within each target.
+    """Return the widest point of a search's path that meets each target.
 
     Args:
-        path: largest first.
-        targets: shares of the largest capacity's cost, rising, the last 1.
-        measure: the cost that counts.
+        path: the points that the search visited, the largest first.
+        targets: the shares of the largest capacity's cost to stay within, which rise to 1.
+        measure: the kind of cost that counts.
 
     Returns:
-        One point per target, smallest first.
+        One point for each target, the smallest first.
 
     Raises:
-        NestingError: the targets do not rise to 1, one is below the end of the path, or two lead to
-            the same widths.
+        NestingError: the targets do not rise from above 0 to 1, a target is below the cost of all
+            points, or two targets lead to the same widths.
     """
     check_targets(targets)
     whole = measured_by(measure, path[0].cost)
@@ -154,12 +159,12 @@ def choose(
 
 
 def out_of_reach(target: float, least: float, measure: Measure) -> NestingError:
-    """Make the error for a target below the cost of the smallest widths.
+    """Return the error for a target that even the smallest widths do not meet.
 
     Args:
-        target: share of the largest cost.
-        least: cost of the smallest widths, as a share of the largest cost.
-        measure: the cost that counts.
+        target: the target, as a share of the cost of the largest widths.
+        least: the cost of the smallest widths, as a share of the cost of the largest widths.
+        measure: the kind of cost that counts.
     """
     return NestingError(
         f"target {target} is out of reach: the smallest widths take {least:.3f} of the largest's "

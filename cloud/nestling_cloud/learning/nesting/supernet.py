@@ -1,8 +1,9 @@
-"""A convolutional student that runs at any width of any layer, for the width search.
+"""Holds the supernet, a convolutional student that runs at any width of any layer.
 
-It is a slimmable supernet (AutoSlim, Yu & Huang 2019): each step trains the largest widths on the
-teacher, and the smallest and some random widths on the outputs of the largest. All widths share
-gains and offsets; their normalization statistics are measured again before accuracy is (US-Nets, Yu
+The width search uses it to estimate the accuracy at given widths. The supernet is slimmable
+(AutoSlim, Yu & Huang 2019), so each step trains the largest widths on the teacher's answers, and
+smaller widths on the outputs of the largest widths. All widths share gains and offsets. Before the
+accuracy at some widths is measured, their normalization statistics are measured again (US-Nets, Yu
 & Huang 2019).
 """
 
@@ -29,20 +30,20 @@ from nestling_core.student.sandwich import TEMPERATURE
 
 
 class Supernet(nn.Module):
-    """A student whose `forward(x, widths)` runs any number of the first channels of every layer."""
+    """A student that can run with any number of the first channels of every layer."""
 
     channels_last = True  # trains faster
 
     def __init__(self, signature: Signature, config: StudentConfig) -> None:
-        """Build the supernet untrained.
+        """Build an untrained supernet.
 
         Args:
-            signature: of the task.
-            config: the student's blocks; its capacities are ignored.
+            signature: the shape and classes of the task.
+            config: the student's sizes, of which only the blocks are used.
 
         Raises:
-            NestingError: there is a recurrent block, whose gates have no shared normalization to
-                slice, or a shuffle, which allows few widths.
+            NestingError: the student has a recurrent block, whose gates have no shared
+                normalization to slice, or a shuffle block, which allows only few widths.
         """
         super().__init__()
         channels, *axes = signature.shape
@@ -63,14 +64,14 @@ class Supernet(nn.Module):
     def forward(
         self, x: torch.Tensor, widths: Sequence[int], measured: int | None = None
     ) -> torch.Tensor:
-        """Return logits (N, classes) at the given widths.
+        """Return the logits (N, classes) that the supernet computes at the given widths.
 
         Args:
-            x: (N, *shape).
-            widths: channels of each layer that has its own, in order, each a multiple of the
-                layer's groups.
-            measured: number of inputs, from the start of `x`, whose statistics normalize all
-                inputs; all by default.
+            x: the inputs, (N, *shape).
+            widths: the number of channels of each layer that has its own channels, in order. Each
+                number is a multiple of the layer's groups.
+            measured: the number of inputs, counted from the start of `x`, whose statistics
+                normalize all inputs; None to measure the statistics on all inputs.
         """
         x = self.normalizer(x)
         chosen = iter(widths)
@@ -90,7 +91,10 @@ class Supernet(nn.Module):
 def _normalized(
     x: torch.Tensor, layer: ConvLayer, places: int, measured: int | None
 ) -> torch.Tensor:
-    """Normalize (N, C, ...) by the first inputs' statistics and the gains shared by all widths."""
+    """Return x (N, C, ...) normalized by the statistics of its first `measured` inputs.
+
+    All widths share the gains and offsets that are applied afterwards.
+    """
     groups, own = layer.plan.groups, layer.norm(1)
     gain, offset = (
         whole.reshape(groups, -1)[:, :places].flatten()
@@ -108,13 +112,16 @@ def supernet_loss(
     distillation: Distillation,
     rows: Sequence[Widths],
 ) -> torch.Tensor:
-    """Sum the loss of the largest widths on the teacher and that of smaller ones on the largest.
+    """Return the loss of a supernet, summed over some widths.
+
+    The largest widths learn from the labels and the teacher's logits, and the smaller widths from
+    the logits at the largest widths.
 
     Args:
-        supernet: trained with this loss.
-        batch: inputs, labels and the teacher's logits.
-        distillation: temperature and weight of the teacher's logits.
-        rows: widths to train, the largest first.
+        supernet: the supernet to train.
+        batch: the inputs, their labels and the teacher's logits.
+        distillation: the temperature and the weight of the teacher's logits.
+        rows: the widths to train, the largest first.
     """
     largest, *smaller = rows
     logits = supernet(batch.inputs, largest)

@@ -1,4 +1,4 @@
-"""The data that pruning and growing train on."""
+"""Holds the data that pruning, growing and the width search train on."""
 
 import dataclasses
 
@@ -17,14 +17,14 @@ from nestling_core.student.network import NestedStudent
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """A task's data with the teacher's answers.
+    """A task's training data with the teacher's answers.
 
     Attributes:
-        task: student sizes and recipe.
-        views: augmented inputs with the teacher's logits.
-        train_inputs: the same inputs as recorded, (N, *shape).
-        generator: for shuffling and drawing triplets.
-        progress: shows each epoch.
+        task: the task, which sets the student's sizes and recipe.
+        views: the augmented inputs with the teacher's logits.
+        train_inputs: the same inputs without augmentation, (N, *shape).
+        generator: the random generator for shuffling and for drawing triplets.
+        progress: the progress display, advanced once per epoch.
     """
 
     task: Task
@@ -36,14 +36,14 @@ class TrainingSet:
     def teach(
         self, student: NestedStudent, *, above: int, up_to: int, share: float, what: str
     ) -> None:
-        """Train the weights that one capacity adds to a smaller one, by distillation.
+        """Train the weights that one capacity adds to a smaller one on the teacher's answers.
 
         Args:
-            student: changed in place.
-            above: capacity whose weights stay fixed bit for bit; 0 for none.
-            up_to: capacity to train.
-            share: part of the recipe's epochs to train for.
-            what: name of the phase, for progress and errors.
+            student: the nested student, which is changed in place.
+            above: the smaller capacity, whose weights stay fixed bit for bit; 0 for none.
+            up_to: the capacity to train.
+            share: the number of epochs to train for, as a share of the recipe's epochs.
+            what: the name of the step in the progress display and in error messages.
 
         Raises:
             TrainingError: the data is too small, or the loss is no longer finite.

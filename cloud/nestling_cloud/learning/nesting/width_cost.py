@@ -1,4 +1,4 @@
-"""Estimate what given widths cost on a device."""
+"""Estimates what a capacity of given widths (channels of each layer) costs on a device."""
 
 import math
 from collections.abc import Callable
@@ -17,11 +17,11 @@ _MACS_A_MICROSECOND = 1000.0
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Cost of one capacity.
+    """The cost of one capacity on a device.
 
     Attributes:
-        latency_us: time of one inference.
-        bytes: size of its int8 weights.
+        latency_us: the time of one inference, in microseconds.
+        bytes: the size of the capacity's int8 weights.
     """
 
     latency_us: float
@@ -32,14 +32,15 @@ CostOf = Callable[[Widths], Cost]
 
 
 def counted_cost(signature: Signature, config: StudentConfig) -> CostOf:
-    """Return a cost function with exact bytes and a latency proportional to multiply-accumulates.
+    """Return a cost function that counts bytes and multiply-accumulates.
 
-    Real time is not linear in operations (FastDeepIoT, Yao et al. 2018). Where a latency model
-    fitted to measurements is available, use `timed_cost` with it.
+    The bytes are exact. The latency is proportional to the multiply-accumulates, but the real time
+    is not (FastDeepIoT, Yao et al. 2018). If a latency model fitted to measurements is available,
+    use it with `timed_cost` instead.
 
     Args:
-        signature: of the task.
-        config: the student's blocks; its capacities are ignored.
+        signature: the shape and classes of the task.
+        config: the student's sizes, of which only the blocks are used.
     """
 
     def cost(widths: Widths) -> Cost:
@@ -53,10 +54,11 @@ def counted_cost(signature: Signature, config: StudentConfig) -> CostOf:
 
 
 def timed_cost(counted: CostOf, latency_us: Callable[[Widths], float]) -> CostOf:
-    """Return a cost function with the bytes of one function and the latency of another.
+    """Return a cost function that takes its latency from a separate model.
 
     Args:
-        counted: provides the bytes.
-        latency_us: returns the time of one inference at given widths.
+        counted: the cost function that provides the bytes.
+        latency_us: the function that returns the time of one inference at given widths, in
+            microseconds.
     """
     return lambda widths: replace(counted(widths), latency_us=latency_us(widths))

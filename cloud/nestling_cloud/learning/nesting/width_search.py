@@ -1,4 +1,7 @@
-"""Search capacities with per-layer widths instead of one share for all layers."""
+"""Searches capacities (sizes of a student) in which each layer has its own width.
+
+Without such a search, a capacity uses the same share of the channels of all layers.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,19 +29,21 @@ from nestling_core.student.config import StudentConfig
 
 @dataclass(frozen=True, kw_only=True)
 class WidthSearch:
-    """Settings of a search for capacities.
+    """The settings of a search for capacities.
 
     Attributes:
-        targets: shares of the largest capacity's cost, rising, the last 1; one per capacity.
-        measure: the cost that counts.
-        step: share of its remaining channels that a layer loses in a step.
-        floor: share of its channels that each layer keeps, relative to the widths where all layers
-            are narrowed evenly to the smallest target.
-        random_widths: number of random widths that a step trains besides the largest and the
-            smallest.
-        held_out: share of each class, the last recorded, that the supernet does not train on; the
-            widths are scored on it.
-        judged: most inputs of either part that scoring uses.
+        targets: the share of the largest capacity's cost that each capacity may have; the shares
+            rise to 1.
+        measure: the kind of cost that counts.
+        step: the share of its remaining channels that a layer loses in a step.
+        floor: the smallest share that a layer keeps of the width that it has if all layers are
+            narrowed evenly to the smallest target.
+        random_widths: the number of random widths that a training step trains besides the largest
+            and the smallest widths.
+        held_out: the share of each class, taken from its last inputs, that the supernet does not
+            train on and that widths are scored on.
+        judged: the largest number of held-out inputs that the scoring uses, and likewise of other
+            inputs for the normalization statistics.
     """
 
     targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
@@ -50,7 +55,12 @@ class WidthSearch:
     judged: int = 1024
 
     def __post_init__(self) -> None:
-        """Refuse settings with which a search cannot work."""
+        """Check the values.
+
+        Raises:
+            NestingError: the targets do not rise from above 0 to 1, or a value is outside its
+                range.
+        """
         check_targets(self.targets)
         if self.random_widths < 0 or self.judged < 2:
             raise NestingError(f"{self}: random_widths must be at least 0, judged at least 2")
@@ -58,14 +68,14 @@ class WidthSearch:
             raise NestingError(f"{self}: step, floor and held_out must lie between 0 and 1")
 
     def smallest(self, config: StudentConfig, cost: CostOf) -> Widths:
-        """Return the channels that each layer keeps in any case.
+        """Return the smallest widths that the search may give to the layers.
 
         Args:
-            config: a student of convolutions.
-            cost: returns the cost of given widths.
+            config: the sizes of a student that has only convolutions.
+            cost: the function that returns the cost of given widths.
 
         Raises:
-            NestingError: the smallest target is out of reach.
+            NestingError: even the smallest widths do not meet the smallest target.
         """
         return smallest_widths(
             config, cost, target=self.targets[0], measure=self.measure, floor=self.floor
@@ -74,11 +84,11 @@ class WidthSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """The result of a search.
+    """The result of a search for capacities.
 
     Attributes:
-        config: the student's blocks with a row of widths for each target.
-        path: all widths that the search visited, largest first.
+        config: the student's sizes, with one capacity for each target of the search.
+        path: the points on the path of the search, the largest first.
     """
 
     config: StudentConfig
@@ -86,15 +96,19 @@ class SearchResult:
 
 
 def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) -> SearchResult:
-    """Train a supernet and slim it greedily (AutoSlim, Yu & Huang 2019).
+    """Return the widths of the capacities that meet the targets of a search.
+
+    The function trains a supernet, which is a student that runs at any widths, and narrows it
+    greedily (AutoSlim, Yu & Huang 2019).
 
     Args:
-        training_set: the student's blocks and recipe, and its training data.
-        cost: returns the cost of given widths.
-        search: targets and step sizes.
+        training_set: the training data of the task, which sets the student's blocks and recipe.
+        cost: the function that returns the cost of given widths.
+        search: the settings of the search.
 
     Raises:
-        NestingError: the student cannot be searched, or the path does not meet the targets.
+        NestingError: the student has recurrent or shuffle blocks, there is no example to score
+            widths on, or the search cannot meet its targets.
         TrainingError: the data is too small, or the loss is no longer finite.
     """
     student, labels = training_set.task.student, training_set.views.labels.numpy()
@@ -121,11 +135,11 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
-    """Return which inputs are the last `share` of their class, (N,).
+    """Return for each input whether it is among the last inputs of its class, (N,).
 
     Args:
-        labels: class indices, (N,).
-        share: part of each class, 0 to 1.
+        labels: the class index of each input, (N,).
+        share: the share of each class that counts as its last inputs, 0 to 1.
     """
     held = np.zeros(len(labels), np.bool_)
     for label in np.unique(labels):
@@ -166,7 +180,10 @@ def _train(
 def _judge(
     supernet: Supernet, training_set: TrainingSet, held: NDArray[np.bool_], count: int
 ) -> Callable[[Widths], float]:
-    """Return `widths -> accuracy` on held-out inputs, normalized by statistics of the others."""
+    """Return the function that gives the supernet's accuracy on held-out inputs at given widths.
+
+    The normalization statistics come from the inputs that are not held out.
+    """
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
     inputs = torch.from_numpy(training_set.train_inputs[np.concatenate([learned, unseen])])
     labels = training_set.views.labels[torch.from_numpy(unseen)]
@@ -180,5 +197,5 @@ def _judge(
 
 
 def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Return at most `count` of the indices, evenly spaced."""
+    """Return at most `count` of the indices, which are evenly spaced."""
     return indices[:: -(-len(indices) // count)] if len(indices) > count else indices

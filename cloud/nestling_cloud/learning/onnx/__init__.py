@@ -1,3 +1,7 @@
-"""Build ONNX graphs: capacity templates, the attached multiplexer, and exports from torch."""
+"""Builds the ONNX graphs of capacities and of networks that are exported from torch.
+
+The graph of a capacity, its template, leaves the weights outside and includes the multiplexer. This
+package may import `quantization` and `models`, but no other package of `learning`.
+"""
 
 __all__ = ["attach_multiplexer", "float_export", "template", "torch_export"]

@@ -1,4 +1,4 @@
-"""Attach the multiplexer's layers to a capacity's graph, so that one run computes both."""
+"""Adds the multiplexer's layers to a capacity's graph, so that one run computes both."""
 
 from typing import Any
 
@@ -11,12 +11,15 @@ from nestling_cloud.models.multiplexer import Multiplexer
 
 
 def attach_multiplexer(template: bytes, multiplexer: Multiplexer, capacity: int) -> bytes:
-    """Add an output "right", (N, K + 1), to a template that outputs "logits".
+    """Return a capacity's graph with the multiplexer's layers added.
+
+    The multiplexer reads the graph's output "logits". Its own output, "right" (N, K + 1), is the
+    success probability of each option (capacities 1 to K and the cloud).
 
     Args:
-        template: as returned by `build_template`.
-        multiplexer: fitted; its few weights stay in 32 bits.
-        capacity: capacity of the template, 1 to K.
+        template: the graph of the capacity, as returned by `build_template`.
+        multiplexer: the fitted multiplexer, whose few weights stay in 32 bits.
+        capacity: the number of the capacity, 1 to K.
     """
     model = onnx.load_model_from_string(template)
     graph = model.graph

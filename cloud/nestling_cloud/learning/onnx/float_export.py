@@ -1,4 +1,4 @@
-"""Export one capacity of a nested student before rounding, as the reference for int8."""
+"""Exports a capacity (size) of a nested student in float32, for comparison with int8."""
 
 import torch
 from torch import nn
@@ -10,12 +10,15 @@ from nestling_core.student.weights import arrays_of, prefix_shapes, student_of, 
 
 
 def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> bytes:
-    """Return the float32 ONNX model of one capacity: "input" (N, *shape) -> "logits" (N, classes).
+    """Return the serialized float32 ONNX model of one capacity.
+
+    The model maps "input" (N, *shape) to "logits" (N, classes). It does not contain the weights of
+    larger capacities.
 
     Args:
-        student: trained.
-        signature: of its inputs and classes.
-        capacity: 1 to K; weights of larger capacities are not in the model.
+        student: the trained nested student.
+        signature: the shape and classes of the task.
+        capacity: the number of the capacity, 1 to K.
     """
     example = torch.zeros(2, *signature.shape)
     network = _First(alone(student, signature, capacity))
@@ -23,12 +26,12 @@ def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> 
 
 
 def alone(student: NestedStudent, signature: Signature, capacity: int) -> NestedStudent:
-    """Return a student with only one capacity of a nested student, in evaluation mode.
+    """Return one capacity of a nested student as a student of its own, in evaluation mode.
 
     Args:
         student: the nested student.
-        signature: of its inputs and classes.
-        capacity: 1 to K.
+        signature: the shape and classes of the task.
+        capacity: the number of the capacity, 1 to K.
     """
     config = student.config.alone(capacity)
     own, first = f".capacities.{capacity - 1}.", ".capacities.0."
@@ -39,7 +42,7 @@ def alone(student: NestedStudent, signature: Signature, capacity: int) -> Nested
 
 
 class _First(nn.Module):
-    """A student's first capacity as a network with one input."""
+    """A network that runs the first capacity of a student."""
 
     def __init__(self, student: NestedStudent) -> None:
         super().__init__()

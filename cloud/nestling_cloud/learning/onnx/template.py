@@ -1,12 +1,15 @@
-"""Build templates: one small ONNX graph per capacity, without its int8 weights.
+"""Builds templates, which are small ONNX graphs that leave the int8 weights outside.
 
-Convolutions are quantized in the QDQ format, the last layer in plain integers (ADR 13). The
-initializers of weights are external. A device passes the tensors in from its rings; any other ONNX
-runtime finds them in the file that the initializer names (`capacity-2.weights`), which
-`nestling-cloud bundle export` writes.
+There is one template for each capacity (size of a student).
 
-Activations are unsigned integers, which x86 kernels prefer, or signed ones (128 less each), which
-ARM kernels prefer. Both compute the same numbers with the same weights.
+Convolutions are quantized in the QDQ format (QuantizeLinear and DequantizeLinear nodes), and the
+last layer computes in plain integers (ADR 13). The initializers of weights are external. A device
+passes their tensors in from its rings (the parts in which it stores the weights). Any other ONNX
+runtime finds the tensors in the file that the initializer names, for example `capacity-2.weights`,
+which `nestling-cloud bundle export` writes.
+
+Activations are unsigned integers, which x86 kernels prefer, or signed integers (each 128 less),
+which ARM kernels prefer. Both compute the same numbers with the same weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,14 +43,16 @@ def build_template(
     capacity: int,
     activations: Activations = "uint8",
 ) -> bytes:
-    """Build the graph of one capacity: "input" (N, *shape) float32 -> "logits" (N, classes).
+    """Return the serialized graph of one capacity, without its weights.
+
+    The graph maps "input" (N, *shape), in float32, to "logits" (N, classes).
 
     Args:
-        student: the int8 nest.
-        signature: of its inputs and classes.
-        layout: tensors of the nest.
-        capacity: 1 to K.
-        activations: integer type that the processor prefers; the logits are the same.
+        student: the quantized student, which holds all capacities.
+        signature: the shape and classes of the task.
+        layout: the names and shapes of the student's int8 weight tensors.
+        capacity: the number of the capacity, 1 to K.
+        activations: the integer type of the activations, which does not change the logits.
     """
     entry = student.capacities[capacity - 1]
     graph = _Graph(capacity, signature, layout, activations)
@@ -62,7 +67,10 @@ def build_template(
 
 
 class _Graph:
-    """A graph under construction: its nodes and initializers."""
+    """The nodes and initializers of a graph under construction.
+
+    Its methods add nodes and return the names of their outputs.
+    """
 
     def __init__(
         self,
@@ -99,7 +107,10 @@ class _Graph:
         return self.node("Div", [self.node("Sub", [x, mean]), deviation])
 
     def integers(self, x: str, grid: ActivationRange) -> tuple[str, str, str]:
-        """Round activations to 8-bit integers; return their name, scale and zero point."""
+        """Round activations to 8-bit integers.
+
+        Return the names of the integers, of their scale and of their zero point.
+        """
         scale = self.constant(f"{x}.scale", np.array(grid.scale, np.float32))
         zero = self.constant(f"{x}.zero", self._zero(grid))
         return self.node("QuantizeLinear", [x, scale, zero]), scale, zero
@@ -110,13 +121,13 @@ class _Graph:
         return np.array(grid.zero_point, np.uint8)
 
     def grid(self, x: str, grid: ActivationRange) -> str:
-        """Round activations to an 8-bit grid."""
+        """Round activations to the numbers on an 8-bit grid, and return their name."""
         real = self.node("DequantizeLinear", self.integers(x, grid))
         self._grids[real] = grid
         return real
 
     def stored(self, name: str) -> str:
-        """Add a tensor of the weight store as an external initializer; return its name."""
+        """Add an int8 weight tensor as an external initializer, and return its name."""
         shape = self._shapes[name]
         tensor = TensorProto(name=name, data_type=TensorProto.INT8, dims=shape)
         tensor.data_location = TensorProto.EXTERNAL
@@ -131,9 +142,9 @@ class _Graph:
         return name
 
     def arranged(self, name: str, order: Sequence[int], shape: Sequence[int]) -> str:
-        """Transpose stored integers, then reshape them.
+        """Transpose and then reshape a stored tensor, and return the name of the result.
 
-        onnxruntime does this once, when it opens the model.
+        onnxruntime does both only once, when it opens the model.
         """
         turned = self.node("Transpose", [name], perm=list(order))
         return self.node("Reshape", [turned, self._integers(shape)])
@@ -142,7 +153,10 @@ class _Graph:
         return self.constant(f"integers_{len(self._nodes)}", np.array(values, np.int64))
 
     def bias(self, name: str, x: str, scale: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """Add a bias on the grid of the accumulator, as integer kernels require it."""
+        """Add a bias rounded to the steps of the accumulator, and return its name.
+
+        Integer kernels require such a bias.
+        """
         step = (self._grids[x].scale * scale).astype(np.float32)
         integers = self.constant(f"{name}.bias", _accumulated(bias, step))
         scales = self.constant(f"{name}.bias_scale", step)
@@ -183,7 +197,7 @@ class _Graph:
         return self.grid(self.node("Relu", [convolved]), layer.output)
 
     def _kernel(self, plan: LayerPlan, name: str) -> str:
-        """Arrange a stored kernel as a convolution expects it: (C_out, C_in / groups, K...)."""
+        """Return the name of a kernel as a convolution reads it, (C_out, C_in / groups, K...)."""
         shape, stored = self._shapes[name], self.stored(name)
         axes = range(len(shape))
         if plan.groups > 1:  # (W, G, ...) -> (G W, ...)
@@ -193,7 +207,7 @@ class _Graph:
         return stored
 
     def shuffle(self, x: str, plan: LayerPlan) -> str:
-        """Shuffle (N, C, ...): distribute every group's channels over all groups."""
+        """Distribute the channels of every group over all groups, and return the result's name."""
         before, after = plan.source_groups, plan.groups
         width = plan.channels(self._capacity) // (before * after)
         # A 0 keeps the axis; the axes after the channels are merged into one meanwhile.
@@ -207,7 +221,10 @@ class _Graph:
         return joined
 
     def recurrent(self, x: str, plan: LayerPlan, layer: QuantizedRecurrent) -> str:
-        """Compute the hidden state at every step in 32 bits, (N, C, T) -> (N, H, T)."""
+        """Add a recurrent layer, and return the name of its hidden states (N, H, T).
+
+        Its input is (N, C, T), and it computes in 32 bits.
+        """
         lstm = isinstance(plan.block, Lstm)
         order = (0, 3, 1, 2) if lstm else (1, 0, 2)  # torch's index of each ONNX gate
         hidden = plan.widths[self._capacity - 1]
@@ -229,7 +246,10 @@ class _Graph:
         return self.grid(output, layer.output)
 
     def _rows(self, name: str, order: Sequence[int], scale: NDArray[np.float32]) -> str:
-        """Convert a stored recurrent weight to real numbers, (1, Q H, C), gates in ONNX's order."""
+        """Return the name of a recurrent weight in real numbers, (1, Q H, C).
+
+        Its gates are in ONNX's order.
+        """
         shape = self._shapes[name]
         stored = self.node("Gather", [self.stored(name), self._integers(order)], axis=1)
         axes = [1, 0, 3, 2] if len(shape) > 3 else [1, 0, 2]
@@ -240,7 +260,10 @@ class _Graph:
         return self.node("Mul", [real, scales])
 
     def head(self, x: str, entry: QuantizedCapacity) -> None:
-        """Sum in integers and scale once, so that every processor gives exactly the same logits."""
+        """Add the last layer, which computes "logits".
+
+        It sums in integers and scales once, so that all processors give exactly the same logits.
+        """
         step = (entry.pooled.scale * entry.head_scale).astype(np.float32)
         integers, _, zero = self.integers(x, entry.pooled)
         shape, stored = self._shapes[HEAD_NAME], self.stored(HEAD_NAME)
@@ -272,14 +295,14 @@ class _Graph:
 
 
 def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Round a bias to 32-bit integers, in steps of the accumulator."""
+    """Return a bias as 32-bit integers that count steps of the accumulator."""
     limit = float(2**30)
     integers: NDArray[np.int32] = np.clip(np.rint(bias / step), -limit, limit).astype(np.int32)
     return integers
 
 
 def _gates(rows: NDArray[np.float32], order: Sequence[int]) -> NDArray[np.float32]:
-    """Reorder the gates of values (Q H,)."""
+    """Return values (Q H,) with their gates in another order."""
     return rows.reshape(len(order), -1)[list(order)].flatten()
 
 

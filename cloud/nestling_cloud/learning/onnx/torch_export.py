@@ -1,4 +1,4 @@
-"""Export a torch network to a self-contained ONNX model."""
+"""Exports a torch network to a self-contained ONNX model."""
 
 import io
 import logging
@@ -19,17 +19,14 @@ def export_onnx(
     input_names: Sequence[str],
     output_names: Sequence[str],
 ) -> bytes:
-    """Export a network, each of whose inputs has a batch axis.
+    """Return a network as a serialized ONNX model with a free batch axis.
 
     Args:
-        network: set to evaluation mode.
-        inputs: an example of each input, with at least two rows (a batch of one would become a
-            constant).
-        input_names: names of the inputs in the graph.
-        output_names: names of the outputs, in order.
-
-    Returns:
-        A serialized ONNX model with a free batch axis.
+        network: the network, which is set to evaluation mode.
+        inputs: an example of each input. The first axis is the batch and has at least two rows,
+            because a batch of one would become a constant.
+        input_names: the names of the inputs in the graph, in order.
+        output_names: the names of the outputs in the graph, in order.
     """
     network.eval()
     batch = torch.export.Dim("N")

@@ -1,4 +1,9 @@
-"""Quantize a trained nest to one int8 weight store and small per-capacity scales and biases."""
+"""Holds the quantization of a trained nested student.
+
+The result is one set of int8 weights for all capacities, and small scales and biases for each
+capacity. This package may import the training `loop` and `recipes`, but no other package of
+`learning`.
+"""
 
 from nestling_cloud.learning.quantization.equalization import equalize
 from nestling_cloud.learning.quantization.grid import ActivationRange

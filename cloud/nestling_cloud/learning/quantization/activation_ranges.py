@@ -1,4 +1,4 @@
-"""Choose the range of activations that an 8-bit grid covers."""
+"""Chooses the range of activations that an 8-bit grid covers."""
 
 from collections.abc import Callable, Mapping
 
@@ -22,12 +22,13 @@ _BINS = 2048
 
 
 def activation_range(values: Floats, method: RangeMethod = "percentile") -> ActivationRange:
-    """Return the 8-bit grid for a layer's activations; zero lies exactly on it.
+    """Return the 8-bit grid for a layer's activations.
 
     Args:
-        values: activations of the layer, any shape.
-        method: `percentile` clips the outermost values; `mse` minimizes the squared error;
-            `entropy` keeps the distribution closest (Migacz, TensorRT, 2017).
+        values: the activations of the layer, of any shape.
+        method: the way to choose the range. `percentile` clips the outermost values, `mse`
+            minimizes the squared error, and `entropy` changes the distribution of the values least
+            (Migacz, TensorRT, 2017).
     """
     low, high = _BOUNDS[method](values.ravel())
     return grid_between(low, high)
@@ -65,7 +66,7 @@ def _entropy(values: Floats) -> tuple[float, float]:
 
 
 def _divergence(counts: NDArray[np.int64], end: int, levels: int) -> float:
-    """KL divergence of the first `end` bins from their approximation by `levels` steps."""
+    """Return the KL divergence of the first `end` bins from their form in only `levels` steps."""
     kept = counts[:end].astype(np.float64)
     step = np.arange(end) * levels // end
     filled = kept > 0
@@ -79,7 +80,7 @@ def _divergence(counts: NDArray[np.int64], end: int, levels: int) -> float:
 
 
 def _clip(values: Floats, share: float) -> tuple[float, float]:
-    """Limit the ends of the values to a share of the one farther from zero."""
+    """Return the smallest and the largest value, limited to a share of the largest magnitude."""
     low, high = float(values.min()), float(values.max())
     limit = share * max(-low, high)
     return max(low, -limit), min(high, limit)

@@ -1,7 +1,7 @@
-"""Correct biases: restore the mean output of each layer that rounding has moved.
+"""Corrects the biases of a rounded student, because rounding shifts the mean output of each layer.
 
-This is the method of Nagel et al. 2019, with means measured on inputs. It goes layer by layer,
-because each correction depends on those of the layers before.
+This is the method of Nagel et al. 2019, with means measured on inputs. It proceeds layer by layer,
+because the correction of a layer depends on the corrections of the layers before.
 """
 
 import contextlib
@@ -26,13 +26,15 @@ def correct_biases(
     grids: Sequence[Sequence[ActivationRange]],
     inputs: torch.Tensor,
 ) -> None:
-    """Give every layer of every capacity the mean output that it had before rounding.
+    """Change the biases so that every layer has the mean output that it had before rounding.
 
     Args:
-        student: with rounded weights, in evaluation mode; its offsets and biases are changed.
+        student: the student with rounded weights, in evaluation mode, whose offsets and biases are
+            changed in place.
         reference: the same student before rounding.
-        grids: activation grids by capacity and point (see `activations_rounded`).
-        inputs: (N, *shape).
+        grids: the 8-bit grids of the activations, first by capacity, then by point in the student
+            (see `activations_rounded`).
+        inputs: the inputs on which the means are measured, (N, *shape).
     """
     for capacity in range(1, student.config.capacities + 1):
         with _observed(reference) as means:
@@ -44,7 +46,11 @@ def correct_biases(
 
 @contextlib.contextmanager
 def _observed(reference: NestedStudent) -> Iterator[Means]:
-    """Record the mean of each normalization's output and each recurrent layer's input, by layer."""
+    """Record the means of activations by layer, within the context.
+
+    They are the means of the normalized outputs of convolutions and of the inputs of recurrent
+    layers.
+    """
     means: Means = {}
 
     def observe(index: int) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
@@ -66,7 +72,7 @@ def _observed(reference: NestedStudent) -> Iterator[Means]:
 
 @contextlib.contextmanager
 def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -> Iterator[None]:
-    """Correct each layer when the forward pass reaches it."""
+    """Correct the biases of each layer when a forward pass reaches it, within the context."""
 
     def move_offset(index: int) -> Callable[..., torch.Tensor]:
         def hook(norm: Any, _: object, output: torch.Tensor) -> torch.Tensor:
@@ -101,5 +107,5 @@ def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -
 
 
 def _mean(x: torch.Tensor) -> torch.Tensor:
-    """Average over all axes but the channels, (N, C, ...) -> (C,)."""
+    """Return the mean of x (N, C, ...) for each channel, (C,)."""
     return x.transpose(0, 1).flatten(1).mean(1)

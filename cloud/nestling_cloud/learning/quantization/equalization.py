@@ -1,11 +1,12 @@
-"""Equalize channels across layers, so that they use the 8-bit grid evenly.
+"""Equalizes the channels between layers, so that all channels use the 8-bit grid evenly.
 
-Each channel between two layers gets a factor that divides the output of the first and multiplies
-the weights of the second. The function does not change, because a ReLU commutes with positive
-factors (Nagel et al. 2019). A row's weight scale absorbs the size of the first layer's channel, so
-only the activation grid is shared: the range of each channel is balanced against the columns of the
-next layer (as in SmoothQuant, Xiao et al. 2023). The output of a recurrent layer is not divided,
-because its state would not scale with it.
+Each channel between two layers gets a factor that divides the output of the first layer and
+multiplies the weights of the second layer. This does not change what the student computes, because
+a ReLU commutes with positive factors (Nagel et al. 2019). In the first layer, the weight scale of
+each row absorbs the factor. The activation grid, however, is shared by all channels. The range of
+each channel is therefore balanced against the columns of the second layer, as in SmoothQuant (Xiao
+et al. 2023). The output of a recurrent layer is not divided, because its state would not scale with
+it.
 """
 
 import itertools
@@ -28,11 +29,12 @@ _SMALLEST = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
-    """The columns of a weight, numbered like the channels that it reads.
+    """The columns of a weight, each of which reads one channel of the layer before.
 
     Attributes:
-        weight: as stored.
-        axes: axes of the channels: one, or two where the channels are in groups.
+        weight: the weight as the student stores it.
+        axes: the axes that the channels are stored along, which are two if the channels are in
+            groups.
         turned: whether the axis of the position in a group comes before the axis of the group.
         free: whether each column has its own scale.
     """
@@ -43,13 +45,13 @@ class _Columns:
     free: bool = False
 
     def peaks(self) -> torch.Tensor:
-        """Return the largest weight of every channel, (C,)."""
+        """Return the largest magnitude among the weights that read each channel, (C,)."""
         others = [axis for axis in range(self.weight.ndim) if axis not in self.axes]
         peaks = self.weight.abs().amax(others)
         return (peaks.T if self.turned else peaks).flatten()
 
     def multiply(self, factors: torch.Tensor) -> None:
-        """Multiply each channel's weights by its factor, (C,)."""
+        """Multiply the weights that read each channel by the channel's factor, (C,)."""
         sizes = [self.weight.shape[axis] for axis in self.axes]
         stored = factors.reshape(sizes[::-1]).T if self.turned else factors.reshape(sizes)
         shape = [size if axis in self.axes else 1 for axis, size in enumerate(self.weight.shape)]
@@ -58,10 +60,12 @@ class _Columns:
 
 @torch.no_grad()
 def equalize(student: NestedStudent) -> None:
-    """Even out the channels between every two layers in place; no capacity's outputs change.
+    """Scale the channels between layers so that all channels use the 8-bit grid evenly.
+
+    The logits of all capacities stay the same.
 
     Args:
-        student: in evaluation mode, with measured normalization.
+        student: the trained student, with measured normalization, which is changed in place.
     """
     for layer, columns, shuffles in _pairs(student):
         factors = _factors(_shuffled(_channel_ranges(layer), shuffles), columns)
@@ -76,7 +80,7 @@ def equalize(student: NestedStudent) -> None:
 def _pairs(
     student: NestedStudent,
 ) -> Iterator[tuple[ConvLayer, _Columns, list[ShuffleLayer]]]:
-    """Yield every convolution with the weights that read its output and the shuffles in between."""
+    """Yield every convolution, the weights that read its output, and the shuffles between both."""
     stack = student.stack
     for index, layer in enumerate(stack):
         if not isinstance(layer, ConvLayer):
@@ -107,9 +111,9 @@ def _head_columns(student: NestedStudent) -> _Columns:
 
 
 def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
-    """Return the largest value of each channel at any capacity, (C,).
+    """Return an estimate of the largest value of each channel at any capacity, (C,).
 
-    It is estimated from the normalization (Nagel et al. 2019).
+    The estimate is based on the normalization (Nagel et al. 2019).
     """
     plan = layer.plan
     ranges = torch.zeros(plan.groups, plan.widths[-1])
@@ -121,7 +125,10 @@ def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
 
 
 def _factors(ranges: torch.Tensor, columns: _Columns) -> torch.Tensor:
-    """Return factors, of geometric mean 1, that leave ranges and columns equally even."""
+    """Return the factors for all channels, (C,), which balance the ranges against the columns.
+
+    Their geometric mean is 1, unless extreme factors are limited.
+    """
     peaks = columns.peaks()
     ideal = ranges if columns.free else (ranges / peaks.clamp(min=_SMALLEST)).sqrt()
     silent = (ranges < _SMALLEST) | (peaks < _SMALLEST)
@@ -140,7 +147,7 @@ def _divide(layer: ConvLayer, factors: torch.Tensor) -> None:
 
 
 def _shuffled(channels: torch.Tensor, shuffles: list[ShuffleLayer]) -> torch.Tensor:
-    """Return a value per channel, (C,), in the order after the shuffles."""
+    """Return the values of channels, (C,), in the order that the shuffles put the channels in."""
     x = channels.reshape(1, -1, 1)
     for shuffle in shuffles:
         x = shuffle(x, 0)

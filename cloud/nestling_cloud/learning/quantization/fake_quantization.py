@@ -1,4 +1,4 @@
-"""Fake-quantize activations: compute in real numbers, but round to 8-bit grids."""
+"""Rounds activations to 8-bit grids while a student still computes in real numbers."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +17,12 @@ Rounder = Callable[[torch.Tensor, int, int], torch.Tensor]
 
 
 def fake_round(x: torch.Tensor, grid: ActivationRange) -> torch.Tensor:
-    """Round to the nearest numbers on a grid; gradients pass inside its range (Bengio et al. 2013).
+    """Return activations rounded to the nearest numbers on a grid.
+
+    Inside the range of the grid, gradients pass through unchanged (Bengio et al. 2013).
 
     Args:
-        x: activations, any shape.
+        x: the activations, of any shape.
         grid: the 8-bit grid.
     """
     inside = x.clamp(grid.low, grid.high)
@@ -29,7 +31,12 @@ def fake_round(x: torch.Tensor, grid: ActivationRange) -> torch.Tensor:
 
 
 def on_grids(grids: Sequence[Sequence[ActivationRange]]) -> Rounder:
-    """Return a rounder for known grids, by capacity (index 0 is capacity 1) and point."""
+    """Return a function that rounds activations to known grids.
+
+    Args:
+        grids: the grids, first by capacity (index 0 is capacity 1), then by point in the student
+            (see `activations_rounded`).
+    """
 
     def rounder(x: torch.Tensor, point: int, capacity: int) -> torch.Tensor:
         return fake_round(x, grids[capacity - 1][point])
@@ -39,11 +46,14 @@ def on_grids(grids: Sequence[Sequence[ActivationRange]]) -> Rounder:
 
 @contextlib.contextmanager
 def activations_rounded(student: NestedStudent, rounder: Rounder) -> Iterator[None]:
-    """Within the context, round in every forward pass what a device rounds.
+    """Round the activations that a device rounds, in every forward pass within the context.
+
+    The activations are rounded at numbered points: 0 is the normalized input, each layer's output
+    has the next number, and the pooled features have the last. Outputs of shuffles are not rounded.
 
     Args:
         student: the student to run.
-        rounder: rounds the activations of a point at a capacity.
+        rounder: the function `(activations, point, capacity) -> rounded activations`.
     """
     first, layers = student.stack[0], student.stack
 

@@ -1,4 +1,4 @@
-"""Map real numbers to integers on 8-bit grids, for weights and activations."""
+"""Maps real weights and activations to integers on 8-bit grids."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ SMALLEST_PEAK = 1e-30
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationRange:
-    """An unsigned 8-bit grid: real = scale * (integer - zero_point).
+    """An unsigned 8-bit grid, on which real number = scale * (integer - zero_point).
 
     Attributes:
-        scale: step of the grid.
-        zero_point: integer of real 0, 0 to 255.
+        scale: the step between two neighboring numbers on the grid.
+        zero_point: the integer that stands for the real number 0, from 0 to 255.
     """
 
     scale: float
@@ -34,11 +34,11 @@ class ActivationRange:
 
 
 def grid_between(low: float, high: float) -> ActivationRange:
-    """Return the grid that covers both ends and has zero exactly on it.
+    """Return the 8-bit grid that covers a range and has zero exactly on it.
 
     Args:
-        low: smallest real number.
-        high: largest real number.
+        low: the smallest real number of the range.
+        high: the largest real number of the range.
     """
     low, high = min(low, 0.0), max(high, 0.0)
     scale = (high - low) / 255 if high - low > SMALLEST_PEAK else 1.0
@@ -46,21 +46,21 @@ def grid_between(low: float, high: float) -> ActivationRange:
 
 
 def round_weight(weight: Floats, scale: Floats) -> NDArray[np.int8]:
-    """Round a weight to integers in [-127, 127].
+    """Return a weight as integers in [-127, 127].
 
     Args:
-        weight: any shape.
-        scale: one number per row, shaped like the weight's first axes.
+        weight: the weight, of any shape.
+        scale: the scale of each row, in the shape of the weight's first axes.
     """
     rounded: NDArray[np.int8] = np.clip(np.rint(weight / spread(scale, weight.ndim)), -127, 127)
     return rounded.astype(np.int8)
 
 
 def spread(scale: Floats, ndim: int) -> Floats:
-    """Reshape scales of the first axes so that they multiply an array of `ndim` axes.
+    """Return scales with further axes of length 1, so that they can multiply an array.
 
     Args:
-        scale: shaped like the first axes.
-        ndim: number of axes of the array.
+        scale: the scales, in the shape of the array's first axes.
+        ndim: the number of axes of the array.
     """
     return scale.reshape(*scale.shape, *(1,) * (ndim - scale.ndim))

@@ -1,9 +1,12 @@
-"""Quantization-aware training: fine-tune the nest on the grids that it will be rounded to.
+"""Fine-tunes a nested student while its numbers are rounded to 8-bit grids.
+
+This is quantization-aware training.
 
 Every capacity uses prefixes of the same rounded weights, whose scales come from the whole tensor.
 Gradients pass through the rounding (straight-through estimator, Bengio et al. 2013). Activations
-are rounded on each capacity's own grid, whose ends follow the batches (Jacob et al. 2018). The
-normalization needs no folding: its gain goes into the scales and changes no integer.
+are rounded to each capacity's own grids, whose ends follow the batches (Jacob et al. 2018). The
+normalization does not have to be folded into the weights for this, because its gain later goes into
+the scales and changes no integer.
 """
 
 import contextlib
@@ -36,7 +39,7 @@ _LEARNING_RATE = 0.1
 
 
 class _RoundedWeight(nn.Module):
-    """A nested weight rounded to its grid; gradients pass straight through."""
+    """A function that rounds a nested weight to its grid and passes gradients through unchanged."""
 
     def __init__(self, grid: TensorGrid, method: WeightMethod) -> None:
         super().__init__()
@@ -51,7 +54,7 @@ class _RoundedWeight(nn.Module):
 
 
 class _MovingRanges:
-    """Rounds activations to ranges that follow the batches while the student trains."""
+    """A function that rounds activations to grids whose ranges follow the training batches."""
 
     def __init__(self, student: NestedStudent) -> None:
         self._student = student
@@ -73,11 +76,13 @@ class _MovingRanges:
 
 @contextlib.contextmanager
 def fake_quantization(student: NestedStudent, quantization: Quantization) -> Iterator[None]:
-    """Within the context, let a student compute on 8-bit grids; its weights stay real numbers.
+    """Let a student compute with numbers rounded to 8-bit grids, within the context.
+
+    The weights that are trained stay real numbers.
 
     Args:
         student: the student to train or run.
-        quantization: how its weights are rounded.
+        quantization: the options of the quantization, which set how weights are rounded.
     """
     grids = tensor_grids(student)
     places: list[tuple[nn.Module, str, str]] = [
@@ -108,23 +113,25 @@ def fine_tune(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Train a trained nest for `aware_epochs` more, with fake quantization.
+    """Train a trained student further while its numbers are rounded to 8-bit grids.
 
     Calibrate the normalization afterwards, as `quantize` does.
 
     Args:
-        student: trained in place, left in evaluation mode.
-        loss_of: the loss that it was trained with.
-        count: number of examples.
-        recipe: the recipe that it was trained with; its learning rate is lowered.
-        quantization: number of epochs, and how weights are rounded.
-        turns: number of capacities that train in turns, each of which sees the data for
-            `aware_epochs`; otherwise 1.
-        generator: for shuffling.
-        progress: shows each epoch.
+        student: the trained student, which is trained in place and left in evaluation mode.
+        loss_of: the loss that the student was trained with.
+        count: the number of examples.
+        recipe: the recipe that the student was trained with, whose learning rate is lowered here.
+        quantization: the options of the quantization. Its `aware_epochs` is the number of epochs,
+            and 0 changes nothing.
+        turns: the number by which the epochs are multiplied. It is the number of capacities if
+            these are trained in turns, and otherwise 1.
+        generator: the random generator for shuffling.
+        progress: the progress display, advanced once per epoch.
 
     Raises:
-        TrainingError: too few examples for a batch, or the loss is no longer finite.
+        TrainingError: there are too few examples for a batch, or the loss, the weights or the
+            activations are no longer finite.
     """
     if quantization.aware_epochs == 0:
         return

@@ -1,9 +1,9 @@
-"""Hold a student in static int8, quantized once for all capacities.
+"""Holds the numbers of a student that is quantized to int8 once for all capacities (sizes).
 
 The integers of a weight come from the largest capacity's tensor, with one symmetric scale for each
-output channel. Smaller capacities use prefix slices of the same integers. What differs between
-capacities (batch normalization, gate gains, activation ranges) is folded into scales and biases,
-which are small and part of each capacity's template.
+row. Smaller capacities use prefix slices of the same integers. The numbers that differ between
+capacities (batch normalization, gate gains, activation ranges) become scales and biases, which are
+small and part of each capacity's template (its ONNX graph).
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,13 @@ from nestling_core.student.plan import LayerPlan
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedConv:
-    """One convolution of one capacity, its normalization folded in.
+    """The scales, biases and output range of one convolution at one capacity.
 
     Attributes:
-        weight_scale: scale of each output channel, normalization gain included, (C_out,).
-        bias: in real units, (C_out,).
-        output: range of the activations after the ReLU.
+        weight_scale: the scale of each output channel, which includes the gain of the
+            normalization, (C_out,).
+        bias: the bias of each output channel as a real number, (C_out,).
+        output: the 8-bit grid of the activations after the ReLU.
     """
 
     weight_scale: Floats
@@ -33,16 +34,17 @@ class QuantizedConv:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedRecurrent:
-    """One recurrent layer of one capacity, gates concatenated in torch's order, (Q H,) each.
+    """The scales, biases and output range of one recurrent layer at one capacity.
 
-    Its weights are stored in 8 bits but used in 32, because onnxruntime has no integer GRU.
+    Each array has shape (Q H,), with the gates one after the other in torch's order. The weights
+    are stored in 8 bits but used in 32 bits, because onnxruntime has no integer GRU.
 
     Attributes:
-        scale_ih: scale of the rows that read the input, gains included.
-        scale_hh: scale of the rows that read the state, gains included.
-        bias_ih: in real units.
-        bias_hh: in real units.
-        output: range of the hidden state.
+        scale_ih: the scale of each row that reads the input, which includes the row's gain.
+        scale_hh: the scale of each row that reads the state, which includes the row's gain.
+        bias_ih: the biases that belong to the input, as real numbers.
+        bias_hh: the biases that belong to the state, as real numbers.
+        output: the 8-bit grid of the hidden state.
     """
 
     scale_ih: Floats
@@ -57,14 +59,14 @@ QuantizedLayer = QuantizedConv | QuantizedRecurrent | None
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedCapacity:
-    """The numbers of a capacity besides its prefix of the integers.
+    """The numbers of one capacity (size of the student) other than its int8 weights.
 
     Attributes:
-        input: range of the normalized input.
-        layers: in order; None for a layer without numbers.
-        pooled: range of the pooled features.
-        head_scale: for each class, (classes,).
-        head_bias: in real units, (classes,).
+        input: the 8-bit grid of the normalized input.
+        layers: the numbers of each layer, in order; None for a layer without numbers.
+        pooled: the 8-bit grid of the pooled features.
+        head_scale: the scale of the last layer's weights for each class, (classes,).
+        head_bias: the bias of each class as a real number, (classes,).
     """
 
     input: ActivationRange
@@ -76,14 +78,15 @@ class QuantizedCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedStudent:
-    """An int8 nest with the scales and biases of each capacity.
+    """The int8 weights of a student, with the scales and biases of each capacity (size).
 
     Attributes:
-        plans: shapes of the layers.
-        tensors: the largest capacity's int8 weights by name.
-        capacities: smallest first.
-        mean: of the input normalization, (C,).
-        deviation: of the input normalization, (C,).
+        plans: the blocks and shapes of the layers, in order.
+        tensors: the int8 weights of the largest capacity by name.
+        capacities: the other numbers of each capacity, the smallest capacity first.
+        mean: the mean of each input channel, which normalization subtracts, (C,).
+        deviation: the standard deviation of each input channel, by which normalization divides,
+            (C,).
     """
 
     plans: tuple[LayerPlan, ...]

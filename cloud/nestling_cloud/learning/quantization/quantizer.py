@@ -1,4 +1,4 @@
-"""Quantize a trained student to its int8 nest."""
+"""Quantizes a trained student to int8 weights that all capacities (sizes) share."""
 
 import copy
 import math
@@ -35,15 +35,16 @@ _PLAIN = Quantization()
 def quantize(
     student: NestedStudent, inputs: Floats, quantization: Quantization = _PLAIN
 ) -> QuantizedStudent:
-    """Quantize a trained nest.
+    """Return the quantized form of a trained nested student.
 
     The student's own weights are rounded in place, so that normalization and activation ranges are
-    measured with the weights that a device will run.
+    measured with the weights that a device will run. If the options ask for fine-tuning, call
+    `fine_tune` before this function.
 
     Args:
-        student: trained; its weights are replaced by their rounded values.
-        inputs: training inputs for the statistics, (N, *shape).
-        quantization: methods to use; run its fine-tuning (`fine_tune`) before this.
+        student: the trained student, whose weights are replaced by their rounded values.
+        inputs: the training inputs on which statistics and ranges are measured, (N, *shape).
+        quantization: the options that choose the methods.
     """
     if quantization.equalize:
         equalize(student)
@@ -83,7 +84,7 @@ def _round_weights(
 def _grids(
     student: NestedStudent, capacity: int, inputs: torch.Tensor, method: RangeMethod
 ) -> Iterator[ActivationRange]:
-    """Yield the grids of the normalized input, of every layer's output and of the pooled values."""
+    """Yield the grids of the normalized input, every layer's output and the pooled features."""
     yield activation_range(student.normalizer(inputs).numpy(), method)
     for output in student.features(inputs, capacity):
         yield activation_range(output.numpy(), method)
@@ -135,5 +136,5 @@ def _layer(
 
 
 def _in_order(rows: Floats) -> Floats:
-    """Reorder values per row of a stored tensor, (W,) or (W, G), to channel order, by group."""
+    """Return the values of a stored tensor's rows, (W,) or (W, G), in the order of the channels."""
     return np.ascontiguousarray(rows.T).flatten()

@@ -1,4 +1,4 @@
-"""Choose the scales of weights: one symmetric grid per row, the same at every capacity."""
+"""Chooses the scale of each weight row, which is the same at every capacity (size)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ _SHARES = np.linspace(1.0, 0.6, 21)
 
 @dataclass(frozen=True, kw_only=True)
 class TensorGrid:
-    """What the scales of one tensor of the nest depend on, besides its weights.
+    """The facts about a weight tensor that its scales depend on, besides its weights.
 
     Attributes:
-        rows: number of leading axes whose entries have their own scales.
-        uses: number of capacities that use each weight, in the shape of the tensor.
+        rows: the number of leading axes of the tensor whose entries have their own scales.
+        uses: the number of capacities that use each weight, in the shape of the tensor.
     """
 
     rows: int
@@ -29,7 +29,7 @@ class TensorGrid:
 
 
 def tensor_grids(student: NestedStudent) -> Mapping[str, TensorGrid]:
-    """Return the grid of every tensor of the nest, by its name in the layout."""
+    """Return the facts that the scales of every weight tensor depend on, by tensor name."""
     capacities = range(1, student.config.capacities + 1)
     found = {
         layer.plan.tensor_name(name): TensorGrid(
@@ -52,13 +52,14 @@ def _uses(boxes: list[Shape]) -> Floats:
 
 
 def weight_scales(weight: Floats, grid: TensorGrid, method: WeightMethod) -> Floats:
-    """Choose the scales of a tensor's rows, in the shape of its leading axes.
+    """Return the scales of a tensor's rows, in the shape of the tensor's leading axes.
 
     Args:
-        weight: of the largest capacity.
-        grid: its rows, and how many capacities use each weight.
-        method: `peak` covers the largest weight; `mse` minimizes the squared error, summed over all
-            capacities that use a weight.
+        weight: the tensor at the largest capacity.
+        grid: the number of leading axes with their own scales, and the number of capacities that
+            use each weight.
+        method: the way to choose the scales. `peak` covers the largest weight of a row, and `mse`
+            minimizes the squared error, summed over all capacities that use a weight.
     """
     peak = _peak_scales(weight, grid.rows)
     return peak if method == "peak" else _mse_scales(weight, peak, grid)
@@ -79,7 +80,7 @@ def _mse_scales(weight: Floats, peak: Floats, grid: TensorGrid) -> Floats:
 
 
 def _errors(weight: Floats, scale: Floats, uses: Floats) -> Floats:
-    """Return the squared error of every row."""
+    """Return the squared rounding error of every row, summed over the capacities."""
     off = round_weight(weight, scale) * spread(scale, weight.ndim) - weight
     errors: Floats = (uses * off**2).reshape(*scale.shape, -1).sum(axis=-1)
     return errors

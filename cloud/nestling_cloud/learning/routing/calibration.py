@@ -1,4 +1,4 @@
-"""Calibrate a bundle's router: thresholds for target shares and for tolerated risks."""
+"""Finds the thresholds with which devices meet target offload shares and tolerated risks."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,18 +26,22 @@ _QUANTILES = 33
 def calibrate(
     multiplexer: Multiplexer, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
 ) -> Calibration:
-    """Calibrate the router's thresholds on inputs that nothing was fitted on.
+    """Return the thresholds for target offload shares and tolerated risks.
+
+    The thresholds are found on inputs that nothing was fitted on.
 
     Args:
         multiplexer: the fitted multiplexer that the bundle ships.
-        fitted: inputs that it was fitted on; the cascades are fitted on them too.
-        held_out: inputs that it was not fitted on.
-        macs: multiply-accumulates of each capacity.
+        fitted: the inputs that the multiplexer was fitted on, on which the cascades (a small
+            capacity first, then a larger one if needed) are fitted too.
+        held_out: the inputs that nothing was fitted on.
+        macs: the number of multiply-accumulates of each capacity.
 
     Returns:
-        For each capacity, run directly and as the end of a cascade: the thresholds for a grid of
-        target offload shares with the accuracy that results, the thresholds that keep each
-        tolerated risk, and quantiles of the predicted success probability on the held-out inputs.
+        One curve for each capacity that is run directly, and one for each cascade that ends in a
+        capacity. A curve holds the thresholds for a grid of target offload shares with the
+        resulting accuracy, the thresholds that keep each tolerated risk, and the quantiles of the
+        predicted success probabilities on the held-out inputs.
     """
     known, unseen = beliefs(multiplexer, fitted), beliefs(multiplexer, held_out)
     capacities = range(1, held_out.capacities + 1)
@@ -59,15 +63,17 @@ def calibrate(
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:
-    """Route inputs through a cascade.
+    """Return the predicted gains of the cloud, and the agreement with it, for inputs of a cascade.
 
     Args:
-        cascade: the cascade.
-        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+        cascade: the capacities of the cascade and the threshold between them.
+        believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
+            `beliefs`.
         data: the outputs of every option for the same inputs.
 
     Returns:
-        The predicted gain of the cloud, and whether the answering capacity agrees with the cloud.
+        For each input, the predicted gain in success probability of the cloud over the device, and
+        whether the capacity that answers the input gives the cloud's answer.
     """
     return RoutedInputs(
         gains=gains(cascade, believed),

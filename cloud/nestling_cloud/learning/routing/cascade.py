@@ -1,8 +1,11 @@
-"""Fit and apply a cascade: a small capacity runs first, a larger one only where it pays.
+"""Fits and applies cascades, in which a larger capacity runs only if that pays.
 
-A nest holds every smaller model of the largest one that fits, so running a small one first needs no
-further download and little memory. Based on NestDNN's capacities (Fang et al. 2018, arXiv
-1810.10090) and on early-exit networks (BranchyNet, arXiv 1709.01686).
+A capacity is a size of the student. A small one runs first, and its result shows if a larger one is
+needed.
+
+A device that holds a capacity also holds all smaller ones, so running a small capacity first needs
+no further download and only a little memory. The idea combines NestDNN's capacities (Fang et al.
+2018, arXiv 1810.10090) with early-exit networks (BranchyNet, arXiv 1709.01686).
 """
 
 from collections.abc import Sequence
@@ -30,10 +33,10 @@ class CascadeRule:
     """The capacities of a cascade and the threshold between them.
 
     Attributes:
-        start: capacity that runs first, 1 to K; equal to `top` where `top` runs directly.
-        top: capacity that runs where the first one is not good enough, 1 to K.
-        threshold: the larger capacity runs where its predicted success probability exceeds that of
-            the first one by more than this.
+        start: the capacity that runs first, 1 to K. It equals `top` if `top` runs directly.
+        top: the capacity that runs if the first one is not good enough, 1 to K.
+        threshold: the lead over the first capacity, in predicted success probability, above which
+            the larger capacity runs.
     """
 
     start: int
@@ -43,23 +46,25 @@ class CascadeRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Gains:
-    """Predicted gain in success probability of the cloud over the device.
+    """The predicted gains in success probability of the cloud over the device.
 
     Attributes:
-        gate: gain before the larger capacity could run, (N,); None where one capacity runs
-            directly.
-        accept: gain after the last capacity ran, (N,).
+        gate: the gain of each input before the larger capacity has run, (N,); None if one capacity
+            runs directly.
+        accept: the gain of each input after the last capacity ran, (N,).
     """
 
     gate: Floats | None
     accept: Floats
 
     def sent(self, gate_threshold: float, accept_threshold: float) -> Bools:
-        """Return which inputs go to the cloud at the given thresholds, (N,).
+        """Return for each input whether it goes to the cloud at the given thresholds, (N,).
 
         Args:
-            gate_threshold: an input goes where `gate` is above it.
-            accept_threshold: an input goes where `accept` is above it.
+            gate_threshold: the number that the gain in `gate` must exceed for an input to go to the
+                cloud.
+            accept_threshold: the number that the gain in `accept` must exceed for an input to go to
+                the cloud.
         """
         late: Bools = self.accept > accept_threshold
         return late if self.gate is None else late | (self.gate > gate_threshold)
@@ -71,16 +76,17 @@ class Gains:
 
 
 def at_once(capacity: int) -> CascadeRule:
-    """Return the rule that runs one capacity directly."""
+    """Return the rule that runs one capacity directly, without a smaller one before it."""
     return CascadeRule(start=capacity, top=capacity)
 
 
 def runs_larger(cascade: CascadeRule, believed: Floats) -> Bools:
-    """Return for which inputs the larger capacity runs, (N,).
+    """Return for each input whether the cascade runs the larger capacity, (N,).
 
     Args:
-        cascade: the cascade.
-        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+        cascade: the capacities of the cascade and the threshold between them.
+        believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
+            `beliefs`.
     """
     if cascade.start == cascade.top:
         return np.zeros(believed.shape[1], np.bool_)
@@ -90,11 +96,12 @@ def runs_larger(cascade: CascadeRule, believed: Floats) -> Bools:
 
 
 def gains(cascade: CascadeRule, believed: Floats) -> Gains:
-    """Return the predicted gain of the cloud for inputs that run through a cascade.
+    """Return the predicted gains of the cloud for inputs that run through a cascade.
 
     Args:
-        cascade: the cascade.
-        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+        cascade: the capacities of the cascade and the threshold between them.
+        believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
+            `beliefs`.
     """
     start, top = cascade.start - 1, cascade.top - 1
     last = believed[top, :, -1] - believed[top, :, top]
@@ -108,12 +115,14 @@ def gains(cascade: CascadeRule, believed: Floats) -> Gains:
 
 
 def of_answering_capacity(cascade: CascadeRule, believed: Floats, by_capacity: Bools) -> Bools:
-    """Select, for each input, the value of the capacity that answers it, (N,).
+    """Return for each input the value of the capacity that answers the input, (N,).
 
     Args:
-        cascade: the cascade.
-        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
-        by_capacity: a value for each capacity, (N, K) or (N, K + 1).
+        cascade: the capacities of the cascade and the threshold between them.
+        believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
+            `beliefs`.
+        by_capacity: the values of each input for every capacity, (N, K), or for every capacity and
+            the cloud, (N, K + 1).
     """
     return np.where(
         runs_larger(cascade, believed),
@@ -123,19 +132,21 @@ def of_answering_capacity(cascade: CascadeRule, believed: Floats, by_capacity: B
 
 
 def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: int) -> CascadeRule:
-    """Find the cheapest cascade to a capacity that loses hardly any accuracy on these inputs.
+    """Return the cheapest way to run a capacity, directly or in a cascade.
 
-    The loss is at most 0.1 percentage points, compared with running the capacity directly.
+    On the given inputs, the accuracy of a cascade may be at most 0.1 percentage points lower than
+    that of running the capacity directly.
 
     Args:
-        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+        believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
+            `beliefs`.
         data: the outputs of every option for the same inputs.
-        macs: multiply-accumulates of each capacity.
-        top: the capacity, 1 to K.
+        macs: the number of multiply-accumulates of each capacity.
+        top: the capacity to run, 1 to K.
 
     Returns:
-        The cascade with the fewest multiply-accumulates on average; the rule that runs `top`
-        directly where no cascade is cheaper.
+        The cascade with the fewest multiply-accumulates on average, or the rule that runs `top`
+        directly if no cascade is cheaper.
     """
     right = data.right
     enough = right[:, top - 1].mean() - _TOLERANCE

@@ -1,4 +1,4 @@
-"""Make the multiplexer's training targets: how probable it is that each option is right."""
+"""Makes the multiplexer's training targets, which are the options' success probabilities."""
 
 import numpy as np
 import torch
@@ -15,14 +15,15 @@ _TEMPERATURES = np.geomspace(0.25, 8, 41)
 def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Floats:
     """Return the target probability that each capacity and the cloud are right, (N, K + 1).
 
-    A label only shows whether one input was answered correctly, which is a noisy estimate of how
-    often such inputs are. The teacher's probability of an option's answer, at the temperature that
-    fits these inputs best (Guo et al. 2017, arXiv 1706.04599), is a smooth estimate, but it is
-    wrong where the teacher is. docs/results/routing.md compares the mean of both with either alone.
+    A label only shows whether one input was answered correctly. This is a noisy estimate of how
+    often such inputs are answered correctly. The teacher's probability of an option's answer is a
+    smooth estimate, if it is taken at the temperature that fits these inputs best (Guo et al. 2017,
+    arXiv 1706.04599). However, it is wrong where the teacher is wrong. docs/results/routing.md
+    compares the mean of both estimates with either alone.
 
     Args:
-        data: outputs of every option, and the labels.
-        label_part: weight of the labels: 1 for the labels alone, 0 for the teacher alone.
+        data: the outputs of every option and the labels.
+        label_part: the weight of the labels, where 1 uses only the labels and 0 only the teacher.
     """
     labels = data.right.astype(np.float32)
     if label_part == 1:
@@ -35,14 +36,14 @@ def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Flo
 
 
 def temperature(logits: Floats, labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
-    """Return the temperature at which logits fit the labels best, between 1/4 and 8.
+    """Return the temperature at which logits fit the labels best, from 1/4 to 8.
 
     Args:
-        logits: of a classifier, (N, classes).
-        labels: true classes, (N,).
+        logits: the logits of a classifier, (N, classes).
+        labels: the true class index of each input, (N,).
 
     Returns:
-        The temperature of least cross entropy.
+        The temperature at which the cross entropy is lowest.
     """
     given, targets = torch.from_numpy(logits), torch.from_numpy(labels)
     losses = [functional.cross_entropy(given / float(t), targets).item() for t in _TEMPERATURES]
@@ -50,6 +51,6 @@ def temperature(logits: Floats, labels: np.ndarray[tuple[int, ...], np.dtype[np.
 
 
 def softmax(logits: Floats) -> Floats:
-    """Return class probabilities, (N, classes); large logits do not overflow."""
+    """Return the class probabilities (N, classes) of logits, which may be very large."""
     found: Floats = functional.softmax(torch.from_numpy(logits), dim=1).numpy()
     return found

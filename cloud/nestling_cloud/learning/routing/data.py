@@ -1,4 +1,4 @@
-"""Hold the data that routers learn from, and split it between fitting and thresholds."""
+"""Holds the data that routers learn from, and splits it between fitting and thresholds."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ FITTED_PART = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class RoutingData:
-    """Outputs of every option for inputs that neither teacher nor student trained on.
+    """The outputs of the student and the teacher for inputs that neither trained on.
 
     On their own training data, models are more confident and more accurate than on new inputs.
 
     Attributes:
-        inputs: (N, *shape).
-        logits: of each capacity, as a device computes them, (K, N, classes).
+        inputs: the inputs, (N, *shape).
+        logits: the logits of each capacity, as a device computes them, (K, N, classes).
         cloud: the teacher's logits, (N, classes).
-        labels: true classes, (N,).
+        labels: the true class index of each input, (N,).
     """
 
     inputs: Floats
@@ -41,13 +41,16 @@ class RoutingData:
 
     @property
     def right(self) -> Bools:
-        """Whether each capacity and, last, the cloud is right, (N, K + 1)."""
+        """For each input, whether each capacity and the cloud are right, (N, K + 1).
+
+        The cloud is in the last column.
+        """
         answers = [*self.logits.argmax(axis=2), self.cloud.argmax(axis=1)]
         return np.stack([answer == self.labels for answer in answers], axis=1)
 
     @property
     def agrees(self) -> Bools:
-        """Whether each capacity gives the cloud's answer, (N, K)."""
+        """For each input, whether each capacity gives the cloud's answer, (N, K)."""
         agrees: Bools = self.logits.argmax(axis=2) == self.cloud.argmax(axis=1)
         return agrees.T
 
@@ -62,10 +65,10 @@ class RoutingData:
 
 
 def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
-    """Split inputs into a part for fitting and a part for thresholds.
+    """Split the inputs into a part for fitting and a part for thresholds.
 
-    The split keeps the recorded order. Neighboring windows of one recording are much alike: a
-    threshold derived from neighbors of the fitted inputs would be too optimistic.
+    The split keeps the recorded order, because neighboring windows of one recording are much alike.
+    A threshold derived from neighbors of the fitted inputs would be too optimistic.
 
     Returns:
         The inputs to fit on, and the inputs to derive thresholds and guarantees from.

@@ -1,4 +1,4 @@
-"""Fit the multiplexer: it predicts which options are right once a capacity has run."""
+"""Fits the multiplexer, which predicts the options that are right once a capacity has run."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,10 @@ class Design:
     """The inputs of a multiplexer and its training targets.
 
     Attributes:
-        knows_classes: the multiplexer sees the probability of each class, not only the largest
-            ones.
-        label_part: weight of the labels in its targets; the teacher's probabilities have the rest.
+        knows_classes: whether the multiplexer sees the probability of each class, or only the
+            largest probabilities.
+        label_part: the weight of the labels in the targets, where the teacher's probabilities have
+            the remaining weight.
     """
 
     knows_classes: bool = False
@@ -41,17 +42,17 @@ def fit_multiplexer(
     design: Design = DEFAULT,
     recipe: Recipe = RECIPE,
 ) -> Multiplexer:
-    """Fit a multiplexer on inputs that the models did not train on.
+    """Return a multiplexer fitted on inputs that neither teacher nor student trained on.
 
     Args:
-        data: outputs of every option for those inputs.
-        seed: for initial weights and shuffling.
-        progress: shows each epoch.
-        design: inputs and targets of the multiplexer; `choose_design` finds the best one.
-        recipe: epochs and learning rate.
+        data: the outputs of every option for these inputs.
+        seed: the random seed for initial weights and shuffling.
+        progress: the progress display, advanced once per epoch.
+        design: the inputs and targets of the multiplexer, which `choose_design` can choose.
+        recipe: the options of the training, such as the number of epochs.
 
     Raises:
-        TrainingError: there are too few inputs.
+        TrainingError: there are too few inputs, or the loss or the weights are no longer finite.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -81,15 +82,15 @@ def fit_multiplexer(
 
 @torch.no_grad()
 def beliefs(multiplexer: Multiplexer, data: RoutingData) -> Floats:
-    """Predict how probable it is that each option is right, once each capacity has run.
+    """Return the predicted probabilities that each option is right, after each capacity has run.
 
     Args:
         multiplexer: the fitted multiplexer.
-        data: outputs of every option.
+        data: the outputs of every option for some inputs.
 
     Returns:
-        Success probabilities, (K, N, K + 1): the first axis is the capacity that ran, the last one
-        the option.
+        The success probabilities, (K, N, K + 1). The first axis is the capacity that ran, and the
+        last axis is the option, where the cloud comes last.
     """
     found = [
         multiplexer(torch.from_numpy(logits), torch.full((len(logits),), ran)).numpy()

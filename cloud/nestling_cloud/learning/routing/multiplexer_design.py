@@ -1,10 +1,11 @@
-"""Choose a multiplexer's inputs and training targets by inputs that it was not fitted on.
+"""Chooses the multiplexer's inputs and training targets on inputs that it was not fitted on.
 
-The student's confidence carries most of the information, for every class alike, and the teacher's
-probabilities are smoother targets than labels. Neither holds where the cloud is good at some
-classes only, or where the labels of some classes are noisy (Jitkrittum et al. 2023, arXiv
-2307.02764). Where inputs come from few people, a multiplexer overfits any further input, so another
-design has to prove that it helps.
+By default, the multiplexer sees only the student's largest class probabilities, because they carry
+most of the information for all classes alike. Its targets mix labels and the teacher's
+probabilities, because the latter are smoother than labels. Both may be wrong if the cloud is good
+at only some classes, or if the labels of some classes are noisy (Jitkrittum et al. 2023, arXiv
+2307.02764). If the inputs come from few people, however, a multiplexer overfits any further input.
+Another design is therefore chosen only if it proves better.
 """
 
 import dataclasses
@@ -40,16 +41,18 @@ _FEWEST_STRETCHES = 10
 
 
 def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design:
-    """Fit every design on one half of the inputs and evaluate it on the other, both ways.
+    """Return the design of the multiplexer that predicts the cloud's gain best.
 
-    The default stays unless another design is better by two standard errors. The measure is the
-    squared error of the cloud's predicted gain, averaged over stretches of 50 neighboring inputs.
+    Each design is fitted on one half of the inputs and evaluated on the other half, and vice versa.
+    The default design stays unless another is better by two standard errors. The measure is the
+    squared error of the predicted gain of the cloud over the device, averaged over stretches of 50
+    neighboring inputs. With fewer than ten stretches, the default design stays.
 
     Args:
-        data: outputs of every option for inputs that the models did not train on, in recorded
-            order.
-        seed: of the fits.
-        progress: shows each design.
+        data: the outputs of every option, for inputs in recorded order that neither teacher nor
+            student trained on.
+        seed: the random seed for the fits.
+        progress: the progress display, advanced once per design.
     """
     stretches = len(data) // _STRETCH
     if stretches < _FEWEST_STRETCHES:
@@ -68,7 +71,7 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
 
 
 def _squared_errors(data: RoutingData, design: Design, seed: int) -> Doubles:
-    """Return the squared error of the cloud's predicted gain, mean over capacities, (N,)."""
+    """Return the squared error of the cloud's predicted gain, averaged over capacities, (N,)."""
     halves = np.array_split(np.arange(len(data)), 2)
     found = []
     for judged, fitted in ((halves[0], halves[1]), (halves[1], halves[0])):

@@ -1,4 +1,4 @@
-"""Find operating points: thresholds at which target shares of inputs go to the cloud."""
+"""Finds the operating points, which are the thresholds that meet target offload shares."""
 
 import numpy as np
 
@@ -18,24 +18,26 @@ GATED_PART = 0.1
 
 
 def routing_curve(gained: Gains, device: Bools, cloud: Bools) -> RoutingCurve:
-    """Compute the operating points for the grid of target shares.
+    """Return the operating points for all target offload shares in `SHARES`.
 
     Args:
-        gained: predicted gain of the cloud, for N inputs that the router was not fitted on.
-        device: whether the device is right, (N,).
-        cloud: whether the cloud is right, (N,).
+        gained: the predicted gains of the cloud for N inputs that the router was not fitted on.
+        device: for each input, whether the device is right, (N,).
+        cloud: for each input, whether the cloud is right, (N,).
     """
     return RoutingCurve(points=[operating_point(gained, device, cloud, share) for share in SHARES])
 
 
 def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) -> OperatingPoint:
-    """Find the thresholds that send a share of inputs to the cloud, and the accuracy they give.
+    """Return the thresholds that send a share of the inputs to the cloud.
+
+    The operating point that is returned also says how accurate the answers then are.
 
     Args:
-        gained: predicted gain of the cloud, for N inputs.
-        device: whether the device is right, (N,).
-        cloud: whether the cloud is right, (N,).
-        share: target offload share, 0 to 1.
+        gained: the predicted gains of the cloud for N inputs.
+        device: for each input, whether the device is right, (N,).
+        cloud: for each input, whether the cloud is right, (N,).
+        share: the target offload share, 0 to 1.
     """
     gate_threshold, accept_threshold = thresholds(gained, share)
     offloaded = gained.sent(gate_threshold, accept_threshold)
@@ -48,13 +50,14 @@ def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) ->
 
 
 def thresholds(gained: Gains, share: float) -> tuple[float, float]:
-    """Return the gate and accept thresholds that send a share of these inputs to the cloud.
+    """Return the gate and the accept threshold that send a share of the inputs to the cloud.
 
-    Where one capacity runs directly, nothing is sent at the gate unless everything is sent.
+    The gate sends inputs to the cloud before the larger capacity has run. If one capacity runs
+    directly, the gate sends no input, unless all inputs are to be sent.
 
     Args:
-        gained: predicted gain of the cloud.
-        share: target offload share, 0 to 1.
+        gained: the predicted gains of the cloud for the inputs.
+        share: the target offload share, 0 to 1.
     """
     gate, accept = gained.gate, gained.accept
     if gate is None or share >= 1:
@@ -66,7 +69,7 @@ def thresholds(gained: Gains, share: float) -> tuple[float, float]:
 
 
 def _threshold(gains: Floats, share: float) -> float:
-    """Return the threshold that a share of the gains exceeds; gains lie in [-1, 1]."""
+    """Return the threshold that a share of the gains, which lie in [-1, 1], exceeds."""
     if share <= 0 or len(gains) == 0:
         return 1.0
     if share >= 1:

@@ -1,10 +1,10 @@
-"""Certify risk guarantees: thresholds at which the device seldom disagrees with the cloud.
+"""Finds thresholds at which the device seldom disagrees with the cloud, with a guarantee.
 
-For a tolerated risk alpha, the bundle ships thresholds at which P(device and cloud disagree | the
-device kept the input) <= alpha. The statement is false with probability at most delta, over the
-draw of the inputs that it was certified on (learn then test: Angelopoulos et al. 2021, arXiv
-2110.01052; the selective classifier's bound of Geifman & El-Yaniv 2017, arXiv 1705.08500). It holds
-for inputs from the same distribution.
+For a tolerated risk alpha, the guarantee is that P(device and cloud disagree | the device kept the
+input) <= alpha. Over the draw of the inputs that it was certified on, the guarantee is false with
+probability at most delta. The guarantee holds for inputs from the same distribution. The method is
+to learn and then test (Angelopoulos et al. 2021, arXiv 2110.01052), with the bound for a selective
+classifier (Geifman & El-Yaniv 2017, arXiv 1705.08500).
 """
 
 from dataclasses import dataclass
@@ -25,22 +25,22 @@ _TESTED_SHARES = tuple(number / 40 for number in range(39, -1, -1))
 
 @dataclass(frozen=True, kw_only=True)
 class RoutedInputs:
-    """Inputs that a router has judged.
+    """Inputs for which a router has predicted the gain of the cloud.
 
     Attributes:
-        gains: predicted gain of the cloud.
-        agrees: whether the device gives the cloud's answer, (N,).
+        gains: the predicted gains of the cloud for the inputs.
+        agrees: for each input, whether the device gives the cloud's answer, (N,).
     """
 
     gains: Gains
     agrees: Bools
 
     def kept(self, gate_threshold: float, accept_threshold: float) -> Bools:
-        """Return which inputs the device keeps at the given thresholds, (N,).
+        """Return for each input whether the device keeps it at the given thresholds, (N,).
 
         Args:
-            gate_threshold: largest gain at the gate that keeps an input.
-            accept_threshold: largest gain after the last capacity that keeps an input.
+            gate_threshold: the largest gain at the gate with which an input is kept.
+            accept_threshold: the largest gain after the last capacity with which an input is kept.
         """
         kept: Bools = ~self.gains.sent(gate_threshold, accept_threshold)
         return kept
@@ -49,18 +49,18 @@ class RoutedInputs:
 def certify(
     fitted: RoutedInputs, held_out: RoutedInputs, *, risk: float, delta: float = DELTA
 ) -> CertifiedPoint | None:
-    """Find the thresholds that keep most inputs on the device within a tolerated risk.
+    """Return the thresholds that keep as many inputs on the device as a tolerated risk allows.
 
-    The sequence of thresholds, and where it starts, is fixed beforehand on the inputs that the
-    router was fitted on. The held-out inputs test them one after the other, from cautious to
-    daring, until the first one fails. All that passed before it therefore hold together, without a
-    correction for multiple tests.
+    The sequence of thresholds and its start are fixed beforehand on the inputs that the router was
+    fitted on. The held-out inputs then test the thresholds one after the other, from cautious to
+    daring, until a test fails. The guarantees of all thresholds that passed before hold together,
+    without a correction for multiple tests.
 
     Args:
-        fitted: inputs that the router was fitted on.
-        held_out: inputs that it was not fitted on.
-        risk: tolerated share of disagreement among the inputs that the device keeps, 0 to 1.
-        delta: tolerated probability that the guarantee is false.
+        fitted: the inputs that the router was fitted on.
+        held_out: the inputs that nothing was fitted on.
+        risk: the tolerated share of disagreement among the inputs that the device keeps, 0 to 1.
+        delta: the tolerated probability that the guarantee is false.
 
     Returns:
         The last thresholds that passed; None if the first ones already failed.
@@ -85,9 +85,10 @@ def certify(
 
 
 def _test_sequence(fitted: RoutedInputs, count: int, delta: float) -> list[tuple[float, float]]:
-    """Return the thresholds to test, starting where the expected bound on `count` inputs is best.
+    """Return the thresholds to test, from cautious to daring.
 
-    A very cautious threshold keeps too few inputs to prove anything; a daring one keeps errors.
+    They start with the pair that has the lowest expected bound on `count` inputs. More cautious
+    thresholds keep too few inputs to prove anything, and more daring ones keep errors.
     """
     tried = [thresholds(fitted.gains, share) for share in _TESTED_SHARES]
     # A daring threshold must keep every input that a cautious one keeps.
@@ -106,9 +107,9 @@ def upper_bound(errors: int, count: int, *, delta: float) -> float:
     """Return the Clopper-Pearson upper confidence bound on an error rate.
 
     Args:
-        errors: errors seen among `count` inputs.
-        count: number of inputs; the bound is 1 where it is 0.
-        delta: probability that the true rate is above the bound, 0 to 1.
+        errors: the number of errors seen among `count` inputs.
+        count: the number of inputs, which may be 0 and then gives a bound of 1.
+        delta: the probability, 0 to 1, that the true rate is above the bound.
     """
     if errors >= count:
         return 1.0

@@ -1,7 +1,7 @@
 """Reads Texas Instruments' power monitors INA219 and INA260 over I2C.
 
-Both are wired into the board's supply and average the power between two readings. Registers and
-scales are those of the data sheets SBOS448 (INA219) and SBOS656 (INA260).
+Both are wired into the board's supply, and both average the power between two readings. Registers
+and scales are those of the data sheets SBOS448 (INA219) and SBOS656 (INA260).
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,10 @@ _INA260_V = 1.25e-3
 
 
 class Ina219:
-    """An INA219: measures the voltage over an external shunt and the bus voltage."""
+    """Reads the power from an INA219.
+
+    The chip measures the voltage over an external shunt (a small resistor) and the bus voltage.
+    """
 
     period_s = 0.02
     provenance = PROVENANCE_MEASURED
@@ -43,9 +46,9 @@ class Ina219:
         """Configure the chip.
 
         Args:
-            bus: the I2C bus; closed with the instrument.
-            address: I2C address, 0x40 to 0x4F.
-            shunt_ohm: resistance of the shunt; 0.1 on most breakout boards.
+            bus: the I2C bus, which is closed with the instrument.
+            address: the I2C address, 0x40 to 0x4F.
+            shunt_ohm: the resistance of the shunt, which is 0.1 on most breakout boards.
 
         Raises:
             InstrumentError: there is no INA219 at the address.
@@ -64,7 +67,7 @@ class Ina219:
             )
 
     def watts(self) -> float:
-        """Return the mean power over the last 17 ms."""
+        """Return the mean power over the last 17 ms, in watts."""
         with _wrapped(self._address):
             shunt = signed(read_word(self._bus, self._address, _INA219_SHUNT))
             bus = read_word(self._bus, self._address, _INA219_BUS)
@@ -79,7 +82,10 @@ class Ina219:
 
 
 class Ina260:
-    """An INA260: measures the current through its own shunt and the bus voltage."""
+    """Reads the power from an INA260.
+
+    The chip measures the current through its own shunt (a small resistor) and the bus voltage.
+    """
 
     period_s = 0.01
     provenance = PROVENANCE_MEASURED
@@ -88,8 +94,8 @@ class Ina260:
         """Configure the chip.
 
         Args:
-            bus: the I2C bus; closed with the instrument.
-            address: I2C address, 0x40 to 0x4F.
+            bus: the I2C bus, which is closed with the instrument.
+            address: the I2C address, 0x40 to 0x4F.
 
         Raises:
             InstrumentError: there is no INA260 at the address.
@@ -114,7 +120,7 @@ class Ina260:
             write_word(bus, address, _CONFIGURATION, _INA260_SETTINGS)
 
     def watts(self) -> float:
-        """Return the mean power over the last 9 ms.
+        """Return the mean power over the last 9 ms, in watts.
 
         The product of current and voltage is finer than the chip's power register (10 mW steps).
         """

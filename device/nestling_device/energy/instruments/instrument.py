@@ -1,4 +1,4 @@
-"""The port for power instruments, which measure the power that the machine draws."""
+"""Defines the interface of power instruments, which measure the power that the machine draws."""
 
 from typing import Protocol
 
@@ -7,20 +7,26 @@ from nestling_device.errors import DeviceError
 
 
 class InstrumentError(DeviceError):
-    """A power instrument is missing or gave no reading."""
+    """Raised when a power instrument is missing or gives no reading."""
 
 
 class Instrument(Protocol):
-    """Reads power; not thread-safe."""
+    """Reads the power that the machine draws.
+
+    An instrument is not thread-safe.
+    """
 
     @property
     def period_s(self) -> float:
-        """Time between new readings, in seconds."""
+        """The time between new readings, in seconds."""
         ...
 
     @property
     def provenance(self) -> Provenance.ValueType:
-        """Measured, or calibrated if a formula derives the board's power from the readings."""
+        """How the power is known.
+
+        It is measured, or calibrated if a formula derives the board's power from the readings.
+        """
         ...
 
     def watts(self) -> float:
@@ -32,5 +38,5 @@ class Instrument(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the instrument; does nothing if it is closed already."""
+        """Release the instrument, or do nothing if it is released already."""
         ...

@@ -20,7 +20,10 @@ _TIMEOUT_S = 5.0
 
 
 def rail_watts(text: str) -> float:
-    """Return the sum of volts times amperes over all rails that report both.
+    """Return the sum of volts times amperes over all rails (supplies) that report both.
+
+    Args:
+        text: the output of `vcgencmd pmic_read_adc`.
 
     Raises:
         InstrumentError: no rail in the text reports both.
@@ -42,7 +45,7 @@ def read_adc() -> str:
     """Return the output of `vcgencmd pmic_read_adc`.
 
     Raises:
-        InstrumentError: vcgencmd is not installed, or failed.
+        InstrumentError: vcgencmd is not installed, or it failed.
     """
     try:
         return subprocess.run(
@@ -61,7 +64,7 @@ def read_adc() -> str:
 
 
 class Pmic:
-    """Derives the power of the whole board from the power of its rails."""
+    """Derives the power of the whole board from the power of its rails (supplies)."""
 
     period_s = 0.1  # every reading starts a process, so not more often
     provenance = PROVENANCE_CALIBRATED
@@ -70,7 +73,7 @@ class Pmic:
         """Take a first reading as a check.
 
         Args:
-            read: returns the output of `vcgencmd pmic_read_adc`.
+            read: a function that returns the output of `vcgencmd pmic_read_adc`.
 
         Raises:
             InstrumentError: the chip cannot be read.
@@ -79,8 +82,8 @@ class Pmic:
         self.watts()
 
     def watts(self) -> float:
-        """Return the present power of the board."""
+        """Return the present power of the board, in watts."""
         return _GAIN * rail_watts(self._read()) + _OFFSET_W
 
     def close(self) -> None:
-        """Do nothing: nothing is open."""
+        """Do nothing, because nothing is open."""

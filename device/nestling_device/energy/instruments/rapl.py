@@ -16,14 +16,14 @@ _POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(kw_only=True)
 class _Counter:
-    """The counter of one package, which wraps around at `range_uj`."""
+    """The energy counter of one processor package, which wraps around at `range_uj`."""
 
     path: Path
     range_uj: int
     last_uj: int
 
     def advance(self) -> int:
-        """Return the microjoules since the last call."""
+        """Return the microjoules counted since the last call."""
         now_uj = _read(self.path)
         grown_uj = now_uj - self.last_uj
         self.last_uj = now_uj
@@ -42,8 +42,8 @@ class Rapl:
         """Find the packages and read their counters.
 
         Args:
-            powercap: folder of the powercap zones.
-            clock: returns the time in seconds.
+            powercap: the folder of the powercap zones.
+            clock: a function that returns the time in seconds.
 
         Raises:
             InstrumentError: there are no RAPL counters, or they cannot be read.
@@ -66,7 +66,7 @@ class Rapl:
         self._last_s = clock()
 
     def watts(self) -> float:
-        """Return the mean power since the last reading."""
+        """Return the mean power since the last reading, in watts."""
         now_s = self._clock()
         spent_uj = sum(counter.advance() for counter in self._counters)
         passed_s = now_s - self._last_s
@@ -76,7 +76,7 @@ class Rapl:
         return spent_uj / 1e6 / passed_s
 
     def close(self) -> None:
-        """Do nothing: nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
 def _is_package(zone: Path) -> bool:

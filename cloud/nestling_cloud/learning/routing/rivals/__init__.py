@@ -1,7 +1,8 @@
-"""Routers from the literature, reimplemented from their definitions behind one interface.
+"""Holds routers from the literature that are reimplemented behind one interface.
 
-Each one ranks inputs that a capacity has answered by how urgently they should go to the cloud.
-Device only and cloud only are the two ends of every ranking.
+Each router ranks inputs that a capacity has answered by how urgently they should go to the cloud.
+At the two ends of every ranking are the rules that send no input or every input. This package may
+import `correctness_labels` and `data` from `routing`, and the training `loop`.
 """
 
 from nestling_cloud.learning.routing.rivals import confidence, heads, without_logits

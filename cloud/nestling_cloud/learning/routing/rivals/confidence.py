@@ -1,4 +1,4 @@
-"""Rank inputs by the student's confidence; these rules learn at most one number."""
+"""Ranks inputs by the student's confidence, with rules that learn at most one number."""
 
 import numpy as np
 
@@ -8,11 +8,13 @@ from nestling_cloud.learning.routing.rivals.trial import Doubles, Trial, Urgency
 
 
 def probabilities(logits: Floats, divisor: float = 1.0) -> Doubles:
-    """Return class probabilities in double precision, so that fewer round to 1, (N, classes).
+    """Return the class probabilities of logits in double precision, (N, classes).
+
+    In this precision, fewer probabilities round to 1.
 
     Args:
-        logits: (N, classes).
-        divisor: temperature.
+        logits: the logits, (N, classes).
+        divisor: the temperature by which the logits are divided.
     """
     scaled = logits.astype(np.float64) / divisor
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
@@ -21,20 +23,23 @@ def probabilities(logits: Floats, divisor: float = 1.0) -> Doubles:
 
 
 def max_softmax(trial: Trial) -> Doubles:
-    """Rank the inputs with the smallest top probability first."""
+    """Return the urgency of each input, highest for the smallest top probability, (N,)."""
     urgency: Doubles = -probabilities(trial.logits).max(axis=1)
     return urgency
 
 
 def margin(trial: Trial) -> Doubles:
-    """Rank the inputs with the smallest lead over the second answer first."""
+    """Return the urgency of each input, highest for the smallest lead of its top probability, (N,).
+
+    The lead is the distance to the second largest probability.
+    """
     ranked = np.sort(probabilities(trial.logits), axis=1)
     urgency: Doubles = ranked[:, -2] - ranked[:, -1]
     return urgency
 
 
 def entropy(trial: Trial) -> Doubles:
-    """Rank the inputs with the largest entropy first."""
+    """Return the urgency of each input, highest for the largest entropy, (N,)."""
     p = probabilities(trial.logits)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
     urgency: Doubles = -(p * logs).sum(axis=1)
@@ -42,17 +47,22 @@ def entropy(trial: Trial) -> Doubles:
 
 
 def sedna_cross_entropy(trial: Trial) -> Doubles:
-    """Rank by Sedna's score c = 1 + sum p ln p / ln K, lowest first; p = 0 contributes 0."""
+    """Return the urgency of each input, highest for the lowest score of Sedna, (N,).
+
+    The score is 1 + sum p ln p / ln K, where K is the number of classes and p = 0 contributes 0.
+    """
     urgency: Doubles = entropy(trial) / np.log(trial.logits.shape[1]) - 1
     return urgency
 
 
 def temperature_scaled(known: Trial, seed: int) -> Urgency:
-    """Fit a temperature on known inputs; rank the smallest top probability first.
+    """Return a rule that ranks inputs by their top probability at a fitted temperature.
+
+    The input with the smallest top probability is the most urgent.
 
     Args:
-        known: inputs to fit the temperature on.
-        seed: not used.
+        known: the inputs to fit the temperature on.
+        seed: a random seed, which is not used.
     """
     del seed
     divisor = temperature(known.logits, known.labels)

@@ -1,4 +1,4 @@
-"""Rivals that train a small network on the student's outputs."""
+"""Holds routers that train a small network on the student's outputs."""
 
 from collections.abc import Callable
 
@@ -18,13 +18,14 @@ _APPEAL_WEIGHT = 0.1
 
 
 def deferral_mlp(known: Trial, seed: int) -> Urgency:
-    """Regress how much more often the cloud is right, from the device's probabilities.
+    """Return a rule that predicts how much more often the cloud is right than the device.
 
-    The post-hoc rule "Diff-01" of Jitkrittum et al. 2023.
+    The prediction is a regression on the device's class probabilities, namely the post-hoc rule
+    "Diff-01" of Jitkrittum et al. 2023.
 
     Args:
-        known: inputs to fit on.
-        seed: for initial weights and shuffling.
+        known: the inputs to fit on.
+        seed: the random seed for initial weights and shuffling.
     """
     gain = torch.from_numpy(known.cloud.astype("float32") - known.device)
     head = _head(known, seed)
@@ -36,15 +37,15 @@ def deferral_mlp(known: Trial, seed: int) -> Urgency:
 
 
 def appeal_head(known: Trial, seed: int) -> Urgency:
-    """Learn the probability q of keeping an input, with AppealNet's loss on fixed networks.
+    """Return a rule that predicts the probability q of keeping an input on the device.
 
-    The loss is q * loss of the device + (1 - q) * loss of the cloud - weight * log q. AppealNet
-    trains the device's network along with the head; here the nest stays fixed, as for every other
-    router.
+    The network is trained with AppealNet's loss q * loss of the device + (1 - q) * loss of the
+    cloud - weight * log q. AppealNet trains the device's network along with this one. Here the
+    student stays fixed, as for every other router.
 
     Args:
-        known: inputs to fit on.
-        seed: for initial weights and shuffling.
+        known: the inputs to fit on.
+        seed: the random seed for initial weights and shuffling.
     """
     labels = torch.from_numpy(known.labels)
     own = functional.cross_entropy(torch.from_numpy(known.logits), labels, reduction="none")
@@ -98,6 +99,6 @@ def _fitted(
 
 
 def _sorted(trial: Trial) -> torch.Tensor:
-    """Return class probabilities, the largest first."""
+    """Return the class probabilities of each input, the largest first."""
     probabilities = functional.softmax(torch.from_numpy(trial.logits), dim=1)
     return probabilities.sort(dim=1, descending=True).values

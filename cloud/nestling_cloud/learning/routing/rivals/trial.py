@@ -1,4 +1,4 @@
-"""The interface of a rival router: its inputs and its ranking."""
+"""Defines what a router from the literature (a rival) takes and what it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """State of a device at each input.
+    """The state of a device at each input.
 
     Attributes:
-        celsius: processor temperature, (N,).
-        battery: remaining charge, %, (N,).
-        processor: load, %, (N,).
-        memory: memory in use, %, (N,).
+        celsius: the temperature of the processor in degrees Celsius, (N,).
+        battery: the remaining charge of the battery in percent, (N,).
+        processor: the load of the processor in percent, (N,).
+        memory: the memory in use in percent, (N,).
     """
 
     celsius: Doubles
@@ -33,13 +33,14 @@ class Trial:
     """Inputs that one capacity has answered.
 
     Attributes:
-        logits: of that capacity, (N, classes).
-        device: whether the capacity is right, (N,); a router may use it for fitting, but only the
-            oracle uses it to rank.
-        cloud: whether the cloud is right, (N,); likewise.
-        cloud_logits: the teacher's logits, (N, classes); used for fitting only.
-        labels: true classes, (N,); used for fitting only.
-        resources: state of the device; None where a router cannot know it.
+        logits: the capacity's logits, (N, classes).
+        device: for each input, whether the capacity is right, (N,). A router may use this for
+            fitting, but only the oracle may use it to rank.
+        cloud: for each input, whether the cloud is right, (N,). A router may use this for fitting,
+            but only the oracle may use it to rank.
+        cloud_logits: the teacher's logits, (N, classes), which are for fitting only.
+        labels: the true class index of each input, (N,), which is for fitting only.
+        resources: the state of the device at each input; None if it is not known.
     """
 
     logits: Floats
@@ -54,7 +55,10 @@ class Trial:
 
 
 Urgency = Callable[[Trial], Doubles]
-"""How urgently each input should go to the cloud, (N,): the highest values go first."""
+"""A function that returns how urgently each input should go to the cloud, (N,).
+
+Inputs with the highest values go first.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +66,10 @@ class Rival:
     """A router from the literature.
 
     Attributes:
-        name: name in tables.
-        source: publication or project that defines it.
-        fit: `(inputs that the models did not train on, seed) -> urgency`; many rivals learn
-            nothing.
+        name: the name of the router in tables.
+        source: the publication or project that defines the router.
+        fit: the function `(inputs that the models did not train on, seed) -> urgency`, which fits
+            the router. Many routers learn nothing there.
     """
 
     name: str
@@ -74,7 +78,7 @@ class Rival:
 
 
 def without_fitting(urgency: Urgency) -> Callable[[Trial, int], Urgency]:
-    """Wrap a rule that learns nothing as a `Rival.fit` function."""
+    """Return a `Rival.fit` function for a rule that learns nothing."""
 
     def fit(_: Trial, __: int) -> Urgency:
         return urgency

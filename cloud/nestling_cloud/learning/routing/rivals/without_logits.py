@@ -1,4 +1,4 @@
-"""Rivals that ignore the student's answer."""
+"""Holds routers that rank inputs without the student's logits."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ _HOT_CELSIUS, _LOW_BATTERY, _BUSY, _FULL = 75.0, 20.0, 85.0, 85.0
 
 
 def at_random(known: Trial, seed: int) -> Urgency:
-    """Rank inputs at random.
+    """Return a rule that ranks inputs at random.
 
     Args:
-        known: not used.
-        seed: of the random numbers.
+        known: some inputs, which are not used.
+        seed: the random seed for the ranking.
     """
     del known
     rng = np.random.default_rng(seed)
@@ -21,13 +21,19 @@ def at_random(known: Trial, seed: int) -> Urgency:
 
 
 def oracle(trial: Trial) -> Doubles:
-    """Return 1 where only the cloud is right, -1 where only the device is, 0 otherwise."""
+    """Return the urgency of each input, which depends on who is right, (N,).
+
+    It is 1 if only the cloud is right, -1 if only the device is right, and 0 otherwise.
+    """
     urgency: Doubles = trial.cloud.astype(np.float64) - trial.device
     return urgency
 
 
 def resource_sensitive(trial: Trial) -> Doubles:
-    """Return 1 where the device is hot, low on battery, busy or full; the input is ignored."""
+    """Return the urgency of each input, which depends only on the device's state, (N,).
+
+    It is 1 if the device is hot, low on battery, busy or low on memory, and 0 otherwise.
+    """
     if trial.resources is None:
         return np.zeros(len(trial))
     state = trial.resources
