@@ -10,6 +10,7 @@ its implementations:
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -175,10 +176,12 @@ class CalibratedMeter(ClockMeter):
         powers: the powers measured on this machine.
         sampler: the sampler that reads an instrument while the meter is in use, or None without an
             instrument.
+        clock: the clock of the sampler's readings, in seconds.
     """
 
     powers: Powers
     sampler: Sampler | None = None
+    clock: Callable[[], float] = time.monotonic
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
         """Return the measured time and the measured or calibrated energy.
@@ -186,7 +189,7 @@ class CalibratedMeter(ClockMeter):
         Call this right after the step, because the step's time span is taken to end now.
         """
         del macs
-        spent = self._measured(time.monotonic(), wall_ms / 1e3)
+        spent = self._measured(self.clock(), wall_ms / 1e3)
         if spent is not None:
             return spent
         return StepCost(

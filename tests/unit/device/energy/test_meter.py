@@ -100,10 +100,13 @@ def test_energy_of_a_step_too_short_for_the_instrument_is_calibrated() -> None:
 
 def test_energy_of_a_long_step_is_measured_above_idle() -> None:
     with Sampler(SteadyInstrument(5.0)) as sampler:
-        meter = CalibratedMeter(board=BOARD, link=LINK, powers=POWERS, sampler=sampler)
         begun = time.monotonic()
         until(lambda: sampler.joules(begun + 0.005, time.monotonic()) is not None)
-        wall_ms = (time.monotonic() - begun - 0.005) * 1e3
+        ended = time.monotonic()
+        meter = CalibratedMeter(
+            board=BOARD, link=LINK, powers=POWERS, sampler=sampler, clock=lambda: ended
+        )
+        wall_ms = (ended - begun - 0.005) * 1e3
 
         spent = meter.compute(1000, wall_ms)
 
