@@ -75,7 +75,7 @@ def _fields(path: Path) -> Mapping[str, Any]:
             "--models has written"
         ) from err
     except ValueError as err:
-        raise TableError(f"{path} is not JSON: {err}; measure the probes again") from err
+        raise TableError(f"{path} is {err}; measure the probes again") from err
     if not isinstance(fields, dict) or fields.get("format") != _FORMAT or "models" not in fields:
         raise TableError(
             f"{path} is not a latency table of format {_FORMAT}; nestling-device profile --models "

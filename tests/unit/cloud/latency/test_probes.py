@@ -109,7 +109,7 @@ def test_impossible_latency_is_refused(tmp_path: Path, latency_ms: float) -> Non
     path = tmp_path / "table.json"
     hand_table(path, probes, latency_ms)
 
-    with pytest.raises(TableError, match=r"is .* µs|is no number"):
+    with pytest.raises(TableError, match=r"is .* µs|is not a number"):
         read_table(path, probes)
 
 
