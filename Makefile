@@ -66,7 +66,7 @@ bench-learning: setup ## compare teachers and nests, about 2 hours, resumable ->
 bench-routing: setup ## compare routers on the models of bench-learning, resumable -> docs/results/routing.*
 	$(BIN)/python -m benchmarks.routing $(ARGS)
 
-screenshots: setup ## take screenshots of the console with a small fleet -> docs/images/console-*.png
+screenshots: setup ## take screenshots of the console and a report -> docs/images/*.png
 	$(BIN)/python -m benchmarks.screenshots
 
 clean: ## remove everything that the targets made, except the bundles in the user's cache

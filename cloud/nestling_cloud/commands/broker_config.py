@@ -5,6 +5,7 @@ import sys
 
 from nestling_cloud.commands.network_flags import host
 from nestling_cloud.commands.serve import port
+from nestling_cloud.commands.state_flag import add_state
 from nestling_cloud.fleet.listeners import Security
 from nestling_core.command_line.path_flags import output_folder
 from nestling_core.network.address import Address
@@ -24,13 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "  mosquitto -c nestling-cloud/broker/mosquitto.conf\n",
     )
     add = parser.add_argument
-    add(
-        "--state",
-        type=output_folder,
-        default="nestling-cloud",
-        metavar="DIR",
-        help="the cloud's state folder (default: ./%(default)s)",
-    )
+    add_state(parser, output_folder)
     add(
         "--host",
         type=host,

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from nestling_cloud.commands.state_flag import add_state
 from nestling_cloud.console.auth.password import (
     CONSOLE_FOLDER,
     PasswordError,
@@ -15,7 +16,6 @@ from nestling_cloud.console.auth.password import (
 from nestling_cloud.console.auth.tokens import TokenFile
 from nestling_cloud.console.data.units import time_utc
 from nestling_core.clock import unix_ms
-from nestling_core.command_line.path_flags import input_folder
 from nestling_core.parsing.text import EncodingError, decode_text
 
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="examples:\n  nestling-cloud console password\n"
         "  nestling-cloud console password --set\n",
     )
-    _add_state(password)
+    add_state(password)
     password.add_argument(
         "--set", action="store_true", help="ask for the password instead of generating one"
     )
@@ -56,17 +56,7 @@ def _add_token(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     remove.add_argument("name", metavar="NAME", help="name of the token")
     remove.set_defaults(run=_token_remove)
     for command in (add, listing, remove):
-        _add_state(command)
-
-
-def _add_state(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state",
-        type=input_folder,
-        default="nestling-cloud",
-        metavar="DIR",
-        help="the cloud's state folder (default: ./%(default)s)",
-    )
+        add_state(command)
 
 
 def _password(options: argparse.Namespace) -> None:

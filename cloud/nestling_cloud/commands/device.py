@@ -8,12 +8,12 @@ from pathlib import Path
 
 from nestling_cloud.atomic_file import write_whole
 from nestling_cloud.commands.network_flags import address
+from nestling_cloud.commands.state_flag import add_state
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.authority import utc_now
 from nestling_cloud.fleet.enrolment import TOKEN_LIFE, Enrolment
 from nestling_cloud.fleet.roster import Member
-from nestling_core.command_line.path_flags import input_folder
 
 _MOST_HOURS = 24 * 365
 
@@ -53,7 +53,7 @@ def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "  nestling-cloud device add porch --cloud cloud.lan:8501 --hours 1 --json\n",
     )
     parser.add_argument("name", metavar="NAME", help="name of the device")
-    _add_state(parser)
+    add_state(parser)
     parser.add_argument(
         "--cloud",
         type=address,
@@ -85,7 +85,7 @@ def _add_list(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "enrolled, expired or removed, and until when (or, once expired or removed, since when).",
         epilog="example:\n  nestling-cloud device list --json\n",
     )
-    _add_state(parser)
+    add_state(parser)
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.set_defaults(run=_run_list)
 
@@ -99,18 +99,8 @@ def _add_remove(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example:\n  nestling-cloud device remove porch\n",
     )
     parser.add_argument("name", metavar="NAME", help="name of the device")
-    _add_state(parser)
+    add_state(parser)
     parser.set_defaults(run=_run_remove)
-
-
-def _add_state(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state",
-        type=input_folder,
-        default="nestling-cloud",
-        metavar="DIR",
-        help="the cloud's state folder (default: ./%(default)s)",
-    )
 
 
 def _run_add(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from nestling_cloud.commands.model_flags import add_data_dir, add_repository
 from nestling_cloud.commands.network_flags import address, host
 from nestling_cloud.commands.serve import port
+from nestling_cloud.commands.state_flag import add_state
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated import flower_process
 from nestling_cloud.federated.flower_process import Link
@@ -21,7 +22,7 @@ from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.store.store import state_store_url
 from nestling_cloud.temporary import temporary_folder
-from nestling_core.command_line.path_flags import input_file, input_folder, output_folder
+from nestling_core.command_line.path_flags import input_file, output_folder
 from nestling_core.network.hosts import is_loopback
 
 _SUPERLINK = "127.0.0.1:9092"
@@ -166,13 +167,7 @@ def _add_rounds(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state",
-        type=input_folder,
-        default="nestling-cloud",
-        metavar="DIR",
-        help="the cloud's state folder (default: ./%(default)s)",
-    )
+    add_state(parser)
     parser.add_argument(
         "--store",
         metavar="URL|PATH",

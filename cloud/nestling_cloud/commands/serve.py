@@ -7,6 +7,7 @@ from typing import get_args
 
 from nestling_cloud.commands.model_flags import add_repository
 from nestling_cloud.commands.network_flags import address, host
+from nestling_cloud.commands.state_flag import add_state
 from nestling_cloud.console.server import ConsoleAddress
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.mqtt.client import BrokerAddress
@@ -39,13 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_folders(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("folders").add_argument
     add_repository(parser)
-    add(
-        "--state",
-        type=output_folder,
-        default="nestling-cloud",
-        metavar="DIR",
-        help="folder of receipts, credentials and certificates (default: ./%(default)s)",
-    )
+    add_state(parser, output_folder, text="folder of receipts, credentials and certificates")
     add(
         "--store",
         metavar="URL|PATH",

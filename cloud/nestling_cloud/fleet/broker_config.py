@@ -20,6 +20,15 @@ from nestling_core.network.hosts import is_wildcard
 
 # Largest message. Devices send kilobytes; anything larger than this is a mistake.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+# Lines of every Mosquitto's configuration, whoever may connect.
+COMMON_SETTINGS = (
+    f"message_size_limit {MAX_MESSAGE_BYTES}",
+    "persistence false",
+    "log_dest stderr",
+    "log_type error",
+    "log_type warning",
+    "set_tcp_nodelay true",
+)
 # A device's own topics: the broker replaces %u by the name in its certificate.
 _OWN = "%u"
 _WRITES = (
@@ -130,12 +139,7 @@ def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
         "require_certificate true",
         "use_identity_as_username true",
         f"acl_file {folder}/acl",
-        f"message_size_limit {MAX_MESSAGE_BYTES}",
-        "persistence false",
-        "log_dest stderr",
-        "log_type error",
-        "log_type warning",
-        "set_tcp_nodelay true",
+        *COMMON_SETTINGS,
         *(["user root"] if root else []),
     ]
     return "\n".join(lines) + "\n"

@@ -3,7 +3,7 @@
 import os
 
 from nestling import topics
-from nestling_cloud.fleet.broker_config import MAX_MESSAGE_BYTES
+from nestling_cloud.fleet.broker_config import COMMON_SETTINGS, MAX_MESSAGE_BYTES
 
 # While it runs, iotcore keeps one log for each subscription filter, from which it serves its
 # subscribers. A full log drops its oldest segment, read or not. The defaults allow a gigabyte for
@@ -30,12 +30,7 @@ def mosquitto(host: str, port: int) -> str:
     lines = [
         f"listener {port} {host}",
         "allow_anonymous true",
-        f"message_size_limit {MAX_MESSAGE_BYTES}",
-        "persistence false",
-        "log_dest stderr",
-        "log_type error",
-        "log_type warning",
-        "set_tcp_nodelay true",
+        *COMMON_SETTINGS,
         # Started as root, Mosquitto would change its user, which cancels the parent-death guard.
         *(["user root"] if os.geteuid() == 0 else []),
     ]
