@@ -19,7 +19,7 @@ from selenium import webdriver
 
 from benchmarks.chromium import chromium, log_in, resize, wait
 from benchmarks.cloud_process import serve
-from benchmarks.crowd import Device
+from benchmarks.crowd.device import Device
 from benchmarks.report import ROOT, Figure, figure, parse_arguments, publish
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository

@@ -128,19 +128,7 @@ def _add_run(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="NAME|FILE.toml",
         help=f"built-in scenario ({names}) or a file (default: %(default)s)",
     )
-    add(
-        "--task",
-        metavar="NAME|FILE.py:NAME",
-        help="task to train and run (default: the scenario's)",
-    )
-    add("--seed", type=_seed, metavar="N", help="random seed, from 0 (default: the scenario's)")
-    add(
-        "--data-dir",
-        type=input_folder,
-        metavar="DIR",
-        help="folder with the task's data files (default: the places that the task searches)",
-    )
-    add("--retrain", action="store_true", help="train even if the cache has the bundle")
+    _add_training(command)
     add(
         "--out",
         type=output_folder,
@@ -164,6 +152,24 @@ def _add_run(commands: "argparse._SubParsersAction[Parser]") -> None:
     add("--json", action="store_true", help="print summary.json instead of a table")
     add("--verbose", action="store_true", help="log more on standard error")
     command.set_defaults(finished=False)
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    """Add the flags that say which bundle to train."""
+    add = command.add_argument
+    add(
+        "--task",
+        metavar="NAME|FILE.py:NAME",
+        help="task to train and run (default: the scenario's)",
+    )
+    add("--seed", type=_seed, metavar="N", help="random seed, from 0 (default: the scenario's)")
+    add(
+        "--data-dir",
+        type=input_folder,
+        metavar="DIR",
+        help="folder with the task's data files (default: the places that the task searches)",
+    )
+    add("--retrain", action="store_true", help="train even if the cache has the bundle")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_device.hardware.machine import machine_name
 from nestling_device.inference import policy
-from nestling_device.inference.expected_costs import capacity_costs, kept_input
+from nestling_device.inference.expected_costs import capacity_costs, kept_input, sent_input
 from nestling_device.inference.limit_notices import (
     exceeded_capacity,
     missed_target,
@@ -21,12 +21,7 @@ from nestling_device.inference.limit_notices import (
 )
 from nestling_device.inference.limits import CapacityCost, Excess, capacity_excess, offload_excess
 from nestling_device.inference.resident_capacity import resident_capacity, start_capacity
-from nestling_device.inference.target_controller import (
-    InputCost,
-    Target,
-    TargetController,
-    target_of,
-)
+from nestling_device.inference.target_controller import Target, TargetController, target_of
 from nestling_device.runtime.budget import budget_of
 from nestling_device.storage.snapshot import read_bundle
 
@@ -61,9 +56,7 @@ class _Plan:
     @property
     def target(self) -> Target:
         """The budget's target, with the expected costs of keeping and of offloading an input."""
-        sent = InputCost(
-            share=1, energy=self.radio_mj, latency=transfer_ms(self.size_bytes, self.budget)
-        )
+        sent = sent_input(self.size_bytes, self.radio_mj, self.budget)
         kept = kept_input(self.costs, self.calibration, self.start, self.resident)
         return target_of(self.budget, kept=kept, sent=sent)
 

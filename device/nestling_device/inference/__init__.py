@@ -11,6 +11,7 @@ __all__ = [
     "backoff",
     "drift",
     "expected_costs",
+    "input_check",
     "input_errors",
     "limit_notices",
     "limits",

@@ -20,14 +20,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
 from nestling_core.clock import unix_ms
-from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_core.routing.admission import offload_bytes
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.multiplexer import success
 from nestling_device.energy.measured_costs import MeasuredCosts
@@ -36,8 +33,8 @@ from nestling_device.inference import policy
 from nestling_device.inference.capacity_loader import CapacityLoader
 from nestling_device.inference.cloud_client import Cloud, NoAnswer
 from nestling_device.inference.cost_account import CostAccount
-from nestling_device.inference.expected_costs import kept_input
-from nestling_device.inference.input_errors import InputError, UnanswerableError
+from nestling_device.inference.expected_costs import kept_input, sent_input
+from nestling_device.inference.input_check import Window, check_input
 from nestling_device.inference.limit_notices import LimitNotices
 from nestling_device.inference.limits import NOT_ASKED
 from nestling_device.inference.offloader import Offloader, OffloadRequest
@@ -50,9 +47,6 @@ from nestling_device.inference.target_controller import (
 )
 
 _log = logging.getLogger(__name__)
-
-Window = NDArray[np.float32]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +135,7 @@ class Agent:
             StorageError: the receipt could not be stored.
             DeliveryError: not even the smallest capacity can be read from the disk.
         """
-        self._check(window)
+        check_input(window, self.bundle.manifest)
         started = time.perf_counter()
         self._loader.fit(budget)
         self._student.begin()
@@ -164,16 +158,6 @@ class Agent:
         account.enter(receipt, offload_bytes(window.shape))
         self._keep(receipt)
         return receipt
-
-    def _check(self, window: Window) -> None:
-        shape = tuple(self.bundle.manifest.signature.shape)
-        if window.shape != shape or window.dtype != np.float32:
-            raise InputError(
-                f"the input is {window.dtype} {window.shape}",
-                advice=f"{self.bundle.manifest.task} takes float32 {shape}",
-            )
-        if not np.isfinite(window).all():
-            raise UnanswerableError("the input has values that are not finite (NaN or infinity)")
 
     def _success(self, local: LocalAnswer, budget: Budget) -> list[float]:
         probabilities: list[float] = success(local.right, self.bundle.manifest, budget).tolist()
@@ -204,11 +188,7 @@ class Agent:
         target = target_of(
             budget,
             kept=kept_input(self._loader.costs, self.bundle.calibration, nest.start, nest.resident),
-            sent=InputCost(
-                share=1,
-                energy=self._meter.radio_mj(size, budget),
-                latency=transfer_ms(size, budget),
-            ),
+            sent=sent_input(size, self._meter.radio_mj(size, budget), budget),
         )
         if target.mean < target.kept and not budget.tolerated_risk > 0:
             self._notices.target(target)

@@ -1,8 +1,14 @@
-"""Estimates the cost of each capacity, and the mean cost of an input that stays on the device."""
+"""Estimates what inputs cost before they are answered.
+
+It estimates the cost of each capacity, the mean cost of an input that stays on the device, and the
+cost of an input that is sent to the cloud.
+"""
 
 from collections.abc import Sequence
 
+from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, Manifest
+from nestling_core.routing.admission import transfer_ms
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.inference.limits import CapacityCost
@@ -51,6 +57,17 @@ def kept_input(
         energy=first.energy_mj + larger_share * last.energy_mj,
         latency=first.median_ms + larger_share * last.median_ms,
     )
+
+
+def sent_input(size_bytes: int, radio_mj: float, budget: Budget) -> InputCost:
+    """Return the expected cost of an input that is sent to the cloud.
+
+    Args:
+        size_bytes: the number of bytes on the link, both ways.
+        radio_mj: the energy of the radio for these bytes.
+        budget: the budget, which has the throughput and the round trip of the link.
+    """
+    return InputCost(share=1, energy=radio_mj, latency=transfer_ms(size_bytes, budget))
 
 
 def _cost(

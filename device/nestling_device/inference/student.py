@@ -14,6 +14,7 @@ from nestling_device.inference import policy
 from nestling_device.inference.capacity_loader import CapacityLoader
 from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.drift import DriftDetector, rank_of
+from nestling_device.inference.input_check import Window
 from nestling_device.inference.input_errors import UnanswerableError
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,6 @@ _DRIFT_STARTED = (
 )
 _DRIFT_ENDED = "inputs are again like those that the bundle was calibrated on"
 
-Window = NDArray[np.float32]
 Floats = NDArray[np.float32]
 
 

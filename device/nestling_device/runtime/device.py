@@ -4,8 +4,7 @@ The components are the state folder, delivery, the bundle, the agent and telemet
 """
 
 import logging
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,19 +15,21 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt
 from nestling_core.nest.bundle_files import Activations
 from nestling_core.network.address import Address
-from nestling_device.bundle.loaded_bundle import LoadedBundle, load_bundle
+from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.bundle_source import BlobSource, DeliveryError
 from nestling_device.delivery.grpc_source import GrpcSource
-from nestling_device.delivery.installer import Installer, VerifiedBundle
+from nestling_device.delivery.installer import Installer
 from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.enrolment.renewal import Renewal
-from nestling_device.inference.agent import Agent, Window
+from nestling_device.inference.agent import Agent
+from nestling_device.inference.input_check import Window
 from nestling_device.inference.offloader import GrpcOffloader
 from nestling_device.inference.target_controller import share_in_force, with_share
+from nestling_device.runtime.bundle_loader import BundleLoader
 from nestling_device.runtime.updater import Updater
 from nestling_device.storage.lock import locked
 from nestling_device.storage.state import State
@@ -119,14 +120,12 @@ class Device:
         self._state = stack.enter_context(State(config.state_dir))
         self._outbox = stack.enter_context(Outbox(config.state_dir))
         self._blobs = BlobStore(config.state_dir / "blobs")
-        self._installer = Installer(
-            self._state, self._blobs, self._source, self_test, config.activations
-        )
-        self._installing = threading.Lock()
-        self._updater = Updater(self._update, config.device_id)
+        installer = Installer(self._state, self._blobs, self._source, self_test, config.activations)
+        self._loader = BundleLoader(installer, self._blobs)
+        self._updater = Updater(self._loader.install, config.device_id)
         stack.callback(self._updater.close)
         stack.callback(self._source.close)  # cancels the download that updater.close waits for
-        self._use(load_bundle(self._install_or_resume(), self._blobs))
+        self._use(self._loader.install_or_resume(self._memory_bytes))
         stack.callback(self._close_offloader)
         self._telemetry = stack.enter_context(self._open_telemetry())
         if config.identity is not None:
@@ -151,44 +150,19 @@ class Device:
             costs=self._costs,
         )
 
-    def _install_or_resume(self) -> VerifiedBundle:
-        """Return the desired bundle or, if it cannot be installed, the bundle on the disk."""
-        try:
-            return self._installer.install(self._memory_bytes)
-        except DeliveryError as err:
-            installed = self._installer.active(self._memory_bytes)
-            if installed is None:
-                raise
-            _log.warning("%s; continuing with bundle %s", err, installed.version)
-            return installed
-
     def _grow(self, memory_bytes: int) -> LoadedBundle:
         """Return the bundle with more capacities.
 
-        They are loaded from the disk if possible, and otherwise downloaded from the cloud. If the
-        cloud delivers another release, it is kept for the next input and DeliveryError is raised.
+        If the cloud delivers another release, it is kept for the next input and DeliveryError is
+        raised.
         """
-        if not self._installing.acquire(blocking=False):
-            raise DeliveryError("a new release is being installed")
-        try:
-            installed = None
-            with suppress(DeliveryError):  # damaged on the disk: download it again
-                installed = self._installer.active(memory_bytes)
-            if installed is None or installed.capacity <= self.bundle.held:
-                installed = self._installer.install(memory_bytes)
-            bundle = load_bundle(installed, self._blobs)
-        finally:
-            self._installing.release()
+        bundle = self._loader.grow(memory_bytes, held=self.bundle.held)
         if bundle.version != self.bundle.version:
             self._next = bundle
             raise DeliveryError(
                 f"bundle {bundle.version} is installed", advice="it is used from the next input"
             )
         return bundle
-
-    def _update(self, memory_bytes: int) -> LoadedBundle:
-        with self._installing:
-            return load_bundle(self._installer.install(memory_bytes), self._blobs)
 
     def _open_telemetry(self) -> Telemetry:
         config = TelemetryConfig(

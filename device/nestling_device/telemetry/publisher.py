@@ -17,6 +17,7 @@ from google.protobuf.message import Message as Proto
 from nestling import topics
 from nestling.v1 import receipt_pb2
 from nestling_core.clock import unix_ms
+from nestling_core.closing import Closing
 from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_core.telemetry.host_state import HostState, read_host_state
 from nestling_device.errors import DeviceError
@@ -58,7 +59,7 @@ class TelemetryConfig:
     reconnect_max_s: float = 5.0
 
 
-class Telemetry:
+class Telemetry(Closing):
     """A thread that sends the outbox's receipts to the broker."""
 
     def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
@@ -147,9 +148,6 @@ class Telemetry:
     def __enter__(self) -> Self:
         self.start()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _run(self) -> None:
         wait_s = self._config.reconnect_min_s
@@ -296,11 +294,4 @@ class Telemetry:
         # QoS 0, as Sparkplug requires: lost receipts are resent from the outbox.
         message = self._message(message_type, payload)
         connection.publish(message)
-        self._bytes_sent += packet_bytes(message)
-
-
-def packet_bytes(message: Message) -> int:
-    """Return the size in bytes of the MQTT PUBLISH packet that carries a message with QoS 0."""
-    remaining = 2 + len(message.topic.encode()) + len(message.payload)
-    length_bytes = next(n for n in (1, 2, 3, 4) if remaining < 128**n or n == 4)
-    return 1 + length_bytes + remaining
+        self._bytes_sent += message.packet_bytes

@@ -52,6 +52,13 @@ class Message(NamedTuple):
     payload: bytes
     retained: bool = False
 
+    @property
+    def packet_bytes(self) -> int:
+        """The size in bytes of the MQTT PUBLISH packet that carries the message with QoS 0."""
+        remaining = 2 + len(self.topic.encode()) + len(self.payload)
+        length_bytes = next(n for n in (1, 2, 3, 4) if remaining < 128**n or n == 4)
+        return 1 + length_bytes + remaining
+
 
 class Connection(Closing):
     """An MQTT connection whose subscriptions are confirmed once the constructor returns.

@@ -1,10 +1,12 @@
-"""Provides a link that can be cut, which is a TCP proxy in front of the cloud or the broker."""
+"""Provides links that can be cut, which are TCP proxies in front of the cloud and the broker."""
 
 import asyncio
 import errno
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Self
 
 from nestling_core.network.address import Address
@@ -132,6 +134,47 @@ class CuttableLink:
         while data := await self._loop.sock_recv(source, _CHUNK_BYTES):
             await self._loop.sock_sendall(sink, data)
         sink.shutdown(socket.SHUT_WR)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceLinks:
+    """The links of one device, which are cut and restored together.
+
+    Attributes:
+        cloud: the link to the cloud.
+        broker: the link to the broker.
+    """
+
+    cloud: CuttableLink
+    broker: CuttableLink
+
+    def switch(self, *, up: bool) -> None:
+        """Restore or cut both links.
+
+        Args:
+            up: whether to restore them.
+        """
+        for link in (self.cloud, self.broker):
+            if up:
+                link.restore()
+            else:
+                link.cut()
+
+
+@contextmanager
+def device_links(device_id: str, *, cloud: Address, broker: Address) -> Iterator[DeviceLinks]:
+    """Provide the links of a device during the block, at first in the restored state.
+
+    Args:
+        device_id: the id of the device, for the names of the threads.
+        cloud: the address of the cloud.
+        broker: the address of the broker.
+    """
+    with (
+        CuttableLink(f"{device_id}-c", cloud.host, cloud.port) as to_cloud,
+        CuttableLink(f"{device_id}-b", broker.host, broker.port) as to_broker,
+    ):
+        yield DeviceLinks(cloud=to_cloud, broker=to_broker)
 
 
 def _bound(port: int) -> socket.socket:

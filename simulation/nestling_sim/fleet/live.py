@@ -25,7 +25,7 @@ from nestling_device.runtime.device import Device as RunningDevice
 from nestling_device.runtime.device import DeviceConfig
 from nestling_device.runtime.thread_watch import ThreadEndedError, ThreadWatch, watch_threads
 from nestling_sim.errors import SimError
-from nestling_sim.fleet.links import CuttableLink
+from nestling_sim.fleet.links import DeviceLinks, device_links
 from nestling_sim.fleet.start_gate import FleetStart, NotStartedError
 from nestling_sim.scenario.conditions import budget_at, link_up_at
 from nestling_sim.scenario.limits import Needs
@@ -105,21 +105,14 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
     """
     devices = fleet.scenario.fleet()
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with (
-        _controlled(len(devices)) as control,
-        ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
-    ):
-        try:
-            runs = [pool.submit(_run_device, device, fleet, control, answers) for device in devices]
-            total = sum(len(stream) for stream in fleet.streams.values())
-            what = f"{len(devices)} devices answer {total} inputs"
-            for _ in progress.track(_arriving(answers, total, runs), total, what):
-                pass
-            # Devices may still wait for the last acknowledgements when the bar is full.
-            wait(runs, return_when=FIRST_EXCEPTION)
-        finally:
-            control.stop.set()
-            control.start.abort()
+    with _controlled(len(devices)) as (pool, control):
+        runs = [pool.submit(_run_device, device, fleet, control, answers) for device in devices]
+        total = sum(len(stream) for stream in fleet.streams.values())
+        what = f"{len(devices)} devices answer {total} inputs"
+        for _ in progress.track(_arriving(answers, total, runs), total, what):
+            pass
+        # Devices may still wait for the last acknowledgements when the bar is full.
+        wait(runs, return_when=FIRST_EXCEPTION)
     return _results(devices, runs)
 
 
@@ -134,18 +127,9 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
         FleetError: a device failed, and the others were stopped.
     """
     devices = fleet.scenario.fleet()
-    with (
-        _controlled(len(devices)) as control,
-        ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
-    ):
-        try:
-            runs = [
-                pool.submit(_keep_device, device, fleet, control, interval_s) for device in devices
-            ]
-            wait(runs, return_when=FIRST_EXCEPTION)
-        finally:
-            control.stop.set()
-            control.start.abort()
+    with _controlled(len(devices)) as (pool, control):
+        runs = [pool.submit(_keep_device, device, fleet, control, interval_s) for device in devices]
+        wait(runs, return_when=FIRST_EXCEPTION)
     _results(devices, runs)
 
 
@@ -189,14 +173,23 @@ class _Control:
 
 
 @contextmanager
-def _controlled(devices: int) -> Iterator[_Control]:
-    """Watch all threads during the block, and raise FleetError if a thread ended with an exception.
+def _controlled(devices: int) -> Iterator[tuple[ThreadPoolExecutor, _Control]]:
+    """Provide a pool with a thread for each device, and stop the devices when the block ends.
 
-    A thread that ends unnoticed would falsify the run.
+    All threads are watched, and FleetError is raised if one ended with an exception: a thread that
+    ends unnoticed would falsify the run.
     """
     try:
-        with watch_threads(lambda: None) as watch:
-            yield _Control(start=FleetStart(devices), stop=threading.Event(), watch=watch)
+        with (
+            watch_threads(lambda: None) as watch,
+            ThreadPoolExecutor(devices, thread_name_prefix="device") as pool,
+        ):
+            control = _Control(start=FleetStart(devices), stop=threading.Event(), watch=watch)
+            try:
+                yield pool, control
+            finally:
+                control.stop.set()
+                control.start.abort()
     except ThreadEndedError as err:
         raise FleetError(str(err)) from err
 
@@ -216,7 +209,7 @@ def _run_device(
             control.watch.check()
             if control.stop.is_set():
                 break
-        _switch(links, up=True)
+        links.switch(up=True)
         flushed = not control.stop.is_set() and running.flush(_FLUSH_S)
         return DeviceRun(
             device_id=device.device_id,
@@ -235,24 +228,21 @@ def _keep_device(device: Device, fleet: Fleet, control: _Control, interval_s: fl
             control.watch.check()
             if control.stop.wait(interval_s):
                 break
-        _switch(links, up=True)
+        links.switch(up=True)
 
 
 @contextmanager
 def _connected(
     device: Device, fleet: Fleet, start: FleetStart
-) -> Iterator[tuple[RunningDevice, Sequence[CuttableLink]]]:
+) -> Iterator[tuple[RunningDevice, DeviceLinks]]:
     """Run a device behind its own links to the cloud and to the broker during the block."""
     length = len(fleet.streams[device.device_id])
     meter = ProfileMeter(load_board(device.profile), load_link(device.link))
     first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
+    cloud, broker = Address.parse(fleet.addresses.grpc), Address.parse(fleet.addresses.broker)
     with ExitStack() as stack:
-        targets = (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
         with start.turn():
-            links = [
-                stack.enter_context(CuttableLink(f"{device.device_id}-{name}", at.host, at.port))
-                for name, at in ((name, Address.parse(text)) for name, text in targets)
-            ]
+            links = stack.enter_context(device_links(device.device_id, cloud=cloud, broker=broker))
             config = _config(device, fleet, links)
             running = stack.enter_context(RunningDevice(config, meter, first.memory_bytes))
         start.wait_for_all()
@@ -263,7 +253,7 @@ def _answer(
     device: Device,
     fleet: Fleet,
     running: RunningDevice,
-    links: Sequence[CuttableLink],
+    links: DeviceLinks,
     turns: Iterable[int],
 ) -> Iterator[tuple[int, bool]]:
     """Answer inputs of the stream, which repeats if there are more turns than inputs.
@@ -275,7 +265,7 @@ def _answer(
         index = turn % len(stream)
         wanted = link_up_at(device, index, len(stream), fleet.scenario)
         if wanted != up:
-            _switch(links, up=wanted)
+            links.switch(up=wanted)
             up = wanted
         budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
         try:
@@ -287,23 +277,14 @@ def _answer(
             yield turn, True
 
 
-def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> DeviceConfig:
-    cloud, broker = links
+def _config(device: Device, fleet: Fleet, links: DeviceLinks) -> DeviceConfig:
     return DeviceConfig(
         device_id=device.device_id,
         profile=device.profile,
         state_dir=fleet.state_dir / device.device_id,
-        cloud=cloud.address,
-        broker=broker.address,
+        cloud=links.cloud.address,
+        broker=links.broker.address,
         activations=activations_of(platform.machine()),  # this machine, not the simulated board
         delivery=device.delivery,
         deadline_ms=fleet.scenario.offload.deadline_ms,
     )
-
-
-def _switch(links: Sequence[CuttableLink], *, up: bool) -> None:
-    for link in links:
-        if up:
-            link.restore()
-        else:
-            link.cut()

