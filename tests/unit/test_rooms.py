@@ -1,4 +1,4 @@
-"""The rooms of the packages: each says what it is, and what others may import from it."""
+"""The rooms of the packages: what each says, what others may import, how long code may be."""
 
 import ast
 from collections.abc import Iterator
@@ -27,6 +27,7 @@ MODULES = {
     for package, folder in PACKAGES.items()
     for path in (folder / package).rglob("*.py")
 }
+CODE = [*MODULES.values(), *(ROOT / "benchmarks").rglob("*.py")]
 ROOMS = [
     name
     for name, path in sorted(MODULES.items())
@@ -82,3 +83,26 @@ def test_room_says_what_lives_there(room: str) -> None:
 
     assert docstring
     assert docstring.splitlines()[0].endswith(".")
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the number of lines of a function's body, without the docstring."""
+    first = function.body[1:2] if ast.get_docstring(function) else function.body[:1]
+    return (function.end_lineno or 0) - first[0].lineno + 1 if first else 0
+
+
+def test_no_file_has_more_than_300_lines() -> None:
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in CODE}
+
+    assert {str(path): lines for path, lines in lengths.items() if lines > 300} == {}
+
+
+def test_no_function_has_more_than_50_lines() -> None:
+    lengths = {
+        f"{path}:{node.name}": lines_of(node)
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
