@@ -14,7 +14,7 @@ from nestling_cloud.mqtt.broker_process import Broker, start_broker
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.store import CommitResult, Delivery, Store, store_url
-from nestling_cloud.telemetry import ingest as ingest_module
+from nestling_cloud.telemetry import commit_queue
 from nestling_cloud.telemetry.ingest import DeviceMessage, Ingest
 from nestling_cloud.telemetry.ingest_status import IngestStatus
 from tests.support.background import running
@@ -178,7 +178,7 @@ def test_repeated_failure_of_the_store_is_logged_once(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(ingest_module, "_STORE_RETRY_S", 0.0)
+    monkeypatch.setattr(commit_queue, "_STORE_RETRY_S", 0.0)
 
     async def fail(store: FullStore) -> IngestStatus:
         async with listening(store, broker) as ingest:

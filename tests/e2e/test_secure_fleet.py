@@ -22,6 +22,7 @@ from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.broker_config import BrokerFolder
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.roster import Roster
+from nestling_cloud.fleet.roster_database import RosterDatabase
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.store.store import Store, store_url
@@ -382,8 +383,9 @@ def test_renewal_gives_a_new_key_and_certificate_that_are_used_at_once(
     offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
 
     ended = enrolled.run("device", "enrol", "--renew", "--state", str(porch.state_dir))
-    with Roster(state / "authority" / "devices.sqlite") as roster, roster.transaction() as cursor:
-        serial = enrolled.serial_of(before)
+    serial = enrolled.serial_of(before)
+    path = state / "authority" / "devices.sqlite"
+    with RosterDatabase(path) as database, database.transaction() as cursor:
         cursor.execute("UPDATE certificates SET revoked = 1 WHERE serial = ?", (f"{serial:x}",))
 
     assert ended.status == 0, ended.stderr

@@ -13,7 +13,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.authority import utc_now
 from nestling_cloud.fleet.enrolment import TOKEN_LIFE, Enrolment
-from nestling_cloud.fleet.roster import Member
+from nestling_cloud.fleet.member import Member
 
 _MOST_HOURS = 24 * 365
 

@@ -11,6 +11,7 @@ __all__ = [
     "certificates",
     "enrolment",
     "listeners",
+    "member",
     "roster",
     "tls",
 ]

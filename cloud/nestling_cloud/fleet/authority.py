@@ -14,6 +14,7 @@ from nestling_cloud.atomic_file import write_new, write_whole
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet import certificates
 from nestling_cloud.fleet.certificates import CertificateError, Pair
+from nestling_cloud.fleet.revocation_list import revocation_list
 from nestling_cloud.fleet.tls import TlsFiles
 
 # The cloud's name as a client of its broker; no device may have it.
@@ -123,13 +124,13 @@ class Authority:
         return certificates.sign_client(self._pair, device, request, self._now())
 
     def revocation_list(self, revoked: Iterable[tuple[int, datetime]], revision: int) -> bytes:
-        """Return the list of revoked certificates in PEM, see `certificates.revocation_list`.
+        """Return the list of revoked certificates in PEM, see `fleet.revocation_list`.
 
         Args:
             revoked: the serial number and the time of revocation of each certificate.
             revision: the number of the list, which rises by at least 1 with every change.
         """
-        return certificates.revocation_list(self._pair, revoked, revision)
+        return revocation_list(self._pair, revoked, revision)
 
     def server(self, name: str, hosts: Collection[str], *, folder: Path | None = None) -> TlsFiles:
         """Return a listener's files.

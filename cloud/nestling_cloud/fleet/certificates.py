@@ -5,7 +5,7 @@ The functions do no I/O and get the time as an argument.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -71,6 +71,10 @@ class Pair:
         if key.public_key() != certificate.public_key():
             raise CertificateError("the private key does not belong to the certificate")
         return cls(key=key, certificate=certificate)
+
+    def issuer_identifier(self) -> x509.AuthorityKeyIdentifier:
+        """Return the extension by which a certificate or list names this pair as its issuer."""
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
 
 
 def to_pem(certificate: x509.Certificate) -> bytes:
@@ -207,38 +211,6 @@ def made_at(certificate: x509.Certificate) -> datetime:
     return certificate.not_valid_before_utc + _BACKDATED
 
 
-def revocation_list(
-    authority: Pair, revoked: Iterable[tuple[int, datetime]], revision: int
-) -> bytes:
-    """Return the list of revoked certificates in PEM.
-
-    Of two lists, OpenSSL uses the list with the later date, in whole seconds. So the date counts
-    revisions. It rises by a second with each revision, and stays in the past unless there are more
-    revisions than seconds since the authority was made. Mosquitto 2.0 forgets the previous list,
-    but other brokers may not.
-
-    Args:
-        authority: the authority that signs the list.
-        revoked: the serial number and the time of revocation of each certificate.
-        revision: the number of the list, which rises by at least 1 with every change.
-    """
-    born = authority.certificate.not_valid_before_utc
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(authority.certificate.subject)
-        .last_update(born + timedelta(seconds=revision))
-        # The list never expires: if it could not be replaced in time, nobody could connect.
-        .next_update(authority.certificate.not_valid_after_utc)
-        .add_extension(_issuer(authority), critical=False)
-        .add_extension(x509.CRLNumber(revision), critical=False)
-    )
-    for serial, time in revoked:
-        builder = builder.add_revoked_certificate(
-            x509.RevokedCertificateBuilder(serial, time).build()
-        )
-    return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
 def _leaf(
     authority: Pair,
     name: str,
@@ -259,12 +231,8 @@ def _leaf(
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(_issuer(authority), critical=False)
+        .add_extension(authority.issuer_identifier(), critical=False)
     )
-
-
-def _issuer(authority: Pair) -> x509.AuthorityKeyIdentifier:
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
 
 
 def _usage(

@@ -7,13 +7,11 @@ loses access, the file's revision is increased, so that other processes notice t
 import hashlib
 import secrets
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -21,57 +19,16 @@ from cryptography.hazmat.primitives import serialization
 from nestling import topics
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.authority import CLOUD_NAME, utc_now
+from nestling_cloud.fleet.member import Member, member
+from nestling_cloud.fleet.roster_database import RosterDatabase, RosterError
 from nestling_core.closing import Closing
 from nestling_core.enrolment_token import SECRET_BYTES
 
-_VERSION = 1
-_BUSY_S = 10.0
-_SCHEMA = """
-CREATE TABLE tokens (
-    name TEXT PRIMARY KEY,
-    secret BLOB NOT NULL UNIQUE,
-    expires INTEGER NOT NULL,
-    used_by BLOB
-);
-CREATE TABLE certificates (
-    serial TEXT PRIMARY KEY,
-    name TEXT NOT NULL,
-    expires INTEGER NOT NULL,
-    revoked INTEGER
-);
-CREATE INDEX certificates_by_name ON certificates (name);
-CREATE TABLE revision (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL);
-INSERT INTO revision VALUES (1, 0)
-"""
-
 Sign = Callable[[str, x509.CertificateSigningRequest], x509.Certificate]
-MemberStatus = Literal["invited", "enrolled", "expired", "removed"]
-
-
-class RosterError(CloudError):
-    """Raised when the roster cannot be used, or a device's name is unknown or not allowed."""
 
 
 class EnrolmentTokenError(CloudError):
     """Raised when an enrolment token is unknown, used or expired."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """A device on the roster.
-
-    Attributes:
-        name: the device's name.
-        status: the device's standing. It is "enrolled" with a valid certificate, "invited" with
-            only a valid token, "expired" if the certificate or the token has expired, and
-            "removed" if all certificates were revoked.
-        until: the time at which the certificate or token expires or expired, or at which the last
-            certificate was revoked.
-    """
-
-    name: str
-    status: MemberStatus
-    until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,41 +62,12 @@ class Roster(Closing):
         Raises:
             RosterError: the file cannot be opened, or another version of the program wrote it.
         """
-        self._path = path
+        self._database = RosterDatabase(path)
         self._now = now
-        # Reads have their own connection, because they happen in every call and must not wait for
-        # a writer.
-        self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
-        with self._wrapped():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
-            self._writer, self._reader = self._connect(), self._connect()
-        try:
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S
-        )
-
-    def _prepare(self) -> None:
-        with self._wrapped():
-            self._writer.execute("PRAGMA journal_mode=WAL")
-            self._writer.execute("PRAGMA synchronous=FULL")
-        with self.transaction() as cursor:
-            (found,) = cursor.execute("PRAGMA user_version").fetchone()
-            if found == 0:
-                for statement in _SCHEMA.split(";"):
-                    cursor.execute(statement)
-                cursor.execute(f"PRAGMA user_version={_VERSION}")
-        if found not in {0, _VERSION}:
-            raise RosterError(
-                f"{self._path} has version {found} and this nestling-cloud works with {_VERSION}: "
-                "use the nestling-cloud that wrote it"
-            )
+    def close(self) -> None:
+        """Close the roster's file."""
+        self._database.close()
 
     def invite(self, name: str, life: timedelta) -> bytes:
         """Return a new secret with which a device can enrol once.
@@ -161,7 +89,7 @@ class Roster(Closing):
         if name == CLOUD_NAME:
             raise RosterError(f"{name!r} is the cloud's own name; choose another")
         secret, expires = secrets.token_bytes(SECRET_BYTES), self._now() + life
-        with self.transaction() as cursor:
+        with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, NULL)",
                 (name, _digest(secret), _seconds(expires)),
@@ -189,7 +117,7 @@ class Roster(Closing):
             RosterError: the roster cannot be used.
         """
         key = _key_digest(request)
-        with self.transaction() as cursor:
+        with self._database.transaction() as cursor:
             row = cursor.execute(
                 "SELECT name, expires, used_by FROM tokens WHERE secret = ?", (_digest(secret),)
             ).fetchone()
@@ -222,7 +150,7 @@ class Roster(Closing):
             request: the signing request with the device's key.
             sign: a function that returns a certificate for the device's name and the request.
         """
-        with self.transaction() as cursor:
+        with self._database.transaction() as cursor:
             certificate = sign(name, request)
             self._enter(cursor, name, certificate)
         return certificate
@@ -233,7 +161,7 @@ class Roster(Closing):
         Raises:
             RosterError: there is no such device, or the roster cannot be used.
         """
-        with self.transaction() as cursor:
+        with self._database.transaction() as cursor:
             tokens = cursor.execute("DELETE FROM tokens WHERE name = ?", (name,)).rowcount
             if self._revoke(cursor, name) + tokens == 0:
                 raise RosterError(
@@ -250,7 +178,7 @@ class Roster(Closing):
         Returns:
             The name, or None if the certificate is unknown, revoked or expired.
         """
-        with self._reading() as cursor:
+        with self._database.reading() as cursor:
             row = cursor.execute(
                 "SELECT name FROM certificates "
                 "WHERE serial = ? AND revoked IS NULL AND expires > ?",
@@ -260,7 +188,7 @@ class Roster(Closing):
 
     def members(self) -> list[Member]:
         """Return every device on the roster, sorted by name."""
-        with self._reading() as cursor:
+        with self._database.reading() as cursor:
             invitations = dict(
                 cursor.execute("SELECT name, expires FROM tokens WHERE used_by IS NULL").fetchall()
             )
@@ -272,15 +200,15 @@ class Roster(Closing):
                 )
             }
         now = _seconds(self._now())
-        with self._sound_rows():
+        with self._database.sound_rows():
             return [
-                _member(name, invitations.get(name), *certified.get(name, (None, None)), now=now)
+                member(name, invitations.get(name), *certified.get(name, (None, None)), now=now)
                 for name in sorted({*invitations, *certified})
             ]
 
     def revision(self) -> int:
         """Return the revision, which rises whenever a device gains or loses access."""
-        with self._reading() as cursor, self._sound_rows():
+        with self._database.reading() as cursor, self._database.sound_rows():
             return _revision(cursor)
 
     @contextmanager
@@ -290,8 +218,8 @@ class Roster(Closing):
         So files that are written in the block cannot replace files that another process made from a
         later revision.
         """
-        with self.transaction() as cursor:
-            with self._sound_rows():
+        with self._database.transaction() as cursor:
+            with self._database.sound_rows():
                 refused = _refused(cursor)
             yield refused
 
@@ -311,78 +239,6 @@ class Roster(Closing):
             "UPDATE certificates SET revoked = ? WHERE name = ? AND revoked IS NULL",
             (_seconds(self._now()), name),
         ).rowcount
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """Yield a cursor for one transaction, which excludes other writers.
-
-        The transaction is committed at the end of the block, or rolled back after an error.
-        """
-        with self._write_lock, self._wrapped(), closing(self._writer.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    cursor.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Cursor]:
-        with self._read_lock, self._wrapped(), closing(self._reader.cursor()) as cursor:
-            yield cursor
-
-    @contextmanager
-    def _wrapped(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as err:
-            raise RosterError(
-                f"{self._path}: {err}; check that the folder can be written and has space"
-            ) from err
-
-    @contextmanager
-    def _sound_rows(self) -> Iterator[None]:
-        """Raise RosterError if the block finds a damaged row, because access cannot be decided."""
-        try:
-            yield
-        except (ValueError, TypeError, OverflowError, OSError) as err:  # also for invalid times
-            raise RosterError(
-                f"{self._path} is damaged: {err}; restore a copy of it, or move it away and "
-                "enrol the devices again"
-            ) from err
-
-    def close(self) -> None:
-        """Close the roster's file."""
-        with self._write_lock, self._read_lock:
-            self._writer.close()
-            self._reader.close()
-
-
-def _member(
-    name: str, invited: int | None, good: int | None, revoked: int | None, *, now: int
-) -> Member:
-    """Return a device with its status, from times in Unix seconds.
-
-    Args:
-        name: the device's name.
-        invited: the time at which the device's unused token expires; None if there is none.
-        good: the latest time at which a certificate that is not revoked expires; None if there is
-            none.
-        revoked: the latest time at which a certificate was revoked; None if none was.
-        now: the current time.
-    """
-    status: MemberStatus
-    if good is not None and good > now:
-        status, until = "enrolled", good
-    elif invited is not None and invited > now:
-        status, until = "invited", invited
-    elif (ended := good or invited) is not None:
-        status, until = "expired", ended
-    else:
-        status, until = "removed", revoked or 0
-    return Member(name=name, status=status, until=_time(until))
 
 
 def _refused(cursor: sqlite3.Cursor) -> RevokedCertificates:

@@ -1,5 +1,6 @@
-"""Helps interceptors to run a step before a gRPC method."""
+"""Runs a step before every method of a gRPC server."""
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -9,6 +10,35 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 # A string, because the class is generic only in the stubs.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Prepare: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+
+
+class StepInterceptor(grpc.aio.ServerInterceptor):
+    """Base class of interceptors that run a step before every method."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        """Return a handler that runs the step before it runs a method.
+
+        Args:
+            continuation: the function that returns the method's handler.
+            handler_call_details: the method's name and the call's metadata.
+
+        Returns:
+            The handler, or None if there is no such method.
+        """
+        handler = await continuation(handler_call_details)
+        return None if handler is None else self.prepend(handler)
+
+    @abstractmethod
+    def prepend(self, handler: "Handler") -> "Handler":
+        """Return a handler that runs the step before a method, see `prepend_step`.
+
+        Args:
+            handler: the handler of the method.
+        """
 
 
 def prepend_step(

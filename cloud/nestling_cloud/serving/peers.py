@@ -4,7 +4,7 @@ Calls with a revoked certificate are rejected.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from cryptography import x509
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
 from nestling_cloud.errors import CloudError
-from nestling_cloud.serving.interceptors import Context, Handler, prepend_step
+from nestling_cloud.serving.interceptors import Context, Handler, StepInterceptor, prepend_step
 
 # Certificates whose serial numbers stay cached, so that not every call parses one.
 _CERTIFICATES_KEPT = 16_384
@@ -55,7 +55,7 @@ class Peers:
         return name
 
 
-class IdentityInterceptor(grpc.aio.ServerInterceptor):
+class IdentityInterceptor(StepInterceptor):
     """Rejects calls with a revoked certificate or with another device's name.
 
     The TLS layer has checked that the authority signed the certificate. This interceptor checks for
@@ -71,23 +71,12 @@ class IdentityInterceptor(grpc.aio.ServerInterceptor):
         """
         self._peers = peers
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "Handler | None":
+    def prepend(self, handler: "Handler") -> "Handler":
         """Return a handler that checks the caller before it runs a method.
 
         Args:
-            continuation: the function that returns the method's handler.
-            handler_call_details: the method's name and the call's metadata.
-
-        Returns:
-            The handler, or None if there is no such method.
+            handler: the handler of the method.
         """
-        handler = await continuation(handler_call_details)
-        if handler is None:  # no such method
-            return None
         return prepend_step(handler, self._check, handler.request_deserializer)
 
     async def _check(self, request: Any, context: Context) -> Any:

@@ -5,19 +5,18 @@ answer with the status UNKNOWN and log a traceback for each request.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from nestling_cloud.serving.interceptors import Context, Handler, prepend_step
+from nestling_cloud.serving.interceptors import Context, Handler, StepInterceptor, prepend_step
 from nestling_core.parsing.throttled_log import ThrottledLog
 
 _LOG = logging.getLogger(__name__)
 
 
-class UnreadableRequestInterceptor(grpc.aio.ServerInterceptor):
+class UnreadableRequestInterceptor(StepInterceptor):
     """Rejects requests that cannot be decoded.
 
     It must be the server's first interceptor, because it decodes the requests for the others.
@@ -26,23 +25,12 @@ class UnreadableRequestInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self) -> None:
         self._unreadable = ThrottledLog(_LOG)
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "Handler | None":
+    def prepend(self, handler: "Handler") -> "Handler":
         """Return a handler that decodes the request of a method before it runs the method.
 
         Args:
-            continuation: the function that returns the method's handler.
-            handler_call_details: the method's name and the call's metadata.
-
-        Returns:
-            The handler, or None if there is no such method.
+            handler: the handler of the method.
         """
-        handler = await continuation(handler_call_details)
-        if handler is None:  # no such method
-            return None
         parse = handler.request_deserializer or bytes
 
         async def read(data: bytes, context: Context) -> Any:

@@ -6,8 +6,8 @@ repeats the receipts that were not acknowledged.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import aiomqtt
 import sqlalchemy as sa
@@ -20,7 +20,8 @@ from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connec
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.database import cause_of
 from nestling_cloud.store.receipt_row import ReceiptError
-from nestling_cloud.store.store import CommitResult, Delivery, Store, check_batch
+from nestling_cloud.store.store import Delivery, Store, check_batch
+from nestling_cloud.telemetry.commit_queue import CommitQueue
 from nestling_cloud.telemetry.host_presence import HostPresence
 from nestling_cloud.telemetry.ingest_status import IngestStatus
 from nestling_cloud.telemetry.sparkplug_host import MessageContent, SparkplugHost
@@ -29,13 +30,6 @@ from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_core.telemetry.host_state import HostState
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
-# A commit has a fixed cost however much it holds, so wait this long to collect more deliveries.
-_GATHER_S = 0.1
-_MAX_DELIVERIES_A_COMMIT = 1000
-_MAX_RECEIPTS_A_COMMIT = 20_000
-# Deliveries in the queue; when it is full, the reader waits.
-_MAX_WAITING = 4000
-_STORE_RETRY_S = 1.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,18 +69,13 @@ class Ingest:
         *,
         on_message: Callable[[DeviceMessage], None] | None = None,
     ) -> None:
-        self._store = store
+        self._queue = CommitQueue(store)
         self._broker = broker
         self._on_message = on_message
         self._host = SparkplugHost()
-        self._waiting: asyncio.Queue[Delivery] = asyncio.Queue(_MAX_WAITING)
-        self._reports: dict[str, device_registry.Report] = {}  # not written yet
-        self._new_work = asyncio.Event()
         self._connected: aiomqtt.Client | None = None
         self._presence = HostPresence()
         self._unreadable = ThrottledLog(_LOG)
-        self._store_fault = ""  # why the last commit failed
-        self._storing: asyncio.Task[CommitResult | None] | None = None  # the last commit
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
@@ -101,7 +90,7 @@ class Ingest:
         return IngestStatus(
             broker=str(self._broker),
             connected=self._connected is not None,
-            store_fault=self._store_fault,
+            store_fault=self._queue.fault,
         )
 
     async def command(
@@ -143,7 +132,7 @@ class Ingest:
             self.subscribed.set()
             work += [
                 asyncio.create_task(self._read(client), name="telemetry-messages"),
-                asyncio.create_task(self._commit_all(client), name="telemetry-commits"),
+                asyncio.create_task(self._acknowledge_all(client), name="telemetry-commits"),
             ]
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -163,22 +152,13 @@ class Ingest:
         Births and deaths were missed while this host was disconnected.
         """
         self._host.end_all()
-        if self._storing is not None:  # it may still mark devices online
-            await asyncio.wait([self._storing])
-        self._reports = {
-            device: replace(report, online=False) for device, report in self._reports.items()
-        }
         try:
-            devices = await asyncio.to_thread(self._end_all)
+            devices = await self._queue.end_all()
         except sa.exc.SQLAlchemyError as err:
             _LOG.warning("could not mark the devices offline: %s", cause_of(err))
             return
         for device in devices:
             await self._ask_for_birth(client, device)
-
-    def _end_all(self) -> list[str]:
-        with self._store.writing() as connection:
-            return device_registry.end_all(connection)
 
     async def _read(self, client: aiomqtt.Client) -> None:
         """Handle messages until only a new connection can bring this host back online."""
@@ -218,13 +198,14 @@ class Ingest:
             return
         if content.ask_rebirth:
             await self._ask_for_birth(client, device)
-        self._report(device, content)
+        self._queue.report(
+            device_registry.report(device, content.values, seen_ms=unix_ms(), online=content.online)
+        )
         if self._on_message is not None and message_type != "NDEATH":
             born = message_type == "NBIRTH"
             self._on_message(DeviceMessage(device=device, born=born, values=content.values))
         if batch is not None:
-            await self._waiting.put(Delivery(device=device, batch=batch))
-        self._new_work.set()
+            await self._queue.put(Delivery(device=device, batch=batch))
 
     def _read_payload(
         self, message_type: str, device: str, payload: payload_pb2.Payload
@@ -235,75 +216,13 @@ class Ingest:
             return self._host.data(device, payload, now_ms=unix_ms())
         return self._host.death(device, payload)
 
-    def _report(self, device: str, content: MessageContent) -> None:
-        report = device_registry.report(
-            device, content.values, seen_ms=unix_ms(), online=content.online
-        )
-        self._reports[device] = device_registry.join(self._reports.get(device), report)
-
-    async def _commit_all(self, client: aiomqtt.Client) -> None:
+    async def _acknowledge_all(self, client: aiomqtt.Client) -> None:
         while True:
-            await self._new_work.wait()
-            if self._waiting.qsize() < _MAX_DELIVERIES_A_COMMIT:
-                await asyncio.sleep(_GATHER_S)
-            self._new_work.clear()
-            deliveries = self._gather()
-            if not self._waiting.empty():
-                self._new_work.set()
-            await self._commit(client, deliveries)
-
-    def _gather(self) -> list[Delivery]:
-        deliveries: list[Delivery] = []
-        receipts = 0
-        while (
-            not self._waiting.empty()
-            and len(deliveries) < _MAX_DELIVERIES_A_COMMIT
-            and receipts < _MAX_RECEIPTS_A_COMMIT
-        ):
-            deliveries.append(self._waiting.get_nowait())
-            receipts += len(deliveries[-1].batch.receipts)
-        return deliveries
-
-    async def _commit(self, client: aiomqtt.Client, deliveries: Sequence[Delivery]) -> None:
-        # The commit runs in a thread and ends even if the connection breaks.
-        self._storing = asyncio.create_task(self._add_all(deliveries), name="telemetry-commit")
-        added = await asyncio.shield(self._storing)
-        if added is None:
-            await asyncio.sleep(_STORE_RETRY_S)
-        else:
-            await self._acknowledge(client, added)
-
-    async def _add_all(self, deliveries: Sequence[Delivery]) -> CommitResult | None:
-        """Store batches and the waiting reports.
-
-        The result is None if that fails. The reports then wait for the next commit.
-        """
-        reports, self._reports = self._reports, {}
-        try:
-            added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
-        except sa.exc.SQLAlchemyError as err:
-            # Nothing is acknowledged, so the devices keep the receipts and send them again.
-            fault = str(cause_of(err))
-            if fault != self._store_fault:  # log a lasting fault once, not with every retry
-                _LOG.warning(
-                    "could not store %d batches; the devices will repeat them: %s",
-                    len(deliveries),
-                    fault,
+            added = await self._queue.commit()
+            for device, message in added.acknowledgements():
+                await self._send(
+                    client, device, {sparkplug_metrics.ACKNOWLEDGED: message.SerializeToString()}
                 )
-            self._store_fault = fault
-            for device, later in self._reports.items():
-                reports[device] = device_registry.join(reports.get(device), later)
-            self._reports = reports
-            self._new_work.set()
-            return None
-        self._store_fault = ""
-        return added
-
-    async def _acknowledge(self, client: aiomqtt.Client, added: CommitResult) -> None:
-        for device, message in added.acknowledgements():
-            await self._send(
-                client, device, {sparkplug_metrics.ACKNOWLEDGED: message.SerializeToString()}
-            )
 
     async def _send(
         self,

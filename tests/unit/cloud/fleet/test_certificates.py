@@ -1,6 +1,5 @@
 import ipaddress
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import pytest
 from cryptography import x509
@@ -139,23 +138,3 @@ def test_malformed_request_is_rejected(text: str) -> None:
 def test_invalid_host_is_rejected(host: str) -> None:
     with pytest.raises(CertificateError, match="is no host"):
         certificates.make_server(AUTHORITY, "server", [host], NOW)
-
-
-def test_revocation_list_date_rises_with_every_revision_and_is_in_the_past() -> None:
-    serial = 4711
-    lists = [
-        x509.load_pem_x509_crl(
-            certificates.revocation_list(AUTHORITY, [(serial, NOW)][:count], revision)
-        )
-        for count, revision in ((0, 7), (1, 8))
-    ]
-
-    assert [found.get_revoked_certificate_by_serial_number(serial) is None for found in lists] == [
-        True,
-        False,
-    ]
-    before, after = (found.last_update_utc for found in lists)
-    assert after - before == timedelta(seconds=1)
-    assert after < NOW
-    key = AUTHORITY.certificate.public_key()
-    assert all(found.is_signature_valid(cast("ec.EllipticCurvePublicKey", key)) for found in lists)

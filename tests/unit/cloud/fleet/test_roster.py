@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.certificates import read_request
-from nestling_cloud.fleet.roster import EnrolmentTokenError, Roster, RosterError
+from nestling_cloud.fleet.roster import EnrolmentTokenError, Roster
+from nestling_cloud.fleet.roster_database import RosterDatabase, RosterError
 from tests.support.enrolled import signing_request
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -195,11 +196,11 @@ def test_secrets_are_not_in_the_file(roster: Roster, tmp_path: Path) -> None:
 
 
 def test_reader_does_not_wait_for_a_writer(
-    roster: Roster, authority: Authority, tmp_path: Path, clock: Clock
+    roster: Roster, authority: Authority, tmp_path: Path
 ) -> None:
     serial = enrol(roster, authority, "porch")
 
-    with Roster(tmp_path / "devices.sqlite", clock) as other, other.transaction() as cursor:
+    with RosterDatabase(tmp_path / "devices.sqlite") as other, other.transaction() as cursor:
         cursor.execute("UPDATE certificates SET revoked = 1")
         assert roster.name_of(serial) == "porch"
     assert roster.name_of(serial) is None
@@ -216,9 +217,11 @@ def test_reader_does_not_wait_for_a_writer(
         "DELETE FROM revision",
     ],
 )
-def test_damaged_row_raises_roster_error(roster: Roster, authority: Authority, damage: str) -> None:
+def test_damaged_row_raises_roster_error(
+    roster: Roster, authority: Authority, tmp_path: Path, damage: str
+) -> None:
     enrol(roster, authority, "porch")
-    with roster.transaction() as cursor:
+    with RosterDatabase(tmp_path / "devices.sqlite") as other, other.transaction() as cursor:
         cursor.execute(damage)
 
     with pytest.raises(RosterError, match=r"devices\.sqlite is damaged"):

@@ -2,16 +2,14 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import sqlalchemy as sa
 
 from nestling_cloud.metrics.fleet_health import fleet_condition
-from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.store.device_registry import Report
 from nestling_cloud.store.store import CommitResult, Store, store_url
-from nestling_cloud.telemetry.ingest import Ingest
+from nestling_cloud.telemetry.commit_queue import CommitQueue
 
 DEADLINE_S = 20
 
@@ -41,20 +39,20 @@ def store(tmp_path: Path) -> Iterator[HeldStore]:
 
 
 @pytest.mark.parametrize("fault", [None, sa.exc.OperationalError("", {}, OSError("disk full"))])
-def test_commit_of_a_broken_connection_ends_before_devices_are_marked_offline(
+def test_cancelled_commit_ends_before_devices_are_marked_offline(
     store: HeldStore, fault: sa.exc.SQLAlchemyError | None
 ) -> None:
     store.fault = fault
-    ingest = Ingest(store, BrokerAddress(host="127.0.0.1", port=1))
-    ingest._reports["porch"] = Report(device="porch", seen_ms=1, online=True)
+    commits = CommitQueue(store)
+    commits.report(Report(device="porch", seen_ms=1, online=True))
 
     async def lose_the_connection() -> None:
-        before = asyncio.create_task(ingest._commit(mock.AsyncMock(), []))
+        before = asyncio.create_task(commits.commit())
         assert await asyncio.to_thread(store.reached.wait, DEADLINE_S)
         before.cancel()
         await asyncio.wait([before])
         asyncio.get_running_loop().call_later(0.1, store.may_begin.set)
-        await ingest._request_births(mock.AsyncMock())
+        await commits.end_all()
         await asyncio.get_running_loop().shutdown_default_executor()
 
     asyncio.run(lose_the_connection())
@@ -62,4 +60,4 @@ def test_commit_of_a_broken_connection_ends_before_devices_are_marked_offline(
     condition = fleet_condition(store)
     assert condition.connected == 0
     assert condition.known == (0 if fault else 1)
-    assert [report.online for report in ingest._reports.values()] == ([False] if fault else [])
+    assert [report.online for report in commits._reports.values()] == ([False] if fault else [])
