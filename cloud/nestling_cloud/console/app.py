@@ -43,7 +43,7 @@ def console_app(parts: ConsoleData, folder: Path, *, local_only: bool, secure: b
 
     Args:
         parts: the sources of the figures.
-        folder: the folder of the credentials.
+        folder: the folder of the console's credentials, `<state>/console`.
         local_only: whether the console listens on loopback.
         secure: whether the console uses TLS.
     """

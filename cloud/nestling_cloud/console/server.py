@@ -38,8 +38,8 @@ class ConsoleAddress:
     """The address on which the console listens.
 
     Attributes:
-        host: the host name or address; 127.0.0.1 admits only this machine, and addresses that admit
-            others need TLS.
+        host: the host name or IP address. 127.0.0.1 is reachable only from this machine, and an
+            address that is reachable from other machines needs TLS.
         port: the TCP port, or 0 for any free port.
     """
 
@@ -56,7 +56,7 @@ class ConsoleServer:
     Args:
         address: the address to listen on.
         tls: a function that returns the certificate and key, or None for plain HTTP. The function
-            is called every minute, so that a renewed certificate is loaded.
+            is called again every minute, so that a renewed certificate is loaded.
 
     Raises:
         ConsoleError: the server cannot listen on the address, or the address is not loopback and
@@ -90,7 +90,7 @@ class ConsoleServer:
 
         Args:
             public_host: the name of this machine, which the URL contains if the console listens on
-                all addresses.
+                all addresses. If it is "", the URL contains the loopback address instead.
         """
         host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
         scheme = "https" if self.secure else "http"
@@ -169,7 +169,10 @@ class ConsoleServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn server that leaves signals to the cloud, which ends all of its parts together."""
+    """A uvicorn server that handles no signals.
+
+    The cloud handles them, because it has to shut down all of its parts together.
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

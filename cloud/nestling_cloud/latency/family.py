@@ -1,4 +1,7 @@
-"""Describes a family of students, which have the same input signature and the same blocks."""
+"""Describes a family of students.
+
+The students of a family have the same input signature, and blocks that differ only in their widths.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ class Family:
 
     Attributes:
         signature: the input shape and the classes of the networks.
-        config: the sizes of a student of the family, of which only the blocks matter.
+        config: the sizes of the family's widest student. Only its blocks are used.
     """
 
     signature: Signature

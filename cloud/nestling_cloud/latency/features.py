@@ -30,9 +30,9 @@ class LayerWork:
     Attributes:
         layers: 1, so that the sum over the layers is their number.
         macs: the number of multiply-accumulates.
-        blocked_macs: the number of multiply-accumulates if channels and products are padded to
-            whole blocks.
-        gathered: the number of values that are copied into place for the products.
+        blocked_macs: the number of multiply-accumulates if the rows of each weight matrix are
+            padded to a multiple of 16, and the columns to a multiple of 4.
+        gathered: the number of input values that are copied into place for the products.
         values: the number of output values.
         odd: 1 if the number of output channels is not a multiple of 4, otherwise 0.
         odd_values: the number of output values if `odd` is 1, otherwise 0.
@@ -40,7 +40,8 @@ class LayerWork:
         ragged_values: the number of output values if `ragged` is 1, otherwise 0.
         source: the number of input channels.
         channels: the number of output channels.
-        taps: the number of positions in a convolution's kernel, otherwise 0.
+        taps: the number of positions in a convolution's kernel; 1 for the final linear layer, and 0
+            for other layers.
         groups: the number of groups that the channels are split into.
         stride: the stride on every axis.
         steps: the number of sequential steps of a recurrent layer, otherwise 0.
@@ -70,11 +71,11 @@ MACS = [place for place, name in enumerate(NAMES) if name.split("_", 1)[1] == "m
 
 
 def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
-    """Return the sum of the work of a network's layers, separately for each kind of layer.
+    """Return the sums of the work over a network's layers, separately for each kind of layer.
 
     Args:
         family: the family of the network.
-        widths: the number of channels of every block that has its own width.
+        widths: the number of channels of every block that has its own width, in order.
 
     Returns:
         The features in the order of `NAMES`, (len(NAMES),).
@@ -89,13 +90,13 @@ def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
 
 
 def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, LayerWork]]:
-    """Yield the kind and the work of every layer of a network.
+    """Yield the kind (one of `KINDS`) and the work of every layer of a network.
 
     The final linear layer counts as dense.
 
     Args:
         family: the family of the network.
-        widths: the number of channels of every block that has its own width.
+        widths: the number of channels of every block that has its own width, in order.
 
     Raises:
         SizesError: the family has no student with these widths.
@@ -158,7 +159,11 @@ def _work(layer: LayerPlan, positions: int) -> LayerWork:
 
 
 def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
-    """Return the count, rows and columns of the matrices that a layer multiplies at a position."""
+    """Return the weight matrices by which a layer multiplies at each output position.
+
+    Returns:
+        For each shape of matrix, the number of such matrices, their rows and their columns.
+    """
     width, source = layer.widths[0], layer.source_channels(1)
     match layer.block:
         case Conv(kernel=kernel, groups=groups):
@@ -172,7 +177,7 @@ def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
 
 
 def _gathered(layer: LayerPlan) -> int:
-    """Return the number of values that are copied into place for the products at a position."""
+    """Return the number of values copied into place for the products at one output position."""
     match layer.block:
         case Conv(kernel=kernel) | Depthwise(kernel=kernel):
             taps: int = kernel**layer.dims
@@ -184,7 +189,16 @@ def _gathered(layer: LayerPlan) -> int:
 
 
 def _edges(channels: int, values: int) -> dict[str, int]:
-    """Return the fields that say whether the number of channels is no multiple of 4 or of 16."""
+    """Return the fields of `LayerWork` on output channels that do not fill whole blocks.
+
+    Args:
+        channels: the number of output channels.
+        values: the number of output values.
+
+    Returns:
+        The fields `odd` and `odd_values` for blocks of 4, and `ragged` and `ragged_values` for
+        blocks of 16.
+    """
     odd, ragged = channels % _COLUMNS > 0, channels % _ROWS > 0
     return {
         "odd": int(odd),

@@ -1,6 +1,6 @@
 """Measures the latencies of networks on this machine.
 
-The networks take turns in one call, and each runs on one thread.
+The networks of one call take turns, and each of them runs on one thread.
 """
 
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ def medians_us(
     seconds: float = _SECONDS,
     rounds: int = _ROUNDS,
 ) -> list[float]:
-    """Return the measured median time that each session takes for one input.
+    """Measure the median time that each session takes for one random input.
 
     Compare only figures of the same call, because the machine's speed changes between calls.
 
     Args:
         sessions: sessions opened by `nestling_core.execution.session.open_session`, which have one
-            thread that does not spin.
+            thread that does not busy-wait.
         seconds: the total measuring time for each session.
         rounds: the number of rounds in which the sessions take turns.
 
@@ -59,11 +59,12 @@ def widths_us(
     seconds: float = _SECONDS,
     rounds: int = _ROUNDS,
 ) -> list[float]:
-    """Return the measured median time of one run of an int8 network, for each row of widths.
+    """Measure the median time of one run of an int8 network, for each row of widths.
 
     Args:
         family: the family of the networks.
-        rows: for each network, the number of channels of every block that has its own width.
+        rows: for each network, the number of channels of every block that has its own width, in
+            order.
         rng: the source of the random weights, which do not affect the latency.
         seconds: the total measuring time for each network.
         rounds: the number of rounds in which the networks take turns.

@@ -1,9 +1,10 @@
 """Predicts the latency of networks from the measured latencies of other networks, the probes.
 
-The model has non-negative linear terms of the features and a small ensemble of trees for the ratio
-between the latency and these terms. The linear part extrapolates where probes are few, and the
-trees represent what is not linear (FastDeepIoT, Yao et al., SenSys 2018). Both are fitted to
-relative errors, because a microsecond matters more for a small network than for a large one.
+The model is the product of two parts: a linear function of the features, whose coefficients are not
+negative, and a correction factor from a small ensemble of trees. The linear part extrapolates where
+probes are few, and the trees represent what is not linear (FastDeepIoT, Yao et al., SenSys 2018).
+Both parts minimize relative errors, because a microsecond matters more for a small network than for
+a large one.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +38,9 @@ class LatencyModelError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class FitError:
-    """The absolute errors of predictions for held-out probes, relative to the measured latency.
+    """Statistics of the relative errors of predictions for held-out probes.
+
+    A relative error is the absolute difference from the measured latency, divided by that latency.
 
     Attributes:
         median: the median of the errors, as a fraction of 1.
@@ -67,8 +70,8 @@ class LatencyModel:
 
         Args:
             signature: the input shape and the classes of the network.
-            config: the sizes of the student, of which only the blocks matter.
-            widths: the number of channels of every block that has its own width.
+            config: the sizes of the student, of which only the blocks are used.
+            widths: the number of channels of every block that has its own width, in order.
 
         Raises:
             LatencyModelError: the model was fitted to networks of another family.
@@ -99,13 +102,13 @@ def load_model(probes: Path, table: Path) -> LatencyModel:
 
 
 def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
-    """Return the error of a kind of latency model on probes that it was not fitted to.
+    """Return the error of one type of latency model on probes that it was not fitted to.
 
-    This is a cross-validation in five folds.
+    The error is found by five-fold cross-validation with a fixed random split.
 
     Args:
         table: the measured latencies.
-        fit: the function that fits the model, `fit_trees` or `fit_linear_in_macs`.
+        fit: the function that fits this type of model, `fit_trees` or `fit_linear_in_macs`.
 
     Raises:
         LatencyModelError: there are fewer than `FEWEST_PROBES` probes.
@@ -122,7 +125,7 @@ def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
 
 
 def fit_trees(rows: Rows, microseconds: Rows) -> Predict:
-    """Return a model with linear terms of all features, and trees for what is not linear.
+    """Fit a linear function of all features, and trees that correct it by a factor.
 
     Args:
         rows: the features of each probe, (N, features).
@@ -139,7 +142,7 @@ def fit_trees(rows: Rows, microseconds: Rows) -> Predict:
 
 
 def fit_linear_in_macs(rows: Rows, microseconds: Rows) -> Predict:
-    """Return a model with a constant time and a fixed time for each multiply-accumulate.
+    """Fit a constant time plus a fixed time for each multiply-accumulate.
 
     This simple model is a baseline for comparison.
 

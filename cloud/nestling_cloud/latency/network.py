@@ -1,4 +1,4 @@
-"""Builds untrained int8 networks of any widths, whose latencies can be measured."""
+"""Builds untrained int8 networks of any widths, so that their latencies can be measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def int8_network(
 
     Args:
         family: the family of the network.
-        widths: the number of channels of every block that has its own width.
+        widths: the number of channels of every block that has its own width, in order.
         rng: the source of the random weights.
         activations: the integer type of the activations, which should suit the machine's processor.
 

@@ -1,4 +1,7 @@
-"""Writes and reads folders of probes, networks with random widths that a device measures."""
+"""Writes and reads folders of probes.
+
+Probes are networks with random widths, whose latencies a device measures.
+"""
 
 import hashlib
 import json
@@ -32,8 +35,9 @@ class Probe:
 
     Attributes:
         model: the path of the network's ONNX file, relative to the folder of probes.
-        sha256: the digest of the ONNX file, which identifies the file that a device measured.
-        widths: the number of channels of every block that has its own width.
+        sha256: the digest of the ONNX file, without the weights, which are in other files. It
+            shows whether a device measured this file.
+        widths: the number of channels of every block that has its own width, in order.
     """
 
     model: str
@@ -70,9 +74,10 @@ def write_probes(
     Args:
         folder: the folder to write to, which must be empty. It is created if it does not exist.
         family: the family of the networks.
-        count: the number of networks. The first two have the full and the smallest widths.
+        count: the number of networks. The first has the full widths, and the second the smallest
+            widths.
         seed: the random seed of the widths and the weights.
-        progress: the display of how many networks are written.
+        progress: the display that shows how many networks have been written.
         activations: the integer type of the activations, which should suit the device's processor.
 
     Raises:

@@ -26,8 +26,9 @@ class LatencyTable:
     Attributes:
         machine: a description of the machine.
         family: the family of the networks.
-        widths: the widths of each network.
-        microseconds: the measured time of one run of each network, in µs.
+        widths: for each network, the number of channels of every block that has its own width, in
+            order.
+        microseconds: the median time of one run of each network, in µs.
     """
 
     machine: str
@@ -39,15 +40,15 @@ class LatencyTable:
 def read_table(path: Path, probes: Probes) -> LatencyTable:
     """Return the latencies of probes that a device measured.
 
-    The file may also have the latencies of other models.
+    The file may also contain the latencies of other models.
 
     Args:
         path: the file written by `nestling-device profile --models`.
         probes: the probes that were measured.
 
     Raises:
-        TableError: the file cannot be read, lacks a probe, has an invalid latency, or has the
-            latency of another file in place of a probe.
+        TableError: the file cannot be read, lacks a probe, has an invalid latency, or was measured
+            on a model file that differs from the probe's.
     """
     fields = _fields(path)
     try:

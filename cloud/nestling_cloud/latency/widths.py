@@ -1,4 +1,4 @@
-"""Draws random widths for students of one family."""
+"""Generates random widths for students of one family."""
 
 import math
 from collections.abc import Sequence
@@ -12,15 +12,17 @@ Widths = tuple[int, ...]
 
 
 def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -> list[Widths]:
-    """Return rows of random widths, each at most the student's own width.
+    """Return rows of random widths, one row for each of several networks.
 
+    No width is larger than the student's own.
     The first row has the student's own widths and the second the smallest possible widths. In every
-    other row, each width is a random share of the student's own, between two limits that are drawn
-    for the row. Without such limits, all rows would have similar sums over the layers, and no row
-    would be as small or as large as capacities (the sizes of a student) are.
+    other row, each width is a random share of the student's own. The share lies between two limits,
+    which are chosen at random for each row. Without such limits, all rows would have similar sums
+    over the layers, and no row would be as small as the smallest capacity of a student or as large
+    as the largest.
 
     Args:
-        config: the sizes of the student.
+        config: the sizes of the student, of which only the blocks are used.
         count: the number of rows.
         rng: the source of randomness.
     """
@@ -35,10 +37,10 @@ def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -
 
 
 def width_steps(config: StudentConfig) -> Widths:
-    """Return the step of each width.
+    """Return the smallest width of every block that has its own width.
 
-    A width must be a multiple of its step, so that the groups of the block, and the groups of the
-    shuffles that follow the block, divide the width evenly.
+    A width must be a multiple of this step, so that it can be divided into the groups of the block
+    and into the groups of the shuffles that follow the block.
     """
     return tuple(
         _groups(block) * math.prod(_shuffles_after(config.blocks[index + 1 :]))

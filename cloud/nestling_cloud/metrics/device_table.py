@@ -32,7 +32,8 @@ def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Sel
     The function `device_row` converts the rows that the query returns.
 
     Args:
-        order_by: the field of `DeviceRow` to sort by. Devices with the same value are sorted by id.
+        order_by: the field of `DeviceRow` to sort by. Devices with the same value are sorted by
+            id, and devices without a value come last.
         descending: whether the largest value comes first.
 
     Raises:
@@ -55,9 +56,9 @@ def device_row(row: "sa.Row[Any]") -> DeviceRow:
 
 
 def matching(search: str) -> sa.ColumnElement[bool]:
-    """Return the SQL condition that a device's id, profile or bundle version contains a text.
+    """Return the SQL condition that a device's id, profile or bundle version contains a string.
 
-    Upper and lower case count as the same. An empty text matches every device.
+    The comparison ignores case. An empty string matches every device.
     """
     if not search:
         return sa.true()

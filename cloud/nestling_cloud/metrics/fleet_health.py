@@ -46,12 +46,12 @@ class FleetCondition:
         last_seen_ms: the Unix time of the last message from any device, or None if there is no
             message.
         last_answered_ms: the Unix time of the latest answer, or None if there is no answer.
-        bundles: the number of connected devices by the bundle version that they run; "" stands for
-            devices that did not report a version.
+        bundles: a mapping from each bundle version to the number of connected devices that run it;
+            the key "" stands for devices that did not report a version.
         long_outboxes: the number of connected devices with more than `LONG_OUTBOX` unsent receipts.
         clocks_unset: the number of connected devices whose answers are all dated before 2020.
         losses: the numbers of lost receipts of all devices.
-        damaged: the number of unreadable rows found since the store was opened.
+        damaged: the number of unreadable rows found in the store since it was opened.
     """
 
     known: int

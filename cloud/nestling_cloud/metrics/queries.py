@@ -1,7 +1,8 @@
 """Computes the figures of the console and the API from the store, which it only reads.
 
-The time range of a view is widened to whole steps of time, and the view holds the widened range. So
-the totals of a page equal the sum of its series and the sum over the store.
+The time range of a view is widened to whole steps of time, and the view reports the widened range.
+The totals of a view therefore equal both the sum of its series and the sum of the stored figures
+over that range.
 """
 
 import dataclasses
@@ -79,9 +80,9 @@ class MetricQueries:
         """Return one page of the table of devices.
 
         Args:
-            search: a text that the id, profile or bundle version of a device must contain, in any
-                case.
-            order_by: the field of `DeviceRow` to sort by.
+            search: a string that the id, profile or bundle version of a device must contain. Case
+                is ignored, and an empty string selects all devices.
+            order_by: the field of `DeviceRow` to sort by; devices without a value come last.
             descending: whether the largest value comes first.
             offset: the number of devices to skip.
             limit: the largest number of devices to return.
@@ -109,6 +110,8 @@ class MetricQueries:
         self, device: str, time_range: TimeRange, *, answers: int = 500
     ) -> DeviceView | None:
         """Return the figures of one device over a time range.
+
+        The latest inputs that the device sent to the cloud are included, whatever their time.
 
         Args:
             device: the device's id.
@@ -140,9 +143,9 @@ class MetricQueries:
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
         """Yield the receipts of a time range, in the order in which they were stored.
 
-        The receipts are read page by page, so that a slow reader keeps no transaction open.
-        Receipts that are stored after the call, or that leave the retention window before they are
-        read, are left out.
+        The receipts are read page by page, so that a slow caller keeps no transaction open.
+        Receipts that are stored after the first one is requested, or that leave the retention
+        window before they are read, are left out. Damaged rows are counted and skipped.
 
         Args:
             time_range: the time range of the answers.
@@ -169,8 +172,8 @@ class MetricQueries:
         """Return the Unix time of the first answer, or None if there is no answer.
 
         The time is rounded down to a step of the rollups, which are sums over steps of time.
-        Answers that are dated before 2020 or in the future do not count, because a range that
-        includes them would be useless.
+        Answers dated before 2020, or more than an hour in the future, do not count, because they
+        come from a device with a wrong clock.
         """
         until_ms = self._now_ms() + CLOCK_AHEAD_MS
         with self._store.reading() as connection:
@@ -202,10 +205,11 @@ class MetricQueries:
     def _sums(
         self, connection: sa.Connection, device: str, time_range: TimeRange
     ) -> tuple[Steps, list[Sums]]:
-        """Return the steps of a device's series, and the sums of its answers.
+        """Return the steps of a device's series, and the sums of its answers by step and kind.
 
-        The sums come from the receipts if those allow shorter steps and are few and complete.
-        Otherwise the sums come from the rollups, in which the store keeps sums over steps of time.
+        The sums are computed from the device's receipts if this allows shorter steps, the receipts
+        are few, and none of them is damaged or has left the retention window. Otherwise the sums
+        are read from the rollups, in which the store keeps sums over steps of time.
         """
         now_ms, kept_ms = self._now_ms(), self._store.retention.device_ms
         steps = steps_of(time_range, kept_ms, now_ms=now_ms)
@@ -241,9 +245,9 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
 
 
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:
-    """Return the number of devices by resident capacity (the largest size of the model loaded).
+    """Return the number of devices by resident capacity (the largest capacity in memory).
 
-    Only devices that have answered since the range began are counted.
+    Only devices with a resident capacity that have answered since the range began are counted.
     """
     capacity, answered_ms = tables.DEVICES.c.capacity, tables.DEVICES.c.last_answered_ms
     query = (

@@ -1,7 +1,7 @@
 """Chooses the length of the steps of a series over time.
 
-The module also chooses the rollup from which the steps are computed, which holds sums over steps of
-one length. All functions are pure.
+The module also chooses the rollup from which the steps are computed. A rollup is a table of sums
+over steps of one length. All functions are pure.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Steps:
         step_ms: the length of one step.
         rollup_ms: the length of the steps of the rollup to read. A rollup holds sums over steps of
             time.
-        range: the time range, which is a whole number of steps long.
+        range: the time range, which consists of whole steps.
     """
 
     step_ms: int
@@ -45,14 +45,15 @@ class Steps:
 
 
 def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: int) -> Steps:
-    """Return the shortest steps that the store still holds for a time range.
+    """Return the shortest steps that suit a time range and that the store still holds.
 
-    The steps are long enough for `MOST_STEPS` of them to span the wanted time range.
+    Steps suit a range if they are so long that `MOST_STEPS` of them are at least as long as the
+    range. If the store holds no such steps, each step is one or more weeks long.
 
     Args:
         wanted: the time range of the series, which is widened to whole steps.
-        kept_ms: the retention of each rollup, by the length of its steps; None if the rollup is
-            kept forever.
+        kept_ms: a mapping from the step length of each rollup to the time for which the rollup is
+            kept, both in ms; None if the rollup is kept forever.
         now_ms: the Unix time now.
     """
     wanted = clamp(wanted)
@@ -67,7 +68,10 @@ def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: in
 
 
 def clamp(wanted: TimeRange) -> TimeRange:
-    """Return a time range, limited to the times that a receipt may have."""
+    """Return a time range, limited to the Unix times from 0 to `LATEST_MS`.
+
+    Every receipt is dated within these limits.
+    """
     since_ms = min(max(wanted.since_ms, 0), LATEST_MS)
     return TimeRange(since_ms=since_ms, until_ms=min(max(wanted.until_ms, 0), LATEST_MS + 1))
 

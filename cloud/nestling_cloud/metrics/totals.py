@@ -1,4 +1,4 @@
-"""Computes the figures of pages and the API from the sums in the store.
+"""Computes the figures that the console and the API show from the sums in the store.
 
 All functions are pure.
 """
@@ -20,8 +20,9 @@ def totals(sums: Iterable[Sums], steps: Steps) -> Totals:
     """Compute the figures of a time range.
 
     Args:
-        sums: the sums of the rollup steps in the range, in any order. Sums with the same start and
-            kind are added.
+        sums: for each rollup step in the range and each kind of answer, the start of the step, the
+            kind and the sums. They may be in any order, and entries with the same start and kind
+            are added up.
         steps: the steps of the series.
     """
     by_kind: dict[Kind, Tally] = defaultdict(Tally)
@@ -80,7 +81,7 @@ def _route(route: str, by_kind: Mapping[Kind, Tally]) -> RouteFigures:
 
 
 def _sources(kind: Kind, figures: Tally) -> Iterable[tuple[str, str, float]]:
-    """Yield the source, the provenance and the sum of each energy that the answers report."""
+    """Yield the source, the provenance and the sum in mJ of each energy that the answers report."""
     if kind.compute_provenance != NO_PROVENANCE:
         yield "compute", kind.compute_provenance, figures.energy_compute_mj
     if kind.radio_provenance != NO_PROVENANCE:

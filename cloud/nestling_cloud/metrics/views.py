@@ -21,11 +21,11 @@ class RouteFigures:
         route: the place where the inputs were answered, "capacity-<k>" or "cloud".
         answers: the number of answers.
         fallbacks: the number of these answers for which the cloud was asked without success.
-        latency_p50_ms: the median latency, from a histogram whose bins are at most 10 % wide.
-        latency_p95_ms: the 95th percentile of the latency, from the same histogram.
-        latency_p99_ms: the 99th percentile of the latency, from the same histogram.
-        latency_provenance: how the latency is known: "measured", "calibrated" or "modelled".
-            Several of these are joined by ", ".
+        latency_p50_ms: the median latency, estimated from a histogram, so it is off by up to 5 %.
+        latency_p95_ms: the 95th percentile of the latency, estimated in the same way.
+        latency_p99_ms: the 99th percentile of the latency, estimated in the same way.
+        latency_provenance: how the latencies are known: "measured", "calibrated" or "modelled".
+            If the answers differ in this, the different words are joined by ", ".
     """
 
     route: str
@@ -58,13 +58,13 @@ class EnergyFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class CloudOnly:
-    """Energy and bytes that the same inputs would have taken if all had been sent to the cloud.
+    """Energy and bytes that the answered inputs would have taken if all were sent to the cloud.
 
     Attributes:
         provenance: how the energy is known: "measured", "calibrated" or "modelled".
         answers: the number of answers that reported these figures.
-        energy_mj: the energy of the radio.
-        size_bytes: the bytes on the link, sent and received.
+        energy_mj: the radio energy for all of these answers' inputs.
+        size_bytes: the number of bytes sent and received for all of these answers' inputs.
     """
 
     provenance: str
@@ -79,9 +79,9 @@ class Bucket:
 
     Attributes:
         start_ms: the start of the step.
-        routes: the number of answers by route.
+        routes: a mapping from each route to the number of its answers.
         fallbacks: the number of answers for which the cloud was asked without success.
-        energy_mj: the energy by (source, provenance).
+        energy_mj: a mapping from each pair (source, provenance) to the sum of the energy.
     """
 
     start_ms: int
@@ -126,13 +126,14 @@ class FleetView:
         known: the number of devices that have ever reported.
         online: the number of devices that are connected now.
         answering: the number of devices that answered at least one input in the range.
-        bundles: the number of devices by the bundle version that they last reported.
-        residents: the number of devices by the resident capacity (the largest size of the model
-            loaded) that they last reported. Only devices with a resident capacity that have
-            answered since the range began are counted.
+        bundles: a mapping from each bundle version to the number of devices that reported it last.
+        residents: a mapping from each resident capacity (the largest capacity in memory) to the
+            number of devices that reported it last. Only devices that have answered since the range
+            began are counted.
         totals: the figures of the devices' answers.
         dropped: the number of receipts that full outboxes have dropped since the store was created.
-        shared: the ids of devices under whose identity several copies of a state folder report now.
+        shared: the sorted ids of devices under whose identity several copies of a state folder
+            have reported in the last hour.
     """
 
     range: TimeRange
@@ -156,13 +157,14 @@ class DeviceRow:
         online: whether the device is connected.
         last_seen_ms: the time of the device's last message.
         bundle_version: the version of the bundle that the device runs, or "" if unknown.
-        capacity: the resident capacity (the largest size of the model loaded), or 0 if none.
-        battery: the charge left, 0 to 1.
-        outbox_depth: the number of receipts in the device's outbox, where they wait to be sent.
+        capacity: the resident capacity (the largest capacity in memory), or 0 if none or unknown.
+        battery: the charge left, 0 to 1, or 0 if unknown.
+        outbox_depth: the number of receipts in the device's outbox, where they wait to be sent; 0
+            if unknown.
         offload_share: the target share in force on the device; None if the device has another kind
             of target, or has not reported.
-        target_share: the target share set in the console; None if the device's own configuration
-            applies.
+        target_share: the target share set in the console for the device or, without such a target,
+            for the fleet; None if the device's own configuration applies.
         drifting: whether the device's inputs are harder than those of the calibration; None if
             unknown.
         answers: the number of inputs that the device has ever answered.
@@ -188,11 +190,11 @@ class AnswerPoint:
 
     Attributes:
         answered_at_ms: the time of the answer.
-        input_index: the number of the input, counted by the device.
+        input_index: the position of the input in the device's source.
         route: the place where the input was answered, "capacity-<k>" or "cloud".
         reason: the reason why the input was answered there.
         answer: the index of the class that was answered.
-        resident_capacity: the capacity (size of the model) that was resident on the device.
+        resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the time from the input to the answer.
         energy_compute_mj: the energy of computing.
         energy_radio_mj: the energy of the radio.
@@ -231,9 +233,10 @@ class DeviceView:
         row: the state that the device last reported.
         totals: the figures of the device's answers.
         answers: the device's latest answers in the range, oldest first.
-        hard_inputs: the inputs that the device sent to the cloud, newest first.
-        copies: the number of copies of the device's state folder that report now, which should be
-            1.
+        hard_inputs: the latest inputs that the device sent to the cloud, newest first. They need
+            not be in the time range.
+        copies: the number of copies of the device's state folder that have reported in the last
+            hour, which should be 1.
     """
 
     range: TimeRange

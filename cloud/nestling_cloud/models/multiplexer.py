@@ -15,8 +15,9 @@ class Multiplexer(nn.Module):
     The options are capacities 1 to K (the sizes of the student) and the cloud. The multiplexer
     follows Eshratifar & Pedram 2020 (arXiv 2001.05870), but has no layers that process the raw
     input. Instead, it uses the logits of the capacity that has run, usually the smallest. A
-    separate network costs as much and predicts worse (ADR 24). The budget is not learned:
-    `nestling_device.bundle.multiplexer` applies it exactly.
+    separate network on the raw input costs about as much as the smallest capacity, and predicts
+    worse (ADR 24). The budget is not learned: `nestling_device.bundle.multiplexer` applies it
+    exactly.
     """
 
     def __init__(self, classes: int, capacities: int, *, knows_classes: bool = False) -> None:
@@ -43,7 +44,7 @@ class Multiplexer(nn.Module):
 
         Args:
             logits: the logits of each input, (N, classes).
-            capacity: the index, from 0, of the capacity that gave each row of logits, (N,).
+            capacity: the index, from 0, of the capacity that computed each row of logits, (N,).
 
         Returns:
             The probabilities of capacities 1 to K and the cloud, (N, K + 1).

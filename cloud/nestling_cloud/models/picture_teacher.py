@@ -31,12 +31,13 @@ class PictureTeacher(nn.Module):
     """Classifies images (N, C, H, W) and returns logits (N, classes).
 
     The network is a short ResNet-9 (Page 2018, "How to train your ResNet"). It halves the
-    resolution twice, and the maximum of each feature over the image goes to a linear layer.
+    resolution twice. A linear layer computes the logits from the maximum of each feature over the
+    image.
 
     Args:
         signature: the input shape and the classes of the task.
         width: the number of channels of the first layer; the last layer has four times as many.
-        dropout: the share of pooled features that are dropped in training.
+        dropout: the probability that a pooled feature is set to 0 in training.
     """
 
     channels_last = True  # this memory format trains faster

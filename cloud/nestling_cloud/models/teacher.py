@@ -40,7 +40,7 @@ class ConvTeacher(nn.Module):
     Args:
         signature: the input shape and the classes of the task.
         width: the number of channels of the first layers; the last layers have twice as many.
-        dropout: the share of pooled features that are dropped in training.
+        dropout: the probability that a pooled feature is set to 0 in training.
 
     Raises:
         ValueError: the input shape does not have one or two axes after the channels.

@@ -36,7 +36,7 @@ class Delivery:
 
     @property
     def key(self) -> Key:
-        """The ids of the device and of the outbox."""
+        """The outbox as a pair of the device's id and the outbox's id."""
         return self.device, self.batch.outbox_id
 
 
@@ -47,7 +47,7 @@ def assign_branches(
     *,
     now_ms: int,
 ) -> None:
-    """Record in the ledgers of outboxes that batches have arrived from them.
+    """Record the arrival of batches in the ledgers of their outboxes.
 
     Every ledger gets the time of its last batch. The ledger of a new outbox also gets its
     predecessor and its branch.
@@ -73,15 +73,18 @@ def assign_branches(
 def active_copies(
     connection: sa.Connection, *, now_ms: int, device: str | None = None
 ) -> dict[str, int]:
-    """Return how many copies of a state folder deliver under each device's identity.
+    """Return how many copies of a state folder are active under each device's identity.
+
+    A copy is active if a batch from it has arrived within the last hour.
 
     Args:
         connection: the connection for the query.
         now_ms: the current Unix time.
-        device: the only device to look at; None for all devices.
+        device: the id of the only device to look at; None for all devices.
 
     Returns:
-        The number of active copies by device. Devices with a single copy are left out.
+        A mapping from device id to the number of active copies. Devices with fewer than two are
+        left out.
     """
     columns = tables.OUTBOXES.c
     copied = sa.select(columns.device).where(columns.branch != "")
@@ -101,8 +104,15 @@ def _branch(
 ) -> str:
     """Return the branch of a new outbox.
 
-    A new outbox continues the branch of its predecessor. It starts a branch of its own if the
-    predecessor already has another successor, or if the device itself reports a fork.
+    If the predecessor already has another successor, or if the device itself reports a fork, the
+    outbox starts a new branch, which is named by the outbox's id. Otherwise the outbox continues
+    the branch of its predecessor, or the original branch "" if the predecessor is unknown.
+
+    Args:
+        connection: the connection for the query.
+        placed: the ledgers of other new outboxes, which are not in the database yet.
+        ledger: the ledger of the new outbox, which names the predecessor.
+        forked: whether the device reports a fork.
     """
     columns = tables.OUTBOXES.c
     query = sa.select(columns.outbox_id, columns.previous_id, columns.branch).where(

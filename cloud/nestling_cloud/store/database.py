@@ -30,7 +30,7 @@ Upsert = sqlite.Insert | postgresql.Insert
 def store_url(text: str) -> str:
     """Return the database URL for a URL or a path that a user gave.
 
-    A URL is returned unchanged. Any other text is the path of an SQLite file.
+    A URL is returned unchanged. Any other string is taken as the path of an SQLite file.
     """
     return text if "://" in text else f"sqlite:///{Path(text).absolute()}"
 
@@ -53,6 +53,7 @@ class Database:
 
     There is one writer at a time, because a lock excludes other threads and the database's own lock
     excludes other processes. So whatever a writing transaction reads still holds when it commits.
+    An SQLite file is made accessible to its owner only, and is created if it does not exist.
 
     Args:
         url: the SQLAlchemy URL of an SQLite or PostgreSQL database.
@@ -80,7 +81,8 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """Open a transaction for writing, which is committed at the end of the block.
 
-        Other writers wait until then.
+        If the block raises an exception, the transaction is rolled back instead. Other writers wait
+        until the block ends.
         """
         with self._lock, _schema_damage_wrapped(), self._writer.begin() as connection:
             if connection.dialect.name == "postgresql":
@@ -124,9 +126,9 @@ def _schema_damage_wrapped() -> Iterator[None]:
 
 
 def _leave_to_owner(file: str | None) -> None:
-    """Make an SQLite file accessible to its owner only.
+    """Make an SQLite file accessible to its owner only, and create it if it does not exist.
 
-    SQLite gives the files that it creates beside this one the same mode.
+    SQLite gives the same mode to the files that it creates beside this one.
     """
     if not file or file == ":memory:" or file.startswith("file:"):
         return

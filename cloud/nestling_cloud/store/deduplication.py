@@ -2,8 +2,9 @@
 
 A sequence is settled if its receipt is stored or will never be stored. A receipt counts as a
 duplicate by its sequence alone, so duplicates are cheap. A copied outbox may use the same sequence
-for another receipt. The chain, a hash over the settled receipts, reveals that, because the device
-compares it with its own chain before it deletes anything. This module does no I/O.
+for another receipt. The chain, a hash over the settled receipts, reveals such a conflict: every
+acknowledgement carries the chain, and a device deletes receipts only if its own chain is the same.
+This module does no I/O.
 """
 
 from collections.abc import Iterable, Iterator
@@ -46,9 +47,9 @@ class _Unsettled:
     """The receipts of a batch that are not settled yet.
 
     Attributes:
-        sound: the valid receipts by sequence.
-        lost: the fingerprint and the reason of the gap by sequence, for receipts that are invalid
-            or that their device could not read.
+        sound: a mapping from sequence to the valid receipt.
+        lost: a mapping from sequence to the fingerprint of the receipt and the reason of its gap,
+            for receipts that are invalid or that their device could not read.
         nowhere: the number of invalid receipts without a valid sequence.
     """
 
@@ -64,7 +65,8 @@ class Ledger:
     Attributes:
         device: the id of the device that owns the outbox.
         outbox_id: the id of the outbox.
-        contiguous: the largest N for which sequences 1 to N are settled, so stored or in a gap.
+        contiguous: the largest N for which sequences 1 to N are settled, that is, stored or in a
+            gap.
         chain: the chain (a hash) over the receipts up to `contiguous`, see
             `nestling_core.telemetry.receipt_chain`.
         highest: the largest sequence that is stored or in a gap; equal to `contiguous` if no
@@ -77,9 +79,10 @@ class Ledger:
             folder, the id of the first outbox that the copy wrote.
         seen_ms: the Unix time at which the last batch arrived.
         is_new: whether the outbox is not in the database yet.
-        beyond: the fingerprints of receipts above `contiguous`, by sequence. These receipts are
-            stored, or were received but cannot be stored.
-        gaps: the gaps that end above `contiguous`.
+        beyond: a mapping from the sequence of each received receipt above `contiguous` to the
+            receipt's fingerprint. These receipts are stored, or cannot be stored because they are
+            invalid or unreadable.
+        gaps: the gaps of receipts that were not received, if they end above `contiguous`.
     """
 
     device: str
@@ -100,6 +103,8 @@ class Ledger:
         """Enter a batch into the ledger, and return the receipts and gaps that are new.
 
         A settled receipt is never new, even if its row has left the retention window since.
+        Receipts and gaps that begin more than `FARTHEST_AHEAD` sequences above `contiguous` are
+        ignored until the device repeats them. Invalid gaps are ignored too.
         """
         unsettled = self._unsettled(batch.receipts)
         forgotten = list(self._forgotten(batch))
@@ -123,7 +128,8 @@ class Ledger:
     def _unsettled(self, receipts: Iterable[receipt_pb2.Receipt]) -> _Unsettled:
         """Return the receipts that are not settled, with valid and invalid ones apart.
 
-        Settled receipts are skipped first, because devices repeat most when the cloud is behind.
+        Settled receipts are skipped before any other check, because devices repeat the most
+        receipts when the cloud is already slow.
         """
         sound: dict[int, ReceiptRow] = {}
         lost: dict[int, tuple[int, str]] = {}
@@ -175,7 +181,7 @@ class Ledger:
 
 
 def _sound_gaps(gaps: Iterable[receipt_pb2.Gap]) -> Iterator[Gap]:
-    """Return the valid gaps.
+    """Return an iterator over the valid gaps.
 
     Of several gaps with the same first sequence, only the longest is returned.
     """

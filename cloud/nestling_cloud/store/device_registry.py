@@ -21,7 +21,7 @@ _NULLABLE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A device's state as one or more messages report it.
+    """The state of a device, as reported in one or more of its messages.
 
     A field that the messages leave out is None.
 
@@ -32,14 +32,14 @@ class Report:
             after a death certificate.
         profile: the name of the device's board.
         bundle_version: the version of the bundle that the device runs.
-        capacity: the largest capacity of the student in the device's memory; 0 if there is none.
+        capacity: the largest capacity in the device's memory; 0 if there is none.
         battery: the charge left, from 0 to 1.
         outbox_depth: the number of receipts that the device still holds.
         offload_share: the share of inputs that the device aims to send to the cloud.
         drifting: whether the device's inputs are harder than those of the calibration.
-        withdrawn: the names of the fields that the device has set to null.
-        answers: the number of new receipts.
-        answered_ms: the Unix time of the latest answer among the new receipts.
+        withdrawn: the names of the fields of this class that the device has set to null.
+        answers: the number of receipts that were stored for the first time.
+        answered_ms: the Unix time of the latest answer among these receipts; 0 if there are none.
     """
 
     device: str
@@ -70,7 +70,7 @@ def report(
 
     Args:
         device: the device's id.
-        values: the metrics by name; None for null.
+        values: a mapping from the name of a metric to its value; None for null.
         seen_ms: the Unix time at which the message arrived.
         online: True for a birth certificate, False for a death certificate, otherwise None.
     """
@@ -92,13 +92,14 @@ def report(
 
 
 def join(earlier: Report | None, later: Report) -> Report:
-    """Return one report for two reports of a device.
+    """Return one report that combines two reports of a device.
 
-    Where both reports have a field, the later report counts. Numbers of answers are added.
+    If both reports have a field, the value in the later report counts. The numbers of answers are
+    added, and the later of the two times of an answer is kept.
 
     Args:
-        earlier: the first report; None if there is none.
-        later: the second report.
+        earlier: the report that arrived first; None if there is none.
+        later: the report that arrived second.
     """
     if earlier is None:
         return later
@@ -118,7 +119,10 @@ def join(earlier: Report | None, later: Report) -> Report:
 
 
 def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
-    """Store reports.
+    """Update the stored state of devices with reports.
+
+    A field that a report leaves out keeps its stored value, and a withdrawn field becomes null. The
+    numbers of answers are added to the stored ones.
 
     Args:
         connection: a connection within a writing transaction.

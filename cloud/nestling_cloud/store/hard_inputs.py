@@ -1,4 +1,4 @@
-"""Stores the inputs that each device sent to the cloud last, for people to look at."""
+"""Stores the latest inputs that each device sent to the cloud, so that people can see them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ class HardInputs:
 
     Args:
         store: the store that holds the inputs.
-        per_device: the most inputs to keep for one device.
-        in_all: the most inputs to keep for all devices together.
+        per_device: the maximum number of inputs to keep for one device.
+        in_all: the maximum number of inputs to keep for all devices together.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class HardInputs:
 
         Args:
             device: the device's id.
-            count: the most inputs to return.
+            count: the maximum number of rows to read, damaged rows included.
         """
         columns = tables.HARD_INPUTS.c
         query = (
@@ -107,7 +107,7 @@ class HardInputs:
     def _hard_input_or_none(self, row: "sa.Row[tuple[object, ...]]") -> HardInput | None:
         """Return the input in a row, or None if the row is damaged.
 
-        A damaged row is counted, so that the other rows are still read.
+        A damaged row is counted and raises no error, so that the other rows are still read.
         """
         try:
             return _hard_input(row)

@@ -2,9 +2,9 @@
 
 Each bin is 10 % wider than the one before. Bin n, from 1 on, holds latencies from
 0.01 ms · 1.1^(n - 1) up to 1.1 times that. Bin 0 holds the latencies below bin 1, and the last bin
-has no upper end. A percentile is reported as the geometric middle of the bin that holds the
-nearest-rank percentile. So the reported percentile is off by a factor of at most the square root of
-1.1 (4.9 %) for latencies between 0.01 ms and 9.6 · 10^6 ms. The functions are pure.
+has no upper end. A percentile is reported as the geometric mean of the ends of the bin that holds
+the nearest-rank percentile. So the reported percentile is off by a factor of at most the square
+root of 1.1 (4.9 %) for latencies between 0.01 ms and 9.6 · 10^6 ms. The functions are pure.
 """
 
 import math
@@ -44,7 +44,7 @@ def percentile(histogram: Histogram, share: float) -> float:
     """Return a percentile of the latencies in milliseconds, or 0 if the histogram is empty.
 
     Args:
-        histogram: the number of latencies by bin.
+        histogram: a mapping from the number of a bin to the number of latencies in the bin.
         share: the percentile as a share above 0 and up to 1, such as 0.95 for the 95th.
     """
     rank = math.ceil(share * sum(histogram.values()))
@@ -59,7 +59,7 @@ def percentile(histogram: Histogram, share: float) -> float:
 def encode(histogram: Histogram) -> bytes:
     """Return a histogram as bytes.
 
-    Each bin with latencies takes 9 bytes, of which 1 is its number and 8 are its count.
+    Each bin with latencies takes 9 bytes: 1 for the number of the bin, and 8 for its count.
     """
     return b"".join(_ENTRY.pack(*entry) for entry in sorted(histogram.items()))
 

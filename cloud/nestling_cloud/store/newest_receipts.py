@@ -1,4 +1,7 @@
-"""Writes and reads single receipts, of which the store keeps only the newest."""
+"""Writes and reads individual receipts, as opposed to rollups.
+
+The store keeps only a limited number of the newest receipts.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -81,8 +84,8 @@ def page(
         connection: the connection for the query.
         damage: the counter of damaged rows, which are skipped.
         conditions: the conditions that every receipt must meet.
-        after: the id of the last row before the page.
-        limit: the most rows of the page, damaged rows included.
+        after: the id of the last row of the previous page; 0 for the first page.
+        limit: the maximum number of rows on the page, damaged rows included.
 
     Returns:
         The receipts, and the id of the page's last row, from which the next page continues. The id

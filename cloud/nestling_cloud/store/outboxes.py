@@ -20,13 +20,13 @@ Key = tuple[str, str]  # device and outbox
 
 
 def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
-    """Return the ledgers of outboxes.
+    """Return the ledgers of outboxes, by device and outbox.
 
     An outbox that the store does not know gets an empty ledger.
 
     Args:
         connection: the connection for the queries.
-        keys: the ids of the devices and of their outboxes.
+        keys: the outboxes, each as a pair of the device's id and the outbox's id.
     """
     ledgers = {key: Ledger(device=key[0], outbox_id=key[1]) for key in sorted(keys)}
     wanted = list(ledgers)
@@ -45,8 +45,8 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
 def _ledger(row: sa.RowMapping) -> Ledger:
     """Return the ledger in a row.
 
-    If the row is damaged, its ledger starts again from the receipts that are stored. Receipts that
-    the device has already deleted then count as forgotten. Other devices' receipts are not
+    If the row is damaged, the ledger is rebuilt from the receipts and gaps that are stored. Other
+    receipts that the device has already deleted then count as forgotten. Other outboxes are not
     affected.
     """
     if all(isinstance(row[name], int) for name in _NUMBERS):
@@ -79,7 +79,7 @@ def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) ->
 
     Args:
         connection: a connection within a writing transaction.
-        gaps: the gaps, each with its outbox and its reason.
+        gaps: for each gap, the outbox as a pair of ids (device, outbox), the gap and its reason.
     """
     rows = [
         {

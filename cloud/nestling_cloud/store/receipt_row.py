@@ -65,7 +65,7 @@ class ReceiptRow:
         resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the latency of the answer.
         latency_provenance: the provenance of the latency.
-        wall_ms: the measured time on the machine that ran the agent.
+        wall_ms: the time that the answer took, as measured on the machine that ran the agent.
         energy_compute_mj: the compute energy of the answer.
         energy_compute_provenance: the provenance of the compute energy.
         energy_radio_mj: the radio energy of the answer.
@@ -74,8 +74,8 @@ class ReceiptRow:
         bytes_up: the number of bytes sent for the offload.
         bytes_down: the number of bytes received for the offload.
         budget_memory_bytes: the memory budget when the input arrived.
-        budget_latency_ms: the latency budget.
-        budget_energy_mj: the energy budget.
+        budget_latency_ms: the latency budget of one answer.
+        budget_energy_mj: the energy budget of one answer.
         budget_link_mbit_s: the throughput of the link.
         budget_link_rtt_ms: the round-trip time of the link.
         budget_battery: the charge left, from 0 to 1.
@@ -136,8 +136,8 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
 
     Raises:
         ReceiptError: an enum value is unspecified or unknown, a number is negative, implausibly
-            large or not finite, a text is too long or contains a NUL, an energy source is unknown,
-            or the receipt has too many energies or probabilities.
+            large or not finite, a string is too long or contains a NUL, an energy source is
+            unknown, or the receipt has too many energies or probabilities.
     """
     budget = receipt.budget
     answered_by_device = receipt.HasField("device_answer")
@@ -190,7 +190,7 @@ def check_sequence(sequence: int) -> int:
     """Return a sequence unchanged if it is valid.
 
     Raises:
-        ReceiptError: the sequence is below 1, or larger than a 64-bit SQL integer.
+        ReceiptError: the sequence is below 1, or above the largest 64-bit SQL integer.
     """
     if not 1 <= sequence <= LARGEST_INTEGER:
         raise ReceiptError(f"sequence {sequence} is not between 1 and 2^63 - 1")
@@ -198,14 +198,14 @@ def check_sequence(sequence: int) -> int:
 
 
 def check_text(field: str, value: str) -> str:
-    """Return a text unchanged if every database can hold it.
+    """Return a string unchanged if every supported database can store it.
 
     Args:
         field: the name of the field, for the error message.
-        value: the text.
+        value: the string.
 
     Raises:
-        ReceiptError: the text is longer than 200 characters, or contains a NUL, which PostgreSQL
+        ReceiptError: the string is longer than 200 characters, or contains a NUL, which PostgreSQL
             rejects.
     """
     if len(value) > _LONGEST_TEXT:
@@ -264,7 +264,11 @@ def _provenance(
 
 
 def _energy(receipt: receipt_pb2.Receipt) -> tuple[dict[str, float], dict[str, int]]:
-    """Return the energy of each source, and the least certain provenance of each source.
+    """Return the energy and the least certain provenance of each source of energy.
+
+    Returns:
+        A mapping from source ("compute" or "radio") to the energy in mJ, and a mapping from source
+        to the enum value of the provenance. Both values are 0 for a source without an entry.
 
     Raises:
         ReceiptError: there are too many entries, or an entry is invalid.

@@ -26,10 +26,9 @@ class Retention:
         receipts: the number of newest receipts to keep. A receipt above a missing sequence of its
             outbox stays until that sequence is settled, because its row is the only record that
             it arrived.
-        fleet_ms: the time in ms to keep the sums over the fleet, by the length of their steps in
-            ms; None keeps them forever.
-        device_ms: the time in ms to keep the sums over each device, by the length of their steps
-            in ms; None keeps them forever.
+        fleet_ms: a mapping from the step length of each rollup of the fleet to the time for which
+            its sums are kept, both in ms; None keeps the sums forever.
+        device_ms: the same mapping for the rollups of each device.
     """
 
     receipts: int = 1_000_000
@@ -42,7 +41,7 @@ class Retention:
 
 
 def trim(connection: sa.Connection, retention: Retention, *, new: int, now_ms: int) -> None:
-    """Delete some of the rows that the store no longer has to keep.
+    """Delete some of the receipts and sums that the store no longer has to keep.
 
     Args:
         connection: a connection within a writing transaction.

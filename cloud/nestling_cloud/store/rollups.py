@@ -1,4 +1,4 @@
-"""Keeps rollups, which are sums over the answers of steps of 10 s, 1 min and 1 h.
+"""Keeps rollups, which are sums over the answers in each step of 10 s, 1 min and 1 h.
 
 Without them, a page that shows a month would have to read a month of receipts. There are sums over
 the whole fleet for all three step lengths. For a single device there are only sums over minutes and
@@ -42,7 +42,8 @@ def add(
 ) -> None:
     """Add new receipts to every rollup that keeps sums for the time of their answers.
 
-    If a device's clock is far off, its receipts enter only the rollups that are kept forever.
+    A receipt dated more than an hour in the future, which shows that the device's clock is wrong,
+    enters only the rollups that are kept forever.
 
     Args:
         connection: a connection within a writing transaction.
@@ -75,9 +76,18 @@ def _fold(
     *,
     by_device: bool,
 ) -> dict[RowKey, Tally]:
-    """Return sums over longer steps between two times.
+    """Add up sums over short steps into sums over longer steps.
 
-    The sums are for each device if `by_device` is set, and for the whole fleet otherwise.
+    Args:
+        finest: the sums by device id, start of the short step in ms, and kind.
+        step_ms: the length of the longer steps.
+        since_ms: the earliest start of a longer step; earlier ones are left out.
+        until_ms: the time from which on longer steps are left out.
+        by_device: True for separate sums for each device, False for sums over the whole fleet.
+
+    Returns:
+        The sums by start of the longer step, device id (only if `by_device` is set), and the fields
+        of the kind.
     """
     folded: dict[RowKey, Tally] = defaultdict(Tally)
     for (device, fine_ms, kind), figures in finest.items():

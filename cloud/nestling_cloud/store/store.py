@@ -65,9 +65,10 @@ class CommitResult:
 
     Attributes:
         new: the number of receipts that were stored for the first time.
-        contiguous: for each outbox with a batch in the commit, the largest N such that every
-            sequence from 1 to N is stored or in a gap.
-        chains: the chain (a hash over the receipts) of each of these outboxes up to that N.
+        contiguous: a mapping from each outbox with a batch in the commit, as a pair of ids (device,
+            outbox), to the largest N such that every sequence from 1 to N is stored or in a gap.
+        chains: a mapping from each of these pairs to the chain (a hash over the receipts) up to
+            that N.
     """
 
     new: int
@@ -75,7 +76,7 @@ class CommitResult:
     chains: Mapping[Key, int]
 
     def acknowledgements(self) -> Iterator[tuple[str, receipt_pb2.OutboxAcknowledgement]]:
-        """Yield the id of a device and an acknowledgement for the device, once for each outbox."""
+        """Yield, for each outbox, the id of its device and the acknowledgement to send to it."""
         for (device, outbox_id), sequence in self.contiguous.items():
             yield (
                 device,
@@ -133,7 +134,8 @@ class Store(Closing):
     def writing(self) -> AbstractContextManager[sa.Connection]:
         """Open a transaction for writing, which is committed at the end of the block.
 
-        Other writers wait until then.
+        If the block raises an exception, the transaction is rolled back instead. Other writers wait
+        until the block ends.
         """
         return self._database.writing()
 
@@ -166,6 +168,9 @@ class Store(Closing):
     ) -> CommitResult:
         """Store several batches and device reports in one transaction.
 
+        The transaction also updates the rollups, and deletes some of the rows that the store no
+        longer has to keep.
+
         Args:
             deliveries: the batches in order of arrival.
             reports: the device reports in order of arrival.
@@ -193,6 +198,8 @@ class Store(Closing):
     def contiguous(self, device: str, outbox_id: str) -> int:
         """Return the largest N such that every sequence from 1 to N is stored or in a gap.
 
+        The result is 0 for an outbox that the store does not know.
+
         Args:
             device: the device's id.
             outbox_id: the id of one of the device's outboxes.
@@ -205,6 +212,9 @@ class Store(Closing):
 
     def receipts(self, device: str | None = None) -> Iterator[ReceiptRow]:
         """Yield receipts in order of device, outbox and sequence.
+
+        Damaged rows are counted and skipped. A transaction stays open until the last receipt has
+        been read.
 
         Args:
             device: the id of the device whose receipts to yield; None for all devices.
@@ -234,11 +244,14 @@ class Store(Closing):
         return self._in_gaps(tables.DROPPED)
 
     def forgotten(self) -> int:
-        """Return how many acknowledged receipts were lost because the store was wiped or reset."""
+        """Return how many acknowledged receipts were lost.
+
+        They are lost because the store was wiped or restored from an older copy.
+        """
         return self._in_gaps(tables.FORGOTTEN)
 
     def unreadable(self) -> int:
-        """Return how many receipts the devices could not read because their rows are damaged."""
+        """Return how many receipts devices could not read, because the outbox was damaged."""
         return self._in_gaps(tables.UNREADABLE)
 
     def _in_gaps(self, reason: str) -> int:
@@ -251,7 +264,7 @@ class Store(Closing):
 
 
 def check_batch(batch: receipt_pb2.ReceiptBatch) -> None:
-    """Raise ReceiptError if an outbox id of a batch is not valid.
+    """Check the outbox ids of a batch.
 
     Raises:
         ReceiptError: the batch's outbox id is empty, or one of its two outbox ids has more than 64

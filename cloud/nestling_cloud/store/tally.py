@@ -49,7 +49,8 @@ class Tally:
         offload_energy_mj: the radio energy that sending every input to the cloud would have taken.
         offload_bytes: the number of bytes in both directions that sending every input to the cloud
             would have taken.
-        latencies: the number of answers by latency bin, see `histogram`.
+        latencies: a mapping from the number of a latency bin to the number of answers in the bin,
+            see `histogram`.
     """
 
     answers: int = 0
@@ -99,11 +100,14 @@ def kind_of(row: ReceiptRow) -> Kind:
 
 
 def tally(rows: Iterable[ReceiptRow], step_ms: int) -> dict[tuple[str, int, Kind], Tally]:
-    """Return the sums over answers by device, start of the step in ms, and kind.
+    """Add up the figures of answers by device, step of time and kind.
 
     Args:
         rows: the receipts of the answers.
         step_ms: the length of a step in ms; every step starts at a multiple of this length.
+
+    Returns:
+        A mapping from the device's id, the start of the step in ms, and the kind to the sums.
     """
     tallies: dict[tuple[str, int, Kind], Tally] = {}
     for row in rows:

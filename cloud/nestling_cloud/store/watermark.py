@@ -43,10 +43,9 @@ def advance(
 
     Args:
         watermark: the watermark so far.
-        marks: the sequence and the fingerprint of each receipt that arrived, in rising order of
+        marks: a pair (sequence, fingerprint) for each receipt that arrived, in rising order of
             sequence; read only up to the first sequence that is missing.
-        gaps: the ranges of sequences whose receipts will never arrive, in rising order of first
-            sequence.
+        gaps: the gaps, in rising order of first sequence.
 
     Returns:
         The largest N for which every sequence from 1 to N is settled, with the chain up to N.

@@ -1,4 +1,4 @@
-"""Makes the errors for addresses, methods and devices that do not exist."""
+"""Makes the errors for unknown addresses and devices, and for methods that are not allowed."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -19,7 +19,7 @@ def no_such_device(device: str) -> RequestError:
 
 
 def no_such_route(request: Request, routes: Iterable[Route]) -> RequestError:
-    """Return the error for a wrong method, or for an address that does not exist.
+    """Return the error for a method that is not allowed, or for an address that does not exist.
 
     Args:
         request: the request that no route answers.

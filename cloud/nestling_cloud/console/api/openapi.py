@@ -1,4 +1,4 @@
-"""Corrects the OpenAPI description that FastAPI makes of the API.
+"""Corrects the OpenAPI description that FastAPI generates for the API.
 
 FastAPI cannot know the formats of the API's errors and CSV responses.
 """
@@ -19,10 +19,10 @@ def correct_openapi(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI description with the formats of errors and CSV responses corrected.
 
     Every error is described as a problem object, and every path that ends in .csv as CSV. The
-    description also gets the bearer token that requests need.
+    bearer token that requests need is added to the description.
 
     Args:
-        description: the OpenAPI description that FastAPI made.
+        description: the OpenAPI description that FastAPI generated.
 
     Returns:
         The corrected description; the argument is not changed.

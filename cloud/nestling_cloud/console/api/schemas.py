@@ -147,8 +147,9 @@ class OperatingPointMessage(BaseModel):
     """The target offload share of the fleet or a device, and what devices report about it.
 
     The offload share is the share of inputs that devices send to the cloud. `in_force_min` and
-    `in_force_max` are the smallest and the largest share that devices report as in force. `since`
-    holds the figures since the last change of the target.
+    `in_force_max` are the smallest and the largest target share that devices report as in force.
+    `set_at_ms` and `set_by` describe the last change of the target, and `since` holds the figures
+    since that change.
     """
 
     target_share: float | None
@@ -176,8 +177,8 @@ class OperatingPointMessage(BaseModel):
 class PointMessage(BaseModel):
     """One operating point of a routing curve, found on the calibration inputs.
 
-    An operating point is the pair of thresholds for one target offload share, with the accuracy
-    that the thresholds gave.
+    An operating point is the pair of thresholds for one target offload share, with the accuracy on
+    the calibration inputs at these thresholds.
     """
 
     offload_share: float

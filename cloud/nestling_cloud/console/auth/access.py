@@ -98,6 +98,8 @@ class Access:
     def decide(self, request: RequestHead) -> Decision:
         """Return whether a request passes, and who sent it.
 
+        If the decision depends on a session, the check counts as a use of the session.
+
         Raises:
             TokenError: the file of tokens cannot be read or is damaged.
         """
@@ -124,7 +126,7 @@ class Access:
     def session_lasts(self, request: RequestHead) -> bool:
         """Return whether the session of a request is still open.
 
-        The check counts as a use of the session, so it restarts the session's idle time.
+        The check counts as a use of the session, so the session's idle time starts again.
         """
         return bool(request.session_key) and self._sessions.use(request.session_key)
 
@@ -140,8 +142,8 @@ def _name(host: str) -> str:
 def _own_page(request: RequestHead, host: str) -> bool:
     """Return whether a page of this console sent the request.
 
-    The check compares the Host header with the Origin header, which browsers add to every request
-    that writes.
+    The check compares the Host header with the Origin header, which browsers add to every websocket
+    handshake, and to every request with a method other than GET and HEAD.
     """
     try:
         return bool(host) and urlsplit(request.headers.get("origin", "")).netloc == host

@@ -1,4 +1,4 @@
-"""Checks the access to every route, page, asset and socket of the console."""
+"""Checks the access to every route, page, asset and websocket of the console."""
 
 import asyncio
 import logging
@@ -29,7 +29,11 @@ _CLOSE_LOGGED_OUT = 4401
 
 
 class AccessMiddleware:
-    """ASGI middleware that passes on only the requests that `Access` allows.
+    """ASGI middleware that forwards only the requests that `Access` allows.
+
+    Other requests are refused, and requests for a page without a session are redirected to the
+    login. If the credentials cannot be read, every request that needs them is treated as if it had
+    none. A websocket is closed when its session has ended.
 
     Args:
         app: the guarded application.
@@ -71,6 +75,8 @@ class AccessMiddleware:
         """Return a receiver that reports a disconnection once the session has ended.
 
         The session is checked whenever the page sends something, which happens every few seconds.
+        Each check counts as a use of the session, so a session does not time out while one of its
+        pages is open.
         """
 
         async def receive_checked() -> Message:

@@ -31,7 +31,7 @@ class Login:
     Args:
         password: the file with the hash of the password.
         sessions: the sessions of browsers, which login opens and logout closes.
-        throttle: the limit on how fast passwords may be tried.
+        throttle: the counter of failed logins, which limits how fast passwords may be tried.
         secure: whether browsers may send the session cookie over TLS only.
     """
 

@@ -55,7 +55,7 @@ class PasswordFile:
     def set(self, password: str) -> None:
         """Set the password.
 
-        Every session that an earlier password opened ends.
+        This ends every session that was opened with an earlier password.
 
         Raises:
             PasswordError: the password is too short or too long.
@@ -65,9 +65,9 @@ class PasswordFile:
         write_whole(self._path, f"{self._hasher.hash(_bytes(password))}\n".encode())
 
     def check(self, password: str) -> bool:
-        """Return whether a text is the password.
+        """Return whether a string is the password.
 
-        The check takes about 50 ms and 64 MiB, so that guessing is expensive.
+        The check takes about 50 ms and 64 MiB of memory, so that guessing is expensive.
 
         Raises:
             PasswordError: the file cannot be read or is damaged.

@@ -25,8 +25,8 @@ class _Session:
 class Sessions:
     """Opens, checks and closes the sessions of browsers.
 
-    A session ends at logout, after too long without use, at its greatest age, or when the password
-    changes. The class is thread-safe.
+    A session ends at logout, after `IDLE_S` without use, `LONGEST_S` after it was opened, or when
+    the password changes. The class is thread-safe.
 
     Args:
         clock: a monotonic clock, in seconds.
@@ -40,7 +40,7 @@ class Sessions:
         self._open: dict[str, _Session] = {}  # by the digest of their key
 
     def open(self) -> str:
-        """Open a session.
+        """Open a session, and discard the sessions that have ended.
 
         Returns:
             The key for the browser's cookie.

@@ -1,6 +1,6 @@
 """Limits how fast passwords may be tried, by counting failed logins.
 
-Apart from the clock, the module is pure.
+Apart from reading the clock, the module does no I/O.
 """
 
 from collections import deque
@@ -22,9 +22,11 @@ _MOST_ADDRESSES = 10_000
 
 
 class LoginThrottle:
-    """Counts the failed logins of each address.
+    """Counts the failed logins of each address, and says how long an address has to wait.
 
-    All addresses of one IPv6 network (/64) count as one address.
+    All addresses of one IPv6 network (/64) count as one address. The counts are lost when the
+    process ends. If too many addresses have failed, the address whose last failure is oldest is
+    forgotten.
 
     Args:
         clock: a monotonic clock, in seconds.
@@ -36,7 +38,11 @@ class LoginThrottle:
         self._minute: deque[float] = deque()
 
     def wait_s(self, address: str) -> float:
-        """Return the seconds until an address may try a password, or 0 if it may try now."""
+        """Return the number of seconds until an address may try a password, or 0 if it may now.
+
+        The wait grows with the number of failures of the address. An address may also have to wait
+        because all addresses together have failed too often in the last minute.
+        """
         now_s, network = self._clock(), network_of(address)
         known = network in self._addresses
         most = FAILURES_A_MINUTE if known else 2 * FAILURES_A_MINUTE

@@ -27,7 +27,7 @@ class TokenError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """What the cloud stores about a token.
+    """The data that the cloud stores about a token.
 
     Attributes:
         name: the name that says who uses the token.
@@ -53,9 +53,9 @@ class TokenFile:
         self._path = folder / "tokens.json"
 
     def add(self, name: str, *, now_ms: int) -> str:
-        """Create a token and return its text.
+        """Create a token and return it.
 
-        The text cannot be read again later, because only its hash is stored.
+        The token cannot be read again later, because only its hash is stored.
 
         Args:
             name: a name that says who will use the token.
@@ -126,7 +126,9 @@ class TokenFile:
 def _token(entry: Mapping[str, Any]) -> Token:
     """Return the token that an entry of the file describes.
 
-    Raise ValueError or TypeError if the entry is invalid.
+    Raises:
+        ValueError: the name or the hash is invalid.
+        TypeError: a field is missing, unknown or of the wrong type.
     """
     token = Token(**entry)
     if not _NAME.fullmatch(token.name) or not is_digest(token.sha256):

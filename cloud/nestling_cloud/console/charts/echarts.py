@@ -1,7 +1,7 @@
 """Makes ECharts options from tables, so that a chart shows exactly what its data table says.
 
-Charts are drawn as SVG. Their colors are custom properties of the style sheet, so a page switches
-to dark without drawing its charts again.
+Charts are drawn as SVG. Their colors are custom properties of the style sheet, so a page can switch
+between the light and the dark theme without drawing its charts again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +35,9 @@ def routes_chart(table: Table, nest: int = 0) -> Options:
 
     Args:
         table: the figures.
-        nest: the number of capacities (sizes of the model) of the released bundle. With this
-            number, each capacity keeps its color even if other capacities gave no answers.
+        nest: the number of capacities (sizes of the student) of the released bundle, or 0 if it is
+            unknown. With this number, each capacity keeps its color even if larger capacities gave
+            no answers.
     """
     keys = [column.key for column in table.columns]
     names = [key.removeprefix(_ANSWERS) for key in keys if key.startswith(_ANSWERS)]
@@ -104,7 +105,10 @@ def energy_chart(table: Table) -> Options:
 
 
 def latency_chart(table: Table) -> Options:
-    """Return a chart of the table from `latency_by_route`, with three bars for each route."""
+    """Return a chart of the table from `latency_by_route`.
+
+    The three bars of each route are the median, the 95th and the 99th percentile.
+    """
     routes = [str(row[0]) for row in table.rows]
     shades = ("var(--capacity-2)", "var(--capacity-3)", "var(--capacity-4)")
     series = [
@@ -127,7 +131,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
     """Return a chart of routing curves, which show the accuracy against the target share.
 
     Args:
-        curves: the (share, accuracy) pairs of each capacity, both from 0 to 1.
+        curves: a mapping from each capacity to its (share, accuracy) pairs, both from 0 to 1.
         marked: the share to mark with a line, or a negative number for no line.
     """
     series = _capacity_lines(curves, x_factor=100)
@@ -193,7 +197,7 @@ def bundles_chart(table: Table) -> Options:
 def route_energy_chart(table: Table) -> Options:
     """Return a chart of the table from `energy_by_route`.
 
-    Each pair of route and provenance has a bar, which is stacked by source.
+    Each pair of route and provenance has a bar with the energy per answer, stacked by source.
     """
     bars = list(dict.fromkeys((str(row[0]), str(row[2])) for row in table.rows))
     sources = list(dict.fromkeys(str(row[1]) for row in table.rows))
@@ -221,8 +225,8 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
     """Return a chart of the accuracy of every capacity over federated rounds.
 
     Args:
-        lines: the (place, accuracy) pairs of each capacity. The place is the number of the round
-            over all runs, and the accuracy is from 0 to 1.
+        lines: a mapping from each capacity to its (place, accuracy) pairs. The place is the number
+            of the round over all runs, and the accuracy is from 0 to 1.
     """
     return {
         **base(_capacity_lines(lines, x_factor=1)),
@@ -244,10 +248,12 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
 
 
 def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Options]:
-    """Return a function that draws columns of a table over the time in its first column.
+    """Return a function that makes a chart of some columns of a table over time.
+
+    The first column of the table must be the time.
 
     Args:
-        columns: the colors of the columns, by the index of the column.
+        columns: a mapping from the index of each column to draw to its color.
         unit: the unit of the values.
     """
 

@@ -1,6 +1,6 @@
 """Draws the hard inputs, which devices sent to the cloud.
 
-An input of shape (C, T) is drawn as a waveform, and one of shape (C, H, W) as an image.
+An input of shape (T,) or (C, T) is drawn as a waveform, and one of shape (C, H, W) as an image.
 """
 
 import base64
@@ -26,8 +26,8 @@ def input_picture(hard: HardInput, signature: Signature) -> str:
 
     Args:
         hard: the input.
-        signature: the names and units of the channels; they are ignored if their number does not
-            fit.
+        signature: the input signature of the bundle, whose channel names and units label a
+            waveform. They are ignored if their number is not the number of channels.
     """
     values = _values(hard)
     if values is None:
@@ -82,8 +82,9 @@ def _lane(index: int, values: NDArray[np.float32], label: str) -> str:
 def _image(values: NDArray[np.float32]) -> str:
     """Return an image as HTML.
 
-    One channel is drawn in gray, and three are drawn as red, green and blue. Of any other number of
-    channels, the mean is drawn in gray.
+    One channel is drawn in gray, and three are drawn as red, green and blue. If there is any other
+    number of channels, their mean is drawn in gray. The values are scaled so that the smallest is
+    black and the largest is white.
     """
     pixels = values if values.shape[0] in (1, 3) else values.mean(0, keepdims=True)
     low, high = float(pixels.min()), float(pixels.max())

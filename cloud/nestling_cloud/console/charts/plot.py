@@ -26,7 +26,7 @@ def few(table: Table, index: int) -> bool:
 
 
 def points(table: Table, index: int) -> list[list[Any]]:
-    """Return the points of a line: the time of each row, and its value in a column.
+    """Return the points of a line, each with the time of a row and the row's value in a column.
 
     Args:
         table: the table; its first column is the time.
@@ -37,6 +37,8 @@ def points(table: Table, index: int) -> list[list[Any]]:
 
 def steps(table: Table, index: int) -> list[list[Any]]:
     """Return the points of a step line, with one more point that makes the last step visible.
+
+    A line of fewer than two points gets no further point, because the length of a step is unknown.
 
     Args:
         table: the table; its first column is the time.
@@ -65,7 +67,11 @@ def time_chart(series: list[Options], unit: str) -> Options:
 
 
 def base(series: list[Options]) -> Options:
-    """Return the options that all charts share."""
+    """Return a chart's options that are the same in all charts, together with its series.
+
+    Args:
+        series: the lines, areas or bars of the chart.
+    """
     return {
         "animation": False,
         "textStyle": {"fontFamily": _FONT},
@@ -95,7 +101,7 @@ def base(series: list[Options]) -> Options:
 
 
 def axis() -> Options:
-    """Return the options of an axis."""
+    """Return the options of an axis without grid lines."""
     return {
         "axisLine": {"lineStyle": {"color": GRID}},
         "axisTick": {"show": False},
@@ -106,17 +112,17 @@ def axis() -> Options:
 
 
 def grid_lines() -> Options:
-    """Return the options of an axis with lines across the chart."""
+    """Return the options that add grid lines across the chart to an axis."""
     return {"splitLine": {"lineStyle": {"color": GRID}}}
 
 
 def route_colour(route: str, capacities: int) -> str:
     """Return the color of a route, as a custom property of the style sheet.
 
-    Capacities (sizes of the model) are blue, and larger capacities are darker.
+    Capacities (sizes of the student) are blue, and larger capacities have a stronger blue.
 
     Args:
-        route: "capacity-<k>" or "cloud".
+        route: "capacity-<k>" or "cloud"; any other route gets the color of fallbacks.
         capacities: the number of capacities of the bundle.
     """
     if route == CLOUD:

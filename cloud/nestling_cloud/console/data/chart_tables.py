@@ -33,8 +33,9 @@ def routes_by_time(totals: Totals) -> Table:
 def energy_by_time(totals: Totals) -> Table:
     """Build a table of the energy per answer in every step of time, by source and provenance.
 
-    The provenance is how an energy is known: measured, calibrated or modelled. The energy of a step
-    without answers is None.
+    The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
+    divided by the number of all answers in the step, including those that did not report it. The
+    energy of a step without answers is None.
     """
     kinds = energy_kinds(totals)
     columns = [("start_ms", ""), ("start_utc", "start, UTC"), ("answers", "answers")]
@@ -69,7 +70,8 @@ def energy_kinds(totals: Totals) -> list[tuple[str, str]]:
 def energy_by_route(totals: Totals) -> Table:
     """Build a table of the energy per answer by route, source and provenance.
 
-    The provenance is how an energy is known: measured, calibrated or modelled.
+    The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
+    divided by the number of the answers that reported it.
     """
     columns = [
         ("route", "route"),
@@ -128,9 +130,10 @@ def bundles(view: FleetView) -> Table:
 
 
 def savings(totals: Totals) -> Table:
-    """Build a table of the energy spent and of the energy of sending every input to the cloud.
+    """Build a table of the energy spent and of the cost of sending every input to the cloud.
 
-    Each provenance of the energies (measured, calibrated or modelled) has a row of its own.
+    Each provenance of the energies (measured, calibrated or modelled) has its own row. The cost is
+    the energy and the bytes, and covers only the answers that reported it.
     """
     columns = [
         ("provenance", "provenance"),
@@ -201,8 +204,8 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
 def budget_by_time(points: Iterable[AnswerPoint]) -> Table:
     """Build a table of a device's budget and resident capacity at each answer.
 
-    The budget is what the device could spend then. The resident capacity is the largest size of the
-    model that was loaded.
+    The budget is what the device was allowed to spend at that time. The resident capacity is the
+    largest capacity in memory.
     """
     columns = [
         ("answered_at_ms", ""),

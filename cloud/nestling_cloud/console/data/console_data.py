@@ -17,7 +17,7 @@ class DeviceStart:
     """Instructions for connecting a device to this cloud.
 
     Attributes:
-        instruction: a text for people that says what to do.
+        instruction: one or more sentences that tell a person what to do.
         command: the shell command to run.
     """
 
@@ -77,10 +77,10 @@ def device_start(*, grpc: str, broker: str, enrolment: str | None) -> DeviceStar
     """Return the instructions for connecting a device to a cloud.
 
     Args:
-        grpc: the HOST:PORT of inference and delivery.
+        grpc: the HOST:PORT of the inference and delivery services.
         broker: the HOST:PORT of the broker.
-        enrolment: the HOST:PORT of enrolment, which devices of a cloud with TLS need; None for a
-            cloud without TLS.
+        enrolment: the HOST:PORT of the enrolment service, which devices of a cloud with TLS need;
+            None for a cloud without TLS.
     """
     if enrolment is not None:
         return DeviceStart(

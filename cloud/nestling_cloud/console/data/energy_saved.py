@@ -1,4 +1,4 @@
-"""Computes the energy saved, compared with sending every input to the cloud.
+"""Computes the energy and bytes saved, compared with sending every input to the cloud.
 
 All functions are pure.
 """
@@ -25,12 +25,12 @@ class Savings:
     """Energy and bytes saved, compared with sending every input to the cloud.
 
     Attributes:
-        energy_mj: the energy saved, which is negative if the fleet spent more than it would have
-            spent on sending every input. None if the energies compared are of different provenance,
-            or are not known for every answer.
+        energy_mj: the energy saved, which is negative if the answers took more energy than sending
+            every input would have taken. None if the energies to compare are of different
+            provenance, or if the energy of sending is not known for every answer.
         provenance: the provenance of the energy, or "" if the energy is None.
-        size_bytes: the bytes saved on the link, sent and received; None if they are not known for
-            every answer.
+        size_bytes: the number of bytes saved, sent and received together; None if the bytes of
+            sending are not known for every answer.
     """
 
     energy_mj: float | None

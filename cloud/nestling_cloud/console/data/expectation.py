@@ -15,11 +15,12 @@ _CAPACITY = "capacity-"
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedEnergy:
-    """Estimated energy of one answer at a target offload share.
+    """Estimated mean energy of an answer at a target offload share.
 
     Attributes:
-        compute_mj: the reported energy of computing per answer, by provenance.
-        radio_mj: the target share times the reported energy of sending one input, by provenance.
+        compute_mj: a mapping from each provenance to the reported compute energy per answer.
+        radio_mj: a mapping from each provenance to the target share times the reported mean energy
+            of sending an input.
     """
 
     compute_mj: Mapping[str, float]
@@ -27,13 +28,13 @@ class ExpectedEnergy:
 
 
 def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
-    """Return the accuracy to expect at a target share.
+    """Return the accuracy to expect at a target share, on inputs like the calibration inputs.
 
     The accuracy is interpolated between the operating points of the curve, exactly as the device
     interpolates its thresholds.
 
     Args:
-        curve: the routing curve of one capacity (size of the model).
+        curve: the routing curve of one capacity (size of the student).
         offload_share: the target share; it is limited to 0 to 1.
     """
     return point_at(curve, offload_share).accuracy
@@ -44,14 +45,14 @@ def mixed_accuracy(
 ) -> float | None:
     """Return the mean accuracy to expect of devices with different resident capacities.
 
-    Every device counts once, with the accuracy of its resident capacity (the largest size of the
-    model that is loaded). The number of answers of each capacity does not count: in a cascade, a
-    small capacity answers the easy inputs of a device whose accuracy is that of the larger resident
-    capacity.
+    Every device counts once, with the accuracy of its resident capacity (the largest capacity in
+    memory). Devices whose capacity has no curve are left out. The accuracies are not weighted by
+    the answers of each capacity, because in a cascade a small capacity answers the easy inputs of a
+    device, but the routing curve of the resident capacity holds for all of the device's inputs.
 
     Args:
-        curves: the routing curves by capacity, smallest first.
-        residents: the number of devices by resident capacity, 1 to K.
+        curves: the routing curve of each capacity, smallest capacity first.
+        residents: a mapping from each resident capacity, 1 to K, to the number of devices.
         offload_share: the target share.
 
     Returns:
@@ -66,7 +67,7 @@ def mixed_accuracy(
 
 
 def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
-    """Estimate the energy of one answer at a target share.
+    """Estimate the mean energy of an answer at a target share.
 
     Args:
         totals: the figures that the devices reported.
@@ -89,7 +90,8 @@ def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
 def capacity_of(route: str) -> int | None:
     """Return the number of the capacity that a route names, or None if the route names none.
 
-    A route names the place of an answer: a capacity (size of the model) or the cloud.
+    A route says where an input was answered: on the device by a capacity (size of the student), or
+    in the cloud.
     """
     number = route.removeprefix(_CAPACITY)
     return int(number) if route.startswith(_CAPACITY) and number.isdecimal() else None

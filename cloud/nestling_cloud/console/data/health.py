@@ -34,7 +34,7 @@ class Finding:
 
     Attributes:
         severity: how bad the problem is.
-        text: a text for people that says what is wrong and, where possible, what to do.
+        text: a message that says what is wrong and, where possible, what to do.
     """
 
     severity: Severity
@@ -47,8 +47,8 @@ class Offloads:
 
     Attributes:
         answered: the number of inputs that the cloud answered.
-        fallbacks: the number of inputs that the device answered itself, because the cloud's answer
-            did not arrive in time.
+        fallbacks: the number of inputs that the device answered itself, because the cloud gave no
+            usable answer in time.
     """
 
     answered: int = 0
@@ -63,7 +63,8 @@ class Snapshot:
         now_ms: the Unix time of this machine.
         uplink: the status of the ingest, which receives what devices send.
         fleet: the condition of the devices.
-        desired: the bundle version that devices should run, or "" if there is none.
+        desired: the bundle version that devices should run, or "" if there is none or it cannot be
+            read.
         release_fault: the reason why the released bundle cannot be read, or "" if it can be read.
         offloads: the numbers of offloads in the last five minutes.
         last_round: the last federated round, or None if there was none.

@@ -36,7 +36,7 @@ class HealthFacts:
         store: the store that holds the receipts.
         repository: the repository that holds the released bundles.
         rounds: the reader of federated rounds.
-        live: the figures of the last minutes, and the clock.
+        live: the source of the figures of the last minutes, and of the current time.
         uplink: a function that returns the status of the ingest, which receives what devices send.
     """
 

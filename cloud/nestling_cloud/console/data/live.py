@@ -23,7 +23,8 @@ class DeviceQuery:
     """Selects one page of the table of devices.
 
     Attributes:
-        search: a text that the id, the board or the bundle version of a device must contain.
+        search: a string that the id, the board or the bundle version of a device must contain. Case
+            is ignored, and an empty string selects all devices.
         order_by: the field of `DeviceRow` to sort by.
         descending: whether the largest value comes first.
         offset: the number of devices to skip.
@@ -124,14 +125,14 @@ class LiveFigures:
         return self._device_now(await asyncio.to_thread(self._figures.device, device, time_range))
 
     async def age_ms(self) -> int | None:
-        """Return the age of the first answer, or None if there is no answer."""
+        """Return the age of the first answer in ms, or None if there is no answer."""
         first_ms = await asyncio.to_thread(self._figures.first_ms)
         return None if first_ms is None else self.now_ms() - first_ms
 
     def range(self, span: Span) -> TimeRange:
         """Return the time range of a span up to now.
 
-        The time range of the span "all" begins with the first answer.
+        The time range of the span "all" begins with the first answer, or now if there is none.
         """
         if span.length_ms is not None:
             return span.until(self.now_ms())
@@ -152,7 +153,7 @@ class LiveFigures:
 class TimedCache(Generic[Value]):
     """Caches values by key for a short time.
 
-    Concurrent requests for the same key share one read.
+    Concurrent requests for the same key share one read. A failed read is not cached.
     """
 
     def __init__(self) -> None:
@@ -161,11 +162,12 @@ class TimedCache(Generic[Value]):
     async def get(self, key: object, fresh_s: float, read: Callable[[], Value]) -> Value:
         """Return the value of a key.
 
-        The value is read in a thread, unless the cached value is still fresh.
+        The value is read in a thread, unless the cached value is still fresh or another request is
+        reading the value already.
 
         Args:
             key: the identifier of the value.
-            fresh_s: the greatest age of a fresh value, in seconds.
+            fresh_s: the age in seconds from which on a cached value is no longer fresh.
             read: a function that reads the value.
         """
         now_s = time.monotonic()

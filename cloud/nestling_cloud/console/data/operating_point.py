@@ -1,7 +1,7 @@
 """Reads the operating point of a device or of the fleet.
 
-That is the target offload share, the share in force on devices, and what was observed since the
-target was changed.
+The operating point is the target offload share, the share in force on devices, and the figures
+since the target was changed.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ class PointState:
             device reported a share.
         last_change: the last change of the target, which for a device may be a change of the
             fleet's target; None if there was no change.
-        since: the figures since that change; None if there are none.
+        since: the figures since that change, beginning with the first full step of 10 s; None if
+            there are none.
         log: the last changes of any target, newest first.
     """
 
@@ -58,7 +59,10 @@ async def read_state(parts: ConsoleData, device: str | None) -> PointState:
 def _targets(
     parts: ConsoleData, device: str | None
 ) -> tuple[float | None, TargetChange | None, list[TargetChange]]:
-    """Return the target share, its last change, and the last changes of any target."""
+    """Return the target share, its last change, and the last changes of any target.
+
+    For a device, a change of the fleet's target may be the last change.
+    """
     targets = parts.targets
     target = targets.for_fleet() if device is None else targets.for_device(device)
     last = targets.log(devices={device, None}, limit=1)

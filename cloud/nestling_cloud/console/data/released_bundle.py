@@ -20,8 +20,8 @@ class Models:
     Attributes:
         overview: the overview that `nestling-cloud bundle show --json` prints.
         signature: the shape, channels and units of the inputs, and the names of the classes.
-        curves: the routing curve of each capacity (size of the model), smallest first; empty if the
-            curves cannot be read or used.
+        curves: the routing curve of each capacity (size of the student), smallest first; empty if
+            a capacity has no curve, or if the shares of a curve do not rise.
         calibration_inputs: the number of calibration inputs that the curves were computed from.
     """
 
@@ -38,7 +38,7 @@ class Models:
 
     @property
     def nest(self) -> int:
-        """Return the number of capacities (sizes of the nested model)."""
+        """Return the number of capacities (sizes of the student)."""
         return len(self.overview["capacities"])
 
     def class_name(self, index: int | None) -> str:
@@ -106,9 +106,10 @@ def measured_on(models: Models) -> str:
 
 
 def capacities_table(models: Models) -> Table:
-    """Build a table of the sizes, the work and the calibration accuracy of every capacity.
+    """Build a table of every capacity (size of the student).
 
-    A capacity is one size of the nested model. Its work is the number of multiply-accumulates.
+    Its columns are the accuracy on the calibration inputs, the sizes of the files and of the memory
+    in bytes, and the number of multiply-accumulates for one input.
     """
     columns = [
         ("capacity", "capacity"),

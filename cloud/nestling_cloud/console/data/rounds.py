@@ -1,4 +1,4 @@
-"""Holds the types, the tables and the texts for the page of federated rounds."""
+"""Holds the types, the tables and the sentences for the page of federated rounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class DroppedClient:
     """A client that was left out of a federated round.
 
     Attributes:
-        device: the device's id.
+        device: the name that the client gave itself, or "?" if the name is not known.
         reason: the reason why the client was left out.
     """
 
@@ -30,10 +30,10 @@ class RoundView:
         number: the number of the round in its run, from 1.
         place: the number of the round over all runs, from 1.
         ended_at_ms: the Unix time at which the round ended.
-        invited: the number of clients that were asked to train.
-        used: the number of clients whose updates were averaged.
-        examples: the number of training examples behind these updates.
-        calibration_accuracy: the accuracy of each capacity (size of the model) after the round, 0
+        invited: the number of clients that took part or were left out.
+        used: the number of clients whose updates were valid.
+        examples: the number of examples that these clients trained on.
+        calibration_accuracy: the accuracy of each capacity (size of the student) after the round, 0
             to 1, smallest capacity first. It is measured on the cloud's calibration inputs, not on
             the fleet's. Empty if the round was not evaluated.
         dropped: the clients that were left out.
@@ -124,9 +124,9 @@ def last_round_summary(last: RoundView) -> str:
 
 
 def accuracy_lines(rounds: Sequence[RoundView]) -> Mapping[int, Sequence[tuple[float, float]]]:
-    """Return the accuracies after all rounds, as (place, accuracy) pairs by capacity.
+    """Return a mapping from each capacity to its (place, accuracy) pairs, one for each round.
 
-    The place is the number of the round over all runs.
+    The place is the number of the round over all runs. Rounds that were not evaluated are left out.
     """
     lines: dict[int, list[tuple[float, float]]] = {}
     for one in rounds:

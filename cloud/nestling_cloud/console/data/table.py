@@ -56,7 +56,7 @@ _TIMES = ("ms", "utc")
 def is_empty(content: Table) -> bool:
     """Return whether a table has no figures.
 
-    Times, zeros, empty texts and None do not count as figures.
+    Times, zeros, empty strings and None do not count as figures.
     """
     figures = [
         index
@@ -69,7 +69,7 @@ def is_empty(content: Table) -> bool:
 def as_csv(lines: Iterable[Sequence[Cell]]) -> str:
     """Format lines as CSV (RFC 4180).
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front of it.
+    A string that a spreadsheet would interpret as a formula is prefixed with an apostrophe.
     """
     text = io.StringIO()
     # Every text is quoted: in many locales a spreadsheet also separates cells at semicolons, and

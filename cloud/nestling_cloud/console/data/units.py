@@ -15,8 +15,8 @@ NOTHING = "\u2013"
 def number(value: float) -> str:
     """Format a number with three significant digits.
 
-    Whole numbers, and numbers from 1000 on, get all digits before the decimal point, in groups of
-    three.
+    Whole numbers, and numbers whose absolute value is 1000 or more, are instead written without
+    decimals and with their digits in groups of three. A number that is not finite becomes a dash.
     """
     if not math.isfinite(value):
         return NOTHING
@@ -27,7 +27,7 @@ def number(value: float) -> str:
 
 
 def energy(energy_mj: float) -> str:
-    """Format an energy in a fitting unit."""
+    """Format an energy in a suitable unit."""
     return _scaled(energy_mj, _ENERGY_MJ)
 
 
@@ -38,7 +38,7 @@ def energies(by_source: Mapping[str, Mapping[str, float]]) -> str:
     Otherwise each energy is shown with its source and provenance.
 
     Args:
-        by_source: the energies in mJ by source, and for each source by provenance.
+        by_source: a mapping from each source to a mapping from each provenance to the energy in mJ.
     """
     parts = [
         (source, provenance, energy_mj)
@@ -54,7 +54,7 @@ def energies(by_source: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def size(size_bytes: float) -> str:
-    """Format a number of bytes in a fitting unit."""
+    """Format a number of bytes in a suitable unit."""
     return _scaled(size_bytes, _BYTES)
 
 
@@ -67,7 +67,7 @@ def macs(count: float) -> str:
 
 
 def latency(latency_ms: float) -> str:
-    """Format a latency in milliseconds, or in seconds from one second on."""
+    """Format a latency in milliseconds, or in seconds if it is one second or longer."""
     if latency_ms >= 1000:
         return f"{number(latency_ms / 1000)}{_NARROW}s"
     return f"{number(latency_ms)}{_NARROW}ms"
@@ -79,7 +79,7 @@ def percent(share: float) -> str:
 
 
 def age(then_ms: int, now_ms: int) -> str:
-    """Format how long ago something was, such as "4 min ago".
+    """Format how long ago an event was, such as "4 min ago", or "now" for less than a second.
 
     Args:
         then_ms: the Unix time of the event.
@@ -93,7 +93,7 @@ def age(then_ms: int, now_ms: int) -> str:
 
 
 def time_utc(at_ms: int) -> str:
-    """Format a Unix time in milliseconds as date and time in UTC."""
+    """Format a Unix time in milliseconds as a date and time in UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 

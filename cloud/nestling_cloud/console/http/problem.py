@@ -23,7 +23,7 @@ class Problem(BaseModel):
         type: always "about:blank", since the HTTP status identifies the problem.
         title: the phrase of the HTTP status, such as "Not Found".
         status: the HTTP status.
-        detail: a text for people that says what is wrong and what to do.
+        detail: a message that says what is wrong and what to do.
     """
 
     type: str = "about:blank"
@@ -37,7 +37,7 @@ class RequestError(CloudError):
 
     Args:
         status: the HTTP status.
-        detail: a text for people that says what is wrong and what to do.
+        detail: a message that says what is wrong and what to do.
         headers: further HTTP headers of the response.
     """
 
@@ -54,7 +54,7 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
     Args:
         status: the HTTP status.
-        detail: a text for people that says what is wrong and what to do.
+        detail: a message that says what is wrong and what to do.
         headers: further HTTP headers of the response.
     """
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
@@ -62,7 +62,7 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Make an app answer invalid requests with problem objects."""
+    """Make an app answer RequestError and invalid parameters with problem objects."""
 
     async def request_error(_: Request, err: Exception) -> JSONResponse:
         assert isinstance(err, RequestError)

@@ -15,6 +15,9 @@ _POLL_S = 1.0
 async def close_overdue_connections(connections: Callable[[], Collection[Any]]) -> None:
     """Keep closing the connections that have missed the deadline, until cancelled.
 
+    A client has 10 s to send a complete request, from when it connected or received the previous
+    response.
+
     Args:
         connections: a function that returns uvicorn's protocol objects, one for each connection.
             The objects of websockets are ignored, because websockets have no requests.

@@ -8,7 +8,7 @@ class FactList:
     """List of names and values.
 
     Args:
-        names: the names to show, by key.
+        names: a mapping from the key of each value to the name to show.
     """
 
     def __init__(self, names: dict[str, str]) -> None:

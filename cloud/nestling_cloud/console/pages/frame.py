@@ -1,7 +1,7 @@
 """Builds the frame that all pages share.
 
-The frame holds the bar with its links, the heading, and the choice of a time span on the pages that
-need one.
+The frame holds the bar with its links, the heading, and the choice of a time span on pages that
+show figures over time.
 """
 
 import json
@@ -63,7 +63,7 @@ def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Ba
 
     Args:
         request: the request for the page.
-        current: the path of the entry in the bar to mark as current.
+        current: the path of the link in the bar that is marked as the current page.
         findings: a function that returns what is wrong with the subject of the page.
 
     Yields:
@@ -116,7 +116,8 @@ class SpanChoice:
 
     Args:
         request: the request for the page; its URL may hold a choice.
-        age_ms: the age of the first answer, or None if there is no answer; it decides the default.
+        age_ms: the age of the first answer, or None if there is no answer. If the URL holds no
+            choice, the span depends on this age (see `span_named`).
         changed: a function that is called when the choice has changed.
     """
 

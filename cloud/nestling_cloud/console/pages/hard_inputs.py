@@ -1,4 +1,4 @@
-"""Shows the inputs that a device sent to the cloud, with the answers of both."""
+"""Shows the inputs that a device sent to the cloud, with the device's and the cloud's answers."""
 
 from collections.abc import Sequence
 

@@ -18,12 +18,12 @@ INITIAL_VALUE = "^value"
 
 
 class Text(TextElement):
-    """HTML element with a text.
+    """An HTML element that contains text.
 
     Args:
-        tag: the HTML tag.
-        text: the content of the element.
-        classes: the classes of the style sheet.
+        tag: the name of the HTML tag.
+        text: the text of the element.
+        classes: the CSS classes of the element, separated by spaces.
     """
 
     def __init__(self, tag: str, text: str = "", classes: str = "") -> None:
@@ -43,9 +43,10 @@ def block(tag: str, classes: str = "", **props: str) -> ui.element:
     """Build an element that holds other elements.
 
     Args:
-        tag: the HTML tag.
-        classes: the classes of the style sheet.
-        props: the HTML attributes; underscores in their names become dashes.
+        tag: the name of the HTML tag.
+        classes: the CSS classes of the element, separated by spaces.
+        props: the HTML attributes by name. Underscores within a name become dashes, and underscores
+            at its end are removed.
     """
     element = ui.element(tag).classes(classes)
     for name, value in props.items():
@@ -59,7 +60,7 @@ def link(text: str, href: str, classes: str = "") -> Text:
     Args:
         text: the text of the link.
         href: the address that the link leads to.
-        classes: the classes of the style sheet.
+        classes: the CSS classes of the link, separated by spaces.
     """
     element = Text("a", text, classes)
     element.props["href"] = href
@@ -69,7 +70,7 @@ def link(text: str, href: str, classes: str = "") -> Text:
 class Tile:
     """One figure with a name above and a remark below.
 
-    A tile belongs in a block of the class `tiles`.
+    A tile must be placed in a block with the CSS class `tiles`.
 
     Args:
         name: the name of the figure.
@@ -101,8 +102,8 @@ class Grid:
 
     Args:
         label: the name of the table for screen readers.
-        figures: whether every text in the table is a figure with a unit, to be aligned to the
-            right.
+        figures: whether the strings in the table are figures with units, which are aligned to the
+            right. Other strings are aligned to the left.
     """
 
     def __init__(self, label: str, *, figures: bool = False) -> None:
@@ -194,12 +195,13 @@ class ChartPanel:
         )
 
     def show(self, table: Table, draw: Callable[[Table], Options], *, query: str = "") -> None:
-        """Draw a table if it has changed.
+        """Draw the chart of a table if the table has changed.
 
         Args:
             table: the figures.
             draw: a function that makes the chart options of a table.
-            query: the query of a URL, with which the CSV link returns the same figures.
+            query: the query string to append to the CSV link, so that the link returns the same
+                figures.
         """
         href = f"{self._href}?{query}" if query else self._href
         if self._link.props["href"] != href:
@@ -208,10 +210,10 @@ class ChartPanel:
             self.draw(table, draw(table))
 
     def draw(self, table: Table, options: Options) -> None:
-        """Draw a chart that does not depend on its table alone.
+        """Draw a chart whose options do not depend on its table alone.
 
         Args:
-            table: the figures.
+            table: the figures for the data table below the chart.
             options: the chart options.
         """
         self._none.set_visibility(is_empty(table))

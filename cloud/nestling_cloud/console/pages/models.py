@@ -111,7 +111,7 @@ def _show_classes(models: Models) -> None:
 
 
 def _formatted(models: Models, view: FleetView) -> Table:
-    """Build a table of the capacities, with formatted numbers and the latency on the fleet."""
+    """Build a table of the capacities, with formatted numbers and the fleet's median latencies."""
     reported = {entry.route: entry for entry in view.totals.routes}
     names = ("capacity", "accuracy", "weights", "ring", "template", "memory", "work", "latency")
     labels = {

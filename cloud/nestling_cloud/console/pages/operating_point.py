@@ -237,9 +237,9 @@ class _PointPage:
 
 
 def _first_share(state: PointState) -> float:
-    """Return the first position of the slider.
+    """Return the share at which the slider starts.
 
-    This is the target or, if there is none, the smallest share in force. Without both, it is zero.
+    This is the target or, if there is none, the smallest share in force. Without either, it is 0.
     """
     if state.target is not None:
         return state.target

@@ -1,4 +1,4 @@
-"""Panels on a target: its state on the devices, and the log of its changes."""
+"""Shows the state of a target share on the devices, and the log of changes of all targets."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from nestling_cloud.control.targets import TargetChange
 
 
 class TargetStatePanel:
-    """A panel with the target, the share in force on devices, and the actual share."""
+    """A panel with the target, the share in force on devices, and the share actually offloaded."""
 
     def __init__(self) -> None:
         with block("section", "panel", aria_label="State", data_panel="state"):

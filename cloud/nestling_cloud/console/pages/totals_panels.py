@@ -1,4 +1,4 @@
-"""The charts that the fleet's page and a device's page share: routes, energy and latency."""
+"""Shows the charts that the fleet's and a device's page share: routes, energy and latency."""
 
 from functools import partial
 
@@ -9,11 +9,13 @@ from nestling_cloud.metrics.views import Totals
 
 
 class TotalsPanels:
-    """Panels with the charts of a time range; use within a block of class `panels`.
+    """Panels with the charts of a time range.
+
+    The panels must be placed in a block with the CSS class `panels`.
 
     Args:
-        csv: address below which the charts are available as CSV.
-        nest: number of capacities of the released bundle, 0 if it is unknown.
+        csv: the address below which the figures of the charts are available as CSV.
+        nest: the number of capacities of the released bundle, or 0 if it is unknown.
     """
 
     def __init__(self, csv: str, nest: int) -> None:
@@ -42,8 +44,8 @@ class TotalsPanels:
         """Draw the charts.
 
         Args:
-            totals: figures of the time range.
-            query: query string of the links to CSV.
+            totals: the figures of the time range.
+            query: the query string to append to the CSV links.
         """
         self._routes.show(chart_tables.routes_by_time(totals), self._draw_routes, query=query)
         energy, latency = chart_tables.energy_by_time(totals), chart_tables.latency_by_route(totals)
