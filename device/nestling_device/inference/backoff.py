@@ -13,11 +13,11 @@ _LONGEST_PAUSE = 16
 class Backoff:
     """A pause between attempts that doubles with every failure.
 
-    The pause lasts 1, 2, 4, 8 and then 16 inputs. It counts inputs and not seconds, so that a
-    recorded trace replays to the same routes.
+    The pause lasts 1 input after the first failure, and at most 16 inputs. It counts inputs and not
+    seconds, so that a recorded trace replays to the same routes.
 
     Attributes:
-        failures: the number of failures in a row.
+        failures: the number of consecutive failures.
         left: the number of inputs to skip before the next attempt.
     """
 

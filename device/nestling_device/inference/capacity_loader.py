@@ -1,6 +1,7 @@
-"""Loads the capacities that the budget admits.
+"""Loads the largest capacity that the budget admits.
 
-Capacities that the device lacks are fetched first.
+Capacities that the device lacks are fetched first. If the budget admits it, the smaller capacity
+that the cascade runs first is loaded too.
 """
 
 import dataclasses
@@ -27,13 +28,14 @@ class CapacityLoader:
     """Loads the capacities that answer the next input.
 
     Attributes:
-        bundle: the bundle in use. Its `held` counts only capacities that can be read from the disk.
-        costs: the expected costs of the bundle's capacities, smallest capacity first.
+        bundle: the bundle in use. Its `held` is lowered when a capacity cannot be read from the
+            disk.
+        costs: the expected costs of capacities 1 to K of the bundle.
 
     Args:
         bundle: the active bundle.
         meter: the meter that estimates the costs that `measured` lacks.
-        notices: the log of budgets that not even the smallest capacity meets.
+        notices: the log for limits that even the smallest capacity exceeds.
         grow: a function that fetches missing files of the bundle. It is called with a memory budget
             in bytes when the budget admits more capacities than the device holds, or when a file of
             the bundle is damaged. It returns the same bundle with the missing files, or raises
@@ -61,9 +63,13 @@ class CapacityLoader:
         self._use(bundle)
 
     def fit(self, budget: Budget) -> None:
-        """Load the largest capacity that the budget admits.
+        """Load the largest capacity that the budget admits, or capacity 1 if it admits none.
 
-        If the budget admits more than the device holds, the missing files are fetched first.
+        If the budget admits both, the smaller capacity that the cascade runs first is loaded too.
+
+        If the budget admits more capacities than the device holds, or if a file is damaged, the
+        missing files are fetched first. After a failed attempt, the device uses the capacities that
+        it holds, and the next attempt is made after a pause (`Backoff`).
 
         Args:
             budget: the limits and targets for the next input.
@@ -95,11 +101,11 @@ class CapacityLoader:
         self._growth_pause = Backoff()
 
     def _load(self, capacity: int, budget: Budget) -> None:
-        """Load a capacity and, if the budget admits both, the smaller one that is to run before it.
+        """Load a capacity and, if the budget admits both, the one that its cascade runs first.
 
-        If the capacity cannot be read from the disk, the largest smaller one that can be read is
-        loaded instead. If only the one that is to run first cannot be read, the larger one is
-        loaded alone. The damaged file is fetched again with a later input.
+        If the capacity cannot be read from the disk, the largest smaller capacity that can be read
+        is loaded instead. If only the capacity that runs first cannot be read, the larger one is
+        loaded alone. A later call of `fit` fetches the damaged file again.
         """
         for smaller in range(capacity, 0, -1):
             cascade = cascade_to(self.bundle.calibration, smaller)

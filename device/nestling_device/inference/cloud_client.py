@@ -1,7 +1,8 @@
 """Asks the cloud for answers on behalf of the agent.
 
-`Cloud` reports whether the cloud is an option for an input, and pauses for some inputs after a
-failure. It turns an offload into a class index or into the reason why there is none.
+`Cloud` determines whether the cloud is an option for an input. After a failed exchange, the cloud
+is no option for the next few inputs. The result of an exchange is a class index, or the reason why
+there is none.
 """
 
 import logging
@@ -35,7 +36,7 @@ class NoAnswer(NamedTuple):
     """The result of an offload for which the cloud gave no answer.
 
     Attributes:
-        reason: the reason, as it stands in the receipt of the device's own answer.
+        reason: the reason, which is recorded in the receipt of the device's own answer.
     """
 
     reason: Reason.ValueType
@@ -44,7 +45,7 @@ class NoAnswer(NamedTuple):
 class Cloud:
     """Asks the cloud for answers.
 
-    After a failure, it pauses for some inputs.
+    After a failed exchange, it pauses for 1 to 16 inputs (`Backoff`).
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Cloud:
         Args:
             offloader: the connection that sends the inputs.
             meter: the meter that estimates or measures the time and energy of an exchange.
-            notices: the log of limits that rule out an offload.
+            notices: the log for limits that rule out an offload.
             deadline_ms: the longest wait for an answer, in wall-clock milliseconds.
         """
         self._notices = notices
@@ -91,14 +92,15 @@ class Cloud:
         *,
         after: Sequence[CapacityCost] = (),
     ) -> Reason.ValueType | None:
-        """Return the first limit of the budget that an offload would exceed.
+        """Return the reason for the first limit of the budget that an offload would exceed.
 
-        All limits that it would exceed are logged.
+        All limits that the offload would exceed are logged.
 
         Args:
             window: the input, in the task's shape.
             account: the cost account of the input, which has the input's budget.
-            after: the expected costs of the capacities that have already run on the input.
+            after: the expected costs of the capacities that have already run on the input. Their
+                time and energy count toward the limits.
 
         Returns:
             The reason for the receipt, or None if the budget admits the offload.
@@ -114,11 +116,14 @@ class Cloud:
         """Return the cloud's answer to an input.
 
         The time, energy and bytes of the exchange are added to the input's cost account. A failure
-        starts or doubles the pause.
+        starts a pause, which is longer after each further failure. An answer ends the series of
+        failures.
 
         Args:
             request: the input to send.
-            account: the cost account of the input. Failed exchanges are added too.
+            account: the cost account of the input. A failed exchange is added too. Its bytes are
+                not counted but assumed to be those of a full exchange, or those of the framing if
+                the cloud cannot be reached.
 
         Returns:
             The class index, or why there is none.

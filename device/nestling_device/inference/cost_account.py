@@ -1,6 +1,6 @@
 """Adds up the time, energy and bytes that one answer takes.
 
-Energy is added up by source, which is computing or the radio.
+Energy is added up separately for each of its sources: computing and the radio.
 """
 
 import time
@@ -19,14 +19,18 @@ T = TypeVar("T")
 
 
 class CostAccount:
-    """The running totals of the time, energy and bytes spent on one answer."""
+    """The running totals of the time, energy and bytes spent on one answer.
+
+    Attributes:
+        budget: the budget of the input.
+    """
 
     def __init__(self, meter: Meter, budget: Budget) -> None:
         """Start with all totals at zero.
 
         Args:
             meter: the meter that estimates or measures the time and energy of each step.
-            budget: the budget of this input. The link in it determines the cost of exchanges.
+            budget: the budget of this input. Its link determines the cost of exchanges.
         """
         self.budget = budget
         self._meter = meter
@@ -86,11 +90,13 @@ class CostAccount:
     def enter(self, receipt: Receipt, offload_size_bytes: int) -> None:
         """Write the totals into a receipt.
 
-        If there is a link, the receipt also gets the energy and the bytes that an offload takes.
+        If the budget has a link, the receipt also gets the energy and the number of bytes that an
+        offload of this input is expected to take.
 
         Args:
             receipt: the receipt of this answer, which is changed in place.
-            offload_size_bytes: the bytes on the link for one offloaded input.
+            offload_size_bytes: the number of bytes on the link, in both directions together, for
+                one offloaded input.
         """
         receipt.latency_ms = self._latency_ms
         receipt.latency_provenance = self._meter.latency_provenance

@@ -1,15 +1,16 @@
 """Detects when inputs are harder than those that a bundle was calibrated on.
 
-A bundle contains quantiles of the probabilities that the multiplexer predicted on the calibration
-inputs (how likely the resident capacity was to be right). An input's rank among them runs from 0
-for the easiest to 1 for the hardest, and averages 1/2 while inputs are like the calibration inputs.
+The multiplexer predicts how likely the resident capacity is to be right on an input. A bundle
+contains quantiles of this probability over the calibration inputs. They give an input's rank among
+the calibration inputs, from 0 for the easiest to 1 for the hardest. The mean rank is 1/2 while
+inputs are like the calibration inputs.
 
 The detector is an e-CUSUM (Shin, Ramdas & Rinaldo 2022, arXiv 2203.03532). It tests the hypothesis
 that the mean rank is at most 1/2 + SLACK. Each input multiplies the evidence against the hypothesis
 by 1 + rank - (1/2 + SLACK), a factor whose mean is at most 1 while the hypothesis holds. Evidence
-below 1 is reset to 1, so that it grows at once when a change comes. While the hypothesis holds, a
-false alarm takes ENOUGH inputs or more on average. The slack allows for the sampling error of the
-quantiles and for short runs of hard inputs.
+below 1 is reset to 1, so that it grows at once when inputs become harder. While the hypothesis
+holds, the mean number of inputs until a false alarm is at least ENOUGH. The slack allows for the
+sampling error of the quantiles and for short runs of hard inputs.
 
 Nothing here does I/O or reads a clock.
 """
@@ -33,8 +34,8 @@ class DriftDetector:
 
     Attributes:
         evidence: the natural logarithm of the evidence, from 0 to log(ENOUGH).
-        noticed: whether inputs drift. It becomes true when the evidence reaches ENOUGH, and false
-            when the evidence has returned to 1.
+        noticed: whether inputs drift. It becomes true when `evidence` reaches log(ENOUGH), and
+            false when `evidence` has returned to 0.
     """
 
     evidence: float = 0.0
@@ -56,8 +57,8 @@ def rank_of(right: float, quantiles: Sequence[float]) -> float:
 
     Args:
         right: the predicted probability that the resident capacity is right on this input.
-        quantiles: the quantiles of that probability over the calibration inputs, at even steps from
-            the minimum to the maximum. There are at least two.
+        quantiles: at least two quantiles of that probability over the calibration inputs, in
+            ascending order. Their levels are evenly spaced from 0 (the minimum) to 1 (the maximum).
     """
     low, high = bisect_left(quantiles, right - _ALIKE), bisect_right(quantiles, right + _ALIKE)
     last = len(quantiles) - 1

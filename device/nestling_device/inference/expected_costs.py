@@ -21,7 +21,7 @@ def capacity_costs(
     """Return the expected costs of capacities 1 to K.
 
     The time and energy of a capacity are the measured ones if it was measured, and the meter's
-    estimates otherwise.
+    estimates otherwise. The memory is always the figure in the manifest.
 
     Args:
         manifest: the manifest of the bundle.
@@ -42,8 +42,8 @@ def kept_input(
 
     Args:
         costs: the costs of capacities 1 to K.
-        calibration: the bundle's calibration, which has the share of inputs on which the larger
-            capacity runs.
+        calibration: the bundle's calibration, which gives the share of inputs on which the larger
+            capacity of each cascade runs.
         start: the capacity that runs first.
         resident: the larger capacity that may run after `start`. It equals `start` if only one
             capacity is loaded.

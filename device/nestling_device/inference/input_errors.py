@@ -1,14 +1,15 @@
-"""Holds the errors for inputs that cannot be answered."""
+"""Defines the errors for inputs that cannot be answered."""
 
 from nestling_device.errors import DeviceError
 
 
 class InputError(DeviceError):
-    """Raised when an input cannot be answered, as when its shape does not fit the task."""
+    """Raised when an input cannot be answered, for example because its shape does not fit."""
 
 
 class UnanswerableError(InputError):
-    """Raised when an input has the right shape but no answer.
+    """Raised when an input has the right shape but cannot be answered.
 
-    The input itself or the student's output for it is not finite. Other inputs are not affected.
+    The reason is a value that is not finite, in the input or in the student's output. Other inputs
+    can still be answered.
     """

@@ -1,6 +1,6 @@
 """Logs the limits and targets that cannot be met.
 
-Each notice has the figures and appears only once.
+Each notice states the figures. It is logged only once for each limit, target or risk.
 """
 
 import logging
@@ -25,7 +25,7 @@ _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 class LimitNotices:
     """Logs the limits and targets of a budget that cannot be met.
 
-    Each notice appears only once.
+    Each notice is logged only once for each limit, target or risk.
     """
 
     def __init__(self) -> None:

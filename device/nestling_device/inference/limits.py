@@ -38,8 +38,9 @@ class CapacityCost:
     Attributes:
         memory_bytes: the memory that the capacity needs while it is loaded.
         latency_ms: the time of one run, which is compared with limits. It is the 95th percentile if
-            the capacity was measured.
-        median_ms: the median time of one run, which is used for targets of the mean input.
+            the capacity was measured, and an estimate otherwise.
+        median_ms: the median time of one run, which is used for targets for the mean cost of an
+            input. It is the same estimate if the capacity was not measured.
         energy_mj: the energy of one run.
     """
 
@@ -54,8 +55,9 @@ class Excess:
     """A limit that an option exceeds.
 
     Attributes:
-        limit: the name of the limit. It is "battery" if a full battery would admit the option, and
-            "link" if there is no link; both figures are 0 then.
+        limit: the name of the limit. "battery" means that the option exceeds the energy limit only
+            because a low battery reduces it. "link" means that there is no link; `needed` and
+            `allowed` are then 0.
         needed: the amount that the option needs, in mJ, ms or bytes.
         allowed: the amount that the budget allows, in the same unit.
     """
@@ -66,11 +68,11 @@ class Excess:
 
     @property
     def unit(self) -> str:
-        """The unit of both figures, which is empty for the link."""
+        """The unit of `needed` and `allowed`, or "" for the link."""
         return _UNITS.get(self.limit, "")
 
     def __str__(self) -> str:
-        """Return both figures as a phrase for messages."""
+        """Return a phrase for messages: both figures, or that there is no link."""
         if self.limit == "link":
             return "there is no link"
         cause = ", with the battery low," if self.limit == "battery" else ""
@@ -83,7 +85,7 @@ class Excess:
 def energy_limit_mj(budget: Budget) -> float:
     """Return the most energy that one answer may take, in mJ.
 
-    It is less than the budget's limit while the battery is low.
+    Below a battery charge of 20 %, the budget's limit is reduced in proportion to the charge.
     """
     return budget.energy_mj * min(1.0, budget.battery / LOW_BATTERY)
 
@@ -93,7 +95,7 @@ def capacity_excess(costs: Sequence[CapacityCost], budget: Budget) -> tuple[Exce
 
     Args:
         costs: the costs of these capacities.
-        budget: the limits for the next input.
+        budget: the limits for the input.
     """
     return (
         *_over("memory", sum(cost.memory_bytes for cost in costs), budget.memory_bytes),
@@ -106,11 +108,11 @@ def offload_excess(
 ) -> tuple[Excess, ...]:
     """Return the limits that an offload exceeds together with the runs before it.
 
-    The result is empty if the budget admits the offload.
+    The result is empty if the budget admits the offload. If there is no link, it is the link alone.
 
     Args:
-        size_bytes: the bytes on the link, both ways.
-        energy_mj: the energy of the radio.
+        size_bytes: the number of bytes on the link, in both directions together.
+        energy_mj: the energy that the radio needs for the offload.
         budget: the limits for the input.
         after: the costs of the capacities that have already run on the input.
     """

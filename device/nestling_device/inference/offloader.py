@@ -56,8 +56,8 @@ class CloudAnswer:
 
     Attributes:
         logits: the teacher's logits, finite float32 of shape (classes,).
-        bytes_up: the number of bytes sent, including framing.
-        bytes_down: the number of bytes received, including framing.
+        bytes_up: the number of bytes sent, including a typical number for the framing.
+        bytes_down: the number of bytes received, including a typical number for the framing.
         wall_ms: the measured time from the request to the answer.
     """
 
@@ -108,8 +108,8 @@ class Offloader(Protocol):
 class GrpcOffloader:
     """Offloads inputs to any server of the Open Inference Protocol v2.
 
-    It reconnects after a broken connection and after several missed deadlines in a row, so that the
-    first call after an outage is answered. It is not thread-safe.
+    It reconnects after a broken connection and after three consecutive missed deadlines, so that
+    the first call after an outage is answered. It is not thread-safe.
     """
 
     def __init__(
@@ -125,10 +125,10 @@ class GrpcOffloader:
 
         Args:
             address: the address of the inference service.
-            model: the name of the cloud model there, which has the input tensor `input` and the
+            model: the name of the cloud model. The model must have an input tensor `input` and an
                 output tensor `logits`.
             classes: the expected number of logits.
-            device_id: the id of this device, which the cloud gets with every input.
+            device_id: the id of this device, which is sent with every input.
             identity: the TLS identity issued to `device_id`, or None to connect without TLS.
         """
         self._channel = Channel(address, identity)

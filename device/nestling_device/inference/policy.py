@@ -47,12 +47,13 @@ def runs_larger(gain: float, threshold: float) -> bool:
 def thresholds_for(curve: RoutingCurve, offload_share: float) -> Thresholds:
     """Return the thresholds for a target offload share.
 
-    They are interpolated between the operating points of the curve, each of which has the
-    thresholds for one share.
+    The curve has an operating point, with the thresholds, for each of several shares. Between two
+    operating points, the thresholds are interpolated linearly.
 
     Args:
-        curve: the routing curve, whose operating points are ordered by rising share from 0 to 1.
-        offload_share: the target share, which is clipped to 0 to 1.
+        curve: the routing curve, with operating points in ascending order of their share, from 0
+            to 1.
+        offload_share: the target share. A value outside 0 to 1 is clipped.
     """
     point = point_at(curve, offload_share)
     return Thresholds(gate=point.gate_threshold, accept=point.accept_threshold)
@@ -65,10 +66,11 @@ def certified_thresholds(curve: RoutingCurve, tolerated_risk: float) -> Threshol
 
     Args:
         curve: the routing curve of the loaded capacities.
-        tolerated_risk: the share of the device's own answers that may differ from the cloud's.
+        tolerated_risk: the share of the device's own answers that may differ from the cloud's
+            answers to the same inputs.
 
     Returns:
-        The thresholds, or None if the bundle certifies no risk that small.
+        The thresholds, or None if the bundle certifies no risk that is small enough.
     """
     within = [point for point in curve.certified if point.risk <= tolerated_risk]
     if not within:

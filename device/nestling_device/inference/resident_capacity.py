@@ -1,4 +1,4 @@
-"""Decides which capacities are loaded, so that they fit into memory and the other limits.
+"""Decides which capacities are loaded, so that they meet the limits of the budget.
 
 Nothing here does I/O.
 """
@@ -16,7 +16,7 @@ def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) 
 
     Args:
         costs: the costs of capacities 1 to K.
-        held: the largest capacity on the device, which has all smaller ones too.
+        held: the largest capacity on the device. The smaller ones are there too.
         budget: the limits for the next input.
     """
     fitting = [

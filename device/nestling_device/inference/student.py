@@ -34,8 +34,8 @@ class LocalAnswer(NamedTuple):
     Attributes:
         answer: the class index.
         capacity: the capacity that ran, 1 to K.
-        right: the probability that each option is right, as predicted after this run, (K + 1,). The
-            options are capacities 1 to K, then the cloud.
+        right: the predicted probability that each option is right, float32 (K + 1,). The options
+            are capacities 1 to K, then the cloud. The prediction was made in this run.
     """
 
     answer: int
@@ -45,16 +45,20 @@ class LocalAnswer(NamedTuple):
     def cloud_gain(self, capacity: int) -> float:
         """Return the cloud's predicted success probability minus that of a capacity.
 
-        The difference is taken in float32, as in the cloud's search for the thresholds.
+        The difference is computed in float32, as it was when the cloud determined the thresholds,
+        so that rounding does not change the decision.
+
+        Args:
+            capacity: the capacity, 1 to K.
         """
         return float(self.right[-1] - self.right[capacity - 1])
 
 
 class Student:
-    """Runs the first loaded capacity and, in a cascade, the larger one after it.
+    """Runs the loaded capacities on inputs.
 
-    In a cascade, a small capacity runs first, and a larger one runs if it is expected to improve
-    the answer enough.
+    Either one capacity is loaded, or two that form a cascade. In a cascade, the smaller capacity
+    runs first. The larger one runs after it if it is expected to improve the answer enough.
 
     Args:
         loader: the loader that keeps the capacities in memory.
@@ -67,7 +71,7 @@ class Student:
 
     @property
     def inputs_drift(self) -> bool:
-        """Whether inputs were harder than the calibration inputs when a student last ran."""
+        """Whether inputs were harder than the calibration inputs when a capacity last ran."""
         return self._drift.noticed
 
     @property
@@ -76,17 +80,25 @@ class Student:
         return self._drift.noticed if self._ran else None
 
     def begin(self) -> None:
-        """Begin with another input."""
+        """Begin with the next input."""
         self._ran = False
 
     def answer(self, window: Window, account: CostAccount) -> LocalAnswer:
-        """Return the device's own answer, for which a cascade may run both loaded capacities."""
+        """Return the device's own answer, for which a cascade may run both loaded capacities.
+
+        Raises:
+            UnanswerableError: the student's output is not finite.
+        """
         return self.run_larger(window, self.run_first(window, account), account)
 
     def run_first(self, window: Window, account: CostAccount) -> LocalAnswer:
         """Return the answer of the capacity that runs first.
 
-        The drift detector gets the input's difficulty, as this run predicts it.
+        The drift detector is updated with the input's difficulty, which this run predicts. The
+        start or end of drift is logged.
+
+        Raises:
+            UnanswerableError: the student's output is not finite.
         """
         nest = self._loader.bundle.nest
         local = self._run(window, nest.start, account)
@@ -100,7 +112,16 @@ class Student:
     def run_larger(self, window: Window, local: LocalAnswer, account: CostAccount) -> LocalAnswer:
         """Return the answer of the largest loaded capacity, or the earlier answer.
 
-        The largest capacity runs only if it is expected to improve the answer enough.
+        The largest capacity runs only if it is expected to improve the answer enough, and has not
+        given the earlier answer itself.
+
+        Args:
+            window: the input.
+            local: the earlier answer to the same input.
+            account: the cost account of the input.
+
+        Raises:
+            UnanswerableError: the student's output is not finite.
         """
         bundle = self._loader.bundle
         resident = bundle.nest.resident

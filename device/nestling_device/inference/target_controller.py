@@ -1,21 +1,23 @@
 """Holds the average offload share, energy or latency at its target while inputs change.
 
-A bundle's threshold for a share sends that share of the calibration inputs to the cloud, but
-another share of inputs that are harder or easier. The controller corrects this with one number of
-state, the debt: the target times the number of inputs, minus what these inputs cost. It aims at a
-larger share than the target needs while the debt is positive, and at a smaller one while it is
-negative. The correction is small for small debts and grows steeply beyond a small fraction of the
-window.
+A bundle's thresholds for a share send that share of the calibration inputs to the cloud. If inputs
+are harder or easier, the thresholds send another share of them. The controller corrects this error.
+Its only state is the debt, which is the target times the number of inputs, minus the total cost of
+these inputs. While the debt is positive, the controller aims at a larger share than the target
+needs; while the debt is negative, it aims at a smaller share. The correction is proportional to a
+small debt, and grows with the cube of a larger one.
 
-The debt is clipped where it already moves the share all the way from 0 to 1. So a target that was
-out of reach for a while is not made up for later. The mean over any window misses the target by at
-most the change of the debt divided by the window's length. This is the argument of adaptive
-conformal inference (Gibbs & Candès 2021, arXiv 2106.00170). The bundle's curve translates shares to
-thresholds, so that a step has the same meaning for every task.
+The debt is limited, in both directions, to the amount that shifts the share by 1, that is, from one
+end of its range to the other. If a target cannot be met for a while, the controller therefore does
+not compensate for all of the difference later. While the debt is within its limits, the mean cost
+over a window differs from the target by the change of the debt divided by the length of the window,
+so it stays close to the target. This is the argument of adaptive conformal inference (Gibbs &
+Candès 2021, arXiv 2106.00170). The controller corrects a share, which the bundle's curve translates
+to thresholds. A correction therefore has the same meaning for every task.
 
-Offload share, energy and latency are controlled alike. They differ only in the cost of an input
-that stays on the device and in the extra cost of an offload, which depends on the link. Nothing
-here does I/O or reads a clock.
+Offload share, energy and latency are controlled in the same way. They differ only in the cost of an
+input that stays on the device and in the extra cost of an offload, which depends on the link.
+Nothing here does I/O or reads a clock.
 """
 
 from dataclasses import dataclass
@@ -55,13 +57,13 @@ class InputCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A target for the mean cost of an input, with the expected costs of an input.
+    """A target for the mean cost of an input, with the costs that are expected of one input.
 
     Attributes:
         kind: the quantity: offload share, energy or latency.
-        mean: the target for the mean input, as a share, in mJ or in ms.
-        window: the number of inputs over which the controller holds the mean, or 0 to use the
-            bundle's threshold without correction.
+        mean: the target for the mean cost of an input, as a share, in mJ or in ms.
+        window: the number of inputs over which the controller keeps the mean at the target, or 0
+            to use the bundle's thresholds without correction.
         kept: the expected cost of an input that stays on the device, in the unit of `mean`.
         sent: the expected extra cost of an offload, in the unit of `mean`.
     """
@@ -76,7 +78,8 @@ class Target:
     def share(self) -> float:
         """The offload share at which the expected mean meets the target.
 
-        It may lie outside 0 to 1.
+        It may lie outside 0 to 1. If an offload has no extra cost, it is 1 if an input that stays
+        on the device meets the target, and 0 otherwise.
         """
         room = self.mean - self.kept
         if self.sent > 0:
@@ -112,7 +115,7 @@ def share_in_force(budget: Budget) -> float | None:
 
 
 def target_of(budget: Budget, *, kept: InputCost, sent: InputCost) -> Target:
-    """Return the target that a budget sets for the cost of the mean input.
+    """Return the target that a budget sets for the mean cost of an input.
 
     An energy target has priority over a latency target, and a latency target over an offload share.
 
@@ -134,14 +137,15 @@ def target_of(budget: Budget, *, kept: InputCost, sent: InputCost) -> Target:
 
 @dataclass(frozen=True)
 class TargetController:
-    """Corrects the offload share so that the cost of the mean input meets its target.
+    """Corrects the offload share so that the mean cost of an input meets its target.
 
-    Its state is the debt: the target times the number of inputs, minus what these inputs cost.
+    The state of the controller is the debt, which is the target times the number of inputs, minus
+    the total cost of these inputs.
 
     Attributes:
-        owed: the debt, in the unit of the target. It is below 0 if inputs cost more than the
-            target.
-        window: the window of the target that the debt belongs to.
+        owed: the debt, in the unit of the target. It is negative if the inputs cost more on average
+            than the target.
+        window: the window, in inputs, of the target that the debt belongs to.
         kind: the quantity of the target that the debt belongs to.
     """
 
@@ -152,7 +156,8 @@ class TargetController:
     def share_to_aim_at(self, target: Target) -> float:
         """Return the offload share, from 0 to 1, whose thresholds the next input uses.
 
-        Without a window, this is the target's own share.
+        Without a window, or if an offload has no extra cost, this is the share of the target, which
+        is clipped to 0 to 1.
         """
         correction = 0.0
         if target.window and target.sent > 0:
@@ -163,10 +168,15 @@ class TargetController:
         return min(1.0, max(0.0, min(1.0, max(0.0, target.share)) + correction))
 
     def after_input(self, target: Target, cost: InputCost) -> "TargetController":
-        """Return the controller after one more input.
+        """Return the controller with its debt updated by one more input.
 
-        The debt is clipped where it moves the share by 1. The clipping limit is at least one
-        offload, so that short windows work too.
+        The debt is limited, in both directions, to the amount that shifts the offload share by 1,
+        that is, from one end of its range to the other. The limit is never less than the extra cost
+        of one offload, because for short windows it would otherwise be less than a single input can
+        add.
+
+        An earlier debt for another kind of target or another window is discarded. Without a window,
+        the debt is reset to 0.
 
         Args:
             target: the target in force for this input.

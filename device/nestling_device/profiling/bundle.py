@@ -30,10 +30,11 @@ class Conditions:
     """The conditions under which networks are measured.
 
     Attributes:
-        board: the board from whose power table energy is modelled without an instrument.
-        sampler: the sampler that reads an instrument, or None without one.
-        seconds: the time for which each network runs, and for which the machine idles before.
-        meter: the kind of the meter.
+        board: the board. Its power table gives the energy if there are no usable readings.
+        sampler: the sampler that reads an instrument, or None if there is no instrument.
+        seconds: the time, in seconds, for which each network runs after its warm-up. Before
+            the first network runs, the machine's idle power is measured for the same time.
+        meter: the kind of the meter, as in the configuration.
         machine: the name of this machine.
     """
 
@@ -49,12 +50,13 @@ class Run:
     """The measurements of repeated runs of one network.
 
     Attributes:
-        times_ms: the times of single runs. Of a long series, at most 5000 evenly spaced ones are
-            kept.
-        runs: the number of all runs.
-        wall_s: the total time of all runs.
-        joules: the energy of the whole machine during the runs, or None without readings.
-        resident_bytes: the memory of the process.
+        times_ms: the times of individual runs, in milliseconds, float64 (n,). Of each long
+            uninterrupted series, at most 5000 evenly spaced runs are kept.
+        runs: the number of runs that `wall_s` and `joules` cover.
+        wall_s: the total time of these runs, in seconds.
+        joules: the energy of the whole machine during these runs, or None if there are too few
+            readings.
+        resident_bytes: the resident memory of the process.
     """
 
     times_ms: NDArray[np.float64]
@@ -67,11 +69,12 @@ class Run:
 def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
     """Return timed runs together with their energy and the memory of the process.
 
-    Call this right after the runs, because the sampler keeps its readings for a short time.
+    Call this right after the runs, because the memory is that at the time of the call, and because
+    the sampler keeps its readings only for a limited time.
 
     Args:
         stretch: the timed runs.
-        sampler: the sampler that reads an instrument, or None without one.
+        sampler: the sampler that reads an instrument, or None if there is no instrument.
     """
     begun, ended = stretch.begun_s, stretch.ended_s
     return Run(
@@ -88,11 +91,13 @@ def profile(
 ) -> MeasuredCosts:
     """Return the measured costs of capacity 1 to the largest capacity on the device.
 
-    The runs include the layers of the multiplexer.
+    One capacity is loaded and measured after the other. The runs include the layers of the
+    multiplexer.
 
     Args:
         bundle: the installed bundle.
-        windows: the inputs to run the capacities on, float32 (N, *shape).
+        windows: the inputs to run the capacities on, float32 (N, *shape). They are used again from
+            the first one on when all have been used.
         conditions: the conditions of the measurement.
         report: a function that is called with the name of whatever is measured next.
 
@@ -118,14 +123,16 @@ def profile(
 
 
 def idle_watts(conditions: Conditions, report: Report) -> float | None:
-    """Return the measured mean power while nothing runs.
+    """Return the measured mean power of the whole machine while no network runs.
+
+    The measurement takes `conditions.seconds`, after a pause of at most one second.
 
     Args:
         conditions: the conditions of the measurement.
         report: a function that is called with the name of whatever is measured next.
 
     Returns:
-        The power in watts, or None without an instrument or with too few readings.
+        The power in watts, or None if there is no instrument or there are too few readings.
     """
     if conditions.sampler is None:
         return None
@@ -148,9 +155,14 @@ def _run(network: Callable[[Windows], object], windows: Windows, conditions: Con
 def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCost:
     """Return the cost of one run, computed from repeated runs of a network.
 
+    The energy is the mean energy of a run above idle, from the readings of the instrument. If there
+    are no readings, or if they do not exceed the idle power, the energy is instead modelled from
+    the median time and the board's power table.
+
     Args:
         run: the measurements of the network.
-        idle_w: the power while nothing runs, in watts, or None if it is not known.
+        idle_w: the power of the machine while no network runs, in watts, or None if it is not
+            known.
         conditions: the conditions under which the runs were measured.
     """
     median, p95 = np.percentile(run.times_ms, [50, 95])
@@ -172,11 +184,14 @@ def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCo
 
 
 def active_watts(runs: Sequence[Run], idle_w: float | None) -> float | None:
-    """Return the mean power that running networks added, over all runs.
+    """Return the mean power that running networks added to the idle power.
+
+    The mean is taken over the time of all runs that have readings.
 
     Args:
         runs: the measurements of the networks.
-        idle_w: the power while nothing runs, in watts, or None if it is not known.
+        idle_w: the power of the machine while no network runs, in watts, or None if it is not
+            known.
 
     Returns:
         The power in watts, or None if there are no readings or the power does not exceed the idle
@@ -192,7 +207,11 @@ def active_watts(runs: Sequence[Run], idle_w: float | None) -> float | None:
 
 
 def resident_bytes(status: Path = _STATUS) -> int:
-    """Return the resident memory of this process, or 0 if the kernel does not report it."""
+    """Return the resident memory of this process in bytes, or 0 if it cannot be determined.
+
+    Args:
+        status: the file in which the kernel reports the status of the process.
+    """
     try:
         lines = status.read_text("ascii").splitlines()
     except OSError:

@@ -50,10 +50,12 @@ class ModelCosts:
     Attributes:
         machine: the name of the machine.
         taken_at: the time of the measurement in UTC, in ISO 8601 form.
-        meter: the kind of the meter.
-        idle_w: the power while nothing ran, in watts, or None if it was not measured.
-        active_w: the power that running networks added, in watts, or None if it was not measured.
-        models: the costs of the models, by path within the folder.
+        meter: the kind of the meter, as in the configuration.
+        idle_w: the mean power of the machine while no model ran, in watts, or None if it was not
+            measured.
+        active_w: the mean power that running the models added, in watts, or None if it was not
+            measured.
+        models: a mapping from the path of each model within the folder to the model's costs.
     """
 
     machine: str
@@ -120,14 +122,18 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _rounds(conditions: Conditions) -> int:
-    """Return the number of rounds, such that each turn is long enough for the instrument."""
+    """Return the number of rounds, which is at most 10.
+
+    With an instrument, there are fewer rounds if a turn would otherwise be too short to contain
+    enough readings.
+    """
     if conditions.sampler is None:
         return _ROUNDS
     return min(_ROUNDS, max(1, int(conditions.seconds / conditions.sampler.shortest_s)))
 
 
 def _opened(path: Path) -> Network:
-    """Return the function that runs a model, after running the model once as a check."""
+    """Open a model, run it once as a check, and return the function that runs it."""
     try:
         network = on_random_inputs(open_session(path))
         network(0)
@@ -142,7 +148,7 @@ def _joined(turns: Sequence[Run]) -> Run:
     """Return the combined measurements of a model's turns.
 
     If some turns have instrument readings, the energy, the total time and the number of runs are
-    those of these turns alone.
+    those of these turns alone. The memory is the smallest of all turns.
     """
     metered_turns = [turn for turn in turns if turn.joules is not None] or turns
     joules = [turn.joules for turn in metered_turns if turn.joules is not None]

@@ -1,6 +1,6 @@
 """Holds the code that runs a device, from opening its components to handling signals.
 
-`device` wires the components, `bundle_loader` installs and loads the bundle, and `updater` installs
+`device` connects the components, `bundle_loader` installs and loads the bundle, and `updater` installs
 new releases in the background. The `open_*` modules open the meter, the instrument and the source
 that the configuration names. This package may import every other package of the device except
 `commands`, `doctor` and `federated`.

@@ -20,12 +20,16 @@ def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
     """Open a meter and its instrument for the length of the block.
 
     An instrument is used only after `nestling-device profile` has measured the board's idle power
-    with it, because a reading cannot be attributed to a step without the idle power. If the
-    instrument cannot be opened, energy is calculated from the measured powers instead.
+    with it, because without the idle power, a reading cannot be attributed to a step. Until then,
+    energy is modelled from the board's power table. If the instrument cannot be opened, energy is
+    calculated from the measured powers instead. Both cases are logged as warnings.
 
     Args:
         config: the configuration, which names the meter, the board and the link.
         costs: the costs measured on this machine, or None if there are none.
+
+    Yields:
+        The meter.
     """
     board, link = load_board(config.board.profile), load_link(config.board.link)
     kind = config.meter.kind

@@ -1,6 +1,6 @@
 """Handles the signals of a running device.
 
-SIGINT and SIGTERM end the device, and SIGHUP is ignored.
+SIGINT and SIGTERM end the device, and SIGHUP is only logged.
 
 Python runs signal handlers in the main thread, between any two bytecode instructions. A handler
 that raises can interrupt code that holds a lock (a gRPC call once waited ten minutes for its own
@@ -25,7 +25,7 @@ _HANDLED = (*_ENDING, signal.SIGHUP)
 def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterator[None]:
     """Make SIGINT and SIGTERM set an event and cancel blocking calls during the block.
 
-    Only the main thread may call this.
+    SIGHUP is logged and has no other effect. Only the main thread may call this.
 
     Args:
         stop: the event that either signal sets.
@@ -50,7 +50,7 @@ def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterato
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Replace the default action of a signal, because a thread acts on the signal instead."""
+    """Do nothing, because a thread handles the signal (see the module docstring)."""
 
 
 def _listen(reading: int, stop: threading.Event, cancel: Callable[[], None]) -> None:

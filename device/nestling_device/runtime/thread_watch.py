@@ -1,6 +1,6 @@
 """Detects threads that ended with an exception.
 
-A process must not run on without such a thread.
+A process must not continue without such a thread.
 """
 
 import logging
@@ -24,7 +24,7 @@ class ThreadWatch:
         self._ended: list[str] = []
 
     def note(self, ended: threading.ExceptHookArgs) -> None:
-        """Record the exception that ended a thread."""
+        """Record the exception that ended a thread, and log it if it is not a DeviceError."""
         name = ended.thread.name if ended.thread is not None else "a thread"
         expected = isinstance(ended.exc_value, DeviceError)
         reason = str(ended.exc_value) if expected else repr(ended.exc_value)
@@ -47,8 +47,8 @@ def watch_threads(on_end: Callable[[], None]) -> Iterator[ThreadWatch]:
     The check for ended threads is made when the block ends.
 
     Args:
-        on_end: a function that is called in a thread that ends with an exception. It should make
-            the block end soon.
+        on_end: a function that is called whenever a thread ends with an exception, in that thread.
+            It should make the block end soon.
 
     Raises:
         ThreadEndedError: a thread ended with an exception, and the block itself did not raise.

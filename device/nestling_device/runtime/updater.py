@@ -1,7 +1,8 @@
 """Installs a new release in the background while the device answers inputs.
 
 A separate thread downloads and tests the bundle, and the device switches to it between two inputs.
-A failed installation is tried again after a pause of 1, 2, 4, 8 and then 16 inputs (`Backoff`).
+A failed installation is tried again after a pause of 1 input after the first failure, and of at
+most 16 inputs after further ones (`Backoff`).
 """
 
 import logging
@@ -23,7 +24,7 @@ class Updater:
     Args:
         install: a function that is called with a memory budget in bytes. It returns the desired
             bundle, loaded, or raises DeviceError.
-        name: the suffix of the thread's name.
+        name: the part of the thread's name after `update-`.
     """
 
     def __init__(self, install: Callable[[int], LoadedBundle], name: str) -> None:
@@ -60,7 +61,7 @@ class Updater:
     def close(self) -> None:
         """Wait until a running installation has ended.
 
-        Close the source of the bundle first to make it end soon.
+        To make the installation end soon, first close the source from which it downloads.
         """
         if self._thread is not None:
             self._thread.join()

@@ -51,7 +51,7 @@ def array_of(file: BinaryIO) -> NDArray[Any]:
 
     Raises:
         Exception: the file is not an array; numpy raises errors of many types.
-        ValueError: more bytes follow after the array.
+        ValueError: the file has more bytes after the array.
     """
     array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     if file.read(1):
@@ -62,19 +62,19 @@ def array_of(file: BinaryIO) -> NDArray[Any]:
 def to_windows(array: NDArray[Any], shape: Sequence[int]) -> Windows:
     """Return an array as float32 windows in C order and this machine's byte order.
 
-    Floats of any width are rounded to the nearest float32. Whole numbers are accepted if float32
-    represents each of them exactly.
+    Floats of any width are rounded to the nearest float32. Integers are accepted from -2^24 to
+    2^24, a range in which float32 represents every integer exactly.
 
     Args:
-        array: the array (N, *shape), with N at least 1, of any real type.
+        array: the array (N, *shape), with N at least 1, of any floating-point or integer type.
         shape: the shape of one window.
 
     Returns:
         Finite windows, float32 (N, *shape).
 
     Raises:
-        ValueError: the array has another shape or type, or a value that is not finite or that
-            float32 does not represent exactly. The text continues a sentence that begins with the
+        ValueError: the array has another shape or type, a value that is not finite in float32, or
+            an integer beyond the range. The error's text continues a sentence that begins with the
             array's name.
     """
     wanted = tuple(shape)

@@ -51,10 +51,12 @@ def open_camera(wanted: str = "") -> Picamera:
     """Open a camera.
 
     Args:
-        wanted: the number or model of the camera, such as imx708, or "" for the only one.
+        wanted: the number or model of the camera, such as imx708, or "" to choose one as
+            `choose_camera` does.
 
     Raises:
-        SourceError: picamera2 is not installed, there is no such camera, or more than one matches.
+        SourceError: picamera2 is not installed, no camera matches or more than one does, or the
+            camera cannot be opened.
     """
     try:
         picamera2 = importlib.import_module("picamera2")  # optional, so not at the top
@@ -76,11 +78,12 @@ def open_camera(wanted: str = "") -> Picamera:
 def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int:
     """Return the number of one of the cameras that libcamera lists.
 
-    Unless a camera is named, a camera on a ribbon cable takes precedence over those on USB.
+    Unless a camera is named, cameras on USB are considered only if there is no other camera.
 
     Args:
-        cameras: the result of `Picamera2.global_camera_info`, with Num, Model and Id.
-        wanted: the number or model of the camera, or "" for any.
+        cameras: the result of `Picamera2.global_camera_info`: for each camera, a mapping with the
+            keys Num, Model and Id.
+        wanted: the number or model of the camera, or "" to name none.
 
     Returns:
         The number of the camera.
@@ -104,7 +107,10 @@ def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int
 
 
 class Camera:
-    """A source of pictures (1 or 3, height, width) with values from 0 to 1, red first."""
+    """A source of pictures, float32 (1 or 3, height, width), with values from 0 to 1.
+
+    The three channels are red, green and blue. A single channel is the luma.
+    """
 
     live = False
 
@@ -112,7 +118,7 @@ class Camera:
         """Start the camera.
 
         Args:
-            camera: the camera, which the source closes.
+            camera: the camera. The source closes it, even if the shape is refused.
             shape: the shape of the task's inputs.
 
         Raises:
@@ -139,10 +145,11 @@ class Camera:
         """Wait for the camera's next picture and return it, or None if the camera fails.
 
         Args:
-            timeout_s: the pause after a failure, in seconds.
+            timeout_s: the longest pause after a failure, in seconds. It does not limit the wait for
+                the picture.
 
         Raises:
-            SourceError: ten pictures in a row failed.
+            SourceError: ten consecutive pictures failed.
         """
         try:
             window = to_window(self._camera.capture_array("main"), self._shape)
@@ -174,9 +181,13 @@ class Camera:
 def to_window(picture: NDArray[np.uint8], shape: Sequence[int]) -> Windows:
     """Return a picture scaled down to a window by averaging.
 
+    Each pixel of the window is the mean of a square of pixels. The side of the squares is the
+    largest integer for which they fit into the picture. Remaining rows and columns, such as
+    padding, are ignored.
+
     Args:
-        picture: the picture (h, w, 3 or more), larger than the window by a whole factor. Its rows
-            and columns may be padded.
+        picture: the picture, uint8 (h, w, c), at least as high and as wide as the window. The first
+            three of its channels are red, green and blue; others are ignored.
         shape: the shape of the window, (1 or 3, height, width).
 
     Returns:

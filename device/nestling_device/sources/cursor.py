@@ -1,8 +1,8 @@
-"""Records how far a folder has been answered, so that a restart answers no input twice.
+"""Records which inputs of a folder are answered, so that a restart answers no input twice.
 
-Before an input is answered, the cursor stores which input it is and the sequence number of the
-receipt that the input will have. After a kill, the input counts as answered if the outbox holds
-that receipt. Files that were answered but could not be moved away are stored too.
+Before an input is answered, the cursor stores which input it is and the sequence number that the
+input's receipt will have. After a kill, the input counts as answered if a receipt with that number
+was ever written to the outbox. Files that were answered but could not be moved away are stored too.
 """
 
 import logging
@@ -46,12 +46,12 @@ SELECT rowid, CAST(name AS BLOB), CAST(size AS BLOB), CAST(mtime_ns AS BLOB) FRO
 class FileId(NamedTuple):
     """The identity of one version of a file.
 
-    A file that replaces it under the same name differs in size or time.
+    Another version under the same name is recognized by its size or its modification time.
 
     Attributes:
         name: the name of the file.
         size: the size of the file, in bytes.
-        mtime_ns: the time of the file's last change, in nanoseconds.
+        mtime_ns: the Unix time of the file's last modification, in nanoseconds.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Cursor:
         self._database = Database(self._path, schema=_SCHEMA, version=2)
 
     def note(self, file: FileId, position: int, sequence: int) -> None:
-        """Record that an input is about to be answered.
+        """Record that an input is about to be answered, in place of the input recorded before.
 
         Args:
             file: the file of the input.
@@ -91,9 +91,12 @@ class Cursor:
     def answered(self, file: FileId, written: int) -> int:
         """Return how many inputs of a file are answered.
 
+        The result is 0 if the last recorded input belongs to another file, or if the record is
+        damaged. A damaged record is logged and deleted.
+
         Args:
             file: the identity of the file as it is now.
-            written: the sequence number of the newest receipt in the outbox.
+            written: the sequence number of the newest receipt ever written to the outbox.
         """
         with self._database.transaction() as cursor:
             row = cursor.execute(_READ_CURSOR).fetchone()
@@ -125,7 +128,10 @@ class Cursor:
             )
 
     def left_behind(self) -> set[FileId]:
-        """Return the answered files that could not be moved away."""
+        """Return the answered files that could not be moved away.
+
+        Damaged entries are logged and deleted.
+        """
         with self._database.transaction() as cursor:
             rows = cursor.execute(_READ_LEFT_BEHIND).fetchall()
             files = set()

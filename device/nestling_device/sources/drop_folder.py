@@ -1,7 +1,7 @@
 """Lists the files of a watched folder, and moves finished files into subfolders.
 
-Other programs write into the folder, so no entry in it makes a method raise. A file that cannot be
-moved stays where it is, and the method returns False.
+Other programs write into the folder, so no method raises an error because of an entry in it. If a
+file cannot be moved, it stays where it is, and the method returns False.
 """
 
 import itertools
@@ -59,7 +59,8 @@ class DropFolder:
     def names(self) -> list[str]:
         """Return the sorted names of the entries that end in .npy.
 
-        The entries may be of any type. Hidden ones are left out.
+        The entries may be of any type. Hidden ones are left out. The result is empty if the folder
+        cannot be listed.
         """
         names = []
         try:
@@ -80,7 +81,7 @@ class DropFolder:
         """Move a file to `answered`.
 
         Returns:
-            False if the file stays where it is.
+            False if the file stays where it is. True if it was moved or has disappeared.
         """
         return self._finish(name, lambda: self._move(name, ANSWERED))
 
@@ -88,19 +89,21 @@ class DropFolder:
         """Delete a file.
 
         Returns:
-            False if the file stays where it is.
+            False if the file stays where it is. True if it was deleted or has disappeared.
         """
         return self._finish(name, self.path(name).unlink)
 
     def reject(self, name: str, reason: str) -> bool:
         """Move a file to `rejected`, and write the reason into a text file beside it.
 
+        If the disk is full, the text file may be missing.
+
         Args:
             name: the name of the file.
             reason: the reason why the file is rejected, which is also logged.
 
         Returns:
-            False if the file stays where it is.
+            False if the file stays where it is. True if it was moved or has disappeared.
         """
 
         def move() -> None:
@@ -137,7 +140,7 @@ class DropFolder:
 def _free_path(folder: Path, name: str) -> Path:
     """Return an unused path in a folder for a name.
 
-    The name is numbered and shortened if necessary.
+    If necessary, the name is shortened, and a number is appended to it.
     """
     stem = name.removesuffix(_SUFFIX)
     tails = (f"-{number}{_SUFFIX}" if number else _SUFFIX for number in itertools.count())
@@ -153,9 +156,9 @@ def _explain(target: Path, reason: str) -> None:
 
 
 def _join(stem: str, tail: str) -> str:
-    """Return a stem with a tail appended.
+    """Return a file name that consists of a stem and a tail.
 
-    The stem is cut if the name would become too long.
+    The end of the stem is cut off if the name would otherwise be longer than 255 bytes.
     """
     data, room = os.fsencode(stem), _LONGEST_NAME_BYTES - len(tail)
     return (stem if len(data) <= room else data[:room].decode("utf-8", "ignore")) + tail

@@ -1,4 +1,4 @@
-"""Reads windows of acceleration and turn rate from an MPU-6050, an inertial sensor on I2C.
+"""Reads windows of acceleration and angular velocity from an MPU-6050, an I2C inertial sensor.
 
 The sensor is sampled at a fixed rate. Registers and scales are those of InvenSense's register map
 RM-MPU-6000A-00 rev. 4.2.
@@ -19,7 +19,7 @@ from nestling_device.sources.source import Input, SourceError, Windows
 _log = logging.getLogger(__name__)
 
 _SAMPLE_RATE_DIVIDER = 0x19  # followed by CONFIG, GYRO_CONFIG, ACCEL_CONFIG
-_ACCELERATION = 0x3B  # 3 accelerations, a temperature, 3 turn rates: big-endian int16 each
+_ACCELERATION = 0x3B  # 3 accelerations, a temperature, 3 angular velocities: big-endian int16 each
 _POWER = 0x6B
 _WHO_AM_I = 0x75
 _IDENTITY = 0x68  # the same at both addresses
@@ -40,9 +40,10 @@ _RETRY_S = 1.0
 
 
 class Imu:
-    """A source of windows of acceleration and turn rate.
+    """A source of windows of acceleration and angular velocity.
 
-    It samples in its own thread, so that slow answers leave no gap within a window.
+    A separate thread samples the sensor, so that slow answers leave no gap within a window. Up to
+    four windows wait for an answer; further ones are dropped.
     """
 
     live = True
@@ -61,14 +62,15 @@ class Imu:
 
         Args:
             bus: the I2C bus of the sensor, which the source closes.
-            address: the I2C address, which is 0x68, or 0x69 with AD0 high.
+            address: the sensor's I2C address: 0x68, or 0x69 if its AD0 pin is high.
             rate_hz: the number of samples per second.
             length: the number of samples in a window.
-            channels: the names of the task's channels, out of `AXES`.
-            units: the unit of each channel: g or m/s^2, deg/s or rad/s.
+            channels: the names of the task's channels, in order. Each is one of `AXES`.
+            units: the unit of each channel, in the same order: g or m/s^2 for an acceleration,
+                deg/s or rad/s for an angular velocity.
 
         Raises:
-            SourceError: there is no such sensor, or it does not have a channel or unit.
+            SourceError: there is no such sensor, or it does not measure a channel in its unit.
         """
         self._bus = bus
         self._address = address
@@ -159,7 +161,7 @@ class Imu:
 
 
 def find_imu(bus: Bus, address: int) -> None:
-    """Raise SourceError if no MPU-6050 answers at an I2C address.
+    """Check that an MPU-6050 answers at an I2C address.
 
     Args:
         bus: the I2C bus.

@@ -36,7 +36,7 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
 def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
     """Return the golden inputs, with which the bundle is tested on the device.
 
-    They need no sensor.
+    They serve as inputs on a device that has no other source.
 
     Args:
         manifest: the manifest of the bundle.

@@ -20,12 +20,12 @@ class SourceError(DeviceError):
 class Origin:
     """The place where an input came from.
 
-    The answer carries it, so that it can be matched with the input.
+    It is included in the answer, so that a program can match the answer with the input.
 
     Attributes:
-        file: the name of the input's file, or "" if it comes from no file.
+        file: the name of the input's file, or "" if the input comes from no file.
         window: the input's position in that file, from 0.
-        id: the producer's own name for the input, or "" if it gave none.
+        id: the name that the producer gave the input, or "" if there is none.
     """
 
     file: str = ""
@@ -38,7 +38,7 @@ class Input:
     """One input of a source.
 
     Attributes:
-        window: finite values, float32 in the task's shape.
+        window: the values, which are finite float32 in the task's shape.
         origin: the place where the input came from.
     """
 
@@ -49,8 +49,9 @@ class Input:
 class Source(Protocol):
     """Supplies inputs that fit the task, one after another, to one thread.
 
-    The caller settles or refuses each input before it takes the next one. An input that cannot be
-    read is set aside and reported, so that it never blocks the next one.
+    After `take` has returned an input, the caller calls `settle` or `refuse` before it calls `take`
+    again. An input that cannot be read is reported and skipped, so that it does not block later
+    inputs.
     """
 
     @property
@@ -73,13 +74,15 @@ class Source(Protocol):
         ...
 
     def settle(self, line: str) -> None:
-        """Hand over the answer to the last input, once the answer's receipt is durable.
+        """Deliver the answer to the last input, and count the input as answered.
+
+        The answer's receipt must be durable before this is called.
 
         Args:
             line: the answer as one line of JSON.
 
         Raises:
-            SourceError: the source cannot go on.
+            SourceError: the source cannot continue.
         """
         ...
 
@@ -90,7 +93,7 @@ class Source(Protocol):
             reason: the reason why the input has no answer.
 
         Raises:
-            SourceError: the source cannot go on.
+            SourceError: the source cannot continue.
         """
         ...
 
@@ -105,9 +108,9 @@ def readable_name(name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text with its unprintable characters escaped.
+    """Return text with its unprintable characters, such as line breaks, escaped.
 
-    So a name can neither break nor forge a line of output.
+    A file name within a message can then neither split a line of output nor imitate one.
     """
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")

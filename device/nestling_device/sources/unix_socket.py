@@ -3,12 +3,12 @@
 The program (the producer) reads the answers from the same socket. It sends frames, each of which
 has a header and a body. The header is the length of the body, a little-endian unsigned integer of
 four bytes. The body is one window as little-endian float32 values in C order. If the highest bit of
-the length is set, the body is instead the id of the window in the next frame: 1 to 128 bytes of
-UTF-8, which are returned with the answer.
+the header is set, the other bits are the length, and the body is instead the id of the window in
+the next frame: 1 to 128 bytes of UTF-8, which are returned with the answer.
 
 Every window is answered by one line of JSON, which is the answer or {"error": ...}. A producer that
-reads too slowly loses whole lines. One producer at a time may connect; another one gets an error
-and is disconnected.
+reads too slowly misses whole lines. Only one producer at a time may be connected; any other gets an
+error and is disconnected.
 """
 
 import json
@@ -83,7 +83,8 @@ class UnixSocket:
     def take(self, timeout_s: float) -> Input | None:
         """Wait for the next valid window and return it, or None if none comes in time.
 
-        Invalid windows are answered with an error.
+        Windows with values that are not finite are answered with an error. If a frame has an
+        invalid length or is not completed in time, the producer gets an error and is disconnected.
         """
         deadline = time.monotonic() + timeout_s
         window = self._next_input()
@@ -96,12 +97,15 @@ class UnixSocket:
         return window
 
     def settle(self, line: str) -> None:
-        """Send the answer to the producer if it is still connected."""
+        """Send the answer to the producer if it is still connected.
+
+        The line is dropped if the producer has not read the earlier lines.
+        """
         if self._producer is not None:
             self._producer.send(line)
 
     def refuse(self, reason: str) -> None:
-        """Send the reason to the producer as an error."""
+        """Send the reason to the producer as an error, with the id of the last window."""
         self.settle(_error(reason, self._last_id))
 
     def close(self) -> None:
@@ -183,9 +187,10 @@ class UnixSocket:
         return ""
 
     def _reject(self, fault: str) -> None:
-        """Disconnect the producer after sending it an error.
+        """Send the producer an error and disconnect it.
 
-        After a faulty frame, it is unknown where the next one begins.
+        The connection cannot be used any longer, because it is unknown where the frame after a
+        faulty frame begins.
         """
         assert self._producer is not None
         self._rejected_log.add("a frame; its producer is disconnected", str(self._path), fault)
@@ -201,7 +206,8 @@ class UnixSocket:
 class _Producer:
     """The connection to a producer.
 
-    It buffers received bytes, and drops lines that cannot be sent at once.
+    It buffers received bytes, and at most one line that is not sent completely. Further lines are
+    dropped meanwhile.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -214,7 +220,7 @@ class _Producer:
 
     @property
     def began(self) -> bool:
-        """Whether a frame has begun but not ended."""
+        """Whether there are received bytes of a frame that is not complete."""
         return bool(self.received)
 
     @property
@@ -239,9 +245,9 @@ class _Producer:
         return bool(data)
 
     def send(self, line: str) -> None:
-        """Send a line, or drop it while an earlier one is unread.
+        """Send a line, or drop it if an earlier line is not sent completely.
 
-        So the device never waits for the producer.
+        The device therefore never waits for the producer to read.
         """
         self._push()
         if not self._unsent:

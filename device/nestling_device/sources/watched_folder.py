@@ -1,8 +1,9 @@
 """Supplies the inputs in the .npy files of a watched folder, in the order of the files' names.
 
 A file may be written slowly, so a file that cannot be read yet is left alone while it changes. A
-file that stays unreadable is moved aside with the reason. If a file cannot be moved either, it
-stays where it is and is skipped, so that no file blocks the next one.
+file that stays unreadable is moved to a subfolder, together with a text file that states the
+reason. A file that cannot be moved stays where it is and is skipped, so that it does not block
+other files.
 """
 
 import os
@@ -36,7 +37,7 @@ class _OpenFile:
     Attributes:
         id: the identity of the file.
         windows: the windows in the file.
-        refused: the positions of the windows that have no answer.
+        refused: the positions of the windows that have no answer, from 0.
     """
 
     id: FileId
@@ -71,9 +72,10 @@ class WatchedFolder:
             shape: the shape of the task's inputs. A file holds one input, or several as (N,
                 *shape).
             cursor: the record of answered inputs, which the source closes.
-            written: a function that returns the sequence number of the newest receipt in the
-                outbox.
-            keep_answered: whether answered files are moved to `answered` instead of being deleted.
+            written: a function that returns the sequence number of the newest receipt ever written
+                to the outbox.
+            keep_answered: whether answered files are moved to the subfolder `answered`. Otherwise
+                they are deleted.
             settle_s: the time in seconds without a change after which an unreadable file is
                 rejected.
 
@@ -96,7 +98,10 @@ class WatchedFolder:
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:
-        """Wait for the next window and return it, or None if none comes in time."""
+        """Wait for the next window and return it, or None if none comes in time.
+
+        The cursor records that the window is about to be answered.
+        """
         deadline = time.monotonic() + timeout_s
         while not self._ready():
             left_s = deadline - time.monotonic()
@@ -112,7 +117,7 @@ class WatchedFolder:
     def settle(self, line: str) -> None:
         """Count the window as answered.
 
-        After the file's last window, the file is moved away or deleted.
+        After the file's last window, the file is moved or deleted.
         """
         del line
         self._position += 1
@@ -121,7 +126,8 @@ class WatchedFolder:
     def refuse(self, reason: str) -> None:
         """Skip the window, which gets no answer.
 
-        After the file's last window, the file is moved to `rejected`.
+        After the file's last window, the file is moved to the subfolder `rejected`, even if other
+        windows in it were answered.
         """
         assert self._file is not None
         self._file.refused.append(self._position)
@@ -131,7 +137,7 @@ class WatchedFolder:
         self._finish()
 
     def close(self) -> None:
-        """Close the cursor."""
+        """End a wait in `take`, and close the cursor."""
         self._closed.set()
         self._cursor.close()
 
@@ -222,8 +228,10 @@ class WatchedFolder:
     def _read(self, file: FileId) -> Windows:
         """Return the windows in a file.
 
-        If the file cannot be read, an error is raised whose text continues a sentence that begins
-        with the file's name.
+        Raises:
+            OSError: the file cannot be opened.
+            ValueError: the file has changed, is too large, or has no valid windows. The error's
+                text continues a sentence that begins with the file's name.
         """
         with open_regular(self._files.path(file.name)) as opened:
             if _file_id(file.name, os.fstat(opened.fileno())) != file:

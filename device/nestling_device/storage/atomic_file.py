@@ -12,13 +12,16 @@ from nestling_core.file_sync import sync_folder, write_synced
 def replace_file(path: Path, text: str, *, mode: int = 0o666) -> None:
     """Replace a file's content atomically.
 
+    The new content is first written to a file in the same folder. That file's name has the suffix
+    .part instead of the suffix of `path`.
+
     Args:
         path: the file, whose folder must exist.
         text: the new content.
         mode: the permissions of the new file, before the umask.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or the disk is full.
     """
     part = path.with_suffix(".part")
     _write(part, text, os.O_TRUNC, mode)

@@ -26,11 +26,12 @@ class StorageError(DeviceError):
 
 @dataclass(frozen=True, kw_only=True)
 class LockTimeout:
-    """The most time to wait while another program, such as a backup, has locked the file.
+    """The longest time to wait while another program, such as a backup, has locked the file.
 
     Attributes:
-        busy_s: the most time for one attempt.
-        give_up_s: the most time for all attempts together. After it, StorageError is raised.
+        busy_s: the longest time for one attempt, in seconds.
+        give_up_s: the time in seconds after which no further attempt is made and StorageError is
+            raised.
     """
 
     busy_s: float = 2.0
@@ -52,8 +53,8 @@ class Database(Closing):
             path: the file, whose folder is created if missing.
             schema: the SQL statements that set up an empty file.
             version: the version of the schema, from 1. A file of another version is refused.
-            lock_timeout: the most time to wait while another program has locked the file (default:
-                `LockTimeout()`).
+            lock_timeout: the longest time to wait while another program has locked the file
+                (default: `LockTimeout()`).
 
         Raises:
             StorageError: the folder cannot be written, or the file is damaged, has another version,
@@ -96,14 +97,19 @@ class Database(Closing):
 
     @contextmanager
     def transaction(self, *, give_up_s: float | None = None) -> Iterator[sqlite3.Cursor]:
-        """Run statements as one transaction, which is on the disk when the block ends.
+        """Run the statements of the block as one transaction.
 
-        The transaction begins once no other program has locked the file. An exception in the block
-        rolls the transaction back.
+        The transaction begins once no other program has locked the file. When the block ends, its
+        changes are on the disk. An exception in the block rolls the transaction back. Transactions
+        of other threads wait for the end of the block.
 
         Args:
-            give_up_s: the most time to wait; one attempt is always made (default: this file's
+            give_up_s: the time in seconds after which no further attempt is made to begin the
+                transaction; one attempt is always made (default: that of this file's
                 `LockTimeout`).
+
+        Yields:
+            A cursor for the statements.
 
         Raises:
             StorageError: the disk is full, or the file is damaged or stays locked; nothing has
@@ -129,7 +135,7 @@ class Database(Closing):
         )
 
     def check(self) -> None:
-        """Raise StorageError if any part of the file is damaged.
+        """Check the whole file for damage.
 
         Raises:
             StorageError: the file is damaged.
@@ -140,7 +146,10 @@ class Database(Closing):
             raise self.damage_error(result)
 
     def _execute_when_unlocked(self, statement: str, give_up_s: float | None = None) -> None:
-        """Execute a statement as soon as no other program has locked the file."""
+        """Execute a statement as soon as no other program has locked the file.
+
+        If the file stays locked for too long, the error of sqlite3 is raised.
+        """
         wait_s = self._lock_timeout.give_up_s if give_up_s is None else give_up_s
         deadline_s = time.monotonic() + wait_s
         warned = False

@@ -34,9 +34,9 @@ Floors = Mapping[str, ReleaseFloor]  # by task
 
 
 def read_floors(path: Path) -> dict[str, ReleaseFloor]:
-    """Return the release floors in the copy, or none if the copy is missing or damaged.
+    """Return the release floors in the copy, as a mapping from task to release floor.
 
-    Damage is logged.
+    The mapping is empty if the copy is missing or damaged. Damage is logged.
     """
     try:
         data = parse_json(path.read_bytes())
@@ -59,7 +59,7 @@ def write_floors(path: Path, floors: Floors) -> None:
 
     Args:
         path: the file.
-        floors: the floors to write.
+        floors: a mapping from each task to its release floor.
 
     Raises:
         OSError: the folder cannot be written.
@@ -70,7 +70,10 @@ def write_floors(path: Path, floors: Floors) -> None:
 
 
 def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:
-    """Return the higher floor of each task in two sets of floors."""
+    """Merge two mappings from task to release floor, and return the result.
+
+    For a task in both mappings, the floor with the higher release is returned.
+    """
     return {
         task: max(
             (floors[task] for floors in (one, other) if task in floors),

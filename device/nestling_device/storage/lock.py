@@ -1,4 +1,7 @@
-"""Locks a state folder, because two devices that shared one would use receipt numbers twice."""
+"""Locks a state folder, so that only one device at a time runs in it.
+
+Two devices in one folder would use the same numbers for different receipts.
+"""
 
 import fcntl
 import os

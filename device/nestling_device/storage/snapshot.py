@@ -23,7 +23,7 @@ class BundleSnapshot:
         version: the name of the bundle.
         task: the task of the bundle.
         release: the number of the release.
-        capacity: the largest capacity on the device, which has all smaller ones too.
+        capacity: the largest capacity on the device. The smaller ones are there too.
         sha256: the SHA-256 digest of the manifest.
         size: the size of the manifest, in bytes.
     """
@@ -44,10 +44,9 @@ class OutboxSnapshot:
         written: the sequence of the newest receipt, or 0 before the first.
         acknowledged: the sequence up to which the cloud has acknowledged everything.
         depth: the number of receipts in the outbox.
-        oldest_ms: the Unix time of the oldest receipt in the outbox, in milliseconds, or None if
-            there is none.
-        newest_ms: the Unix time of the newest receipt in the outbox, in milliseconds, or None if
-            there is none.
+        oldest_ms: the Unix time, in milliseconds, at which the answer of the oldest receipt in the
+            outbox was given. It is None if the outbox is empty or that receipt is damaged.
+        newest_ms: the same for the newest receipt in the outbox.
     """
 
     written: int
@@ -140,7 +139,8 @@ def _answered_at_ms(data: bytes) -> int | None:
 def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
     """Open a read transaction on a database for the length of the block.
 
-    Yields None if the file does not exist.
+    Yields:
+        A cursor, or None if the file does not exist.
     """
     if not path.exists():
         yield None

@@ -50,7 +50,7 @@ class BundleRecord:
         version: the name of the bundle.
         task: the task of the bundle.
         release: the number of the release.
-        capacity: the largest capacity that was installed, with all smaller ones.
+        capacity: the largest capacity that was installed. The smaller ones were installed too.
     """
 
     manifest: bundle_pb2.Blob
@@ -64,8 +64,9 @@ class State(Closing):
     """A device's durable state in one SQLite file.
 
     A kill leaves either the old state or the new one. The release floors (the newest accepted
-    release of each task) are also in a second file, and the higher floor counts. So losing state.db
-    loses the bundle, but older releases stay refused.
+    release of each task) are also in a second file. If the two files differ, the higher floor
+    applies. If state.db is lost, the device therefore no longer has a bundle, but it still refuses
+    older releases.
     """
 
     def __init__(self, folder: Path, *, lock_timeout: LockTimeout | None = None) -> None:
@@ -73,8 +74,8 @@ class State(Closing):
 
         Args:
             folder: the device's state folder.
-            lock_timeout: the most time to wait while another program has locked the file (default:
-                `LockTimeout()`).
+            lock_timeout: the longest time to wait while another program has locked the file
+                (default: `LockTimeout()`).
 
         Raises:
             StorageError: the folder cannot be used, or the file is damaged; the message says what
@@ -92,7 +93,10 @@ class State(Closing):
             raise
 
     def _settle_floors(self) -> None:
-        """Set each task's floor in both files to the higher one of the two."""
+        """Set each task's floor in both files to the higher one of the two.
+
+        If the floor in state.db was missing or lower, this is logged.
+        """
         copied = read_floors(self._floors_path)
         with self._database.transaction() as cursor:
             held = self._read_floors(cursor)
@@ -151,7 +155,8 @@ class State(Closing):
     def switch(self, bundle: BundleRecord) -> None:
         """Make a bundle active and record its release as accepted, in one transaction.
 
-        The bundle that was active before becomes the previous one.
+        The bundle that was active before becomes the previous one, unless it has the same manifest.
+        Afterwards, the release floors are also written to the second file.
         """
         with self._database.transaction() as cursor:
             cursor.execute(

@@ -3,14 +3,14 @@
 Receipts are numbered from 1 without gaps, and the queue always holds one contiguous range of them:
 the cloud acknowledges from the front, and a full outbox drops from the front. The dropped receipts
 are therefore exactly those between the last acknowledged receipt and the first one held, and need
-no records of their own.
+no separate record.
 
 State folders get copied, for example with a cloned SD card or a restored backup, or while the
-device runs. Every process that appends therefore uses an outbox id of its own (`outbox_lineage`).
-It deletes receipts only on an acknowledgement whose chain (a number computed from all receipts up
-to a sequence, `nestling_core.telemetry.receipt_chain`) shows that the cloud stored exactly these
-receipts. If the cloud nevertheless holds other receipts under the same id and sequences, everything
-unacknowledged is sent again under another id.
+device runs. Every process that appends receipts therefore uses a new outbox id (`outbox_lineage`).
+Each acknowledgement contains a chain, a number computed from all receipts up to a sequence
+(`nestling_core.telemetry.receipt_chain`). Receipts are deleted only if the chain shows that the
+cloud stored exactly these receipts. If the cloud nevertheless holds other receipts under the same
+id and sequences, everything unacknowledged is sent again under another id.
 """
 
 import logging
@@ -37,9 +37,10 @@ class Slice(NamedTuple):
     """Consecutive receipts to send to the cloud.
 
     Attributes:
-        batch: the receipts. Their sequences count within the batch's outbox.
-        first: this device's sequence of the first receipt.
-        last: this device's sequence of the last receipt.
+        batch: the receipts. The sequences in it count from the start of the batch's outbox id.
+        first: the sequence in the file of the first receipt.
+        last: the sequence in the file of the last receipt. If there are no receipts, it is the last
+            sequence before which nothing remains to be sent.
     """
 
     batch: receipt_pb2.ReceiptBatch
@@ -68,10 +69,10 @@ class Outbox(Closing):
 
         Args:
             folder: the device's state folder.
-            capacity: the most receipts to hold. Beyond it, the oldest are dropped and reported as a
-                gap.
-            lock_timeout: the most time to wait while another program has locked the file (default:
-                `LockTimeout()`).
+            capacity: the largest number of receipts to hold. Beyond it, the oldest are dropped and
+                reported as a gap.
+            lock_timeout: the longest time to wait while another program has locked the file
+                (default: `LockTimeout()`).
 
         Raises:
             ValueError: `capacity` is not positive.
@@ -124,7 +125,8 @@ class Outbox(Closing):
     def append_many(self, receipts: Sequence[receipt_pb2.Receipt]) -> range:
         """Append several receipts in one transaction.
 
-        This costs the disk as much as a single receipt.
+        However many receipts there are, the disk is flushed only once. If the outbox then holds
+        more receipts than its capacity, the oldest are dropped.
 
         Returns:
             The sequences of the receipts.
@@ -155,13 +157,15 @@ class Outbox(Closing):
     def batch(self, limit: int, *, after: int = 0) -> Slice:
         """Return the oldest receipts after a sequence, copied into a batch.
 
-        The batch also has the gap before these receipts, if there is one. All receipts come from
-        one span (the receipts that one process wrote), so there may be fewer than `limit` although
-        more are waiting. A receipt whose row is damaged is marked as unreadable.
+        If receipts were dropped that the cloud has not acknowledged, the batch also reports this
+        gap. All receipts come from one span (the receipts that one process wrote), so there may be
+        fewer than `limit` although more are waiting. A receipt whose row is damaged is marked as
+        unreadable.
 
         Args:
-            limit: the most receipts in the batch.
-            after: the sequence after which receipts are included.
+            limit: the largest number of receipts in the batch.
+            after: the sequence in the file after which receipts are included. Acknowledged receipts
+                are left out in any case.
         """
         with self._database.transaction() as cursor:
             marks = lineage.read_marks(cursor)
@@ -206,7 +210,7 @@ class Outbox(Closing):
         return AcknowledgementEffect.SETTLED
 
     def _is_complete(self, span: Span) -> bool:
-        """Return whether the whole span is here, so that no other process can have extended it."""
+        """Return whether this file has the whole span, so that no other process can extend it."""
         return span.has_ended or (span.is_open and self._began)
 
     def _read_marks(self) -> OutboxMarks:
@@ -216,7 +220,8 @@ class Outbox(Closing):
     def close(self) -> None:
         """Close the file.
 
-        Unless the file is locked, it is first recorded that this process has ended.
+        If this process has appended receipts, its end is recorded first, unless another program has
+        locked the file.
         """
         if self._began:
             with suppress(StorageError), self._database.transaction(give_up_s=0) as cursor:
@@ -228,9 +233,18 @@ class Outbox(Closing):
 def _agrees(
     cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int, chain: int
 ) -> bool:
-    """Return whether the cloud stored the receipts that were written here.
+    """Return whether the cloud stored the receipts that were written here, up to a sequence.
 
-    The result is also True if this can no longer be checked.
+    The result is also True if this can no longer be checked. If the sequence is the last of the
+    span and the stored chain differs from the cloud's, the chain is computed again from the rows
+    and stored.
+
+    Args:
+        cursor: the cursor of the transaction.
+        marks: the progress of the outbox.
+        span: the span that contains the sequence.
+        sequence: a sequence of the file.
+        chain: the cloud's chain up to that sequence.
     """
     own = lineage.chain_at(cursor, marks, span, sequence)
     if own is None or own == chain:
@@ -261,7 +275,15 @@ def _begin_batch(
 
 
 def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
-    """Return the receipt in a row, which is marked as unreadable if the row is damaged."""
+    """Return the receipt in a row of the file.
+
+    If the row is damaged, the receipt is marked as unreadable, and contains only its sequence and
+    fingerprint.
+
+    Args:
+        row: the sequence in the file, the fingerprint when it was written, and the content.
+        span: the span of the receipt.
+    """
     sequence, written, content = row
     receipt = receipt_pb2.Receipt(unreadable=True)
     if fingerprint(content) == written:

@@ -1,9 +1,10 @@
 """Records, in the outbox's file, which process wrote which receipts.
 
 Every function runs in a transaction of its caller. The file's sequences rise without gaps as long
-as the device exists. Each process that appends begins a *span* with an id of its own, in which it
-counts from 1. The cloud knows the spans as outboxes. A copy of the state folder has the same spans
-and receipts up to the copy, and different spans after it, so two devices never write under one id.
+as the device exists. Each process that appends begins a *span* with a new id, in which it counts
+from 1. The cloud knows the spans as outboxes. A copy of the state folder has the same spans and
+receipts up to the time of the copy, and different spans after that time. Two devices therefore
+never write under the same id.
 
 Each span has a chain, a number computed from its receipts
 (`nestling_core.telemetry.receipt_chain`). The chain just before the first receipt held is stored,
@@ -60,12 +61,14 @@ class Span(NamedTuple):
     """A range of receipts that one process wrote.
 
     Attributes:
-        first: the first sequence of the file in the span.
-        last: the last sequence of the file in the span.
+        first: the sequence in the file of the span's first receipt.
+        last: the sequence in the file of the span's last receipt, or `first` - 1 if the span is
+            empty.
         outbox_id: the id under which the cloud stores the span.
         previous_id: the id of the span before, or "" if there was none.
-        forked: whether the span was begun because the cloud held other receipts under the same id.
-        chain: the chain up to `last`.
+        forked: whether the span was begun because the cloud held other receipts under the id of the
+            span before.
+        chain: the chain of the span up to `last`.
         is_open: whether this is the newest span, so that it may grow.
         has_ended: whether the span's process recorded that it ended, so that no copy of the span is
             longer.
@@ -100,6 +103,8 @@ def read_marks(cursor: sqlite3.Cursor) -> OutboxMarks:
 def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
     """Return the span that contains a sequence, or None if nothing was ever written.
 
+    A sequence after the newest receipt counts as part of the newest span.
+
     Args:
         cursor: the cursor of the transaction.
         sequence: a sequence of the file.
@@ -122,6 +127,8 @@ def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
 
 def begin_span(cursor: sqlite3.Cursor, first: int) -> None:
     """Begin a span with a new id.
+
+    An empty span that begins at the same sequence is deleted first.
 
     Args:
         cursor: the cursor of the transaction.
@@ -196,6 +203,9 @@ def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
 def delete_up_to(cursor: sqlite3.Cursor, marks: OutboxMarks, sequence: int) -> None:
     """Delete the receipts up to a sequence, and the spans that are no longer needed.
 
+    The chain up to the last deleted receipt is stored. Spans are no longer needed if the cloud has
+    acknowledged all their receipts and a later span exists.
+
     Args:
         cursor: the cursor of the transaction.
         marks: the progress of the outbox before the deletion.
@@ -253,7 +263,7 @@ def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[i
         last: the last sequence of the file.
 
     Returns:
-        The sequence, fingerprint and content of each receipt, by rising sequence.
+        The sequence, fingerprint and content of each receipt, in ascending order of sequence.
     """
     query = (
         "SELECT sequence, coalesce(CAST(fingerprint AS INTEGER), 0), "
@@ -276,7 +286,7 @@ def _chain_of_rows(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, seque
 
 
 def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
-    """Return a chain extended by the receipts `first` to `last`."""
+    """Return a chain extended by the fingerprints of the receipts `first` to `last`."""
     for (fingerprint,) in cursor.execute(
         "SELECT coalesce(CAST(fingerprint AS INTEGER), 0) FROM receipts "
         "WHERE sequence BETWEEN ? AND ? ORDER BY sequence",

@@ -1,7 +1,7 @@
 """Decides which receipts of an outbox are sent, and when.
 
-The rule is a go-back-n window: several batches may be unacknowledged at a time, and a batch that
-gets lost is sent again with all that follow it. Nothing here does I/O or reads a clock.
+The rule is a go-back-n window: several batches may be unacknowledged at a time. If one is lost, it
+is sent again together with all batches after it. Nothing here does I/O or reads a clock.
 """
 
 
@@ -31,11 +31,12 @@ class SendWindow:
         Args:
             acknowledged: the sequence up to which the cloud has acknowledged everything.
             last: the newest sequence in the outbox. Receipts up to it count as historical.
-            batch_limit: the most receipts in one batch.
-            batches: the number of full batches that may be in flight.
-            resend_after_s: the time without progress after which receipts are sent again. It
-                doubles each time.
-            longest_wait_s: the upper limit of that time.
+            batch_limit: the largest number of receipts in one batch.
+            batches: the largest number of full batches in flight.
+            resend_after_s: the time in seconds without an acknowledgement after which the receipts
+                in flight are sent again. It doubles each time, until an acknowledgement or a
+                restart resets it.
+            longest_wait_s: the upper limit of that time, in seconds.
         """
         self._acknowledged = acknowledged
         self._sent = acknowledged
@@ -77,13 +78,18 @@ class SendWindow:
         self._historical_to = max(self._historical_to, sequence)
 
     def is_historical(self, sequence: int) -> bool:
-        """Return whether a receipt was sent before or was in the outbox at the start."""
+        """Return whether a receipt was sent before or was in the outbox at the start.
+
+        Args:
+            sequence: the sequence of the receipt.
+        """
         return sequence <= self._historical_to
 
     def due(self, last: int, *, now_s: float) -> int | None:
         """Return the sequence after which the next batch begins, or None to wait.
 
-        If the receipts in flight are due to be sent again, they count as unsent from here on.
+        If the receipts in flight are due to be sent again, they count as unsent from now on, and
+        the wait until they are due once more doubles.
 
         Args:
             last: the newest sequence in the outbox.
@@ -97,9 +103,12 @@ class SendWindow:
         return self._sent if waiting > 0 and (room or not self._in_flight) else None
 
     def resend_in_s(self, *, now_s: float) -> float:
-        """Return the time until the receipts in flight must be sent again.
+        """Return the time in seconds until the receipts in flight must be sent again.
 
-        It is infinite if there are none.
+        It is infinite if no receipts are in flight, and zero or negative if they are due.
+
+        Args:
+            now_s: the present time of a monotonic clock, in seconds.
         """
         return self._progress_at + self._wait_s - now_s if self._in_flight else float("inf")
 

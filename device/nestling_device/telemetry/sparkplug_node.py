@@ -1,4 +1,4 @@
-"""Builds the messages of a Sparkplug B edge node, and reads the commands that it gets.
+"""Builds the messages of a Sparkplug B edge node, and reads the commands to that node.
 
 Nothing here does I/O or reads the clock. The rules of Eclipse Sparkplug 3.0 are these: NDEATH is
 the Will (the message that the broker publishes when the connection breaks) and has the same bdSeq
@@ -49,12 +49,14 @@ class Gauges:
         bundle_version: the name of the active bundle.
         capacity: the largest resident capacity, or 0 if none is resident.
         battery: the remaining charge, 0 to 1.
-        offload_share: the target share in force. It is None before the first answer, and if another
-            target decides.
+        offload_share: the target offload share in force. It is None before the first answer, and
+            while a target of another kind replaces it.
         drifting: whether inputs are harder than those of the calibration, or None if this is
             unknown.
-        offload_target: the target share that the host wrote last, reported back as confirmation.
-        desired_bundle: the bundle version that the host wrote last, reported back as confirmation.
+        offload_target: the target share that the host wrote last, reported back as confirmation,
+            or None if there is none.
+        desired_bundle: the bundle version that the host wrote last, reported back as confirmation,
+            or None if there is none.
     """
 
     profile: str = ""
@@ -79,7 +81,9 @@ class ShareTarget(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """The contents of one NCMD from the host, with None for whatever it does not contain.
+    """The contents of one NCMD, a command from the host.
+
+    Except for `rebirth`, a field is None if the command does not contain it.
 
     Attributes:
         rebirth: whether the host requests a birth certificate.
@@ -97,14 +101,14 @@ class Command:
 class SparkplugNode:
     """Builds the messages of one connection.
 
-    It tracks `seq` and the gauges that the host knows.
+    It tracks `seq` and the gauge values that were last reported to the host.
     """
 
     def __init__(self, bd_seq: int) -> None:
         """Begin the messages of a connection.
 
         Args:
-            bd_seq: the number of this connection, 0 to 255, which is in the Will too.
+            bd_seq: the number of this connection, 0 to 255. Its NBIRTH and its Will contain it.
         """
         self._bd_seq = bd_seq
         self._seq = 0
@@ -113,7 +117,10 @@ class SparkplugNode:
     def death(self, *, now_ms: int) -> payload_pb2.Payload:
         """Build NDEATH, the message that ends a connection.
 
-        It is the Will, and it is also published at an orderly end.
+        It is the Will, and it is also published when the device ends the connection properly.
+
+        Args:
+            now_ms: the Unix time, in milliseconds.
         """
         return payload_pb2.Payload(
             timestamp=now_ms,
@@ -127,8 +134,8 @@ class SparkplugNode:
     def birth(self, gauges: Gauges, depth: int, *, now_ms: int) -> payload_pb2.Payload:
         """Build NBIRTH, the message that begins a connection.
 
-        Every metric in it has a name, a present value and, except for the rebirth metric, an alias.
-        `seq` is reset to 0.
+        Every metric in it has a name, its present value (which may be null) and, except for the
+        rebirth metric, an alias. `seq` is reset to 0.
 
         Args:
             gauges: the device's status.
@@ -161,14 +168,16 @@ class SparkplugNode:
     ) -> payload_pb2.Payload | None:
         """Build NDATA, the message that reports changes and receipts.
 
-        It has the gauges that changed since the last message, and a batch of receipts if there is
-        one.
+        It contains the gauges that changed since the last message, and a batch of receipts if there
+        is one. `seq` is incremented.
 
         Args:
             gauges: the device's status.
-            depth: the number of receipts in the outbox. A change of it alone is not reported.
+            depth: the number of receipts in the outbox. If only this number has changed, and there
+                is no batch, there is nothing to report.
             batch: the receipts to send, or None to send none.
-            historical: whether the batch, or part of it, was sent or stored before.
+            historical: whether the batch contains receipts that were sent before, or that were in
+                the outbox when the device started.
             now_ms: the Unix time, in milliseconds.
 
         Returns:

@@ -1,8 +1,8 @@
 """Finds out why a server cannot be reached.
 
-gRPC and paho report the reason of a failure only as free text. This module looks up the same name,
-connects with the standard library, repeats the TLS handshake, and derives the reason from the codes
-of libc and OpenSSL.
+gRPC and paho report the reason for a failure only as free text. This module looks up the same name
+and connects again with the standard library, including the TLS handshake. It derives the reason
+from the error codes of libc and OpenSSL.
 """
 
 import socket
@@ -39,12 +39,18 @@ class ConnectionProblem:
 def find_connection_problem(
     address: Address, tls: ssl.SSLContext | None, *, timeout_s: float = _TIMEOUT_S
 ) -> ConnectionProblem | None:
-    """Return why a connection to a server fails, after trying it up to the TLS handshake.
+    """Return the reason why a connection to a server fails, or None if it succeeds.
+
+    The function connects to the server. With TLS, it also completes the handshake, and then waits
+    briefly to see whether the server closes the connection.
 
     Args:
         address: the address of the server.
-        tls: the context to connect with, or None for a server without TLS.
-        timeout_s: the most time for each step except the name lookup, whose time libc limits.
+        tls: the context to connect with, or None for a server without TLS. Its ALPN protocols are
+            set to h2.
+        timeout_s: the longest time in seconds for connecting to one IP address of the server, and
+            again for the TLS handshake. It does not apply to the name lookup, whose time libc
+            limits, or to the final wait of at most one second.
 
     Returns:
         The problem, or None if the connection succeeds.
@@ -91,9 +97,9 @@ def _shake_hands(
 
 
 def _wait_for_reply(address: Address, secure: ssl.SSLSocket) -> ConnectionProblem | None:
-    """Return a problem if the server closes the connection after the handshake.
+    """Wait at most one second, and return a problem if the server closes the connection.
 
-    Some servers do so because they accept no client without a certificate.
+    Some servers close it after the handshake because they accept no client without a certificate.
     """
     try:
         secure.settimeout(_REPLY_S)

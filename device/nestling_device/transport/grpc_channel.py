@@ -57,7 +57,7 @@ class Channel:
     """
 
     def __init__(self, address: Address, identity: Identity | None = None) -> None:
-        """Prepare a channel, which connects when the first stub is made.
+        """Prepare a channel, which connects on the first call.
 
         Args:
             address: the address of the cloud.
@@ -112,7 +112,7 @@ class Channel:
     def close(self) -> None:
         """Disconnect for good.
 
-        Calls that other threads wait for end as cancelled.
+        Calls that are in progress in other threads end with the status CANCELLED.
         """
         with self._lock:
             self._closed = True

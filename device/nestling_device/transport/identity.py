@@ -46,8 +46,8 @@ class Credentials:
         key: the private key, PEM.
         certificate: the device's certificate, PEM.
         authority: the certificate of the authority that signs devices and clouds, PEM.
-        cloud: the HOST:PORT of inference and delivery.
-        broker: the HOST:PORT of the broker.
+        cloud: the address of the cloud's inference and delivery services, as HOST:PORT.
+        broker: the address of the broker, as HOST:PORT.
     """
 
     key: str
@@ -60,7 +60,8 @@ class Credentials:
 class Identity:
     """A device's identity in its state folder.
 
-    A renewed identity is loaded as soon as it is in the folder.
+    A renewed identity in the folder is loaded the next time the credentials or the validity of the
+    certificate are read.
 
     Attributes:
         state_dir: the state folder.
@@ -103,12 +104,12 @@ class Identity:
 
     @property
     def cloud(self) -> str:
-        """The HOST:PORT of inference and delivery."""
+        """The address of the cloud's inference and delivery services, as HOST:PORT."""
         return self._credentials.cloud
 
     @property
     def broker(self) -> str:
-        """The HOST:PORT of the broker."""
+        """The address of the broker, as HOST:PORT."""
         return self._credentials.broker
 
     @property
@@ -128,7 +129,11 @@ class Identity:
         return self._newest().not_valid_after_utc
 
     def needs_renewal(self, now: datetime) -> bool:
-        """Return whether less than a third of the certificate's lifetime is left."""
+        """Return whether less than a third of the certificate's lifetime is left.
+
+        Args:
+            now: the current time, with a time zone.
+        """
         certificate = self._newest()
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         return ends - now < (ends - begins) / 3
@@ -167,7 +172,10 @@ class Identity:
 
 
 def save_identity(state_dir: Path, credentials: Credentials) -> Identity:
-    """Write an identity atomically, replacing an earlier one if there is one.
+    """Write an identity into a state folder, and return the identity.
+
+    An earlier identity is replaced atomically. Its folder is kept, but the folders of identities
+    before the earlier one are deleted.
 
     Args:
         state_dir: the device's state folder.

@@ -1,9 +1,9 @@
 """Provides a single MQTT connection to a broker, which never reconnects by itself.
 
-A Sparkplug node needs another Will (the message that the broker publishes when the connection
+A Sparkplug node needs a different Will (the message that the broker publishes when the connection
 breaks) for every connection, and a caller that waits for an answer needs to know that the
 connection ended. paho's own thread only puts messages into a bounded queue. Messages that do not
-fit are dropped, and the caller that misses one requests it again.
+fit are dropped, so a caller that misses an answer has to request it again.
 """
 
 import queue
@@ -76,7 +76,7 @@ class Connection(Closing):
         will: Message | None = None,
         identity: Identity | None = None,
     ) -> None:
-        """Connect, subscribe with QoS 1, and wait until the broker has confirmed both.
+        """Connect, subscribe with QoS 1, and wait until the broker has confirmed the subscriptions.
 
         Args:
             host: the host of the broker.
@@ -89,8 +89,9 @@ class Connection(Closing):
                 by, or None for a broker on this machine, without TLS.
 
         Raises:
-            BrokerConnectError: nothing listens at the address, or TLS failed.
-            BrokerUnreachableError: the broker refused, or did not confirm within seconds.
+            BrokerConnectError: the TCP connection or TLS failed.
+            BrokerUnreachableError: the broker refused the client or a subscription, or did not
+                confirm the subscriptions within 3 seconds.
         """
         self._address = Address(host=host, port=port)
         self._subscriptions = [(topic, 1) for topic in subscriptions]
@@ -144,7 +145,7 @@ class Connection(Closing):
         """Wait for a message.
 
         Args:
-            timeout_s: the most time to wait, in seconds.
+            timeout_s: the longest time to wait, in seconds.
 
         Returns:
             The message, or None if `wake` was called or the time has run out.
@@ -161,7 +162,7 @@ class Connection(Closing):
         return message
 
     def wake(self) -> None:
-        """Make `receive` return.
+        """Make the current call of `receive` return, or the next one if there is none.
 
         Any thread may call this.
         """
@@ -203,9 +204,9 @@ class Connection(Closing):
             self._events.put(Message(topic, bytes(message.payload), message.retain))
 
     def close(self) -> None:
-        """Disconnect so that the broker drops the Will.
+        """Disconnect so that the broker discards the Will without publishing it.
 
-        If the broker does not react, the connection is cut.
+        If the broker does not close the connection within one second, the connection is cut.
         """
         self._client.disconnect()
         if not self._ended.wait(_DISCONNECT_TIMEOUT_S):
