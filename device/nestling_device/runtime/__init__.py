@@ -1,9 +1,9 @@
 """Holds the code that runs a device, from opening its components to handling signals.
 
-`device` connects the components, `bundle_loader` installs and loads the bundle, and `updater` installs
-new releases in the background. The `open_*` modules open the meter, the instrument and the source
-that the configuration names. This package may import every other package of the device except
-`commands`, `doctor` and `federated`.
+`device` connects the components, `bundle_loader` installs and loads the bundle, and `updater`
+installs new releases in the background. The `open_*` modules open the meter, the instrument and the
+source that the configuration names. This package may import every other package of the device
+except `commands`, `doctor` and `federated`.
 """
 
 __all__ = [
