@@ -31,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command-line arguments without the program's name; None for `sys.argv`.
 
     Returns:
-        0 for success, 1 after an error (printed on standard error), and 130 after Ctrl-C. Wrong
-        usage does not return but ends the process with status 2.
+        0 for success, 1 after an error (printed on standard error), and 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: the arguments are wrong (status 2), or ask for help (status 0).
     """
     escape_unencodable()
     options = parser().parse_args(arguments)

@@ -1,18 +1,18 @@
 """Defines the base class of the cloud's errors, so that a command has only one type to catch.
 
     CloudError
-    ├── BrokerError             the broker was not found, its port is taken, or it died
-    ├── RepositoryError         the repository or one of its releases is missing or damaged
-    │   ├── BlobNotFoundError   the repository has no such blob or cloud model
-    │   └── OffsetError         the offset is beyond the end of the blob
+    ├── BrokerError             no broker is installed, its port is taken, or it ended unexpectedly
+    ├── RepositoryError         a release is refused, or a file of the repository cannot be used
+    │   ├── BlobNotFoundError   the repository has no such blob, cloud model or checkpoint
+    │   └── OffsetError         the offset is negative or beyond the end of the blob
     ├── CacheError              the folder for cached bundles cannot be used
-    ├── SealError               a file's content does not match its SHA-256
+    ├── SealError               a file's content does not match its seal, or the seal is missing
     ├── UnfitBundleError        the bundle cannot be served or cannot run on a device
     ├── TaskError               the task was not found, or its data or functions are invalid
-    │   └── DataMissingError    the task's data files were not found and not downloaded
+    │   └── DataMissingError    the task's data files were not found or cannot be read
     ├── ProbesError             a folder of probes cannot be written or read
     ├── TableError              a latency table cannot be read, or is of other networks
-    ├── LatencyModelError       a latency model cannot be fitted, or is of another family
+    ├── LatencyModelError       a latency model cannot be fitted, or is of another network family
     ├── LatencyMissingError     a search by latency was started without measured latencies
     ├── RecipeError             a recipe has an invalid value
     ├── NestingError            a nesting option has an invalid value
@@ -22,30 +22,30 @@
     ├── TeacherError            the task's teacher cannot be built, trained or exported
     ├── DistillationError       a distillation option is invalid or does not suit the teacher
     │   └── TeacherFeatureError the teacher lacks the feature to imitate
-    ├── QuantizationError       a quantization option has an invalid value
+    ├── QuantizationError       a quantization option is invalid, or excludes another option
     ├── AdaptationError         the student cannot be adapted with these inputs or frames
-    ├── ExportError             a bundle cannot be written to the folder
-    ├── ModelError              an ONNX file cannot be served
+    ├── ExportError             a bundle cannot be exported, or the exported files are wrong
+    ├── ModelError              an ONNX model cannot be loaded or run, or its answers are wrong
     ├── TensorError             an inference request does not fit the model
     ├── StoreError              the receipt store cannot be opened
-    ├── SchemaError             the store's tables are not of this version
-    ├── ReceiptError            a telemetry message is invalid
-    ├── TargetError             no device can meet the target
-    ├── ConsoleError            the console cannot listen on its address
+    ├── SchemaError             the store's tables are damaged or have an unsupported version
+    ├── ReceiptError            a receipt or a batch of receipts is invalid
+    ├── TargetError             the target's share, device id or author is invalid
+    ├── ConsoleError            the console cannot listen, or ended unexpectedly
     ├── PasswordError           the console's password cannot be set or read
     ├── TokenError              an API token cannot be added, removed or read
     ├── RequestError            an API request cannot be answered
-    ├── FederatedError          federated rounds cannot be run with these options
-    ├── FlowerError             a Flower program is missing or failed
-    ├── CheckpointError         no round can start from the checkpoint
+    ├── FederatedError          federated rounds cannot be run, or release no bundle
+    ├── FlowerError             a Flower program is missing, fails, or does not end in time
+    ├── CheckpointError         the checkpoint does not fit the task
     ├── RoundsError             the table of rounds cannot be opened
     ├── UpdateError             a client's update is rejected
     ├── NotReleasedError        the result of the rounds is not released
     ├── ListenerError           a port cannot be listened on
-    ├── ExposureError           a listener would be reachable by others without TLS
+    ├── ExposureError           a listener for other machines has no name for its certificate
     ├── CertificateError        no certificate can be issued for a key, name or request
-    ├── AuthorityError          the certificate authority cannot be read
-    ├── RosterError             the device roster cannot be used or has no such device
+    ├── AuthorityError          the certificate authority cannot be used, or is not valid now
+    ├── RosterError             the roster cannot be used, or a device is unknown or not allowed
     ├── EnrolmentTokenError     an enrolment token is unknown, used or expired
     ├── TokenFileError          the file for an enrolment token cannot be written
     └── UnknownAddressError     the address where devices enrol is not known

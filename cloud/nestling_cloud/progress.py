@@ -32,7 +32,13 @@ class ConsoleProgress:
         self._console = console
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Yield `items` and show how many of them are done, as `Progress.track` says."""
+        """Yield `items`, and show a progress bar on a terminal or print `what` elsewhere.
+
+        Args:
+            items: the items that the step works through.
+            total: the number of items.
+            what: a description of the step.
+        """
         if not self._console.is_terminal:
             self._console.print(what)
             yield from items

@@ -12,7 +12,8 @@ _CANCEL_AGAIN_S = 2.0
 async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
     """Run coroutines while the body runs, and cancel them when the body ends.
 
-    An error in a coroutine or in the body cancels all the others.
+    An error in a coroutine cancels the body and the other coroutines. An error in the body cancels
+    all coroutines.
 
     Args:
         works: the coroutines.
@@ -34,6 +35,8 @@ async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator
 async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> None:
     """Wait until all events are set, or until the time is over.
 
+    The caller is not told which of the two happened.
+
     Args:
         events: the events to wait for.
         timeout_s: the longest time to wait for all of the events together, in seconds.
@@ -45,7 +48,7 @@ async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> No
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float) -> None:
-    """Cancel tasks repeatedly until they end.
+    """Cancel tasks every `again_after_s` seconds until they end.
 
     A single cancellation is not enough: in Python 3.11, `asyncio.wait_for`, which aiomqtt uses,
     loses a cancellation that arrives together with the result of the call.

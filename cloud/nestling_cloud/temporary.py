@@ -1,9 +1,9 @@
 """Makes temporary folders and files that are removed even if the process that uses them is killed.
 
-A process locks its temporary folder or file while it uses it, and the kernel releases the lock
-however the process ends. The next process that makes a temporary folder or file with the same
-prefix in the same place removes all that nobody has locked. On a file system without locks, what
-a killed process left is not removed.
+A process keeps its temporary folder or file locked while in use, and the kernel releases the lock
+however the process ends. The next process of the same user that makes a temporary folder or file
+with the same prefix in the same parent folder first removes all that are not locked. On a file
+system without locks, the folders and files of killed processes are not removed.
 """
 
 import fcntl
@@ -22,8 +22,9 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     If this process is killed, the next caller with the same prefix and parent removes the folder.
 
     Args:
-        prefix: the start of the folder's name. Begin it with a dot, so that no folder of the user's
-            starts with it.
+        prefix: the start of the folder's name. Everything of this user in `parent` whose name
+            starts with the prefix counts as temporary, so choose one that no other name starts
+            with.
         parent: the parent folder; None for the system's folder for temporary files.
 
     Yields:
@@ -46,7 +47,7 @@ def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
     If this process is killed, the next caller with the same prefix and parent removes the file.
 
     Args:
-        prefix: the start of the file's name.
+        prefix: the start of the file's name, chosen as for `temporary_folder`.
         parent: the parent folder.
 
     Yields:
@@ -70,7 +71,7 @@ def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
 def remove_abandoned(parent: Path, prefix: str) -> None:
     """Remove the temporary files and folders that killed processes of this user left.
 
-    Those that a process has locked are still in use and stay.
+    Files and folders that a process has locked are still in use and stay.
 
     Args:
         parent: the folder to search, which need not exist.
@@ -89,7 +90,8 @@ def remove_abandoned(parent: Path, prefix: str) -> None:
 def _make(make: Callable[[], Path], flags: int = os.O_RDONLY) -> tuple[Path, int]:
     """Return the path and an open descriptor of a newly made file or folder, which is locked.
 
-    If another process removes the file or folder before it is locked, `make` is called again.
+    If another process removes the file or folder before it is locked, `make` is called again. On a
+    file system without locks, the file or folder stays unlocked.
     """
     while True:
         path = make()

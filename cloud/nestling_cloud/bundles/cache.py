@@ -72,9 +72,10 @@ def trained_repository(
     cache: Path | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> CachedRelease:
-    """Return a repository with a task's bundle, which is trained only if the cache lacks it.
+    """Return a repository with a task's bundle, which is trained if the cache has no valid copy.
 
-    A newly trained bundle is stored in the cache.
+    A newly trained bundle is released as the first release of its repository, which is stored in
+    the cache.
 
     Args:
         task: the task of the bundle.
@@ -82,13 +83,14 @@ def trained_repository(
         seed: the random seed of the training.
         progress: the display of how many epochs are done.
         retrain: True to train even if the cache has the bundle.
-        cache: the cache folder; by default `cache_folder()`.
+        cache: the cache folder; None for `cache_folder()`.
         report: a function that receives a message if the bundle comes from the cache, or if the
             cached bundle is damaged.
 
     Raises:
         TeacherError: the task's teacher cannot be built or served.
         TrainingError: the data is too small, or a loss is not finite.
+        UnfitBundleError: the trained bundle cannot be served, or no device could run it.
         CacheError: the bundle cannot be stored.
     """
     bundles = (cache or cache_folder()) / "bundles"
@@ -110,7 +112,7 @@ def trained_repository(
 
 @contextlib.contextmanager
 def _writing_to(bundles: Path) -> Iterator[None]:
-    """Raise CacheError, which says what to do, in place of an OSError of the body."""
+    """Convert an OSError that the body raises to a CacheError that says what to do."""
     try:
         yield
     except OSError as err:
@@ -124,7 +126,8 @@ def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, repl
     """Store a trained bundle in the cache.
 
     The bundle is released in a temporary folder, which is then moved to its place, so that no
-    process ever finds an incomplete bundle there.
+    process ever finds an incomplete bundle there. `replace` is True to replace a valid bundle that
+    is already there.
     """
     with temporary_folder(_MAKING, bundles) as making:
         release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
@@ -148,7 +151,8 @@ def _fault(folder: Path, task: Task) -> str | None:
 def _put(making: Path, folder: Path, task: Task, *, replace: bool) -> None:
     """Move a finished bundle to its place in the cache.
 
-    A valid bundle that another run has put there in the meantime stays, unless `replace` is True.
+    A damaged bundle is replaced. A valid bundle that another run has put there in the meantime
+    stays, unless `replace` is True.
     """
     if replace or _fault(folder, task) is not None:
         _remove(folder)

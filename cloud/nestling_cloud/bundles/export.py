@@ -19,9 +19,9 @@ from nestling_core.nest.layout import assemble
 
 
 class ExportError(CloudError):
-    """Raised when a bundle cannot be exported, or its exported files give wrong answers.
+    """Raised when a bundle cannot be exported, or when its exported files fail their check.
 
-    A bundle cannot be exported if the folder is not empty, or if the bundle has no graphs with the
+    A bundle cannot be exported if the folder is not empty, or if a capacity has no graph with the
     requested type of activations.
     """
 
@@ -47,9 +47,10 @@ def export_bundle(
         then the teacher as `<cloud model>.onnx`, and `manifest.json`.
 
     Raises:
-        ExportError: the folder is not empty and `force` is False, or the bundle has no templates
-            (graphs without weights) with these activations, or an exported model does not give the
-            answers that the bundle expects.
+        ExportError: the folder is not empty and `force` is False, a capacity has no template
+            (graph without weights) with these activations, or the exported files fail their check.
+            A model fails if it cannot be loaded, or if it is a capacity with wrong logits for the
+            golden inputs. The files then stay in the folder.
         RepositoryError: nothing was released, or a blob is missing or damaged.
     """
     manifest = repository.manifest()
@@ -80,7 +81,8 @@ def export_capacity(
     Args:
         folder: an existing folder to write to.
         template: the capacity's graph without its weights, as `build_template` returns it.
-        tensors: the capacity's weight tensors by name, in the order of the bundle's layout.
+        tensors: a mapping from the names of the capacity's weight tensors to the tensors, in the
+            order of the bundle's layout.
         capacity: the number of the capacity, 1 to K.
 
     Returns:
@@ -94,9 +96,10 @@ def export_capacity(
 
 
 def _check_activations(manifest: Manifest, activations: Activations) -> None:
-    """Raise ExportError if the bundle has no graphs with these activations.
+    """Raise ExportError if the bundle does not have every graph with this type of activations.
 
-    Exporting another type instead would go unnoticed, apart from a slow device.
+    Exporting the other type instead would go unnoticed: it gives the same answers, and would only
+    make the device slower.
     """
     if activations not in activations_in(manifest):
         raise ExportError(
@@ -110,8 +113,8 @@ def _export_capacities(
 ) -> list[Path]:
     """Write the two files of every capacity and return their paths.
 
-    `capacities` has the ring of each capacity (the weights that it adds to the next smaller one)
-    and its template (the graph without weights).
+    `capacities` has a pair for each capacity, the smallest first: its ring (the weights that it
+    adds to the next smaller capacity) and its template (the graph without weights).
     """
     written: list[Path] = []
     for number, (_, template) in enumerate(capacities, start=1):
@@ -122,9 +125,10 @@ def _export_capacities(
 
 
 def _try_files(manifest: Manifest, golden: bytes, folder: Path) -> None:
-    """Raise ExportError if a file cannot be opened as its user will, or a capacity answers wrongly.
+    """Raise ExportError if an exported model cannot be loaded, or if a capacity's logits are wrong.
 
-    A capacity has to give the known logits of the golden inputs.
+    The models are loaded from their files, as other tools will load them. The logits of each
+    capacity are compared with the known logits of the golden inputs.
     """
     try:
         expected = GoldenInputs.FromString(golden)

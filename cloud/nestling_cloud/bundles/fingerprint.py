@@ -50,9 +50,15 @@ LEARNING_CODE = (
 def fingerprint(task: Task, splits: Splits, seed: int) -> str:
     """Return a hash of everything that affects the bundle of a task.
 
-    This covers the configuration, the data, the teacher, the code, and the versions of torch,
-    onnxruntime and numpy. The teacher's weights count wherever they come from, so weights that are
-    replaced in their file change the hash. So does an edit in a module that the task imports.
+    The hash covers:
+
+    - the seed, and the task's name, signature, student and recipes;
+    - the data;
+    - the layers and weights of the teacher as built by the task, even if they come from a file;
+    - the learning code of Nestling, and the code of the task with the modules that it imports;
+    - the versions of torch, onnxruntime and numpy.
+
+    The function sets torch's number of threads, its deterministic mode and its random seed.
 
     Args:
         task: the task, whose teacher is built once for this.

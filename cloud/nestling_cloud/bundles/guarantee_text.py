@@ -16,11 +16,15 @@ def guarantees(calibration: Calibration) -> list[dict[str, Any]]:
         calibration: the bundle's calibration.
 
     Returns:
-        One entry for each capacity. `guaranteed` lists the guarantees for the case that the
-        capacity runs directly. Each has the tolerated risk, the probability `delta` that the
-        guarantee is broken, and the share of inputs that are offloaded. `by_cascade` lists the
-        same for a cascade, where a smaller capacity runs first. `start` is the number of that
-        smaller capacity, or 0 if there is no cascade.
+        One mapping for each capacity, the smallest first, with four entries:
+
+        - `capacity`: the number of the capacity, from 1.
+        - `guaranteed`: the guarantees for the case that the capacity runs directly. Each is a
+          mapping with the tolerated `risk`, the largest probability `delta` that the guarantee does
+          not hold, and the `offload_share`, which is the share of inputs that are offloaded.
+        - `start`: the number of the smaller capacity that runs first in a cascade; 0 if the
+          capacity has no cascade.
+        - `by_cascade`: the guarantees for the cascade, in the same form as `guaranteed`.
     """
     cascades = list(calibration.cascades) or [Cascade()] * len(calibration.curves)
     return [

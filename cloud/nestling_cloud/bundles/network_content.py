@@ -1,4 +1,4 @@
-"""Converts a network's layers and all their values to bytes that can be hashed."""
+"""Converts a network's layers and their values to bytes that can be hashed."""
 
 import re
 from collections.abc import Iterator
@@ -14,11 +14,12 @@ _BOOKKEEPING = vars(nn.Module()).keys() - {"_parameters", "_buffers"}
 
 
 def content_of(network: nn.Module) -> Iterator[bytes]:
-    """Yield a network's layers and all their values as bytes, in a fixed order.
+    """Yield a network's layers and their values as bytes, in a fixed order.
 
-    This includes values that the state dictionary lacks, such as plain attributes of layers, and
-    the values in lists and dictionaries. A lazy parameter, which has no value yet, is represented
-    only by the description of its layer.
+    The values are numbers, strings, tensors and arrays, also in lists and dictionaries. They
+    include values that the state dictionary lacks, such as plain attributes of layers. Objects of
+    other types and memory addresses are left out. A lazy parameter, which has no value yet, is
+    represented only by the description of its layer.
     """
     yield _text_of(network)
     for name, layer in network.named_modules():

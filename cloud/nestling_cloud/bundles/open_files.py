@@ -16,9 +16,10 @@ _Key = tuple[str, int, int]
 
 
 class OpenFiles:
-    """Reads files and keeps those open that were read most recently.
+    """Reads files, and keeps the most recently read files open.
 
-    Several threads may use the same object.
+    A file that was replaced since the last read is opened again. Several threads may use the same
+    object.
 
     Args:
         most: the largest number of files to keep open.
@@ -39,7 +40,7 @@ class OpenFiles:
             limit: the largest number of bytes to read; None for the rest of the file.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or no longer exists.
         """
         with self._lock:
             descriptor = self._descriptor(path)

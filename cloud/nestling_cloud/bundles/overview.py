@@ -16,7 +16,8 @@ from nestling_core.nest.bundle_files import activations_in, shared_blobs
 def overview(repository: Repository) -> dict[str, Any]:
     """Return a description of the bundle that devices should run, as JSON values.
 
-    Sizes are in bytes.
+    Sizes are in bytes, and costs in multiply-accumulates (MACs) per input. Accuracies are fractions
+    of 1, measured on the calibration data when the bundle was built.
 
     Raises:
         RepositoryError: nothing was released, or a part is missing or damaged.
@@ -55,8 +56,12 @@ def _calibration(repository: Repository, manifest: Manifest) -> Calibration:
 def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
     """Return a description of each capacity as JSON values.
 
-    `ring_bytes` is the size of the weights that the capacity adds to the next smaller one, and
-    `weight_bytes` is the size of all its weights.
+    The sizes of a capacity are:
+
+    - `memory_bytes`: the memory that it takes up while it is loaded.
+    - `weight_bytes`: all its weights.
+    - `ring_bytes`: the weights that it adds to the next smaller capacity.
+    - `template_bytes`: its graph with uint8 activations, without weights.
     """
     rings = [entry.ring.size for entry in manifest.capacities]
     return [

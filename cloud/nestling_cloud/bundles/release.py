@@ -16,7 +16,8 @@ def release_bundle(
 ) -> GetDesiredBundleResponse:
     """Release the models of a trained task as the bundle that devices should run.
 
-    The bundle is checked first, and is not released if the check fails.
+    The bundle is checked first, and is not released if the check fails. The repository also
+    receives the teacher, and the checkpoint from which federated rounds start.
 
     Args:
         repository: the repository to release to.

@@ -24,10 +24,11 @@ class UnfitBundleError(CloudError):
 def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
     """Raise UnfitBundleError if a bundle cannot be served or cannot run on devices.
 
-    The checks are those of `serve` when it starts, and those of a device before it switches to a
-    bundle. Every capacity answers the golden inputs (inputs with known logits) one at a time, with
-    each type of activations that the bundle has. The calibration is parsed as on a device. The
-    teacher is loaded and run as the cloud serves it.
+    The function checks everything that `serve` checks when it starts, and everything that a device
+    checks before it switches to a bundle. Every capacity answers the golden inputs (inputs with
+    known logits) one at a time, with each type of activations that the bundle has. The calibration
+    is parsed as on a device. The teacher is loaded as in `serve`, and has to give the same logits
+    for an input in any batch.
 
     Args:
         manifest: the manifest of the bundle.

@@ -19,11 +19,15 @@ def files_behind(*makers: Any) -> set[Path]:
         makers: functions, classes, or instances of classes.
 
     Returns:
-        The files that define the functions and classes, the files of the modules that these files
-        import, and the files that a global variable of one of the modules names. Files of installed
-        libraries and of Nestling itself are left out, because their versions are known in other
-        ways. But a file that defines one of the functions or classes is included even if the file
-        belongs to Nestling.
+        The set of these files:
+
+        - the files that define the functions and classes;
+        - the files of the modules that these files import, directly or indirectly;
+        - the existing files that a global variable of one of these modules names.
+
+        Files of installed libraries and of Nestling are left out, because `fingerprint` hashes
+        Nestling's learning code and the versions of the main libraries separately. But a file of
+        Nestling that defines one of the functions or classes is included.
     """
     found, seen = set[Path](), set[str]()
     waiting = []
@@ -67,7 +71,7 @@ def _own_file(module: ModuleType) -> set[Path]:
 def _named_file(value: Path | str) -> set[Path]:
     """Return the file that the value of a global variable names, or an empty set.
 
-    The value names an existing file if it is a Path, or a string with an absolute path.
+    The value names a file if it is a Path or a string with an absolute path, and the file exists.
     """
     path = Path(value)
     try:
@@ -78,9 +82,9 @@ def _named_file(value: Path | str) -> set[Path]:
 
 
 def _is_installed(module: ModuleType) -> bool:
-    """Return whether a module belongs to Nestling or to an installed library.
+    """Return whether a module belongs to Nestling or to an installed library, or has no file.
 
-    The versions of such modules are known in other ways.
+    `files_behind` leaves out such modules.
     """
     path = getattr(module, "__file__", None)
     ours = module.__name__.partition(".")[0] in _OURS

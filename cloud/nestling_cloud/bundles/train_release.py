@@ -31,7 +31,9 @@ def train_next(
     Raises:
         RepositoryError: the repository has releases of another task, whose devices would refuse
             releases of this task.
+        TeacherError: the task's teacher cannot be built or served.
         TrainingError: the data is too small, or a loss is not finite.
+        UnfitBundleError: the trained bundle cannot be served, or no device could run it.
     """
     release = _next_number(repository, task)
     learned = learn(task, splits, seed=seed, progress=progress)
@@ -48,13 +50,13 @@ def adapt_next(
     seed: int,
     progress: Progress,
 ) -> tuple[GetDesiredBundleResponse, FrameChoice]:
-    """Train a task for a domain without labels, and release the repository's next bundle.
+    """Train a task, adapt it to a domain without labels, and release the next bundle.
 
     Args:
         repository: the repository to release to, which is created if it does not exist.
         task: the task to train.
         splits: the task's labeled data.
-        target: unlabeled inputs of the other domain, (N, *shape).
+        target: unlabeled inputs of the domain to adapt to, (N, *shape).
         config: the sensor frames to try (the ways in which the sensor may be mounted), and other
             options of the adaptation.
         seed: the random seed of the training.
@@ -67,7 +69,9 @@ def adapt_next(
         RepositoryError: the repository has releases of another task, whose devices would refuse
             releases of this task.
         AdaptationError: the inputs or frames do not fit the task.
+        TeacherError: the task's teacher cannot be built or served.
         TrainingError: the data is too small, or a loss is not finite.
+        UnfitBundleError: the trained bundle cannot be served, or no device could run it.
     """
     release = _next_number(repository, task)
     learned, choice = learn_adapted(task, splits, target, config, seed=seed, progress=progress)

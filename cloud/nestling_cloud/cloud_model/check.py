@@ -17,6 +17,9 @@ _TOLERANCE = 1e-3
 def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
     """Return a model's logits after checking that an input gets the same logits in any batch.
 
+    The inputs run one at a time, and then again in batches of 1, 2, 3 and `MAX_BATCH` inputs. The
+    logits may differ by a thousandth of the largest logit, because of rounding.
+
     Args:
         model: the model, loaded as `serve` loads it.
         signature: the task's signature.
@@ -27,8 +30,8 @@ def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
         The logits of the `MAX_BATCH` inputs, (`MAX_BATCH`, classes).
 
     Raises:
-        ModelError: the model has another signature, its logits are not finite, or the logits of an
-            input depend on the rest of its batch.
+        ModelError: the model has another input shape or number of classes than the signature, its
+            logits are not finite, or the logits of an input depend on its batch or on chance.
     """
     _check_signature(model, signature)
     rows = np.ascontiguousarray(np.resize(inputs, (MAX_BATCH, *signature.shape)), np.float32)

@@ -30,8 +30,8 @@ class CloudModel:
     """A loaded model that returns the logits of a batch of inputs.
 
     The model has to map a float32 tensor "input" (n, *shape) to a float32 tensor "logits"
-    (n, classes). Loading a model runs one input and a batch of two inputs, because a model that
-    drops the batch axis of a single input would otherwise fail only for clients.
+    (n, classes). Loading a model also runs a single input and a batch of two inputs. Otherwise, a
+    model that drops the batch axis of a single input would fail only when a client sends one.
 
     Args:
         name: the model's name for clients.
@@ -86,8 +86,9 @@ class CloudModel:
     ) -> tuple[int, ...]:
         """Return the shape of one row of the model's only input or output tensor.
 
-        Raises ModelError if there is not exactly one tensor, or if its name, type or axes are
-        wrong.
+        `axes` is the number of axes that a row must have; None for any number. Raises ModelError if
+        there is not exactly one tensor, if its name or type is wrong, if its first axis has a fixed
+        size, or if another axis has none.
         """
         found = ", ".join(f"{tensor.name} {tensor.type}{tensor.shape}" for tensor in tensors)
         if len(tensors) == 1 and (tensors[0].name, tensors[0].type) == (name, "tensor(float)"):

@@ -69,7 +69,8 @@ def _password(options: argparse.Namespace) -> None:
 def _ask_password() -> str:
     """Return the password that the user enters, or the first line of a piped standard input.
 
-    At a terminal, the user has to enter the password twice.
+    At a terminal, the user has to enter the password twice. Raises PasswordError if the two entries
+    differ, or if standard input cannot be decoded.
     """
     if not sys.stdin.isatty():
         try:

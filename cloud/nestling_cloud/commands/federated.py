@@ -194,7 +194,7 @@ def _link(options: argparse.Namespace) -> None:
 def _check_there(*files: Path) -> None:
     """Raise FederatedError if a file does not exist.
 
-    Without this check, Flower would fail later with a message of its own.
+    Without this check, Flower would fail later with a less clear message.
     """
     for file in files:
         if not file.is_file():
@@ -270,7 +270,8 @@ def _table(entries: list[Round]) -> Table:
 def _longest_s(options: argparse.Namespace) -> float:
     """Return the longest time that a run may take, in seconds.
 
-    This is the sum of the time limits of its messages, and an hour for the cloud's own training.
+    This is the sum of the time limits of the run's messages, plus an hour for the cloud's own
+    training.
     """
     return float(options.timeout * (2 * options.rounds + 1) + 3600)
 

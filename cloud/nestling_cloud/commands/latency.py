@@ -1,7 +1,8 @@
 """Implements `nestling-cloud latency`, which predicts the latencies of capacities on a device.
 
-One sub-command writes probe networks, whose latencies are then measured on the device. Another
-fits a model to the measurements and reports its error. The third predicts latencies with it.
+The sub-command `probes` writes probe networks, whose latencies are then measured on the device.
+`fit` fits a model to the measurements and reports the model's error. `predict` predicts the
+latencies of a task's capacities with this model.
 """
 
 import argparse

@@ -30,8 +30,9 @@ def add_repository(
     """Add the required flag `--repository`.
 
     Args:
-        parser: parser of the command.
-        folder: checks the folder; by default it must exist.
+        parser: the parser of the command.
+        folder: the function that converts the flag's value to a path and checks the folder. By
+            default, the folder may be missing but must be readable if it exists.
     """
     parser.add_argument(
         "--repository",

@@ -30,7 +30,7 @@ Send = Callable[[str, Mapping[str, MetricValue | None]], Awaitable[bool]]
 class Commander:
     """Sends each device the settings that the device does not have yet.
 
-    For this it regularly reads the targets and the version of the desired bundle.
+    For this, it reads the targets and the version of the desired bundle twice a second.
 
     Args:
         targets: the target offload shares.

@@ -25,7 +25,10 @@ class DesiredMetrics(NamedTuple):
     desired_bundle: str  # "" before the first release
 
     def values(self) -> dict[str, MetricValue | None]:
-        """Return the settings as Sparkplug metrics."""
+        """Return a mapping from the name of each setting's Sparkplug metric to the metric's value.
+
+        Before the first release, the desired bundle is left out.
+        """
         metrics: dict[str, MetricValue | None] = {
             sparkplug_metrics.OFFLOAD_TARGET: self.target_share
         }
@@ -57,12 +60,15 @@ class PendingChanges:
     ) -> None:
         """Record the metrics that a device reported.
 
+        Reports are ignored until the device has sent a birth certificate.
+
         Args:
             device: the device's id.
-            values: the reported metrics. A metric that the birth certificate does not name is
-                never written to the device.
+            values: a mapping from the names of the reported metrics to their values. A metric that
+                the birth certificate does not name is never written to the device.
             born: whether the report is a birth certificate. If its bdSeq differs from that of the
-                last birth, a new session of the device begins, possibly in a new process.
+                last birth, a new session of the device begins, possibly in a new process. The
+                record of sent commands is then discarded.
         """
         reported = {name: values[name] for name in _WRITABLE if name in values}
         state = self._devices.get(device)
@@ -82,12 +88,16 @@ class PendingChanges:
     def due(
         self, device: str, desired: DesiredMetrics, *, now_s: float
     ) -> Mapping[str, MetricValue | None]:
-        """Return the metrics of the command to send now, or none if there is nothing to send.
+        """Return the command to send now.
 
         Args:
             device: the id of one of the `devices`.
             desired: the settings that the device should have.
             now_s: the current time of a monotonic clock.
+
+        Returns:
+            A mapping from the names of the metrics to write to their values, which is empty if
+            there is nothing to send.
         """
         state = self._devices[device]
         wanted = desired.values()

@@ -28,7 +28,8 @@ class TargetChange:
     """One change of a target offload share.
 
     Attributes:
-        device: the id of the device; None for every device without a target of its own.
+        device: the id of the device; None for the fleet, that is, every device without its own
+            target.
         share: the share of inputs to send to the cloud, from 0 to 1; None if the target was
             removed.
         set_by: the name of the person or program that changed the target.
@@ -42,7 +43,7 @@ class TargetChange:
 
 
 class Targets:
-    """Reads and changes the target offload shares of the fleet and of single devices.
+    """Reads and changes the target offload shares of the fleet and of individual devices.
 
     A device's own target overrides the fleet's. If there is neither, the device's own configuration
     applies.
@@ -55,10 +56,11 @@ class Targets:
         self._store = store
 
     def set(self, device: str | None, share: float | None, *, set_by: str) -> TargetChange:
-        """Set a target share, or remove it.
+        """Set or remove a target share, and log the change.
 
         Args:
-            device: the id of the device; None for every device without a target of its own.
+            device: the id of the device; None for the fleet, that is, every device without its own
+                target.
             share: the share of inputs to send to the cloud, from 0 to 1; None removes the target.
             set_by: the name of the person or program that sets the target, for the log.
 
@@ -104,14 +106,20 @@ class Targets:
         return share
 
     def for_devices(self, devices: Iterable[str]) -> dict[str, float | None]:
-        """Return the target share that applies to each device, as `for_device` does for one."""
+        """Return a mapping from each device's id to the target share that applies to it.
+
+        The share is chosen as by `for_device`.
+        """
         query = sa.select(tables.TARGETS.c.device, tables.TARGETS.c.offload_share)
         with self._store.reading() as connection:
             shares = {row.device: row.offload_share for row in connection.execute(query)}
         return {device: shares.get(device, shares.get(tables.FLEET)) for device in devices}
 
     def for_fleet(self) -> float | None:
-        """Return the target share of every device without a target of its own."""
+        """Return the fleet's target share, or None if there is none.
+
+        It applies to every device without its own target.
+        """
         return self.for_device(tables.FLEET)
 
     def log(

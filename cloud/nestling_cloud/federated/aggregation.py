@@ -1,8 +1,8 @@
 """Averages the updates of clients that train smaller and larger parts of the same model.
 
 Every client trains the prefix of the nested student that fits on its device. Each coordinate of a
-weight becomes the mean over the clients that hold the coordinate, weighted by the number of their
-examples (FjORD, Horvath et al. 2021; HeteroFL, Diao et al. 2021). A coordinate that no client
+weight tensor becomes the mean over the clients that hold the coordinate, weighted by their numbers
+of examples (FjORD, Horvath et al. 2021; HeteroFL, Diao et al. 2021). A coordinate that no client
 holds keeps its value. Each capacity (size of the student) has its own normalization, which is
 averaged over the clients that trained this capacity. All functions are pure.
 """
@@ -24,8 +24,8 @@ class Update:
         node: Flower's number for the client.
         capacity: the largest capacity that the client trained.
         examples: the number of examples that the client trained on.
-        arrays: the trained arrays by name. Each is the part of the full model's array that starts
-            at index 0 of every axis.
+        arrays: a mapping from the name of each trained array to the array, which is the part of the
+            full model's array that starts at index 0 of every axis.
     """
 
     node: int
@@ -38,8 +38,9 @@ def aggregate(whole: Arrays, updates: Sequence[Update]) -> dict[str, NDArray[np.
     """Return the full model with each coordinate averaged over the clients' updates.
 
     Args:
-        whole: the full model at the start of the round, which is not changed.
-        updates: the clients' updates. In any order they give exactly the same result.
+        whole: the full model at the start of the round, as a mapping from array names to arrays,
+            which are not changed.
+        updates: the clients' updates. Their order does not affect the result, not even by rounding.
 
     Returns:
         The full model at the end of the round.

@@ -1,10 +1,10 @@
 """Trains the nested student on the answers of the teacher and of the clients' models.
 
-This happens on the cloud's own training data. After averaging alone, capacities (sizes of the
-student) that few clients trained lag behind, and the student forgets data that the clients do not
-have. As in FedDF (Lin et al. 2020), the clients' models form an ensemble that acts as a second
-teacher. Here each capacity has an ensemble of its own, made of the clients that trained this
-capacity.
+The training uses the cloud's own training data. After averaging alone, capacities (sizes of the
+student) that few clients trained are less accurate, and the student forgets data that the clients
+do not have. As in FedDF (Lin et al. 2020), the clients' models form an ensemble that acts as a
+second teacher. Here each capacity has a separate ensemble, which consists of the models of the
+clients that trained this capacity.
 """
 
 from collections.abc import Sequence
@@ -34,9 +34,11 @@ class EnsembleRecipe:
     """The options of the distillation after the rounds.
 
     Attributes:
-        client_weight: the weight of the clients' mean logits against the teacher's, 0 to 1.
-        soft_weight: the weight of the blended logits against the labels, 0 to 1.
-        views: the number of augmented copies of the training data.
+        client_weight: the weight of the clients' mean logits in the blended logits, 0 to 1. The
+            teacher's logits have the weight `1 - client_weight`.
+        soft_weight: the weight of the loss on the blended logits, 0 to 1. The loss on the labels
+            has the weight `1 - soft_weight`.
+        views: the number of augmented copies of the training data, which epochs use in turn.
         recipe: the options of the student's training.
     """
 
@@ -53,8 +55,8 @@ def blend(
 
     Args:
         teacher: the teacher's logits, (N, classes).
-        clients: the logits of each client that trained the capacity, (N, classes). Without such a
-            client, the teacher's logits are returned.
+        clients: the logits (N, classes) of each client that trained the capacity. If it is empty,
+            the teacher's logits are returned.
         client_weight: the weight of the clients' mean logits, 0 to 1.
 
     Returns:
@@ -80,7 +82,8 @@ def ensemble_loss(
         inputs: the inputs, (N, *shape).
         targets: the logits that each capacity learns from, (K, N, classes).
         labels: the class index of each input, (N,).
-        soft_weight: the weight of the targets against the labels, 0 to 1.
+        soft_weight: the weight of the loss on the targets, 0 to 1. The loss on the labels has the
+            weight `1 - soft_weight`.
     """
     return torch.stack(
         [
@@ -111,16 +114,22 @@ def distil_ensemble(
 
     Args:
         task: the task, with the student's sizes and the augmentation.
-        whole: the weights of the full student after the rounds.
+        whole: a mapping from the name of each array of the full student to the array after the
+            rounds.
         updates: the updates of the last round; without any, only the teacher is used.
         teacher_onnx: the content of the teacher's ONNX file, as it is served.
         examples: the cloud's own training data.
         recipe: the options of the distillation.
-        generator: the source of randomness for augmenting and shuffling.
+        generator: the random generator for augmentation and shuffling.
         progress: the display of how many epochs are done.
 
     Returns:
-        The trained student, with its normalization recalibrated.
+        The trained student, with the normalization of every capacity recalibrated on the inputs
+        without augmentation.
+
+    Raises:
+        ModelError: the teacher cannot be loaded, fails, or its logits are not finite.
+        TrainingError: the loss or a weight is no longer finite.
     """
     inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
     clients = [(update.capacity, _client(task, whole, update)) for update in updates]
@@ -170,7 +179,11 @@ def _targets(
     inputs: torch.Tensor,
     recipe: EnsembleRecipe,
 ) -> torch.Tensor:
-    """Return the logits that each capacity learns from, (K, N, classes)."""
+    """Return the logits that each capacity learns from, (K, N, classes).
+
+    `clients` has a pair for each client: the largest capacity that the client trained, and its
+    student. `teacher` has the teacher's logits for the inputs, (N, classes).
+    """
     logits = torch.from_numpy(teacher)
     return torch.stack(
         [

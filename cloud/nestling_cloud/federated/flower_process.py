@@ -94,7 +94,8 @@ def program(name: str) -> str:
 def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
     """Return the environment variables for Flower's programs.
 
-    With these variables, the programs send no usage reports and use no proxy between each other.
+    With these variables, the programs send no usage reports, use no proxy for their connections to
+    each other, and find the programs of this Python environment first.
 
     Args:
         home: the folder for Flower's own files; None for Flower's default.
@@ -139,7 +140,7 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
         folder: the folder written by `write_app`, whose files are all sent to the SuperLink.
         home: the folder for `flwr`'s own files.
         link: the SuperLink.
-        timeout_s: the longest time to wait for the end of the run, in seconds.
+        timeout_s: the longest time to wait for the end of the run after its start, in seconds.
 
     Returns:
         The result of the run, for example "completed" or "failed".
@@ -195,7 +196,7 @@ def _interrupt_held() -> Iterator[None]:
 def _stop(home: Path, link: Link, number: str) -> str:
     """Stop a run at the SuperLink, and return a message that says whether this succeeded.
 
-    A run that goes on could release a bundle.
+    A run that is not stopped could still release a bundle.
     """
     # A second Ctrl-C must not cut this short, here or in flwr.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

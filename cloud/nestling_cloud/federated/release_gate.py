@@ -9,12 +9,13 @@ from nestling_cloud.federated.update_checks import HeldOutComparison
 
 @dataclass(frozen=True, kw_only=True)
 class Margins:
-    """The accuracy that a release may lose, as fractions of 1.
+    """The drops in accuracy that a release may cause, as fractions of 1.
 
     Attributes:
-        calibration: the loss allowed on the cloud's calibration data, in the mean over the
+        calibration: the largest drop allowed on the cloud's calibration data, averaged over the
             capacities (the sizes of the student).
-        clients: the loss allowed for the median client on the client's held-out data.
+        clients: the largest drop allowed for the median client. Each client's drop is measured on
+            that client's own held-out data.
     """
 
     calibration: float
@@ -40,15 +41,17 @@ def judge(
     clients: Sequence[HeldOutComparison],
     margins: Margins,
 ) -> Verdict:
-    """Return the decision whether the candidate may replace the bundle the rounds started from.
+    """Return whether the candidate may replace the bundle that the rounds started from, and why.
 
-    Among the clients, the median counts, so that a single dishonest client cannot decide.
+    Among the clients, the median counts, so that a single dishonest client cannot decide. If no
+    client has held-out data, the candidate is not released.
 
     Args:
         before: the accuracy of each capacity of the released bundle on the calibration data.
         after: the accuracy of each capacity of the candidate on the calibration data.
-        clients: the comparisons of the two models that the clients made on their own held-out data.
-        margins: the losses that are allowed.
+        clients: the clients' comparisons of the bundle with the candidate, each on the client's own
+            held-out data.
+        margins: the drops in accuracy that are allowed.
     """
     measured = [client for client in clients if client.held_out]
     if not measured:

@@ -101,7 +101,8 @@ class Round:
         dropped: the clients that were left out.
         bytes_down: the size of all arrays sent to clients, in bytes.
         bytes_up: the size of all arrays received from clients, in bytes.
-        accuracy: the accuracy of each capacity on the cloud's calibration data after the round.
+        accuracy: the accuracy of each capacity on the cloud's calibration data after the round,
+            from 0 to 1, the smallest capacity first.
         averaged: True if the updates were averaged; False if there were too few updates.
         released: the version of the bundle that the run released. Only the last round of a run has
             it.
@@ -126,6 +127,8 @@ class Round:
 
 class RoundLog(Closing):
     """The table of rounds, which several threads and processes may use at the same time.
+
+    The table is created if the database does not have it.
 
     Args:
         url: the URL of the database that stores the receipts.
@@ -160,7 +163,7 @@ class RoundLog(Closing):
     def rounds(self, limit: int = 100, run: str | None = None) -> list[Round]:
         """Return the latest rounds, the newest first.
 
-        Rows that are damaged are left out.
+        Rows that are damaged are left out, so fewer rounds than `limit` may be returned.
 
         Args:
             limit: the largest number of rounds to return.
@@ -184,7 +187,7 @@ class RoundLog(Closing):
     def _round_or_none(self, row: Mapping[str, Any] | sa.RowMapping) -> Round | None:
         """Return the round that a row describes, or None if the row is damaged.
 
-        The console can then still show the other rounds.
+        A damaged row is logged once, and the console can still show the other rounds.
         """
         try:
             return _round(row)

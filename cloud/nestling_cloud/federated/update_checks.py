@@ -51,8 +51,8 @@ class HeldOutComparison:
 
     Attributes:
         held_out: the number of held-out examples.
-        before: the accuracy of the earlier model.
-        after: the accuracy of the later model.
+        before: the accuracy of the earlier model, from 0 to 1.
+        after: the accuracy of the later model, from 0 to 1.
     """
 
     held_out: int
@@ -66,7 +66,8 @@ class ClientUpdate:
 
     Attributes:
         update: the weights that the client trained.
-        comparison: the accuracies of the model before and after the client's training.
+        comparison: the accuracies of the model before and after the client's training, on the
+            client's held-out data.
     """
 
     update: Update
@@ -87,12 +88,12 @@ def check_member(
         node: Flower's number for the client.
         config: the configuration record of the client's answer.
         metrics: the metric record of the client's answer.
-        capacities: the number of the student's capacities.
+        capacities: the number of capacities that the student has.
         bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
-        UpdateError: the client runs another bundle, its budget admits no capacity, it has too few
-            examples, or it reports an invalid value.
+        UpdateError: the client runs another bundle, the client's budget admits no capacity, the
+            client has fewer than two examples, or a reported value is invalid.
     """
     _check_version(config, bundle_version)
     capacity = _count(metrics, messages.CAPACITY, most=capacities)
@@ -119,7 +120,7 @@ def check_trained(
 
     Args:
         member: the client.
-        arrays: the weights that the client trained, by name.
+        arrays: a mapping from the name of each trained array to the array.
         config: the configuration record of the client's answer.
         metrics: the metric record of the client's answer.
         signature: the signature of the task.
@@ -128,7 +129,8 @@ def check_trained(
         bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
-        UpdateError: the answer is of another round or bundle, or its arrays or metrics are invalid.
+        UpdateError: the answer is of another round or bundle, its arrays do not have the names and
+            shapes of the client's capacity, or a metric is invalid.
     """
     _check_round(config, server_round)
     _check_version(config, bundle_version)
@@ -159,7 +161,7 @@ def check_comparison(
         bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
-        UpdateError: the answer is of another round or bundle, or an accuracy is invalid.
+        UpdateError: the answer is of another round or bundle, or a metric is invalid.
     """
     _check_round(config, server_round)
     _check_version(config, bundle_version)

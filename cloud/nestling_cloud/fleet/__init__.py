@@ -1,7 +1,7 @@
-"""Holds what decides which devices belong to the fleet and may connect to the cloud.
+"""Decides which devices belong to the fleet and may connect to the cloud.
 
-These are the roster, the certificates, the enrolment, and the TLS files of every listener. This
-package may import no other package of `nestling_cloud`.
+The package consists of the roster, the certificates, the enrolment, and the TLS files of every
+listener. This package may import no other package of `nestling_cloud`.
 """
 
 __all__ = [

@@ -20,8 +20,8 @@ class FleetAddresses:
     Attributes:
         cloud: the address of inference and delivery over gRPC, with certificates on both sides.
         broker: the address of the MQTT broker, with certificates on both sides.
-        enrolment: the address of the enrolment service, which takes a token instead of a
-            certificate.
+        enrolment: the address of the enrolment service, which authenticates devices by a token
+            instead of a certificate.
     """
 
     cloud: str

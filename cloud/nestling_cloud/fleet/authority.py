@@ -113,7 +113,7 @@ class Authority:
         """Return a signed certificate for a device's key.
 
         Args:
-            device: the name of the device, which the certificate gets.
+            device: the name of the device, which becomes the certificate's common name.
             request: the signing request, as returned by `certificates.read_request`.
 
         Raises:
@@ -127,19 +127,22 @@ class Authority:
         """Return the list of revoked certificates in PEM, see `fleet.revocation_list`.
 
         Args:
-            revoked: the serial number and the time of revocation of each certificate.
+            revoked: a pair for each revoked certificate: its serial number, and the time at which
+                it was revoked.
             revision: the number of the list, which rises by at least 1 with every change.
         """
         return revocation_list(self._pair, revoked, revision)
 
     def server(self, name: str, hosts: Collection[str], *, folder: Path | None = None) -> TlsFiles:
-        """Return a listener's files.
+        """Return the paths of a listener's TLS files.
 
-        They are created if they are missing, and renewed if they are due or the hosts have changed.
+        The files are created if they are missing. The certificate is renewed if it is due, or if
+        the hosts have changed.
 
         Args:
             name: the name of the listener and of its file.
-            hosts: the names and addresses by which clients reach the listener, besides localhost.
+            hosts: the names and addresses by which clients reach the listener. The certificate also
+                has localhost, 127.0.0.1 and ::1.
             folder: the folder of the files; None for the authority's own folder.
 
         Raises:
@@ -155,9 +158,9 @@ class Authority:
         )
 
     def client(self) -> TlsFiles:
-        """Return the files with which the cloud connects to its broker as a client.
+        """Return the paths of the TLS files with which the cloud connects to its broker.
 
-        They are created if they are missing, and renewed if they are due.
+        The files are created if they are missing. The certificate is renewed if it is due.
 
         Raises:
             AuthorityError: the folder cannot be written, or the authority's certificate is not
@@ -192,9 +195,10 @@ class Authority:
         return TlsFiles(certificate=path, key=path, authority=authority)
 
     def _held(self, path: Path) -> x509.Certificate | None:
-        """Return the certificate in a file.
+        """Return the certificate in a file if this authority has signed it.
 
-        The result is None if there is none that can be read and that this authority has signed.
+        The result is None if the file is missing or damaged, or if another authority has signed the
+        certificate.
         """
         try:
             found = Pair.from_pem(path.read_bytes()).certificate

@@ -1,7 +1,7 @@
 """Writes the files of a Mosquitto broker that authenticates devices.
 
 The broker also isolates devices from each other, so that no device can read or write the topics of
-another. The files serve both the broker that `serve` starts and a broker that runs on its own.
+another. The same files serve the broker that `serve` starts and a broker that is run separately.
 Mosquitto reads its configuration when it starts. On SIGHUP it reads the access list, the revocation
 list and its certificate again.
 """
@@ -69,7 +69,7 @@ class BrokerFolder:
 
         Args:
             host: the host that the broker listens on.
-            port: the port that it listens on.
+            port: the port that the broker listens on.
             names: the names and addresses by which clients reach the broker.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Invites devices to the fleet, gives and renews their certificates, and removes devices."""
+"""Invites devices to the fleet, issues and renews their certificates, and removes devices."""
 
 import contextlib
 import os
@@ -75,6 +75,9 @@ class Enrolment:
     def enrol(self, secret: bytes, request: str) -> tuple[str, str]:
         """Return a certificate in exchange for the secret of a one-time token.
 
+        The device's earlier certificates are revoked. A device that did not receive the answer may
+        repeat the request with the same key.
+
         Args:
             secret: the token's secret.
             request: the device's signing request in PEM.
@@ -84,7 +87,10 @@ class Enrolment:
 
         Raises:
             CertificateError: the request is not valid.
-            EnrolmentTokenError: the token is unknown, used or expired.
+            EnrolmentTokenError: the token is unknown or expired, or was used with another key.
+            AuthorityError: the authority's certificate is not valid now, see
+                `Authority.check_clock`.
+            RosterError: the roster cannot be used.
         """
         checked = read_request(request)
         name, certificate = self.roster.redeem(secret, checked, self.authority.sign)
@@ -104,6 +110,9 @@ class Enrolment:
 
         Raises:
             CertificateError: the request is not valid.
+            AuthorityError: the authority's certificate is not valid now, see
+                `Authority.check_clock`.
+            RosterError: the roster cannot be used.
         """
         checked = read_request(request)
         return to_pem(self.roster.renew(name, checked, self.authority.sign)).decode()
@@ -111,11 +120,11 @@ class Enrolment:
     def remove(self, name: str) -> None:
         """Remove a device from the fleet.
 
-        Its certificates are revoked, its token is deleted, and the broker's lists are written
-        again.
+        The device's certificates are revoked, the device's token is deleted, and the broker's lists
+        are written again.
 
         Raises:
-            RosterError: there is no such device.
+            RosterError: there is no such device, or the roster cannot be used.
         """
         self.roster.remove(name)
         self.broker.write_lists()

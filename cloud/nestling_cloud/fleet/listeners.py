@@ -55,7 +55,7 @@ class Security:
     def open(cls, state: Path, host: str, public_host: str | None) -> Iterator[Self]:
         """Open the authority and the roster in a cloud's state folder.
 
-        They are closed at the end of the block.
+        The roster is closed at the end of the block.
 
         Args:
             state: the cloud's state folder.
@@ -74,18 +74,25 @@ class Security:
             yield cls(enrolment=enrolment, public_host=public, names=tuple(sorted(names)))
 
     def server_files(self) -> TlsFiles:
-        """Return the TLS files of every listener except the broker, renewed if they are due."""
+        """Return the TLS files of every listener except the broker.
+
+        Their certificate is renewed first if it is due.
+        """
         return self.enrolment.authority.server("server", self.names)
 
     def client_files(self) -> TlsFiles:
-        """Return the TLS files with which the cloud connects to its broker, renewed if due."""
+        """Return the TLS files with which the cloud connects to its broker.
+
+        Their certificate is renewed first if it is due.
+        """
         return self.enrolment.authority.client()
 
     def public(self, address: Address) -> str:
         """Return the HOST:PORT at which devices reach a listener.
 
         Args:
-            address: the address at which this machine reaches the listener.
+            address: the address at which this machine reaches the listener. If its host is a
+                loopback or wildcard address, `public_host` takes its place.
         """
         if not is_local(address.host):
             return str(address)

@@ -17,7 +17,7 @@ class TlsFiles:
     Attributes:
         certificate: the file with the certificate, followed by the certificate's chain if there is
             a chain.
-        key: the file with the private key; may be the same file.
+        key: the file with the private key, which may be the same as `certificate`.
         authority: the file with the certificate of the authority that must have signed the other
             side's certificate.
     """

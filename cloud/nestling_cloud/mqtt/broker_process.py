@@ -171,14 +171,17 @@ def start_secure_broker(
     client: TlsFiles,
     kind: BrokerKind = "auto",
 ) -> Broker:
-    """Start a Mosquitto that accepts only clients with a certificate of the fleet's authority.
+    """Start a Mosquitto broker that accepts only clients with a certificate of the fleet.
+
+    The broker ends at the latest when the thread that starts it ends, even if this process is
+    killed.
 
     Args:
         files: the writer of the broker's configuration, lists and certificate, which are written
             before the broker starts.
         host: the host to listen on.
         port: the port to listen on; 0 picks a free one.
-        names: the names and addresses by which devices reach the broker.
+        names: the names and addresses by which devices reach the broker, for its certificate.
         client: the cloud's own certificate, used to check that the broker answers.
         kind: the broker's program; "iotcore" fails, because it does not check client certificates.
 

@@ -1,4 +1,4 @@
-"""Connects to the MQTT broker, and reconnects after the broker was away."""
+"""Connects to the MQTT broker, and reconnects whenever the connection breaks."""
 
 import asyncio
 import logging
@@ -30,8 +30,8 @@ class BrokerAddress(Address):
     """The address of a broker, with the TLS files for a connection.
 
     Attributes:
-        tls: the files with the client's own certificate, and with the authority that must have
-            signed the broker's certificate; None for an open broker on this machine.
+        tls: the files with the client's own certificate, and with the certificate of the authority
+            that must have signed the broker's certificate; None for an open broker on this machine.
     """
 
     tls: TlsFiles | None = None
@@ -40,7 +40,8 @@ class BrokerAddress(Address):
         """Return a client for this broker that is not connected yet.
 
         Args:
-            will: the message that the broker publishes if the connection breaks; None for none.
+            will: the message that the broker publishes if the connection breaks; None for no
+                message.
         """
         return _Client(
             self.host,
@@ -78,12 +79,12 @@ async def stay_connected(
 ) -> None:
     """Use a connection until cancelled, and reconnect whenever the connection breaks.
 
-    The waits between failed attempts grow.
+    The waits between failed attempts grow from 0.1 s to 5 s. A successful connection resets them.
 
     Args:
         connect: a function that returns a new client for every attempt.
         use: a function that uses a connected client. If it raises `MqttError`, the connection is
-            considered broken.
+            considered broken. If it returns, the next connection follows at once.
     """
     attempt = 0
     while True:
@@ -99,5 +100,5 @@ async def stay_connected(
 
 
 def payload_bytes(message: aiomqtt.Message) -> bytes:
-    """Return a message's payload, or empty bytes if the message has none."""
+    """Return a message's payload, or empty bytes if the message has no payload."""
     return message.payload if isinstance(message.payload, bytes) else b""

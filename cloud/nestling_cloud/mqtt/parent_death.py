@@ -17,7 +17,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dies_with_parent(command: Sequence[str]) -> list[str]:
-    """Return a command line that runs a command and ends it when this process ends.
+    """Return a command line that runs a command until its parent ends.
+
+    Linux sends the command SIGTERM when the thread that started the command line ends, and so at
+    the latest when this process ends.
 
     Args:
         command: the absolute path of a program, and the program's arguments.
@@ -26,7 +29,10 @@ def dies_with_parent(command: Sequence[str]) -> list[str]:
 
 
 def main() -> None:
-    """Request the signal for the parent's end, then execute the command."""
+    """Request the signal for the parent's end, then execute the command.
+
+    If the parent has already ended, the program exits with status 1 instead.
+    """
     parent = int(sys.argv[1])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # the parent died before the request

@@ -22,20 +22,20 @@ class Distillation:
     from both, as `Joint` says.
 
     Attributes:
-        temperature: the temperature that softens the answers of teacher and student (Hinton et al.
-            2015).
-        weight: the weight of the teacher's answers against the labels, 0 to 1. With 0, only the
-            labels are used.
+        temperature: the temperature of the softmax on the logits of teacher and student (Hinton et
+            al. 2015).
+        weight: the weight of the loss on the teacher's answers, 0 to 1. The loss on the labels has
+            the weight `1 - weight`.
         feature: the intermediate feature of the teacher that the student imitates as well.
             `nestling_cloud.learning.distillation.losses` describes the features.
         feature_weight: the weight of the feature loss, where the loss on answers and labels has
-            weight 1. Good values were 1 to 5 for hints, 0.3 for attention and 1 for the angle
-            (docs/lab-log.md).
+            the weight 1. Good values were 1 to 5 for "hints", 0.3 for "attention" and 1 for
+            "angular" (docs/lab-log.md).
         assistants: the decreasing widths of `ConvTeacher` networks between teacher and student.
             Each network learns from the network before it, and the student learns from the last
             network (Mirzadeh et al. 2020).
         views: the number of augmented copies of the training data. Epochs use the copies in turn,
-            and the teacher answers each copy once.
+            so that the teacher has to run only once on each copy.
     """
 
     temperature: float = 2.0

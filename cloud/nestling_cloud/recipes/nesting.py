@@ -19,14 +19,16 @@ class Joint:
     """The options for training all capacities at the same time.
 
     Attributes:
-        rule: the capacities that one optimizer step trains. With "turns", this is one capacity
-            after the other, the largest first; the epochs are multiplied by the number of
-            capacities, so that each capacity sees the data as often as the recipe says. With "sum",
-            these are all capacities. With "sandwich", these are the largest, the smallest and one
-            in between (US-Nets).
-        teacher_share: the share of the smaller capacities' loss that is computed against teacher
-            and labels, 0 to 1. The rest of the loss is computed against the largest capacity's
-            answers.
+        rule: the rule that chooses the capacities to train in an optimizer step:
+
+            - "turns": one capacity per step, each in turn, the largest first. The epochs are
+              multiplied by the number of capacities, so that each capacity sees the data as often
+              as the recipe says.
+            - "sum": all capacities.
+            - "sandwich": the largest, the smallest and a random one in between (US-Nets).
+        teacher_share: the weight of the loss on teacher and labels in the loss of a smaller
+            capacity, 0 to 1. The loss on the largest capacity's answers has the weight
+            `1 - teacher_share`.
     """
 
     rule: Rule = "turns"
@@ -45,7 +47,7 @@ class Grow:
     """The options for pruning the largest capacity down to the smallest and growing it again.
 
     Attributes:
-        triplets: the number of input triplets by which a layer's filters are ranked.
+        triplets: the number of triplets of inputs on which a layer's filters are ranked.
         prunings: the number of pruning steps from one capacity to the next smaller one.
         pruning_share: the epochs of fine-tuning after each pruning step, as a share of the recipe's
             epochs.

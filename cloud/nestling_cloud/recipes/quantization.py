@@ -18,17 +18,20 @@ class Quantization:
     """The options for quantizing a nested student to 8 bits.
 
     Attributes:
-        ranges: the method that chooses the range of an activation. "percentile" takes all but the
-            outermost values, "entropy" takes the range that changes the distribution of the values
-            least, and "mse" takes the range with the smallest mean squared error.
-        weights: the method that chooses the range of a row of weights. "peak" goes up to the row's
-            largest weight, and "mse" takes the range with the smallest mean squared error.
-        bias_correction: True to subtract the mean shift that rounding causes from every layer's
-            output.
+        ranges: the method that chooses the range of an activation:
+
+            - "percentile": the range of all but the outermost values.
+            - "entropy": the range that changes the distribution of the values least.
+            - "mse": the range with the smallest mean squared error.
+        weights: the method that chooses the range of a row of weights. "peak" chooses the range up
+            to the row's largest absolute weight, and "mse" the range with the smallest mean squared
+            error.
+        bias_correction: True to correct the biases so that every layer keeps the mean output that
+            it had before rounding.
         equalize: True to equalize the ranges of channels across layers before the quantization.
         aware_epochs: the number of epochs of fine-tuning with simulated rounding; 0 only quantizes
-            after the training. This cannot be combined with `equalize`, which would change the
-            weights that were tuned.
+            after the training. Fine-tuning cannot be combined with `equalize`, which would change
+            the weights that were tuned.
     """
 
     ranges: RangeMethod = "percentile"

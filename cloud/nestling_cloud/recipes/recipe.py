@@ -22,8 +22,8 @@ class Recipe:
 
     Attributes:
         epochs: the number of passes over the training data.
-        batch: the number of inputs in a step.
-        learning_rate: the peak of the one-cycle schedule.
+        batch: the number of inputs in an optimizer step.
+        learning_rate: the peak learning rate of the one-cycle schedule.
         weight_decay: the decoupled weight decay, as in AdamW.
         optimizer: "adamw", or "muon", which may need fewer epochs. Muon trains the weights with
             three or more axes (of convolutions and recurrent layers), and AdamW all others.
@@ -34,9 +34,9 @@ class Recipe:
         half: True to compute in bfloat16 if the processor has instructions for bfloat16, which is
             about twice as fast. Other processors compute in float32 and therefore learn different
             weights.
-        threads: the number of processor threads. It is part of the recipe because with another
-            number, sums have another order, and the same seed gives a different result. Networks
-            with a few thousand weights train faster with one thread.
+        threads: the number of processor threads. The number is part of the recipe because it
+            affects the order of sums: with another number, the same seed gives a different result.
+            Networks with a few thousand weights train faster with one thread.
     """
 
     epochs: int

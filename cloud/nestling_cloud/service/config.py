@@ -48,13 +48,16 @@ class ServeConfig:
 
     @property
     def exposed_host(self) -> str:
-        """The host of a listener that other machines can reach, or `host` if there is none."""
+        """The host of a listener that other machines can reach.
+
+        If other machines can reach no listener, this is `host`.
+        """
         hosts = [self.host, *([self.console.host] if self.console else [])]
         return next((host for host in hosts if needs_tls(host)), self.host)
 
     @property
     def wants_tls(self) -> bool:
-        """Whether TLS is asked for, or a listener or the connection to the broker needs it."""
+        """Whether `tls` is set, or a listener or the connection to the broker needs TLS."""
         broker = [self.broker.host] if self.broker else []
         return self.tls or needs_tls(self.exposed_host, *broker)
 
@@ -63,12 +66,15 @@ class ServeConfig:
 class Addresses:
     """The addresses of a running cloud.
 
+    With TLS, they are the addresses by which devices reach the cloud.
+
     Attributes:
         grpc: the HOST:PORT of inference and delivery.
         broker: the HOST:PORT of the broker, for telemetry and delivery.
         enrolment: the HOST:PORT of enrolment; None without TLS.
         console: the URL of the console; None if there is no console.
-        console_password: the console's password, at its first start only; None later.
+        console_password: the console's password if this start has generated it; None if a password
+            was already set, or if there is no console.
     """
 
     grpc: str

@@ -209,6 +209,8 @@ async def _enrolment(
 ) -> AsyncIterator[Addresses]:
     """Serve enrolment if there is TLS.
 
+    The addresses are then also saved in the state folder, where `device add` reads them.
+
     Yields:
         The addresses of all services but the console.
     """
@@ -279,7 +281,7 @@ def _console_work(
 def _connection_limits(
     security: Security | None, addresses: Addresses, console: ConsoleServer | None
 ) -> list[Coroutine[None, None, None]]:
-    """Return the work that limits connections, or no work if there is no TLS."""
+    """Return a list with the coroutine that limits connections, which is empty without TLS."""
     if security is None:
         return []
     listening_at = [addresses.grpc, addresses.enrolment or ""]

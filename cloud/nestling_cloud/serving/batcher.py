@@ -23,17 +23,18 @@ class _Waiting:
 
 
 class Batcher:
-    """Runs the rows of several callers as one batch.
+    """Runs the rows (inputs) of several callers as one batch.
 
-    Batches run in a separate thread. Each caller gets the output for its own rows.
+    Batches run one at a time, in a separate thread. Each caller gets the output for its own rows.
+    At the end of the `async with` block, the callers that still wait are cancelled.
 
     Attributes:
-        max_batch: the most rows of one batch.
+        max_batch: the largest number of rows in one batch.
 
     Args:
         run: a function that returns N output rows for input rows of the shape `(N, ...)`.
-        max_batch: the most rows of one batch, and so of one request.
-        max_delay_ms: the time that the first request of a batch waits for others.
+        max_batch: the largest number of rows in one batch, and so in one request.
+        max_delay_ms: the longest time that the first request of a batch waits for other requests.
     """
 
     def __init__(

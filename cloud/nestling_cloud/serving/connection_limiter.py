@@ -51,7 +51,10 @@ class Peer:
 
 
 def raise_file_limit() -> int:
-    """Raise the process's limit of open files as far as possible, and return the new limit."""
+    """Raise the process's soft limit of open files to the hard limit, and return the new limit.
+
+    If that is not possible, the limit stays.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # "unlimited" exceeds Linux's maximum
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -62,15 +65,18 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
     """Return the connections to shut down.
 
     Args:
-        since: the time in seconds at which each connection was first seen.
-        per_peer: the most connections from one network (see `network_of`).
-        total: the most connections from all networks together.
+        since: a mapping from each connection's peer to the time at which the connection was first
+            seen, in seconds of any clock.
+        per_peer: the largest number of connections from one network (see `network_of`).
+        total: the largest number of connections from all networks together.
 
     Returns:
-        Of every network with more than `per_peer` connections, the youngest beyond that number. If
-        more than `total` connections would remain, also the youngest connections of the networks
-        with the most connections. If there are more than `total` networks, also the youngest
-        connections of all networks.
+        The peers of these connections:
+
+        - of every network with more than `per_peer` connections, the youngest beyond that number;
+        - if more than `total` connections would remain, also the youngest connections of the
+          networks with the most connections;
+        - if there are more than `total` networks, also the youngest of the remaining connections.
     """
     by_network: defaultdict[str, list[Peer]] = defaultdict(list)
     oldest_first = sorted(since, key=lambda each: (since[each], each.port))
@@ -86,7 +92,8 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
 def _fair_share(counts: Sequence[int], total: int) -> int:
     """Return the largest limit per network that keeps all connections together within `total`.
 
-    If no limit is needed, this is the largest of the counts.
+    `counts` has the number of connections of each network. If no limit is needed, the result is the
+    largest of these counts.
     """
     left = total
     for index, count in enumerate(sorted(counts)):
@@ -104,8 +111,8 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
 
     Args:
         ports: the ports that this process listens on.
-        per_peer: the most connections from one network to all of the ports.
-        total: the most connections from all networks together.
+        per_peer: the largest number of connections from one network to all of the ports.
+        total: the largest number of connections from all networks together.
     """
     since: dict[Peer, float] = {}
     known = Connections(ports)
@@ -125,6 +132,8 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
 def total_for(file_limit: int) -> int:
     """Return the number of connections that leaves enough file descriptors for other uses.
 
+    It is never less than half of the descriptors.
+
     Args:
         file_limit: the process's limit of open files.
     """
@@ -135,7 +144,7 @@ class Connections:
     """Finds the connections to this process's listening ports.
 
     Looking up the addresses of a connection is slow, and there may be ten thousand connections. So
-    the addresses of each are looked up only once.
+    the addresses of each connection are looked up only once.
 
     Args:
         ports: the ports that this process listens on.
@@ -146,7 +155,7 @@ class Connections:
         self._known: dict[int, tuple[_File, Peer | None]] = {}
 
     def find(self) -> dict[Peer, int]:
-        """Return the file descriptors of the present connections by peer."""
+        """Return a mapping from the peer of each present connection to its file descriptor."""
         found = ((descriptor, self._look(descriptor)) for descriptor in _descriptors())
         self._known = {descriptor: seen for descriptor, seen in found if seen is not None}
         return {
@@ -168,7 +177,8 @@ class Connections:
 class _Slot:
     """Shuts down connections with a reserved file descriptor.
 
-    The descriptor is reserved because there may be no free one left by then.
+    The descriptor is reserved because there may be no free descriptor left when there are too many
+    connections.
     """
 
     def __init__(self) -> None:

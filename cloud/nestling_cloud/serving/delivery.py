@@ -38,7 +38,8 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     ) -> delivery_pb2.GetDesiredBundleResponse:
         """Return the bundle that a device should run.
 
-        Before the first release, the call ends with the status NOT_FOUND.
+        The call ends with the status NOT_FOUND before the first release, and with INTERNAL if the
+        release cannot be read.
         """
         del request  # every device gets the same one
         try:
@@ -54,9 +55,12 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     ) -> AsyncIterator[delivery_pb2.FetchBlobResponse]:
         """Stream a piece of a blob, which is one file of a bundle.
 
-        The piece begins at the request's offset. It ends at the request's limit, or else at the end
-        of the blob. It is sent in chunks of at most 64 KiB. If the offset is the blob's end, there
-        is one empty chunk.
+        The piece begins at the request's `offset` and has `limit` bytes, or less if the blob ends
+        there. Without a limit, it has all bytes to the end of the blob. It is sent in chunks of at
+        most 64 KiB. If the offset is the blob's end, there is one empty chunk.
+
+        The call ends with the status NOT_FOUND if there is no such blob, with OUT_OF_RANGE if the
+        offset is beyond the blob's end, and with INTERNAL if the blob cannot be read.
         """
         offset, end = request.offset, request.offset + request.limit if request.limit else None
         while True:
@@ -88,7 +92,7 @@ def read_chunk(
         repository: the repository with the blob.
         sha256: the blob's SHA-256 in hexadecimal.
         offset: the position of the first byte to read.
-        limit: the most bytes to read.
+        limit: the largest number of bytes to read.
 
     Raises:
         RepositoryError: the repository has no such blob, the blob cannot be read, or the offset is

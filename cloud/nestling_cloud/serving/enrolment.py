@@ -48,9 +48,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
-    """Gives certificates to devices that show an enrolment token.
+    """Issues certificates to devices that present an enrolment token.
 
-    Its listener does not ask clients for a certificate.
+    The listener does not ask clients for a certificate.
 
     Args:
         enrolment: the fleet's enrolment, which checks tokens and signs certificates.
@@ -67,7 +67,12 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     async def Enrol(  # noqa: N802
         self, request: pb.EnrolRequest, context: _Context
     ) -> pb.EnrolResponse:
-        """Return a certificate for the device that shows a valid token."""
+        """Return a certificate for the device to which the token in the request belongs.
+
+        The call ends with the status PERMISSION_DENIED if the token is unknown or expired, or was
+        used with another key, with INVALID_ARGUMENT if the signing request is invalid, and with
+        UNAVAILABLE if the cloud fails.
+        """
         try:
             async with self._at_once:
                 name, certificate = await asyncio.to_thread(
@@ -92,7 +97,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
 class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     """Renews the certificates of enrolled devices.
 
-    Its listener authenticates the callers by their present certificates.
+    The listener authenticates the callers by their present certificates.
 
     Args:
         enrolment: the fleet's enrolment, which signs certificates.
@@ -106,7 +111,11 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     async def Renew(  # noqa: N802
         self, request: pb.RenewRequest, context: _Context
     ) -> pb.RenewResponse:
-        """Return another certificate for the caller."""
+        """Return another certificate for the caller, whose present certificate stays valid.
+
+        The call ends with the status INVALID_ARGUMENT if the signing request is invalid, and with
+        UNAVAILABLE if the cloud fails.
+        """
         name = await self._peers.name(context)
         try:
             certificate = await asyncio.to_thread(
@@ -120,9 +129,9 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
 
 
 async def _abort_broken(context: _Context, err: CloudError) -> NoReturn:
-    """End a call that failed on the cloud's side.
+    """End a call that failed on the cloud's side, with the status UNAVAILABLE.
 
-    The caller is not told the reason, which is only logged.
+    The reason is only logged, and not sent to the caller.
     """
     _LOG.error("cannot sign: %s", err)
     await context.abort(

@@ -1,4 +1,4 @@
-"""Shortens the texts that a client sent, for error messages."""
+"""Shortens the strings that a client sent, for error messages."""
 
 from collections.abc import Collection
 from itertools import islice
@@ -8,14 +8,14 @@ _ENTRIES = 8
 
 
 def excerpt(text: str) -> str:
-    """Return a text in quotes, cut after 64 characters."""
+    """Return a string in quotes, cut after 64 characters."""
     return repr(text) if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]!r}…"
 
 
 def excerpts(values: Collection[str] | Collection[int]) -> str:
     """Return a list as text, cut after 8 entries.
 
-    Texts in the list are quoted, and cut after 64 characters.
+    Strings in the list are quoted, and each is cut after 64 characters.
     """
     written = [
         excerpt(value) if isinstance(value, str) else str(value)

@@ -1,6 +1,6 @@
 """Serves the teacher's answers to the inputs that devices send.
 
-The services are those of the Open Inference Protocol.
+The service implements the Open Inference Protocol.
 """
 
 import logging
@@ -39,9 +39,9 @@ _LOG = logging.getLogger(__name__)
 
 
 def max_message_bytes(signature: Signature) -> int:
-    """Return the size limit of requests for a model.
+    """Return the size limit of requests for a model, in bytes.
 
-    A request with one input fits, whatever the input's shape.
+    The limit is 4 MiB, or more if a request with one input of the model would not fit.
     """
     return max(_MAX_MESSAGE_BYTES, 4 * math.prod(signature.shape) + _HEAD_BYTES)
 
@@ -51,9 +51,10 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     Args:
         signature: the model's name, input and output.
-        batcher: the batcher that runs the model; its `max_batch` is the most rows of one request.
-        on_answer: a function that is called in the event loop with every answered request and must
-            return at once; None for no such function.
+        batcher: the batcher that runs the model. Its `max_batch` is the largest number of inputs in
+            one request.
+        on_answer: a function that is called with every answered request, its inputs and the logits.
+            It runs in the event loop and must return at once. None for no such function.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ServerReadyResponse:
         """Answer that every model is loaded.
 
-        Without its models the server would not have started.
+        Without its models, the server would not have started.
         """
         del request, context
         return pb.ServerReadyResponse(ready=True)
@@ -105,7 +106,12 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelInfer(  # noqa: N802
         self, request: pb.ModelInferRequest, context: _Context
     ) -> pb.ModelInferResponse:
-        """Return a model's logits for the inputs of a request."""
+        """Return a model's logits for the inputs of a request.
+
+        If there is no such model, the call ends with the status NOT_FOUND. If the inputs do not fit
+        the model, or are so large that the logits are not finite, the status is INVALID_ARGUMENT.
+        If the model fails, the status is INTERNAL.
+        """
         await self._check_model(request.model_name, request.model_version, context)
         try:
             rows = tensors.decode(request, self._signature, max_rows=self._batcher.max_batch)

@@ -46,14 +46,15 @@ def prepend_step(
 ) -> "Handler":
     """Return a handler that runs a step before a method.
 
-    The method must take a single request, not a stream of requests.
+    The method must have a single request, not a stream of requests. It may return a single response
+    or a stream of responses.
 
     Args:
         handler: the handler of the method.
         prepare: the step, a function `(request, context) -> request for the method` that may abort
             the call.
-        deserializer: the function that decodes the request for `prepare`; None if `prepare` takes
-            the request's bytes.
+        deserializer: the function that decodes the request for `prepare`; None to pass the
+            request's bytes to `prepare`.
     """
     # The stubs describe synchronous methods only.
     unary: Any = handler.unary_unary

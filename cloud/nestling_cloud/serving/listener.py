@@ -1,6 +1,6 @@
 """Runs a gRPC server on a port.
 
-A server that only this machine can reach may do without TLS.
+A server that only this machine can reach may run without TLS.
 """
 
 import contextlib
@@ -38,6 +38,8 @@ async def listening(
     credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[Address]:
     """Start a gRPC server on a host and port, and stop it at the end of the block.
+
+    Calls that are in progress then have one second to end.
 
     Args:
         server: the server with its services.
@@ -83,9 +85,11 @@ def tls_credentials(
 ) -> grpc.ServerCredentials:
     """Return a listener's TLS credentials, which change when its certificate is renewed.
 
+    If the files cannot be read later, the present certificate stays in use.
+
     Args:
-        files: a function that returns the listener's files; called at handshakes, at most once a
-            second.
+        files: a function that returns the paths of the listener's files, and renews the certificate
+            if it is due. It is called at handshakes, at most once a second.
         ask_for_certificate: whether to accept only clients with a certificate of the authority. If
             not, client certificates are neither requested nor checked, because gRPC for Python has
             no setting between the two.

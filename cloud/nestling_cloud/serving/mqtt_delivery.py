@@ -26,7 +26,7 @@ class MqttDelivery:
     """Answers delivery requests that arrive over a broker.
 
     Attributes:
-        subscribed: an event that is set when the requests are subscribed to for the first time.
+        subscribed: an event that is set after the first subscription to the topics of the requests.
 
     Args:
         repository: the repository with the releases.
@@ -40,7 +40,7 @@ class MqttDelivery:
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        """Answer requests until cancelled, and reconnect whenever the broker goes away."""
+        """Answer requests until cancelled, and reconnect whenever the connection breaks."""
         await stay_connected(self._broker.client, self._serve)
 
     async def _serve(self, client: aiomqtt.Client) -> None:
@@ -72,7 +72,8 @@ def answer(
 
     Args:
         repository: the repository with the releases.
-        request: the request for the desired bundle or for a blob (one file of a bundle).
+        request: the request for the desired bundle or for a piece of a blob (one file of a bundle).
+            If the piece is larger than 16 KiB, the response has only the first 16 KiB.
     """
     response = delivery_pb2.DeliveryResponse(request_id=request.request_id)
     try:

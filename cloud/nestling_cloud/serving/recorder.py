@@ -1,7 +1,7 @@
 """Records hard inputs, which are the inputs that devices send to the cloud.
 
-Each is stored with the device's answer and the cloud's. No answer waits for this, because inputs
-that do not fit into a short queue are dropped.
+Each hard input is stored with the device's answer and the cloud's. The inputs wait in a short queue
+until they are stored, and are dropped if the queue is full, so that no answer is delayed.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ class HardInputRecorder:
     """Queues hard inputs, and stores them in batches.
 
     Args:
-        keep: a function that stores a batch, which is ordered from oldest to newest; called in a
-            thread.
+        keep: a function that stores a batch of hard inputs, ordered from oldest to newest. It is
+            called in a thread.
     """
 
     def __init__(self, keep: Callable[[Sequence[HardInput]], None]) -> None:
@@ -37,7 +37,9 @@ class HardInputRecorder:
         self._waiting: asyncio.Queue[HardInput] = asyncio.Queue(_MOST_WAITING)
 
     def offer(self, request: ModelInferRequest, rows: Rows, logits: Rows) -> None:
-        """Queue the input of a request if a device sent the request and the queue has space.
+        """Queue the input of a request if it is a hard input and the queue has space.
+
+        `hard_input` decides whether the input is a hard input.
 
         Args:
             request: the request as received.
@@ -49,7 +51,10 @@ class HardInputRecorder:
             self._waiting.put_nowait(found)
 
     async def run(self) -> None:
-        """Store queued inputs until cancelled."""
+        """Store queued inputs until cancelled.
+
+        If storing a batch fails, the batch is dropped and the error is logged.
+        """
         while True:
             batch = [await self._waiting.get()]
             while len(batch) < _MOST_TOGETHER and not self._waiting.empty():

@@ -61,7 +61,7 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
         request: the request as received. Its values are in `raw_input_contents` (little-endian) or
             in the tensor's `contents.fp32_contents`.
         signature: the signature of the model.
-        max_rows: the most rows of one request.
+        max_rows: the largest number of inputs in one request.
 
     Returns:
         The finite float32 values, of the shape `(N, *shape)` with N from 1 to `max_rows`.

@@ -1,4 +1,4 @@
-"""Holds the built-in tasks, and everything needed to write a task of your own.
+"""Holds the built-in tasks, and everything needed to write your own task.
 
 A task consists of the data, the input signature, the classes, the teacher and the student of a
 problem. This package may import `recipes` and `models`, but nothing that trains.

@@ -20,7 +20,8 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
         All inputs, (N, *shape), and their labels, (N,), in the loader's order.
 
     Raises:
-        TaskError: there are no batches, or their shapes or types do not match.
+        TaskError: there are no batches, a batch is not a pair of as many inputs as labels, a label
+            is not a whole number, or the shapes of the batches differ.
     """
     inputs, labels = [], []
     for number, batch in enumerate(batches, start=1):

@@ -14,10 +14,10 @@ class Domains:
 
     Attributes:
         source: labeled examples of the source domain.
-        target: examples of the target domain. Adaptation sees only the inputs; the labels are for
-            training a reference to compare with.
-        calibration: examples of the target domain for choosing settings.
-        test: examples of the target domain that no training step sees.
+        target: labeled examples of the target domain. Adaptation sees only the inputs; the labels
+            are for training a reference student to compare the adapted student with.
+        calibration: labeled examples of the target domain for choosing settings.
+        test: labeled examples of the target domain that no training step sees.
     """
 
     source: Examples

@@ -55,14 +55,14 @@ def load(data_dir: Path | None, seed: int) -> Splits:
     """Return the official data sets, split into training, calibration and test data.
 
     The data has no subjects, so a random part of the official training set becomes the calibration
-    data. The official test set is cut into recordings.
+    data. The official test set is cut into recordings of 50 images.
 
     Args:
         data_dir: the folder with the four files; None to search the usual places.
         seed: the random seed that selects the calibration images and the order of the test set.
 
     Returns:
-        The three parts, with inputs (N, 1, 28, 28) from 0 to 1.
+        The three parts, with inputs (N, 1, 28, 28) from 0 (black) to 1 (white).
 
     Raises:
         DataMissingError: the files are not found and cannot be downloaded.
@@ -82,9 +82,12 @@ def pictures(paths: dict[str, Path], part: str, rng: np.random.Generator) -> Exa
     """Return one of the official data sets in random order.
 
     Args:
-        paths: the paths of the data files by name.
+        paths: a mapping from the names of the data files to their paths.
         part: the name of the data set, "train" or "t10k".
-        rng: the source of the random order.
+        rng: the random generator for the order.
+
+    Returns:
+        The images, (N, 1, 28, 28) from 0 to 1, and their labels.
 
     Raises:
         TaskError: a file is not in the idx format.
@@ -119,11 +122,14 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return images that are randomly flipped, shifted by up to two pixels, and partly erased.
+    """Return the images after random flips, random shifts and random erasing.
+
+    A shift is up to two pixels long in each direction. An erased rectangle is up to 8 pixels long
+    on each side.
 
     Args:
         inputs: the images, (N, 1, 28, 28).
-        generator: the source of randomness.
+        generator: the random generator.
     """
     return erase(shift(flip(inputs, generator), 2, generator), 8, generator)
 

@@ -17,18 +17,19 @@ _LOG = logging.getLogger(__name__)
 class DataMissingError(TaskError):
     """Raised when a task's data files are not found or cannot be read.
 
-    The text names the places that were searched.
+    The text names the folders that were searched.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataFiles:
-    """Describes a task's data files and the places where they may be found.
+    """Describes a task's data files and where to find them.
 
     Attributes:
         name: the name of the files' folder in the user's cache.
-        sha256: the known SHA-256 digests of each file, by the file's name. The first is the digest
-            of the downloaded file; others are of files that a distribution has recompressed.
+        sha256: a mapping from the name of each file to the file's known SHA-256 digests. The first
+            is the digest of the downloaded file; others are of files that a distribution has
+            recompressed.
         variable: the environment variable that may name the folder of the files.
         system_folder: the folder in which a distribution's package installs the files.
         package: the name of the distribution's package, for the error text.
@@ -43,14 +44,15 @@ class DataFiles:
     url: str
 
     def find(self, data_dir: Path | None) -> dict[str, Path]:
-        """Return the path of each file by name.
+        """Return a mapping from the name of each file to its path.
 
-        The files are searched in `data_dir`, the folder that the environment variable names, the
-        distribution's folder and the user's cache, in this order. Files that are found nowhere are
-        downloaded. A folder that the user names must have all files, but their content is not
-        checked, because it may be the user's own subset. Everywhere else the digests are checked. A
-        folder with a damaged file is passed over, and a damaged file in the cache is downloaded
-        again.
+        If `data_dir` or the environment variable names a folder, only that folder is searched
+        (`data_dir` first). Its files are not checked, because they may be the user's own subset of
+        the data.
+
+        Otherwise, the files come from the distribution's folder or else from the user's cache,
+        provided that the folder has all files with known digests. If neither has, the files that
+        the cache lacks, or that are damaged there, are downloaded.
 
         Args:
             data_dir: the folder that the user names; None if the user names none.

@@ -17,11 +17,11 @@ def load_task(reference: str) -> Task:
 
     Args:
         reference: the name of a built-in task, or `path/to/file.py:NAME` for the `Task` object
-            `NAME` in a file of your own.
+            `NAME` in your own file.
 
     Raises:
-        TaskError: there is no such task, file or object, or the file fails when it is imported. The
-            text lists the tasks that exist.
+        TaskError: there is no such task, file or object, or the file fails when it is imported. If
+            the name is wrong, the text lists the names that exist.
     """
     if reference in BUILT_IN:
         return BUILT_IN[reference]

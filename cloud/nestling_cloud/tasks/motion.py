@@ -7,14 +7,14 @@ from torch.nn import functional
 
 
 def rotate(inputs: torch.Tensor, degrees: float, generator: torch.Generator) -> torch.Tensor:
-    """Return windows that are rotated about a random axis by a random angle.
+    """Return the windows, each rotated about a random axis by a random angle.
 
-    Accelerations and angular rates rotate together, as if the watch sat differently on the wrist.
+    Accelerations and angular rates rotate together, as if the sensor were mounted differently.
 
     Args:
-        inputs: the windows, (N, 6, T).
+        inputs: the windows, (N, 6, T), with the three accelerations first.
         degrees: the largest angle, in degrees.
-        generator: the source of randomness.
+        generator: the random generator.
     """
     count = len(inputs)
     axis = torch.randn(count, 3, generator=generator)
@@ -28,14 +28,15 @@ def rotate(inputs: torch.Tensor, degrees: float, generator: torch.Generator) -> 
 
 
 def stretch(inputs: torch.Tensor, amount: float, generator: torch.Generator) -> torch.Tensor:
-    """Return windows that are randomly stretched or compressed in time.
+    """Return the windows, each randomly stretched or compressed in time about its center.
 
-    A compressed window is filled up with its mirror image.
+    The length stays T. A stretched window loses its ends, and a compressed window is padded by
+    reflection.
 
     Args:
         inputs: the windows, (N, C, T).
-        amount: the largest change of speed, as a fraction of 1.
-        generator: the source of randomness.
+        amount: the largest change in speed, as a fraction of 1.
+        generator: the random generator.
     """
     count, _, length = inputs.shape
     speed = 1 + amount * (2 * torch.rand(count, 1, generator=generator) - 1)

@@ -9,7 +9,7 @@ def flip(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
     Args:
         inputs: the images, (N, C, H, W).
-        generator: the source of randomness.
+        generator: the random generator.
     """
     chosen = torch.rand(len(inputs), 1, 1, 1, generator=generator) < 0.5
     return torch.where(chosen, inputs.flip(3), inputs)
@@ -22,8 +22,8 @@ def shift(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
     Args:
         inputs: the images, (N, C, H, W).
-        most: the longest shift in either direction, in pixels.
-        generator: the source of randomness.
+        most: the largest shift in each of the four directions, in pixels.
+        generator: the random generator.
     """
     count, _, height, width = inputs.shape
     padded = functional.pad(inputs, (most,) * 4)
@@ -42,8 +42,9 @@ def erase(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
     Args:
         inputs: the images, (N, C, H, W).
-        most: the longest side of a rectangle, in pixels.
-        generator: the source of randomness.
+        most: the longest side of a rectangle, in pixels; the shortest side is `most // 4`. The part
+            of a rectangle that lies outside the image is cut off.
+        generator: the random generator.
     """
     count, _, height, width = inputs.shape
     chosen = torch.rand(count, 1, generator=generator) < 0.5
@@ -53,7 +54,10 @@ def erase(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
 
 def _interval(count: int, length: int, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Return a random interval for each image, as a mask (N, length)."""
+    """Return a random interval for each image along an axis, as a mask (count, length).
+
+    An interval is `most // 4` to `most` pixels long before its part outside the axis is cut off.
+    """
     size = torch.randint(most // 4, most + 1, (count, 1), generator=generator)
     start = torch.randint(length, (count, 1), generator=generator) - size // 2
     place = torch.arange(length)

@@ -1,7 +1,7 @@
 """Defines what a task is, and checks a task and its data before anything is trained.
 
-A task consists of data, the signature of inputs and answers, the teacher, the student, and the
-options of their training.
+A task consists of data, the signature (the input's shape and the classes), the teacher, the
+student, and the options of their training.
 """
 
 import re
@@ -73,8 +73,8 @@ class Splits:
     Attributes:
         train: the examples that the teacher and the student are trained on.
         calibration: examples that neither the teacher nor the student has seen. The multiplexer is
-            fitted on the first of them, and thresholds and risk guarantees come from the rest, so
-            keep the inputs of a subject together.
+            fitted on the first of them, and thresholds and risk guarantees come from the rest. Keep
+            the inputs of a subject together, so that the two parts share at most one subject.
         test: whole recordings, which a simulation assigns to devices as streams. No choice may
             depend on these recordings.
     """
@@ -96,20 +96,21 @@ class Task:
     Attributes:
         name: a short, stable name, which is stored in the task's bundles.
         signature: the shape, channels and units of an input, and the classes.
-        load: a function `(data_dir, seed) -> Splits`, where `data_dir` is None unless the user
-            names a folder.
+        load: a function `(data_dir, seed) -> Splits`, where `data_dir` is the folder that the user
+            names, or None, and `seed` is the random seed of the split.
         student: the blocks and widths of the nested student.
-        teacher: a function `(signature) -> network`, where the network maps (N, *shape) to
-            (N, classes). The default is an untrained residual convolutional network that fits the
-            signature.
+        teacher: a function `(signature) -> network`, where the network maps inputs (N, *shape) to
+            logits (N, classes). The default is an untrained residual convolutional network that
+            fits the signature.
         teacher_recipe: the options of the teacher's training; None if the teacher is already
             trained.
         student_recipe: the options of the student's training.
         distillation: the options for what the student learns from the teacher.
-        nesting: the options for training the student's capacities (sizes) together.
+        nesting: the options for training the student's capacities (sizes) as parts of each other.
         quantization: the options for quantizing the student to int8.
-        augment: a function `(inputs, generator) -> inputs`. The teacher is trained on batches that
-            are newly augmented each time, the student on a few augmented copies of the data.
+        augment: a function `(inputs, generator) -> inputs` that returns randomly changed inputs of
+            the same shape and type, as tensors. The teacher is trained on batches that are newly
+            augmented each time, and the student on a few augmented copies of the data.
     """
 
     name: str
@@ -158,7 +159,7 @@ class Task:
     def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
         """Return the task's data after checking it against the signature.
 
-        The augmentation is tried on a few inputs as well.
+        The augmentation is also tried on a few inputs.
 
         Args:
             data_dir: the folder of the data files; None to let the task find the files.

@@ -1,6 +1,6 @@
-"""Defines the built-in task `wearable`, which recognizes shoulder exercises by a watch's motion.
+"""Defines the built-in task `wearable`, which recognizes shoulder exercises from a watch's motion.
 
-The data comes with seglearn's wheel. Burns et al. (Physiological Measurement 2018) recorded the
+The data is included in seglearn's wheel. Burns et al. (Physiological Measurement 2018) recorded the
 accelerometer and the gyroscope of a watch at 50 Hz during seven exercises of ten subjects, on both
 wrists. A window has 100 samples and lasts two seconds. Training, calibration and test data share no
 subject.
@@ -59,11 +59,11 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def load_sides(data_dir: Path | None, seed: int) -> Domains:
-    """Return the recordings as two domains, the right and the left wrists.
+    """Return the windows of the right wrists as one domain, and those of the left as another.
 
-    The source domain has the right wrists of the training subjects, and the target domain their
-    left wrists. Calibration and test data are the left wrists of the other subjects. The subjects
-    are assigned as by `load`.
+    The source domain has the right wrists of the training subjects, and the target domain has the
+    left wrists of the same subjects. Calibration and test data are the left wrists of the other
+    subjects. `load` assigns the subjects in the same way.
 
     Args:
         data_dir: the folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
@@ -85,7 +85,7 @@ def load_sides(data_dir: Path | None, seed: int) -> Domains:
 
 
 def _deal(data: dict[str, Any], seed: int) -> list[np.ndarray[Any, Any]]:
-    """Return the subjects of the training, calibration and test data."""
+    """Return the subjects of the training, calibration and test data, as one array for each."""
     subjects = np.random.default_rng(seed).permutation(np.unique(data["subject"]))
     return np.split(subjects, [TRAIN_SUBJECTS, TRAIN_SUBJECTS + CALIBRATION_SUBJECTS])
 
@@ -150,9 +150,9 @@ def _windows(samples: np.ndarray[Any, Any], label: int, hop: int) -> Examples:
 
 
 def _augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return windows as if the watch sat differently and the motion had another speed and strength.
+    """Return windows with a random rotation, speed and strength, and with noise.
 
-    Noise is added as well.
+    The result is as if the watch sat differently and the exercise were done in another way.
     """
     moved = rotate(stretch(inputs, 0.2, generator), 30.0, generator)
     strength = 1.0 + 0.1 * torch.randn(len(moved), 1, 1, generator=generator)

@@ -53,8 +53,9 @@ class HostPresence:
 
         Args:
             payload: the payload of the message.
-            retained: whether the message was published before this host subscribed. If so, the
-                birth of this connection replaces it.
+            retained: whether the message was published before this host subscribed. A retained
+                message that is unreadable or an older death needs no reaction, because the birth of
+                this connection replaces it.
         """
         try:
             state = read_host_state(payload)

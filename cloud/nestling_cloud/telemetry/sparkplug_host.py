@@ -26,9 +26,11 @@ class MessageContent:
     """The content of a node's message.
 
     Attributes:
-        values: the metrics by name; None for null. Metrics without a known name are left out.
+        values: a mapping from metric names to values, which are None for null. Metrics without a
+            known name are left out. A death certificate has no metrics here.
         ask_rebirth: whether to ask the node for a new birth certificate.
-        online: True for a birth, False for a death, otherwise None.
+        online: True if the message put the node online, False if the message put the node offline,
+            and None if the message did neither.
     """
 
     values: dict[str, sparkplug_metrics.MetricValue | None]
@@ -73,9 +75,10 @@ class SparkplugHost:
         return MessageContent(values=values, ask_rebirth=False, online=True)
 
     def data(self, device: str, payload: Payload, *, now_ms: int) -> MessageContent:
-        """Return the content of a data message, and whether to ask the node for its birth.
+        """Return the content of a data message, and whether to ask for a new birth certificate.
 
-        The values count even if an earlier message was lost.
+        The values are returned even if an earlier message was lost. The node is asked at most once
+        every five seconds.
 
         Args:
             device: the node's id.
@@ -117,7 +120,7 @@ class SparkplugHost:
 
         Args:
             device: the node's id.
-            values: the metrics to write, by name; None for null.
+            values: a mapping from the names of the metrics to write to their values; None for null.
             now_ms: the current Unix time.
         """
         node = self._nodes.get(device, _Node())
@@ -131,7 +134,9 @@ class SparkplugHost:
         return Payload(timestamp=now_ms, metrics=entries)
 
     def rebirth(self, device: str, *, now_ms: int) -> Payload:
-        """Return the payload of a command (NCMD) that asks a node for its birth certificate.
+        """Return the payload of a command (NCMD) that asks a node for a new birth certificate.
+
+        The time is recorded as that of the latest request.
 
         Args:
             device: the node's id.
