@@ -36,6 +36,7 @@ MODULES = (
     "nestling_cloud.learning.onnx.torch_export",
     "nestling_cloud.learning.onnx.float_export",
     "nestling_cloud.learning.quantization",
+    "nestling_cloud.learning.onnx.graph_builder",
     "nestling_cloud.learning.onnx.template",
 )
 _BATCH = 500

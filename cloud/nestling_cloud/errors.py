@@ -50,7 +50,8 @@
     ├── TokenFileError          the file for an enrolment token cannot be written
     └── UnknownAddressError     the address where devices enrol is not known
 
-Each class is defined in the module that raises it.
+Each class is defined in the module that raises it; those of the repository are defined in
+`bundles/repository_errors.py`.
 """
 
 

@@ -12,5 +12,6 @@ __all__ = [
     "overview",
     "release",
     "repository",
+    "repository_errors",
     "train_release",
 ]

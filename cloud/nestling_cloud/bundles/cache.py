@@ -13,7 +13,8 @@ from pathlib import Path
 
 from nestling_cloud.bundles.fingerprint import fingerprint
 from nestling_cloud.bundles.release import release_bundle
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.pipeline import LearnedTask, learn
 from nestling_cloud.progress import Progress

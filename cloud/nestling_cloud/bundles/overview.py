@@ -9,7 +9,8 @@ from rich.table import Table
 
 from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_cloud.bundles.guarantee_text import guarantee_lines, guarantees
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_core.nest.bundle_files import activations_in, shared_blobs
 
 

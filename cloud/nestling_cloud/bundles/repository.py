@@ -1,23 +1,21 @@
 """Stores releases in a folder.
 
-The folder holds the parts of bundles as blobs (files that are named by their digest), cloud models
-and checkpoints with their digests in files beside them, and the version of the bundle that devices
-should run. Every file is checked against its digest before it is used. A checkpoint holds the
-weights from which a later federated round starts. Devices can fetch only blobs, so they never
-receive a cloud model or a checkpoint.
+The folder holds the parts of bundles as blobs (files that are named by their digest, see
+`blob_folder`), cloud models and checkpoints with their digests in files beside them, and the
+version of the bundle that devices should run. Every file is checked against its digest before it is
+used. A checkpoint holds the weights from which a later federated round starts. Devices can fetch
+only blobs, so they never receive a cloud model or a checkpoint.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_cloud.atomic_file import SHARED, write_whole
-from nestling_cloud.bundles.open_files import OpenFiles
-from nestling_cloud.errors import CloudError
+from nestling_cloud.bundles.blob_folder import BlobFolder
+from nestling_cloud.bundles.repository_errors import BlobNotFoundError, RepositoryError, readable
 from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
 from nestling_core.nest import bundle_files
 
@@ -25,22 +23,7 @@ _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-class RepositoryError(CloudError):
-    """Raised when a release is refused, or a file of the repository cannot be used.
-
-    The file is missing, damaged or unreadable, or the requested name or version is not valid.
-    """
-
-
-class BlobNotFoundError(RepositoryError):
-    """Raised when the repository lacks the requested blob, cloud model or checkpoint."""
-
-
-class OffsetError(RepositoryError):
-    """Raised when the offset of a read is negative or beyond the end of the blob."""
-
-
-class Repository:
+class Repository(BlobFolder):
     """Stores releases in a folder, where a crash or a power cut leaves no incomplete file.
 
     Args:
@@ -50,65 +33,11 @@ class Repository:
     """
 
     def __init__(self, root: Path) -> None:
+        super().__init__(root / "blobs")
         self.root = root
-        self._blobs = root / "blobs"
         self._models = root / "models"
         self._checkpoints = root / "checkpoints"
         self._desired = root / "desired.binpb"
-        self._files = OpenFiles()
-
-    def add(self, data: bytes) -> bundle_pb2.Blob:
-        """Store bytes as a blob and return the blob's digest and size.
-
-        If the blob's file exists but is damaged, the file is written again.
-        """
-        blob = bundle_files.blob_of(data)
-        path = self._blobs / blob.sha256
-        if not path.exists() or path.read_bytes() != data:
-            _write(path, data)
-        return blob
-
-    def size(self, sha256: str) -> int:
-        """Return the size of a blob in bytes.
-
-        Raises:
-            BlobNotFoundError: there is no such blob.
-            RepositoryError: the file cannot be read.
-        """
-        with self._found(sha256) as path:
-            return path.stat().st_size
-
-    def read(self, sha256: str, offset: int = 0, limit: int | None = None) -> bytes:
-        """Return a piece of a blob.
-
-        Args:
-            sha256: the digest of the blob.
-            offset: the position of the first byte to read, at most the size of the blob.
-            limit: the largest number of bytes to read; None for the rest of the blob.
-
-        Raises:
-            BlobNotFoundError: there is no such blob.
-            OffsetError: the offset is negative or beyond the blob's end.
-            RepositoryError: the file cannot be read.
-        """
-        with self._found(sha256) as path:
-            size = path.stat().st_size
-            if not 0 <= offset <= size:
-                raise OffsetError(
-                    f"blob {sha256[:12]} has {size} bytes; offset {offset} is outside it"
-                )
-            return self._files.read(path, offset, limit)
-
-    def read_whole(self, blob: bundle_pb2.Blob) -> bytes:
-        """Return a blob's content after checking it against the digest and size.
-
-        Raises:
-            RepositoryError: the blob is missing, damaged or unreadable.
-        """
-        try:
-            return bundle_files.check_blob(blob, self.read(blob.sha256))
-        except bundle_files.BlobError as err:
-            raise RepositoryError(f"the bundle is damaged ({err}); release it again") from err
 
     def add_model(self, name: str, onnx: bytes) -> None:
         """Store a cloud model, replacing an earlier one with the same name.
@@ -215,7 +144,7 @@ class Repository:
             release=manifest.release,
             manifest=blob,
         )
-        _write(self._desired, desired.SerializeToString())
+        write_whole(self._desired, desired.SerializeToString(), folder_mode=SHARED)
         return desired
 
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
@@ -227,7 +156,7 @@ class Repository:
             RepositoryError: `desired.binpb` is damaged or unreadable.
         """
         try:
-            with _readable(self._desired):
+            with readable(self._desired):
                 data = self._files.read(self._desired)
         except FileNotFoundError:
             return None
@@ -291,25 +220,6 @@ class Repository:
                 f"{current.release}, and devices refuse older releases; use a higher number"
             )
 
-    @contextmanager
-    def _found(self, sha256: str) -> Iterator[Path]:
-        """Yield the path of a blob.
-
-        Raises BlobNotFoundError if the blob is missing, and RepositoryError if the body cannot
-        read it.
-        """
-        absent = BlobNotFoundError(
-            f"no blob {sha256[:64]!r} in the repository; a blob's name is a lower-case SHA-256"
-        )
-        if not bundle_files.is_digest(sha256):  # also keeps "../" out of the path
-            raise absent
-        path = self._blobs / sha256
-        try:
-            with _readable(path):
-                yield path
-        except FileNotFoundError:
-            raise absent from None
-
     def _model_file(self, name: str) -> Path:
         if not _MODEL_NAME.fullmatch(name):
             raise RepositoryError(
@@ -324,27 +234,9 @@ class Repository:
         return self._checkpoints / f"{bundle_version}.npz"
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Raise RepositoryError in place of any OSError of the body except FileNotFoundError."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as err:
-        raise RepositoryError(
-            f"{path} cannot be read: {err.strerror}; give the cloud's user read access to the "
-            "repository, or release the bundle again"
-        ) from err
-
-
 def _read_sealed(path: Path) -> bytes:
     try:
-        with _readable(path):
+        with readable(path):
             return read_sealed(path)
     except SealError as err:
         raise RepositoryError(f"{err}; train and release the bundle again") from err
-
-
-def _write(path: Path, data: bytes) -> None:
-    write_whole(path, data, folder_mode=SHARED)

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
 from nestling_cloud.bundles.release import release_bundle
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.learning.adaptation import AdaptationConfig, FrameChoice
 from nestling_cloud.learning.adaptation.pipeline import learn_adapted
 from nestling_cloud.learning.pipeline import learn

@@ -18,24 +18,18 @@ from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
+from nestling_cloud.federated.array_records import arrays_in, record_of
 from nestling_cloud.federated.ensemble import EnsembleRecipe, distil_ensemble, teacher_logits
 from nestling_cloud.federated.release_gate import Margins, Verdict, judge
-from nestling_cloud.federated.round_log import Exclusion, Participant, Round, RoundLog
+from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
-from nestling_cloud.federated.strategy import (
-    NestedAveraging,
-    RoundBase,
-    RoundTally,
-    Rules,
-    record_of,
-)
+from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules
 from nestling_cloud.learning.check_teacher import LearnedCloud
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.progress import Progress, Silent
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task
-from nestling_core.clock import unix_ms
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, WeightsError, arrays_of, read_arrays, student_of
@@ -141,7 +135,7 @@ class _Run:
                 f"not released: no round had {self._config.min_clients} usable updates, so the "
                 "model has not changed; the table of rounds says why each client was dropped"
             )
-        self._whole = {name: array.numpy() for name, array in result.arrays.items()}
+        self._whole = arrays_in(result.arrays)
 
     def release(self) -> str:
         """Release the result of the rounds as the next bundle and return the bundle's version.
@@ -176,7 +170,7 @@ class _Run:
         if self._latest is None:
             return
         # Taken again, because comparing the candidate sent more bytes and may have dropped clients.
-        last = _round(self._name, self._version, self._strategy.tally, self._latest.accuracy)
+        last = self._strategy.tally.entry(self._name, self._version, self._latest.accuracy)
         self._log.put(dataclasses.replace(last, released=released, verdict=verdict))
 
     def _learn(self) -> tuple[LearnedTask, NestedStudent]:
@@ -225,13 +219,9 @@ class _Run:
     def _record(self, number: int, arrays: ArrayRecord) -> MetricRecord | None:
         if number == 0:  # Flower also calls this before the first round
             return None
-        student = student_of(
-            self._task.signature,
-            self._task.student,
-            {name: array.numpy() for name, array in arrays.items()},
-        )
-        tally, accuracy = self._strategy.tally, _accuracies(student, self._splits.calibration)
-        self._latest = _round(self._name, self._version, tally, accuracy)
+        student = student_of(self._task.signature, self._task.student, arrays_in(arrays))
+        accuracy = _accuracies(student, self._splits.calibration)
+        self._latest = self._strategy.tally.entry(self._name, self._version, accuracy)
         self._log.put(self._latest)
         return None
 
@@ -277,33 +267,3 @@ def _accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]
         for capacity in range(1, student.config.capacities + 1)
     )
     return tuple(float(np.mean(answer == examples.labels)) for answer in answers)
-
-
-def _round(run: str, version: str, tally: RoundTally, accuracy: tuple[float, ...]) -> Round:
-    return Round(
-        run=run,
-        number=tally.number,
-        started_ms=tally.started_ms,
-        ended_ms=unix_ms(),
-        bundle_version=version,
-        participants=tuple(
-            Participant(
-                device=member.device,
-                node=str(member.node),
-                capacity=member.capacity,
-                examples=trained.update.examples,
-                held_out=trained.comparison.held_out,
-                accuracy_before=trained.comparison.before,
-                accuracy_after=trained.comparison.after,
-            )
-            for member, trained in tally.trained
-        ),
-        dropped=tuple(
-            Exclusion(device=device, node=str(node), reason=reason)
-            for node, device, reason in tally.dropped
-        ),
-        bytes_down=tally.bytes_down,
-        bytes_up=tally.bytes_up,
-        accuracy=accuracy,
-        averaged=tally.averaged,
-    )

@@ -5,35 +5,30 @@ Every client receives, trains and returns the prefix of the nested student that 
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-import numpy as np
-from flwr.app import (
-    Array,
-    ArrayRecord,
-    ConfigRecord,
-    Message,
-    MessageType,
-    MetricRecord,
-    RecordDict,
-)
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
-from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.federated.aggregation import Update, aggregate
+from nestling_cloud.federated.array_records import arrays_in, record_of
+from nestling_cloud.federated.client_replies import (
+    config_of,
+    metrics_of,
+    trained_arrays,
+    valid_replies,
+)
+from nestling_cloud.federated.round_tally import RoundTally
 from nestling_cloud.federated.update_checks import (
     ClientUpdate,
     HeldOutComparison,
     Member,
-    UpdateError,
     check_comparison,
     check_member,
     check_trained,
-    device_name,
 )
 from nestling_core.clock import unix_ms
 from nestling_core.student import messages
@@ -41,11 +36,7 @@ from nestling_core.student.config import StudentConfig
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.weights import Arrays, prefix_shapes, take
 
-_T = TypeVar("_T")
-_NO_REPLY = "no reply in time"
 _LOOK_S = 1.0
-_NO_REASON = "no reason given"
-_LONGEST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,29 +71,6 @@ class RoundBase:
     signature: Signature
     student: StudentConfig
     bundle_version: str
-
-
-@dataclass(kw_only=True)
-class RoundTally:
-    """The record that the strategy keeps of a round.
-
-    Attributes:
-        number: the number of the round, from 1.
-        started_ms: the start of the round, Unix time in ms.
-        trained: the valid updates, each with its client.
-        dropped: the clients that were left out, as (node, device, reason).
-        bytes_down: the size of all arrays sent to clients, in bytes.
-        bytes_up: the size of all arrays received from clients, in bytes.
-        averaged: True if the updates were averaged.
-    """
-
-    number: int
-    started_ms: int
-    trained: list[tuple[Member, ClientUpdate]] = field(default_factory=list)
-    dropped: list[tuple[int, str, str]] = field(default_factory=list)
-    bytes_down: int = 0
-    bytes_up: int = 0
-    averaged: bool = False
 
 
 class NestedAveraging(Strategy):
@@ -140,7 +108,7 @@ class NestedAveraging(Strategy):
         """
         del config
         self.tally = RoundTally(number=server_round, started_ms=unix_ms())
-        self._whole = _numpy(arrays)
+        self._whole = arrays_in(arrays)
         self._meet(grid, server_round)
         self._asked = dict(self._members)
         return [
@@ -156,16 +124,16 @@ class NestedAveraging(Strategy):
         def check(member: Member, reply: Message) -> ClientUpdate:
             return check_trained(
                 member,
-                _arrays(reply),
-                _record(reply.content.config_records, messages.CONFIG),
-                _record(reply.content.metric_records, messages.METRICS),
+                trained_arrays(reply),
+                config_of(reply),
+                metrics_of(reply),
                 signature=self._base.signature,
                 student=self._base.student,
                 server_round=server_round,
                 bundle_version=self._base.bundle_version,
             )
 
-        self.tally.trained = self._sort(self._asked, replies, check)
+        self.tally.trained = valid_replies(self._asked, replies, check, self.tally)
         if len(self.tally.trained) < self._rules.min_clients:
             return None, None
         self.tally.averaged = True
@@ -217,14 +185,14 @@ class NestedAveraging(Strategy):
 
         def check(_: Member, reply: Message) -> HeldOutComparison:
             return check_comparison(
-                _record(reply.content.config_records, messages.CONFIG),
-                _record(reply.content.metric_records, messages.METRICS),
+                config_of(reply),
+                metrics_of(reply),
                 server_round=number,
                 bundle_version=self._base.bundle_version,
             )
 
         replies = grid.send_and_receive(sent, timeout=self._rules.timeout_s)
-        return [comparison for _, comparison in self._sort(members, replies, check)]
+        return [comparison for _, comparison in valid_replies(members, replies, check, self.tally)]
 
     def _meet(self, grid: Grid, server_round: int) -> None:
         """Ask new nodes for their capacity and number of examples, and forget nodes that left."""
@@ -245,8 +213,8 @@ class NestedAveraging(Strategy):
         def check(stranger: Member, reply: Message) -> Member:
             return check_member(
                 stranger.node,
-                _record(reply.content.config_records, messages.CONFIG),
-                _record(reply.content.metric_records, messages.METRICS),
+                config_of(reply),
+                metrics_of(reply),
                 capacities=self._base.student.capacities,
                 bundle_version=self._base.bundle_version,
             )
@@ -255,7 +223,7 @@ class NestedAveraging(Strategy):
             node: Member(node=node, device="?", capacity=0, examples=0) for node in unknown
         }
         replies = grid.send_and_receive(sent, timeout=self._rules.timeout_s) if sent else []
-        for _, member in self._sort(strangers, replies, check):
+        for _, member in valid_replies(strangers, replies, check, self.tally):
             self._members[member.node] = member
 
     def _nodes(self, grid: Grid) -> list[int]:
@@ -290,85 +258,3 @@ class NestedAveraging(Strategy):
         )
         content = RecordDict({messages.CONFIG: config, **records})
         return Message(content, member.node, kind, group_id=str(server_round))
-
-    def _sort(
-        self,
-        asked: Mapping[int, Member],
-        replies: Iterable[Message],
-        check: Callable[[Member, Message], _T],
-    ) -> list[tuple[Member, _T]]:
-        """Return the valid replies in the order of the node numbers, each with its client.
-
-        Invalid, unrequested and missing replies are recorded as dropped.
-        """
-        valid: dict[int, tuple[Member, _T]] = {}
-        waiting = dict(asked)
-        for reply in replies:
-            node = reply.metadata.src_node_id
-            member = waiting.pop(node, None)
-            if member is None:  # it was not asked, or it has already answered
-                self._drop(node, "?", "unrequested answer")
-                continue
-            try:
-                self._count(reply)
-                valid[node] = (member, check(member, reply))
-            except UpdateError as err:
-                self._drop(node, _name_of(member, reply), str(err))
-        for node, member in waiting.items():
-            self._drop(node, member.device, _NO_REPLY)
-        return [valid[node] for node in sorted(valid)]
-
-    def _count(self, reply: Message) -> None:
-        if reply.has_error():
-            raise UpdateError(f"it failed: {_last_line(reply.error.reason)}")
-        self.tally.bytes_up += sum(
-            record.count_bytes() for record in reply.content.array_records.values()
-        )
-        failure = _record(reply.content.config_records, messages.CONFIG).get(messages.FAILURE)
-        if failure is not None:
-            raise UpdateError(f"it failed: {_one_line(failure)}")
-
-    def _drop(self, node: int, device: str, reason: str) -> None:
-        self.tally.dropped.append((node, device, reason))
-
-
-def record_of(arrays: Arrays) -> ArrayRecord:
-    """Return arrays as a record for a Flower message."""
-    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
-
-
-def _name_of(member: Member, reply: Message) -> str:
-    """Return the client's name if it is known, otherwise the name in the client's reply."""
-    if member.device != "?" or reply.has_error():
-        return member.device
-    return device_name(_record(reply.content.config_records, messages.CONFIG))
-
-
-def _last_line(reason: str | None) -> str:
-    lines = (reason or "").strip().splitlines()
-    return _one_line(lines[-1]) if lines else _NO_REASON
-
-
-def _one_line(reason: object) -> str:
-    """Return a client's text as one short line of printable characters, which is safe to show."""
-    text = " ".join(str(reason).split())
-    return "".join(letter for letter in text if letter.isprintable())[:_LONGEST] or _NO_REASON
-
-
-def _record(records: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = records.get(name, {})
-    return found
-
-
-def _arrays(reply: Message) -> dict[str, NDArray[np.float32]]:
-    record = reply.content.array_records.get(messages.ARRAYS)
-    if record is None:
-        raise UpdateError("its update has no arrays")
-    try:
-        return _numpy(record)
-    except Exception as err:  # numpy may raise anything for bytes of a stranger
-        raise UpdateError(f"its arrays cannot be read: {type(err).__name__}") from err
-
-
-def _numpy(record: ArrayRecord) -> dict[str, NDArray[np.float32]]:
-    return {name: array.numpy() for name, array in record.items()}

@@ -1,10 +1,8 @@
 """Runs all training steps, from a task's data to the contents of a bundle (a release)."""
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +11,8 @@ from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, prepare_to_serve
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.macs import activation_counts, student_macs
-from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
-from nestling_cloud.learning.onnx.template import build_template
-from nestling_cloud.learning.quantization import QuantizedStudent, quantize
+from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nest
+from nestling_cloud.learning.quantization import quantize
 from nestling_cloud.learning.routing import (
     RoutingData,
     calibrate,
@@ -25,13 +22,11 @@ from nestling_cloud.learning.routing import (
 )
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.learning.train_teacher import train_teacher
-from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_core.execution.session import open_session
-from nestling_core.nest.layout import assemble, ring_bytes
+from nestling_core.nest.layout import assemble
 from nestling_core.student.network import NestedStudent
-from nestling_core.student.plan import layout
 from nestling_core.student.weights import Arrays, arrays_of
 
 _GOLDEN_INPUTS = 8
@@ -49,8 +44,8 @@ class LearnedCapacity:
         template_int8: the same graph for signed activations, which gives the same logits.
         ring: the int8 weights that this capacity adds to the next smaller one.
         macs: the number of multiply-accumulates of one inference.
-        memory_bytes: the sum of the bytes of the weights, of the template without the multiplexer's
-            layers, and of the two successive activations that are largest together.
+        memory_bytes: the sum of the bytes of the weights, the template, and the two successive
+            activations that are largest together.
         accuracy: the share of the calibration inputs that this capacity answers correctly in
             onnxruntime.
         golden_logits: the logits for the golden inputs, (G, classes).
@@ -63,16 +58,6 @@ class LearnedCapacity:
     memory_bytes: int
     accuracy: float
     golden_logits: NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Nest:
-    """The layout, rings (weights) and templates (graphs) of the student that a bundle ships."""
-
-    layout: Sequence[NestedTensor]
-    rings: Sequence[bytes]
-    templates: Sequence[bytes]
-    templates_int8: Sequence[bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,13 +135,14 @@ def finish(
         TrainingError: there are too few calibration inputs, or a loss is no longer finite.
     """
     checkpoint = arrays_of(student)
-    nest = _compile(task, quantize(student, splits.train.inputs, task.quantization))
+    quantized = quantize(student, splits.train.inputs, task.quantization)
+    nest = compile_nest(quantized, task.signature, task.student)
     data = _routing_data(cloud_logits, nest, splits.calibration)
     fitted, held_out = share_out(data)
     design = choose_design(fitted, seed=seed, progress=progress)
     multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
     calibration = calibrate(multiplexer, fitted, held_out, _macs(task))
-    nest = _with_multiplexer(nest, multiplexer)
+    nest = nest.with_multiplexer(multiplexer)
     golden = _golden_indices(len(splits.calibration))
     return LearnedTask(
         layout=nest.layout,
@@ -169,33 +155,7 @@ def finish(
     )
 
 
-def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
-    tensors = layout(task.signature, task.student)
-    capacities = range(1, task.student.capacities + 1)
-    compiled = partial(build_template, quantized, task.signature, tensors)
-    return _Nest(
-        layout=tensors,
-        rings=[ring_bytes(tensors, quantized.tensors, k) for k in capacities],
-        templates=[compiled(k, "uint8") for k in capacities],
-        templates_int8=[compiled(k, "int8") for k in capacities],
-    )
-
-
-def _with_multiplexer(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
-    """Return the compiled student with the multiplexer's layers added to its graphs."""
-
-    def each(templates: Sequence[bytes]) -> list[bytes]:
-        return [
-            attach_multiplexer(template, multiplexer, capacity)
-            for capacity, template in enumerate(templates, start=1)
-        ]
-
-    return dataclasses.replace(
-        nest, templates=each(nest.templates), templates_int8=each(nest.templates_int8)
-    )
-
-
-def _routing_data(cloud: NDArray[np.float32], nest: _Nest, unseen: Examples) -> RoutingData:
+def _routing_data(cloud: NDArray[np.float32], nest: CompiledNest, unseen: Examples) -> RoutingData:
     """Return the logits of the teacher and of each capacity for unseen inputs.
 
     The capacities run in onnxruntime, as on a device.
@@ -211,7 +171,7 @@ def _routing_data(cloud: NDArray[np.float32], nest: _Nest, unseen: Examples) -> 
     )
 
 
-def _memory_bytes(task: Task, nest: _Nest) -> list[int]:
+def _memory_bytes(task: Task, nest: CompiledNest) -> list[int]:
     found = []
     for capacity, template in enumerate(nest.templates, start=1):
         counts = activation_counts(task.signature, task.student, capacity)
@@ -223,7 +183,7 @@ def _memory_bytes(task: Task, nest: _Nest) -> list[int]:
 
 def _capacities(
     task: Task,
-    nest: _Nest,
+    nest: CompiledNest,
     data: RoutingData,
     golden: NDArray[np.intp],
 ) -> list[LearnedCapacity]:

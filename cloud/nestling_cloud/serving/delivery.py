@@ -10,12 +10,8 @@ from typing import Any, TypeAlias
 import grpc
 
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc
-from nestling_cloud.bundles.repository import (
-    BlobNotFoundError,
-    OffsetError,
-    Repository,
-    RepositoryError,
-)
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import BlobNotFoundError, OffsetError, RepositoryError
 
 CHUNK_BYTES = 64 * 1024
 NOTHING_RELEASED = "no bundle has been released yet; ask again later"

@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError
 
 from nestling import topics
 from nestling.v1 import delivery_pb2
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.serving.delivery import NOTHING_RELEASED, read_chunk
 from nestling_core.parsing.throttled_log import ThrottledLog

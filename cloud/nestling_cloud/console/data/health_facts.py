@@ -5,7 +5,8 @@ from collections.abc import Callable, Coroutine
 
 import sqlalchemy as sa
 
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.console.data.chart_tables import CLOUD
 from nestling_cloud.console.data.health import (
     Finding,

@@ -8,7 +8,8 @@ from google.protobuf.message import DecodeError
 
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve, Signature
 from nestling_cloud.bundles.overview import overview
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.console.data.table import Table, table
 from nestling_cloud.console.data.units import number
 

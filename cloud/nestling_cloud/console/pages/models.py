@@ -4,7 +4,7 @@ import asyncio
 
 from fastapi import Request
 
-from nestling_cloud.bundles.repository import RepositoryError
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.released_bundle import (

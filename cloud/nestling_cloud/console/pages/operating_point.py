@@ -10,7 +10,7 @@ from fastapi import Request
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from nestling_cloud.bundles.repository import RepositoryError
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.expectation import (

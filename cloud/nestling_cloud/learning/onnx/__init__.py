@@ -4,4 +4,4 @@ The graph of a capacity, its template, leaves the weights outside and includes t
 package may import `quantization` and `models`, but no other package of `learning`.
 """
 
-__all__ = ["attach_multiplexer", "float_export", "template", "torch_export"]
+__all__ = ["attach_multiplexer", "compiled_nest", "float_export", "template", "torch_export"]

@@ -12,15 +12,14 @@ Activations are unsigned integers, which x86 kernels prefer, or signed integers 
 which ARM kernels prefer. Both compute the same numbers with the same weights.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
+from nestling_cloud.learning.onnx.graph_builder import GraphBuilder
 from nestling_cloud.learning.quantization import (
     ActivationRange,
     QuantizedCapacity,
@@ -31,9 +30,6 @@ from nestling_cloud.learning.quantization import (
 from nestling_core.nest.bundle_files import Activations, weights_file
 from nestling_core.student.blocks import Conv, Depthwise, Lstm
 from nestling_core.student.plan import HEAD_NAME, LayerPlan
-
-OPSET = 17
-_IR_VERSION = 9
 
 
 def build_template(
@@ -55,7 +51,7 @@ def build_template(
         activations: the integer type of the activations, which does not change the logits.
     """
     entry = student.capacities[capacity - 1]
-    graph = _Graph(capacity, signature, layout, activations)
+    graph = _StudentGraph(capacity, signature, layout, activations)
     x = graph.normalize("input", student)
     x = graph.grid(x, entry.input)
     for plan, layer in zip(student.plans, entry.layers, strict=True):
@@ -63,13 +59,13 @@ def build_template(
     x = graph.node("GlobalAveragePool", [x])
     x = graph.node("Flatten", [x], axis=1)
     graph.head(x, entry)
-    return graph.serialize()
+    return graph.serialize(signature)
 
 
-class _Graph:
-    """The nodes and initializers of a graph under construction.
+class _StudentGraph(GraphBuilder):
+    """The graph of one capacity under construction, layer by layer.
 
-    Its methods add nodes and return the names of their outputs.
+    The methods that add something return the name of its output.
     """
 
     def __init__(
@@ -79,26 +75,12 @@ class _Graph:
         layout: Sequence[NestedTensor],
         activations: Activations,
     ) -> None:
+        shapes = {t.name: tuple(t.prefixes[capacity - 1].shape) for t in layout}
+        super().__init__(f"capacity-{capacity}", weights_file(capacity), shapes)
         self._capacity = capacity
-        self._signature = signature
         self._axes = list(signature.shape[1:])
         self._activations = activations
-        self._shapes = {t.name: tuple(t.prefixes[capacity - 1].shape) for t in layout}
-        self._offsets = _offsets(self._shapes)
-        self._nodes: list[onnx.NodeProto] = []
-        self._initializers: list[TensorProto] = []
         self._grids: dict[str, ActivationRange] = {}
-
-    def node(
-        self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
-    ) -> str:
-        name = output or f"{kind}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
-        return name
-
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        self._initializers.append(numpy_helper.from_array(value, name))
-        return name
 
     def normalize(self, x: str, student: QuantizedStudent) -> str:
         shape = (1, -1, *(1,) * len(self._axes))
@@ -106,7 +88,7 @@ class _Graph:
         deviation = self.constant("deviation", student.deviation.reshape(shape))
         return self.node("Div", [self.node("Sub", [x, mean]), deviation])
 
-    def integers(self, x: str, grid: ActivationRange) -> tuple[str, str, str]:
+    def quantized(self, x: str, grid: ActivationRange) -> tuple[str, str, str]:
         """Round activations to 8-bit integers.
 
         Return the names of the integers, of their scale and of their zero point.
@@ -122,35 +104,9 @@ class _Graph:
 
     def grid(self, x: str, grid: ActivationRange) -> str:
         """Round activations to the numbers on an 8-bit grid, and return their name."""
-        real = self.node("DequantizeLinear", self.integers(x, grid))
+        real = self.node("DequantizeLinear", self.quantized(x, grid))
         self._grids[real] = grid
         return real
-
-    def stored(self, name: str) -> str:
-        """Add an int8 weight tensor as an external initializer, and return its name."""
-        shape = self._shapes[name]
-        tensor = TensorProto(name=name, data_type=TensorProto.INT8, dims=shape)
-        tensor.data_location = TensorProto.EXTERNAL
-        place = {
-            "location": weights_file(self._capacity),
-            "offset": self._offsets[name],
-            "length": int(np.prod(shape)),
-        }
-        for key, value in place.items():
-            tensor.external_data.add(key=key, value=str(value))
-        self._initializers.append(tensor)
-        return name
-
-    def arranged(self, name: str, order: Sequence[int], shape: Sequence[int]) -> str:
-        """Transpose and then reshape a stored tensor, and return the name of the result.
-
-        onnxruntime does both only once, when it opens the model.
-        """
-        turned = self.node("Transpose", [name], perm=list(order))
-        return self.node("Reshape", [turned, self._integers(shape)])
-
-    def _integers(self, values: Sequence[int]) -> str:
-        return self.constant(f"integers_{len(self._nodes)}", np.array(values, np.int64))
 
     def bias(self, name: str, x: str, scale: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         """Add a bias rounded to the steps of the accumulator, and return its name.
@@ -198,7 +154,7 @@ class _Graph:
 
     def _kernel(self, plan: LayerPlan, name: str) -> str:
         """Return the name of a kernel as a convolution reads it, (C_out, C_in / groups, K...)."""
-        shape, stored = self._shapes[name], self.stored(name)
+        shape, stored = self.shapes[name], self.stored(name)
         axes = range(len(shape))
         if plan.groups > 1:  # (W, G, ...) -> (G W, ...)
             return self.arranged(stored, [1, 0, *axes[2:]], [-1, *shape[2:]])
@@ -211,12 +167,12 @@ class _Graph:
         before, after = plan.source_groups, plan.groups
         width = plan.channels(self._capacity) // (before * after)
         # A 0 keeps the axis; the axes after the channels are merged into one meanwhile.
-        split = self.node("Reshape", [x, self._integers([0, before, width, after, -1])])
+        split = self.node("Reshape", [x, self.integers([0, before, width, after, -1])])
         transposed = self.node("Transpose", [split], perm=[0, 3, 2, 1, 4])
         channels = plan.channels(self._capacity)
         # The shape is a constant: a shape computed from x would be a second use of x, and
         # onnxruntime would no longer compute in integers.
-        joined = self.node("Reshape", [transposed, self._integers([0, channels, *self._axes])])
+        joined = self.node("Reshape", [transposed, self.integers([0, channels, *self._axes])])
         self._grids[joined] = self._grids[x]
         return joined
 
@@ -241,7 +197,7 @@ class _Graph:
         else:
             states = self.node("GRU", inputs, hidden_size=hidden, linear_before_reset=1)
         # (T, 1, N, H) -> (N, H, T)
-        squeezed = self.node("Squeeze", [states, self._integers([1])])
+        squeezed = self.node("Squeeze", [states, self.integers([1])])
         output = self.node("Transpose", [squeezed], perm=[1, 2, 0])
         return self.grid(output, layer.output)
 
@@ -250,8 +206,8 @@ class _Graph:
 
         Its gates are in ONNX's order.
         """
-        shape = self._shapes[name]
-        stored = self.node("Gather", [self.stored(name), self._integers(order)], axis=1)
+        shape = self.shapes[name]
+        stored = self.node("Gather", [self.stored(name), self.integers(order)], axis=1)
         axes = [1, 0, 3, 2] if len(shape) > 3 else [1, 0, 2]
         rows = shape[0] * shape[1]
         arranged = self.arranged(stored, axes, [1, rows, -1])
@@ -265,8 +221,8 @@ class _Graph:
         It sums in integers and scales once, so that all processors give exactly the same logits.
         """
         step = (entry.pooled.scale * entry.head_scale).astype(np.float32)
-        integers, _, zero = self.integers(x, entry.pooled)
-        shape, stored = self._shapes[HEAD_NAME], self.stored(HEAD_NAME)
+        integers, _, zero = self.quantized(x, entry.pooled)
+        shape, stored = self.shapes[HEAD_NAME], self.stored(HEAD_NAME)
         if len(shape) > 2:  # (classes, W, G) -> (G W, classes)
             weight = self.arranged(stored, [2, 1, 0], [-1, shape[0]])
         else:
@@ -275,23 +231,6 @@ class _Graph:
         bias = self.constant(f"{HEAD_NAME}.bias", _accumulated(entry.head_bias, step))
         total = self.node("Cast", [self.node("Add", [products, bias])], to=TensorProto.FLOAT)
         self.node("Mul", [total, self.constant(f"{HEAD_NAME}.step", step)], "logits")
-
-    def serialize(self) -> bytes:
-        signature = self._signature
-        source = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *signature.shape])
-        target = helper.make_tensor_value_info(
-            "logits", TensorProto.FLOAT, ["N", len(signature.classes)]
-        )
-        graph = helper.make_graph(
-            self._nodes, f"capacity-{self._capacity}", [source], [target], self._initializers
-        )
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=_IR_VERSION,
-            producer_name="nestling",
-        )
-        return model.SerializeToString(deterministic=True)
 
 
 def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -304,9 +243,3 @@ def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArra
 def _gates(rows: NDArray[np.float32], order: Sequence[int]) -> NDArray[np.float32]:
     """Return values (Q H,) with their gates in another order."""
     return rows.reshape(len(order), -1)[list(order)].flatten()
-
-
-def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    sizes = [int(np.prod(shape)) for shape in shapes.values()]
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    return {name: int(start) for name, start in zip(shapes, starts, strict=True)}

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from nestling_cloud.bundles.release import release_bundle
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.learning.train_teacher import cloud_model_name
 from nestling_cloud.progress import Silent

@@ -4,12 +4,8 @@ from pathlib import Path
 import pytest
 
 from nestling.v1 import bundle_pb2
-from nestling_cloud.bundles.repository import (
-    BlobNotFoundError,
-    OffsetError,
-    Repository,
-    RepositoryError,
-)
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import BlobNotFoundError, RepositoryError
 
 MakeManifest = Callable[..., bundle_pb2.Manifest]
 
@@ -17,39 +13,6 @@ MakeManifest = Callable[..., bundle_pb2.Manifest]
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
-
-
-def test_added_blob_reads_back_completely_and_in_pieces(repository: Repository) -> None:
-    blob = repository.add(b"0123456789")
-
-    assert repository.size(blob.sha256) == 10
-    assert repository.read(blob.sha256) == b"0123456789"
-    assert repository.read(blob.sha256, 3, 4) == b"3456"
-    assert repository.read(blob.sha256, 10, 4) == b""
-
-
-def test_adding_twice_keeps_one_file(repository: Repository, tmp_path: Path) -> None:
-    first = repository.add(b"same")
-    second = repository.add(b"same")
-
-    assert first == second
-    files = [path.name for path in (tmp_path / "repository" / "blobs").iterdir()]
-    assert files == [first.sha256]
-
-
-@pytest.mark.parametrize("name", ["../desired.binpb", "", "A" * 64, "0" * 64])
-def test_name_that_is_not_a_blob_is_not_found(repository: Repository, name: str) -> None:
-    repository.add(b"something else")
-
-    with pytest.raises(BlobNotFoundError, match="no blob"):
-        repository.read(name)
-
-
-def test_offset_beyond_the_end_is_refused(repository: Repository) -> None:
-    blob = repository.add(b"0123")
-
-    with pytest.raises(OffsetError, match="has 4 bytes; offset 5"):
-        repository.read(blob.sha256, 5)
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "x" * 65])
@@ -250,13 +213,3 @@ def test_damage_of_any_part_of_a_bundle_is_detected(
             repository.check()
         path.write_bytes(whole)
     repository.check()
-
-
-def test_damaged_blob_is_written_again_when_it_is_added(
-    repository: Repository, tmp_path: Path
-) -> None:
-    blob = repository.add(b"whole")
-    (tmp_path / "repository" / "blobs" / blob.sha256).write_bytes(b"")
-
-    assert repository.add(b"whole") == blob
-    assert repository.read_whole(blob) == b"whole"

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from flwr.app import Array, Context, Message, MessageType
 
-from nestling_cloud.bundles.repository import BlobNotFoundError
+from nestling_cloud.bundles.repository_errors import BlobNotFoundError
 from nestling_cloud.federated.aggregation import aggregate
+from nestling_cloud.federated.array_records import record_of
 from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.server_app import CheckpointError, NotReleasedError, run_rounds
-from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules, record_of
+from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules
 from nestling_cloud.progress import Silent
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.weights import prefix_shapes, read_arrays, take

@@ -1,0 +1,40 @@
+"""Holds the errors of a repository, and turns errors of the file system into them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nestling_cloud.errors import CloudError
+
+
+class RepositoryError(CloudError):
+    """Raised when a release is refused, or a file of the repository cannot be used.
+
+    The file is missing, damaged or unreadable, or the requested name or version is not valid.
+    """
+
+
+class BlobNotFoundError(RepositoryError):
+    """Raised when the repository lacks the requested blob, cloud model or checkpoint."""
+
+
+class OffsetError(RepositoryError):
+    """Raised when the offset of a read is negative or beyond the end of the blob."""
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise RepositoryError in place of any OSError of the body except FileNotFoundError.
+
+    Args:
+        path: the path of the file that the body reads.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as err:
+        raise RepositoryError(
+            f"{path} cannot be read: {err.strerror}; give the cloud's user read access to the "
+            "repository, or release the bundle again"
+        ) from err
