@@ -22,7 +22,7 @@ class EnrolmentToken:
 
     Attributes:
         device_id: the name that the device will have in the fleet.
-        secret: the one-time secret that the device shows to the cloud, `SECRET_BYTES` long.
+        secret: the one-time secret that the device sends to the cloud. It has `SECRET_BYTES` bytes.
         authority: the certificate of the fleet's authority, in DER.
     """
 
@@ -38,12 +38,12 @@ class EnrolmentToken:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Return the token that a line encodes, as `to_text` wrote the line.
+        """Return the token that `to_text` encoded as a line of text.
 
         White space is ignored, because a terminal that wraps the line may insert some.
 
         Raises:
-            ValueError: the text is not a token, is truncated, or has another version.
+            ValueError: the text is not a token, is truncated, or has an unknown version.
         """
         packed = re.sub(r"\s", "", text)
         if len(packed) > _MAX_CHARACTERS or not re.fullmatch(r"[A-Za-z0-9_-]{4,}", packed):

@@ -9,7 +9,7 @@ _SIDE_FILES = ("-wal", "-shm")
 
 
 def keep_private(path: Path) -> None:
-    """Make sure that only the owner can read a database file.
+    """Make sure that only the owner can read and write a database file.
 
     A missing file is created. The mode of an existing file, and of the files that SQLite keeps
     beside it, is restricted.

@@ -21,11 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name (default: that of this process).
 
     Returns:
-        0 after success, or if Ctrl-C or SIGTERM ended the command. 1 after an error, which is
-        reported on standard error, and from `doctor` if a check fails. 3 from `status` if the
-        device is not running. 141 if the reader of standard output, such as `head`, has gone; a
-        process that SIGPIPE ends has the same status. After wrong usage, argparse exits with status
-        2 instead of returning.
+        The exit status. After wrong usage, argparse exits with status 2 instead.
+
+        - 0: the command succeeded, or was ended by Ctrl-C. From `run`, also if SIGTERM ended it.
+        - 1: there was an error, which is reported on standard error. From `doctor`, also if a check
+          failed.
+        - 3: from `status`, the device is not running.
+        - 141: the reader of standard output, such as `head`, closed it. This is the status of a
+          process that SIGPIPE ends.
     """
     escape_unencodable()
     try:

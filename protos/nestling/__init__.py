@@ -1,4 +1,8 @@
-"""Holds the messages that cloud and device exchange, and the code that reads and writes them."""
+"""Holds the messages that cloud and device exchange, and the code that reads and writes them.
+
+Importing the package makes gRPC look up names through libc, unless the user has chosen another
+resolver.
+"""
 
 import os
 

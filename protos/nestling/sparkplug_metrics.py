@@ -1,4 +1,4 @@
-"""Holds the names and types of the Sparkplug metrics, and functions that write and read metrics."""
+"""Holds the names and types of the Sparkplug metrics, and functions that make and read metrics."""
 
 from nestling.sparkplug.v1 import payload_pb2
 
@@ -39,13 +39,13 @@ Metric = payload_pb2.Payload.Metric
 def metric(
     name: str, value: MetricValue | None, *, timestamp_ms: int, alias: int | None = None
 ) -> Metric:
-    """Return a metric that states its data type, as birth and death certificates need it.
+    """Return a metric that states its data type, as birth and death certificates require.
 
     Args:
         name: the metric's name.
         value: a bool, a non-negative int (UInt64 unless the name implies another type), a float
-            (Double), a str or bytes. None stands for null, which requires that the name implies the
-            type.
+            (Double), a str or bytes. None stands for null, and is allowed only if the name implies
+            the type.
         timestamp_ms: the Unix time of the value in milliseconds.
         alias: the number that later messages use instead of the name.
 

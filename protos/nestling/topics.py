@@ -31,7 +31,7 @@ def check_device_id(device_id: str) -> str:
 
 
 def sparkplug(message_type: str, device_id: str) -> str:
-    """Return the Sparkplug topic for one type of messages from or to an edge node (a device).
+    """Return the Sparkplug topic for one type of message to or from an edge node (a device).
 
     Args:
         message_type: the Sparkplug message type: NBIRTH, NDATA, NDEATH or NCMD.

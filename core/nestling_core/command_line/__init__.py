@@ -1,4 +1,4 @@
-"""Holds the argument parser of all three commands, and argparse types for paths.
+"""Holds the argument parser of Nestling's three commands, and argparse types for paths.
 
 The package imports no other package of Nestling.
 """

@@ -1,6 +1,7 @@
-"""Provides the argument parser of all three commands.
+"""Provides the argument parser of Nestling's three commands.
 
-It also keeps a command from failing when it prints characters that the locale's encoding lacks.
+The module also keeps a command from failing when it prints characters that the locale's encoding
+lacks.
 """
 
 import argparse
@@ -13,7 +14,7 @@ _SINGLE = (None, "store", "store_const", "store_true", "store_false")
 
 
 class _HelpFormatter(argparse.HelpFormatter):
-    """Wraps help texts, except those that have indented lines, such as examples."""
+    """Wraps a description or epilog, unless some of its lines are indented, as examples are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n " in text:
@@ -29,7 +30,12 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any) -> None:
-        """Create a parser from the arguments that `argparse.ArgumentParser` takes."""
+        """Create a parser.
+
+        Args:
+            settings: the arguments of `argparse.ArgumentParser`. The default of `formatter_class`
+                is a formatter that keeps the line breaks of text with indented lines.
+        """
         super().__init__(**{"formatter_class": _HelpFormatter, **settings})
         self._namespace: argparse.Namespace | None = None  # the one being filled now
         self._given: set[str] = set()  # destinations of the flags seen so far
@@ -41,7 +47,8 @@ class Parser(argparse.ArgumentParser):
 
         Args:
             action: the flag's action.
-            namespace: the namespace that the command line is parsed into.
+            namespace: the namespace that the command line is parsed into. If it is not that of the
+                previous call, the record starts anew.
 
         Raises:
             argparse.ArgumentError: the flag was already given on this command line.

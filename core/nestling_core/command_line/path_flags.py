@@ -3,7 +3,7 @@
 A check does to the path what the command will do later: it opens the path, or writes a little into
 an unnamed file in the folder. A full or read-only disk is therefore detected before hours of work,
 not after them. If a check fails, the type raises `argparse.ArgumentTypeError`, whose text says what
-to name instead.
+to do instead.
 """
 
 import argparse

@@ -18,14 +18,15 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Return a session that runs a model in one thread.
 
-    The thread does not spin while it waits.
+    The thread does not spin while it waits. On a processor whose fast int8 products may saturate,
+    the session uses the exact ones, which are slower.
 
     Args:
-        model: a serialized ONNX model, or the path of a model whose weights are in another file
-            beside it.
-        external: the model's external initializers (weights that are stored outside of the model)
-            by name. They are C-contiguous and have the shapes and types that the model declares.
-            The session copies the arrays or keeps them alive.
+        model: a serialized ONNX model, or the path of a model file. A model with weights in other
+            files of its folder must be opened by its path.
+        external: a mapping from the name of each external initializer (weights that are stored
+            outside of the model) to its value. Each array is C-contiguous and has the shape and the
+            type that the model declares. The session copies the arrays or keeps them alive.
 
     Raises:
         SessionError: the model does not load, or does not match its external initializers.
@@ -54,10 +55,10 @@ def quiet_run() -> onnxruntime.RunOptions:
 
 
 def saturates(processor: str) -> bool:
-    """Return whether the processor's fast product of bytes may saturate at 16 bits.
+    """Return whether fast products of int8 vectors may saturate on a processor.
 
-    On x86 the product saturates if the processor lacks VNNI. The answer is also True for a
-    processor that is unknown or not an x86.
+    On an x86 processor without VNNI, intermediate sums saturate at 16 bits. The answer is also True
+    for a processor that is unknown or not an x86.
 
     Args:
         processor: the text of /proc/cpuinfo, or "" if it is unknown.

@@ -43,13 +43,13 @@ class TimedRuns:
 
 
 def run_for(network: Network, seconds: float) -> TimedRuns:
-    """Return the times of the runs that a network completes within a given time.
+    """Run a network repeatedly for a given time, and return the times of the runs.
 
-    The network is warmed up before that time starts.
+    `WARM_UP_RUNS` runs come first and are not timed.
 
     Args:
-        network: the network to run.
-        seconds: the time to run the network for after the warm-up; it runs at least once.
+        network: the function that runs the network.
+        seconds: the time after the warm-up in which runs may start. At least one run starts.
     """
     for number in range(WARM_UP_RUNS):
         network(number)
@@ -72,8 +72,9 @@ def in_turns(
         networks: the functions that open the networks. A function is called at the start of every
             turn of its network, and the network is released after the turn. Only one network is
             therefore in memory at a time.
-        seconds: the total time for each network.
-        rounds: the number of rounds that this time is divided into.
+        seconds: the total time for each network, without the warm-up of each turn.
+        rounds: the number of rounds. Each network has one turn per round, for an equal part of its
+            time.
 
     Yields:
         After every turn: the index of the network, and the times of its runs.
@@ -86,7 +87,8 @@ def in_turns(
 def on_random_inputs(session: "onnxruntime.InferenceSession") -> Network:
     """Return a network, ready to be timed, that runs a model's session on random inputs.
 
-    Axes of the input without a fixed length get the length 1.
+    The runs use a few fixed inputs in rotation. Axes of an input without a fixed length get the
+    length 1.
 
     Raises:
         TimingError: an input of the model is not of 32-bit floats.

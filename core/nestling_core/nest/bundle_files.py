@@ -47,7 +47,7 @@ def check_blob(blob: bundle_pb2.Blob, data: bytes) -> bytes:
 def is_digest(text: str) -> bool:
     """Return whether `text` is a SHA-256 in lower-case hexadecimal.
 
-    Such a text is safe as a file name.
+    If so, it is safe as a file name.
     """
     return _DIGEST.fullmatch(text) is not None
 
@@ -55,7 +55,8 @@ def is_digest(text: str) -> bool:
 def bundle_version(manifest: bundle_pb2.Manifest, manifest_blob: bundle_pb2.Blob) -> str:
     """Return the readable name of a bundle.
 
-    The name consists of the task, the release number and the start of the manifest's digest.
+    The name consists of the task, the release number and the first 8 digits of the manifest's
+    SHA-256.
 
     Args:
         manifest: the bundle's manifest.
@@ -107,7 +108,10 @@ def rings_and_templates(
 
 
 def shared_blobs(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
-    """Return the blobs that every device needs, whatever its budget."""
+    """Return the blobs that every device needs, whatever its budget.
+
+    These blobs are the calibration and the golden inputs (inputs with known logits).
+    """
     return [manifest.calibration, manifest.golden]
 
 

@@ -1,8 +1,8 @@
 """Runs one capacity of a bundle, and checks its outputs for the bundle's golden inputs.
 
 Golden inputs are inputs with known logits. The cloud makes this check before a release, and a
-device makes it before it switches to the release. Both run the same code on the same bytes, so that
-a release does not pass one check and fail the other.
+device makes it before it switches to the release. Both run the same code on the same bytes, so the
+results can differ only if the two machines compute differently.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ class CapacityOutput(NamedTuple):
 
     Attributes:
         logits: the logits of the classes, (N, classes).
-        right: the probability that each option is right, (N, K + 1). The options are capacity 1 to
-            K, then the cloud. The multiplexer estimates the probabilities from the capacity's own
-            layers.
+        right: the estimated probability that each option answers correctly, (N, K + 1). The options
+            are capacity 1 to K, then the cloud. The estimates are those of the multiplexer, whose
+            layers are a part of the capacity's graph.
     """
 
     logits: NDArray[np.float32]
@@ -44,15 +44,16 @@ Run = Callable[[NDArray[np.float32]], CapacityOutput]
 def open_capacity(
     manifest: Manifest, capacity: int, activations: Activations, read: Callable[[Blob], bytes]
 ) -> "onnxruntime.InferenceSession":
-    """Return a session that runs a capacity, made of the capacity's rings and template.
+    """Return a session that runs a capacity.
 
-    Rings hold the weights, and the template is the ONNX graph.
+    The session combines the weights in the rings of capacities 1 to `capacity` with the template
+    (ONNX graph) of `capacity`.
 
     Args:
         manifest: the bundle's manifest.
         capacity: the capacity to open, 1 to K.
         activations: the activation type of the template.
-        read: the function that returns the bytes of a blob.
+        read: the function that returns the bytes of a blob. Its errors are not caught.
 
     Raises:
         NestError: the rings do not match the layout.
@@ -102,8 +103,9 @@ def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity:
         capacity: the number of the capacity, 1 to K.
 
     Raises:
-        CapacityError: the logits differ from the bundle's, an option lacks a probability, or there
-            are no golden inputs.
+        CapacityError: the logits have another shape than the bundle's or differ from them by more
+            than the bundle's tolerance, an option lacks a probability, or there are no golden
+            inputs.
     """
     outputs = [run(row[None]) for row in golden_inputs(manifest, golden)]
     if not outputs:

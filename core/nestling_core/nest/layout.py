@@ -1,10 +1,12 @@
 """Cuts nested int8 tensors into rings, and assembles tensors from rings.
 
-Capacity k uses, of every tensor, the box that starts at the origin and has the shape of its prefix.
-Ring k holds the weights that are in box k but not in box k - 1. These weights form one block for
-each axis. On earlier axes the block lies inside the old box, on this axis beyond the old box, and
-on later axes inside the new box. A ring's bytes are the blocks of all tensors, one after another in
-C order, so all rings together hold every weight exactly once.
+Capacity k uses one box of every tensor, which starts at the origin and has the shape of the
+tensor's k-th prefix. Ring k holds the weights that are in box k but not in box k - 1. In each
+tensor, these weights form one block for each axis. The block of axis i consists of the indices that
+box k - 1 has on the axes before i, the indices that box k adds on axis i, and the indices that
+box k has on the axes after i. In ring 1, the only block of a tensor is box 1. A ring's bytes are
+the blocks of all tensors, one after another in C order, so all rings together hold every weight
+exactly once.
 """
 
 import itertools
@@ -27,7 +29,7 @@ def ring_bytes(layout: Sequence[bundle_pb2.NestedTensor], tensors: Tensors, capa
 
     Args:
         layout: all nested tensors with the shapes of their prefixes, smallest first.
-        tensors: the whole int8 tensors by name.
+        tensors: a mapping from a tensor's name to the whole int8 tensor.
         capacity: the capacity whose ring to cut, 1 to K.
 
     Returns:
@@ -56,7 +58,7 @@ def assemble(
         rings: the first k rings, in order; k is at least 1.
 
     Returns:
-        The tensors by name, C-contiguous.
+        A mapping from a tensor's name to the tensor at capacity k, C-contiguous.
 
     Raises:
         NestError: the prefixes do not nest, a ring is shorter or longer than its blocks, or there

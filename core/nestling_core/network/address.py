@@ -14,7 +14,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 
 class AddressError(ValueError):
-    """Raised when a text is not of the form HOST:PORT."""
+    """Raised when a string is not of the form HOST:PORT."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the address that a text of the form HOST:PORT names.
+        """Return the address that a string of the form HOST:PORT represents.
 
         An IPv6 address must be in brackets.
 

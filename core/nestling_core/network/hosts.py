@@ -1,6 +1,6 @@
 """Parses and classifies host names and IP addresses.
 
-A host is parsed once, where a person or a file gives it. From then on an IPv6 address has no
+A host is parsed once, when it is entered or read from a file. From then on an IPv6 address has no
 brackets; only `nestling_core.network.address` adds brackets.
 """
 
@@ -15,7 +15,7 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 class HostError(ValueError):
-    """Raised when a text is neither a host name nor an IP address."""
+    """Raised when a string is neither a host name nor an IP address."""
 
 
 def parse_host(text: str) -> str:
@@ -23,7 +23,7 @@ def parse_host(text: str) -> str:
 
     TLS compares the host with a certificate, so every protocol must use the same form: lower case,
     no trailing dot, an international name in its ASCII form, and an IPv6 address in its shortest
-    form and without brackets.
+    form and without brackets. An IPv4-mapped IPv6 address becomes an IPv4 address.
 
     Raises:
         HostError: the text is neither a host name nor an IP address, or the address has a zone. The
@@ -46,7 +46,7 @@ def parse_host(text: str) -> str:
 def _address(text: str) -> str | None:
     """Return an IP address in its shortest form, or None if the text is not an IP address.
 
-    Raise HostError if the address has a zone.
+    An IPv4-mapped IPv6 address becomes an IPv4 address. Raise HostError if the address has a zone.
     """
     bracketed = text.startswith("[") and text.endswith("]")
     try:
@@ -64,7 +64,10 @@ def _address(text: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is an address of this machine that other machines cannot reach."""
+    """Return whether a host is an address of this machine that other machines cannot reach.
+
+    `localhost` is the only name that counts, because another name may resolve to any address.
+    """
     if host == "localhost":
         return True
     try:
@@ -99,5 +102,8 @@ def is_wildcard(host: str) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """Return whether a host always means the machine on which the host is used."""
+    """Return whether a host always means the machine on which it is used.
+
+    This is the case for loopback and wildcard addresses.
+    """
     return is_loopback(host) or is_wildcard(host)

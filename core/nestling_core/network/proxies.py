@@ -13,10 +13,11 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def bypass_proxies(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
-    """Return an environment in which some hosts and this machine are reached without a proxy.
+    """Return an environment in which the given hosts and this machine are reached without a proxy.
 
     Args:
-        environment: the environment to start from, whose proxies still apply to all other hosts.
+        environment: a mapping from the name of each environment variable to its value. It is not
+            changed. Its proxies still apply to all other hosts, except those that it exempts.
         hosts: the names or addresses of the hosts, without brackets.
     """
     exempt = dict.fromkeys(

@@ -12,14 +12,15 @@ _OTHERS = {
 
 
 class EncodingError(ValueError):
-    """Raised when text has an encoding other than UTF-8."""
+    """Raised when data is not UTF-8 text."""
 
 
 def decode_text(data: bytes) -> str:
     """Return the text of UTF-8 data, without the byte-order mark that editors on Windows write.
 
     Raises:
-        EncodingError: the data is not UTF-8. The message says what is wrong and what to do.
+        EncodingError: the data is not UTF-8 or has zero bytes. The message says what is wrong and
+            what to do.
     """
     for mark, name in _OTHERS.items():
         if data.startswith(mark):

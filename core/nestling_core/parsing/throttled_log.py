@@ -1,10 +1,9 @@
-"""Logs unreadable messages from peers in a few short lines.
-
-Each line states how many messages of its kind there were so far.
+"""Logs unreadable messages from peers, and repeated warnings, in a few short lines.
 
 A peer that sends garbage a thousand times a second must neither fill the disk nor drown out other
-log lines. The first message of a kind is logged at once, then the tenth, the hundredth and so on. A
-message that arrives ten minutes or more after the last line is logged too.
+log lines. The first event of a kind is logged at once, then the tenth, the hundredth and so on. An
+event that occurs ten minutes or more after the last line of its kind is logged too. Every line
+except the first states how many events of its kind there were so far.
 """
 
 import contextlib
@@ -49,12 +48,13 @@ class ThrottledLog:
         self._tallies: dict[str, _Tally] = {}
 
     def add(self, kind: str, peer: str, reason: object) -> None:
-        """Count a message that cannot be read, and log the message if a line is due.
+        """Count a message that cannot be read, and log a line about the message if one is due.
 
         Args:
-            kind: the kind of message, from a fixed few and never a text that a peer chooses.
+            kind: the kind of message. Each kind occupies memory, so kinds must be few, and a peer
+                must not be able to choose them.
             peer: the name that the sender claims to have.
-            reason: the reason why the message cannot be read.
+            reason: the reason why the message cannot be read. Its start is logged, on one line.
         """
         tally = self._tallies.setdefault(kind, _Tally())
         if tally.add(self._clock()):
@@ -70,9 +70,9 @@ class ThrottledLog:
 
 
 class RepeatFilter(logging.Filter):
-    """A log filter that drops most of the warnings that a library repeats.
+    """A log filter that drops most repetitions of a warning.
 
-    The filter passes the others on, with the number of equal warnings so far.
+    To a repetition that is logged, the filter appends the number of equal warnings so far.
 
     Args:
         clock: the function that returns the seconds of a monotonic clock.
@@ -86,8 +86,8 @@ class RepeatFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log a record.
 
-        Records that are not warnings always pass. Warnings are counted by their text before
-        formatting.
+        Records with a level other than WARNING always pass. Warnings are equal if their messages
+        are equal before formatting. If a repetition passes, the count is added to its record.
         """
         if record.levelno != logging.WARNING:
             return True
@@ -100,7 +100,7 @@ class RepeatFilter(logging.Filter):
 
 @contextlib.contextmanager
 def fewer_repeats(log: logging.Logger) -> Iterator[None]:
-    """Drop most of the warnings that a library repeats while the block runs."""
+    """Drop most repetitions of a logger's warnings for the duration of the block."""
     repeats = RepeatFilter()
     log.addFilter(repeats)
     try:

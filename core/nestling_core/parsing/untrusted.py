@@ -30,6 +30,9 @@ def parse_json(data: bytes | str) -> Any:
 
     Strict JSON has no NaN, no infinity, and no number outside the range of a double.
 
+    Args:
+        data: the JSON text, or its UTF-8 bytes with or without a byte-order mark.
+
     Raises:
         UnreadableError: the data is not strict JSON, or is nested too deeply.
     """
@@ -43,7 +46,7 @@ def parse_json(data: bytes | str) -> Any:
 def load_arrays(
     source: bytes | Path, *, most_bytes: int = MOST_UNPACKED_BYTES
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a .npz file by name.
+    """Return the arrays of a .npz file, keyed by name.
 
     Nothing in the file is ever unpickled.
 

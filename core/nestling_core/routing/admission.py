@@ -1,9 +1,10 @@
 """Decides which options a budget admits.
 
-An option is a capacity of the student, or the cloud. A capacity is admitted by the memory that it
-needs, and the cloud by the time that an offload takes on the link. These rules hold on every
-device. The multiplexer's success probabilities and the device's policy both start from these rules.
-The policy adds the device's own latency and energy for each option.
+An option is a capacity of the student, or the cloud. A capacity is admitted if it fits into the
+budget's memory, and the cloud if the transfer of an offload fits into the budget's latency. These
+rules hold on every device. The multiplexer's success probabilities and the device's policy both
+start from these rules. The policy also considers the latency and energy of each option on its own
+device.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,10 @@ _FLOAT32_BYTES = 4
 
 
 def offload_bytes(shape: Sequence[int]) -> int:
-    """Return the number of bytes on the link for one offloaded float32 input, including framing.
+    """Return the number of bytes on the link for the offload of one float32 input.
+
+    The bytes are those of the request and the answer, including the framing by gRPC and HTTP/2, but
+    without TCP/IP headers.
 
     Args:
         shape: the shape of the input without the batch axis.
@@ -34,13 +38,14 @@ def offload_bytes(shape: Sequence[int]) -> int:
 
 
 def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:
-    """Return the time in milliseconds to send a request and receive its answer.
+    """Return the modelled time in milliseconds to send a request and receive its answer.
 
-    The time is infinite without a link.
+    The time is that of the link alone, without the cloud's computation. It is infinite without a
+    link.
 
     Args:
-        size_bytes: the number of bytes on the link.
-        budget: the budget, which states the link's throughput and round trip.
+        size_bytes: the number of bytes on the link, both ways.
+        budget: the budget, which states the link's throughput and round-trip time.
     """
     if not budget.link_mbit_s > 0:
         return float("inf")
@@ -51,8 +56,8 @@ def fits(needed_bytes: int, memory_bytes: int) -> bool:
     """Return whether the memory that something needs is within a budget.
 
     Args:
-        needed_bytes: the memory that is needed.
-        memory_bytes: the memory that the budget admits.
+        needed_bytes: the memory that is needed, in bytes.
+        memory_bytes: the memory that the budget admits, in bytes.
     """
     return needed_bytes <= memory_bytes
 
@@ -61,8 +66,8 @@ def largest_capacity(needed_bytes: Sequence[int], memory_bytes: int) -> int:
     """Return the largest capacity that fits into memory, or 0 if none does.
 
     Args:
-        needed_bytes: the memory that each capacity needs, for capacities 1 to K.
-        memory_bytes: the memory that the budget admits.
+        needed_bytes: the memory that each capacity needs, in bytes, for capacities 1 to K.
+        memory_bytes: the memory that the budget admits, in bytes.
     """
     fitting = [
         number for number, needed in enumerate(needed_bytes, start=1) if fits(needed, memory_bytes)
@@ -76,13 +81,13 @@ def admitted_options(
     """Return a flag for each option that says whether a budget admits the option.
 
     Args:
-        memory_bytes: the memory that each capacity needs, for capacities 1 to K.
-        offload_size_bytes: the number of bytes on the link for one offload.
+        memory_bytes: the memory that each capacity needs, in bytes, for capacities 1 to K.
+        offload_size_bytes: the number of bytes on the link for one offload, both ways.
         budget: the device's budget.
 
     Returns:
-        K + 1 flags. The flags of capacities 1 to K depend on the memory. The last flag is the
-        cloud's, and depends on the deadline.
+        K + 1 flags. The flags of capacities 1 to K depend on the budget's memory. The last flag is
+        the cloud's, and depends on the budget's link and latency.
     """
     capacities = [fits(needed, budget.memory_bytes) for needed in memory_bytes]
     return [*capacities, transfer_ms(offload_size_bytes, budget) <= budget.latency_ms]

@@ -10,19 +10,21 @@ from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, Routing
 
 
 class BadCalibrationError(ValueError):
-    """Raised when a calibration cannot be parsed, or lacks valid thresholds."""
+    """Raised when a calibration cannot be parsed, or is incomplete or invalid."""
 
 
 def parse_calibration(data: bytes, capacities: int) -> Calibration:
-    """Return a bundle's calibration, after checking that it has a threshold for every target.
+    """Return a bundle's calibration, after checking its routing curves, cascades and guarantees.
+
+    Every capacity needs a curve from share 0 to 1. Cascades and guarantees are optional.
 
     Args:
         data: the serialized calibration.
         capacities: the number of capacities in the bundle.
 
     Raises:
-        BadCalibrationError: the calibration cannot be parsed, or its curves, cascades or guarantees
-            are missing or invalid.
+        BadCalibrationError: the calibration cannot be parsed, the number of curves or cascades is
+            wrong, or a curve, cascade or guarantee is invalid.
     """
     try:
         calibration = Calibration.FromString(data)

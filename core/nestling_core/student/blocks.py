@@ -1,7 +1,7 @@
 """Defines the blocks that a student is stacked from.
 
-The channels of a block are those of the largest capacity. A student family is a particular stack of
-blocks, which a function in `nestling_core.student.config` builds.
+A block states its number of channels at the largest capacity. A student family is a particular
+stack of blocks, which a function in `nestling_core.student.config` builds.
 """
 
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 
 class SizesError(ValueError):
-    """Raised when the sizes of a student or of a block do not form a nest."""
+    """Raised when the sizes of a student or of a block are invalid, or do not form a nest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Conv:
 
 @dataclass(frozen=True, kw_only=True)
 class Depthwise:
-    """A convolution of each channel by itself, followed by normalization and a ReLU.
+    """A depthwise convolution, followed by normalization and a ReLU.
 
     Attributes:
         kernel: the kernel length on every axis, which is odd.

@@ -18,12 +18,14 @@ class StudentConfig:
     """The sizes of a nested student.
 
     Attributes:
-        blocks: the blocks in order, with their channels at the largest capacity. A mean over the
-            remaining axes and a linear layer follow the blocks.
-        fractions: the share of the channels that each capacity uses. The shares rise, and the last
-            is 1.
-        widths: for each capacity, smallest first, the channels of every block that has channels of
-            its own (convolutions and recurrent blocks). If given, the widths replace the fractions.
+        blocks: the blocks in order, with their numbers of channels at the largest capacity. A mean
+            over the remaining axes and a linear layer follow the blocks.
+        fractions: the share of the channels that each capacity uses, smallest first. The last share
+            is 1. Numbers of channels are rounded up, in a grouped convolution to a multiple of the
+            number of groups.
+        widths: for each capacity, smallest first, the number of channels of every block that has
+            its own channels (convolutions other than depthwise ones, and recurrent blocks), in
+            order. If given, the widths replace the fractions.
     """
 
     blocks: tuple[Block, ...]
@@ -70,7 +72,7 @@ class StudentConfig:
 
     @property
     def whole(self) -> tuple[int, ...]:
-        """The channels at the largest capacity of every block that has channels of its own."""
+        """The number of channels at the largest capacity of each block with its own channels."""
         return tuple(block.channels for block in self._wide)
 
     @property
@@ -78,21 +80,28 @@ class StudentConfig:
         return tuple(block for block in self.blocks if isinstance(block, Conv | Gru | Lstm))
 
     def widths_at(self, capacity: int) -> tuple[int, ...]:
-        """Return the channels at a capacity (1 to K) of every block that has its own channels."""
+        """Return the number of channels at a capacity of each block that has its own channels.
+
+        Args:
+            capacity: the capacity, 1 to K.
+
+        Returns:
+            The numbers in the order of the blocks.
+        """
         if self.widths:
             return self.widths[capacity - 1]
         share = self.fractions[capacity - 1]
         return tuple(_share(block, share) for block in self._wide)
 
     def alone(self, capacity: int) -> "StudentConfig":
-        """Return the configuration of one capacity as a student of its own."""
+        """Return the configuration of a separate student that has the size of one capacity."""
         return self.narrowed(self.widths_at(capacity))
 
     def narrowed(self, widths: Sequence[int]) -> "StudentConfig":
-        """Return the configuration of a student with the given channels and a single capacity.
+        """Return the configuration of a student with the given widths and a single capacity.
 
         Args:
-            widths: the channels of every block that has channels of its own, in order.
+            widths: the number of channels of every block that has its own channels, in order.
 
         Raises:
             SizesError: the number of widths is wrong, or a block cannot have its width.
@@ -125,10 +134,10 @@ def conv_student(
     This is the student family that int8 speeds up most.
 
     Args:
-        channels: the channels of each convolution at the largest capacity.
-        strides: the stride of each convolution.
-        kernel: the kernel length of every convolution.
-        fractions: the share of the channels that each capacity uses.
+        channels: the number of channels of each convolution at the largest capacity.
+        strides: the stride of each convolution, on every axis.
+        kernel: the kernel length of every convolution, on every axis.
+        fractions: the share of the channels that each capacity uses, smallest first.
     """
     return StudentConfig(
         blocks=tuple(
@@ -148,13 +157,14 @@ def separable_student(
 ) -> StudentConfig:
     """Return the sizes of a student of depthwise separable convolutions.
 
-    The layers are those of MobileNet (Howard et al. 2017). The first convolution is dense.
+    The layers are those of MobileNet (Howard et al. 2017). The first layer is a dense convolution.
+    Every other layer is a depthwise convolution followed by a pointwise one.
 
     Args:
-        channels: the channels of each layer at the largest capacity.
-        strides: the stride of each layer.
-        kernel: the kernel length of the dense and the depthwise convolutions.
-        fractions: the share of the channels that each capacity uses.
+        channels: the number of output channels of each layer at the largest capacity.
+        strides: the stride of each layer, on every axis.
+        kernel: the kernel length of the dense and the depthwise convolutions, on every axis.
+        fractions: the share of the channels that each capacity uses, smallest first.
     """
     (first, stride), *rest = _pairs(channels, strides)
     blocks: list[Block] = [Conv(channels=first, kernel=kernel, stride=stride)]
@@ -173,16 +183,20 @@ def shuffle_student(
 ) -> StudentConfig:
     """Return the sizes of a student of grouped pointwise convolutions with shuffles.
 
-    The layers are those of ShuffleNet (Zhang et al. 2018), except that the units have no shortcut.
-    The first convolution is dense. Channels are split into groups twice, so their number must be a
-    multiple of the square of `groups` at every capacity.
+    The layers are those of ShuffleNet (Zhang et al. 2018), except that they have no shortcut. The
+    first layer is a dense convolution. Every other layer is a shuffle, a depthwise convolution and
+    a grouped pointwise convolution.
+
+    At every capacity, the number of channels of the first layer must be a multiple of `groups`. In
+    the layers between the first and the last, it must be a multiple of the square of `groups`,
+    because the next shuffle splits each group of channels again.
 
     Args:
-        channels: the channels of each layer at the largest capacity.
-        strides: the stride of each layer.
+        channels: the number of output channels of each layer at the largest capacity.
+        strides: the stride of each layer, on every axis.
         groups: the number of groups of the pointwise convolutions.
-        kernel: the kernel length of the dense and the depthwise convolutions.
-        fractions: the share of the channels that each capacity uses.
+        kernel: the kernel length of the dense and the depthwise convolutions, on every axis.
+        fractions: the share of the channels that each capacity uses, smallest first.
     """
     (first, stride), *rest = _pairs(channels, strides)
     blocks: list[Block] = [Conv(channels=first, kernel=kernel, stride=stride)]
@@ -206,16 +220,19 @@ def deepsense_student(
 ) -> StudentConfig:
     """Return the sizes of a student with a branch for each sensor (DeepSense, Yao et al. 2017).
 
-    The branches are followed by convolutions that fuse the sensors, and by an optional GRU.
+    The branches are followed by convolutions that fuse the sensors, and by an optional GRU. All
+    numbers of channels and hidden units are those of the largest capacity.
 
     Args:
-        sensors: the number of sensors. The input's channels are split into as many equal parts, in
-            order.
-        branch: the channels of the convolutions of one sensor, each of which halves the axis.
-        fused: the channels of the convolutions that see all sensors.
+        sensors: the number of sensors. The input's channels are split, in order, into this many
+            equal parts.
+        branch: the number of channels of each convolution in the branch of one sensor. Every such
+            convolution halves the length of each axis.
+        fused: the number of channels of each convolution after the branches. These convolutions
+            see all sensors.
         hidden: the number of hidden units of the GRU; 0 leaves the GRU out.
-        kernel: the kernel length of every convolution.
-        fractions: the share of the channels that each capacity uses.
+        kernel: the kernel length of every convolution, on every axis.
+        fractions: the share of the channels that each capacity uses, smallest first.
     """
     blocks: list[Block] = [
         Conv(channels=count * sensors, kernel=kernel, stride=2, groups=sensors) for count in branch
@@ -237,15 +254,16 @@ def recurrent_student(
 ) -> StudentConfig:
     """Return the sizes of a student of convolutions and a recurrent layer.
 
-    The convolutions shorten the axis, along which the recurrent layer runs.
+    Inputs have one axis after the channels. The convolutions shorten this axis, and the recurrent
+    layer runs along what is left of the axis.
 
     Args:
-        channels: the channels of each convolution at the largest capacity.
+        channels: the number of channels of each convolution at the largest capacity.
         strides: the stride of each convolution.
         hidden: the number of hidden units of the recurrent layer at the largest capacity.
         cell: the type of the recurrent layer, a GRU or an LSTM.
         kernel: the kernel length of every convolution.
-        fractions: the share of the channels that each capacity uses.
+        fractions: the share of the channels that each capacity uses, smallest first.
     """
     stem = [
         Conv(channels=count, kernel=kernel, stride=stride)

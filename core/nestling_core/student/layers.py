@@ -1,8 +1,9 @@
 """Implements the layers of a student as torch modules.
 
-All capacities share the nested weights of a layer, and each capacity has small arrays of its own. A
-capacity's part of the stored weights is a box from the origin (`nestling_core.student.plan`).
-`physical` reorders such a box into the order in which torch computes channels, group after group.
+All capacities share the nested weights of a layer. Each capacity also has small arrays that it does
+not share: normalizations, or the gains and biases of gates. A capacity's part of the stored weights
+is a box from the origin (`nestling_core.student.plan`). `physical` and `gate_after_gate` bring the
+channels of such a box into torch's order.
 """
 
 import math
@@ -19,7 +20,7 @@ from nestling_core.student.plan import GATE_ARRAYS, LayerPlan
 class Layer(nn.Module):
     """One block of a student as a torch module.
 
-    `forward(x, capacity)` runs the part of the weights that belongs to a capacity.
+    `forward(x, capacity)` applies the part of the weights that belongs to a capacity.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -28,7 +29,7 @@ class Layer(nn.Module):
         self.plan = plan
 
     def weights(self) -> dict[str, nn.Parameter]:
-        """Return the nested weights at the largest capacity, keyed by name within the layer."""
+        """Return the whole nested weights, keyed by name within the layer."""
         return {name: getattr(self, name) for name in self.plan.weights(1)}
 
 
@@ -39,7 +40,7 @@ class ConvLayer(Layer):
     """
 
     def __init__(self, plan: LayerPlan) -> None:
-        """Create the layer with initial weights from torch's global generator."""
+        """Create the layer with random weights (He et al. 2015) from torch's global generator."""
         super().__init__(plan)
         count = len(plan.widths)
         shape = plan.weights(count)["weight"]
@@ -57,7 +58,7 @@ class ConvLayer(Layer):
         return norm
 
     def convolve(self, x: torch.Tensor, width: int, weight: torch.Tensor) -> torch.Tensor:
-        """Return the convolution of an input with the first `width` output channels of every group.
+        """Return the first `width` channels of every output group of the convolution.
 
         Neither the normalization nor the ReLU is applied.
 
@@ -97,7 +98,10 @@ class ShuffleLayer(Layer):
 
 
 class Gates(nn.Module):
-    """The log gains and biases of one capacity of a recurrent layer, (hidden, gates) each."""
+    """The gains and biases of one capacity of a recurrent layer, (hidden, gates) each.
+
+    The input and the hidden state have separate gains and biases. Gains are stored as logarithms.
+    """
 
     def __init__(self, hidden: int, gates: int) -> None:
         """Create arrays with gains of 1 and biases of 0.
@@ -115,7 +119,10 @@ class RecurrentLayer(Layer):
     """A GRU or LSTM whose first hidden units form a smaller GRU or LSTM."""
 
     def __init__(self, plan: LayerPlan) -> None:
-        """Create the layer with initial weights from torch's global generator."""
+        """Create the layer with random weights from torch's global generator.
+
+        Their distribution is torch's default, for the hidden units of the largest capacity.
+        """
         super().__init__(plan)
         count = len(plan.widths)
         hidden, gates = plan.own(count)["log_gain_ih"]
@@ -125,10 +132,16 @@ class RecurrentLayer(Layer):
         self.capacities = nn.ModuleList(Gates(width, gates) for width in plan.widths)
 
     def folded(self, capacity: int) -> list[torch.Tensor]:
-        """Return the weights of a capacity in the form that torch's recurrent layers take.
+        """Return the weights of a capacity in the form that torch's recurrent layers accept.
 
-        These are two matrices, into which the capacity's gains are folded, and two biases. Their
-        shapes are (Q H, C), (Q H, H), (Q H,) and (Q H,), gate after gate.
+        Returns:
+            Four tensors. Q is the number of gates, H the number of hidden units, and C the number
+            of input channels. Rows are ordered by gate, then by hidden unit.
+
+            - the matrix for the input, (Q H, C), multiplied by the capacity's gains;
+            - the matrix for the hidden state, (Q H, H), multiplied by the capacity's gains;
+            - the bias for the input, (Q H,);
+            - the bias for the hidden state, (Q H,).
         """
         own = self.capacities[capacity - 1]
         matrices = []
@@ -155,7 +168,7 @@ class RecurrentLayer(Layer):
 
 
 class Pool(nn.Module):
-    """A layer that takes the mean over all axes after the channels."""
+    """A layer that computes the mean over all axes after the channels."""
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
         """Return the mean of every channel, (N, C, ...) -> (N, C)."""
@@ -165,6 +178,9 @@ class Pool(nn.Module):
 
 def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
     """Return a convolution's stored box in torch's layout, (C_out, C_in / groups, K...).
+
+    The output channels are ordered by group, and so are the input channels if they have groups
+    that the layer joins.
 
     Args:
         box: a box of the stored weight, from the origin.
@@ -179,6 +195,8 @@ def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
 
 def gate_after_gate(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
     """Return a recurrent layer's stored box in torch's layout, (H, Q, S[, R]) -> (Q H, R S).
+
+    H is the number of hidden units. `nestling_core.student.plan` defines the other letters.
 
     Args:
         box: a box of the stored weight, from the origin.

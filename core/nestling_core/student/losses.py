@@ -18,9 +18,10 @@ def distillation_loss(
         student: the student's logits, (N, classes).
         teacher: the teacher's logits without gradient, (N, classes).
         labels: the class indices, (N,).
-        temperature: the temperature T that softens both distributions. Its square scales the
-            gradient back.
-        weight: the weight of the teacher, 0 to 1; the labels have the rest.
+        temperature: the temperature T that softens both distributions. The factor T^2 compensates
+            for the smaller gradients at a high temperature.
+        weight: the weight of the teacher's term, 0 to 1. The weight of the labels' term is 1 minus
+            this weight.
 
     Returns:
         weight * T^2 * KL(teacher_T || student_T) + (1 - weight) * cross entropy, a scalar.
@@ -32,7 +33,7 @@ def distillation_loss(
 def soft_divergence(
     student: torch.Tensor, teacher: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """Return T^2 * KL(teacher_T || student_T), averaged over the batch.
+    """Return T^2 * KL(teacher_T || student_T), averaged over the batch, as a scalar.
 
     With the largest capacity's logits as the teacher, this is the in-place distillation of US-Nets
     (Yu & Huang 2019).

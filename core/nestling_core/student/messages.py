@@ -1,8 +1,12 @@
-"""Encodes and decodes the messages between server and clients of a federated round.
+"""Defines the records in the messages between server and clients of a federated round.
 
-A message consists of Flower records. Every message has a config record. Train and evaluate messages
-also have an array record: the part of the weights that belongs to the receiver's capacity, with the
-names of `nestling_core.student.weights`. Replies have metrics.
+A message consists of Flower records. Every message has a config record. Replies also have a metrics
+record, unless they report a failure. Weights are in array records, with the names of
+`nestling_core.student.weights`:
+
+- A training message has the weights of the receiver's capacity and all smaller ones. The reply has
+  the same weights after the training, without the input normalization.
+- An evaluation message has two such sets of weights, the baseline and the model to compare.
 """
 
 import json
@@ -42,11 +46,11 @@ _RECIPE = ("epochs", "batch", "learning_rate", "weight_decay")
 class LocalRecipe:
     """The hyperparameters of a client's training with AdamW.
 
-    The learning rate decays to 0 along a cosine.
+    In each round, the learning rate decays to 0 along a cosine.
 
     Attributes:
-        epochs: the number of passes over the client's examples.
-        batch: the number of examples in one step.
+        epochs: the number of passes over the client's examples in one round.
+        batch: the number of examples in one step. A client with fewer examples uses all of them.
         learning_rate: the learning rate of the first step.
         weight_decay: AdamW's decoupled weight decay.
     """
@@ -60,7 +64,7 @@ class LocalRecipe:
 def student_fields(config: StudentConfig) -> dict[str, Any]:
     """Return a student's sizes as fields of a config record.
 
-    The sizes are encoded as JSON, because records lack nested lists.
+    The sizes are encoded as JSON, because a config record cannot hold nested lists.
     """
     sizes = {
         "blocks": [block_fields(block) for block in config.blocks],

@@ -17,18 +17,18 @@ from nestling_core.student.plan import HEAD_NAME, head_shape, plan
 
 
 class NestedStudent(nn.Module):
-    """K students in one network, each of which uses a part of the next larger student's weights.
+    """K students in one network, in which a smaller student uses a part of a larger one's weights.
 
     `forward(x, capacity)` runs the student of a capacity (1 to K).
 
     Attributes:
         config: the student's sizes.
-        normalizer: the normalization of each channel of the input.
+        normalizer: the module that normalizes each channel of the input.
         layers: the modules of the blocks, in order.
-        pool: the mean over all axes after the channels.
+        pool: the module that computes the mean over all axes after the channels.
         head: the weight of the linear layer at the largest capacity, a nested tensor.
         head_offsets: the bias of the linear layer for each capacity, (K, classes).
-        channels_last: whether to train in torch's memory format of this name, which is faster.
+        channels_last: whether to train in torch's memory format `channels_last`, which is faster.
     """
 
     channels_last = True
@@ -58,7 +58,7 @@ class NestedStudent(nn.Module):
 
     @property
     def stack(self) -> list[Layer]:
-        """The layers in order."""
+        """The layers of the blocks as a list, in order."""
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     @property
@@ -67,7 +67,7 @@ class NestedStudent(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, ConvLayer)]
 
     def norms(self, capacity: int) -> list[CapacityNorm]:
-        """Return the normalizations of a capacity (1 to K), in order."""
+        """Return the normalizations of a capacity (1 to K), one for each convolution, in order."""
         return [layer.norm(capacity) for layer in self.convolutions]
 
     def nested_weights(self) -> dict[str, nn.Parameter]:

@@ -1,8 +1,9 @@
 """Implements the batch normalization of one capacity.
 
-Each capacity has its own normalization, because the same weights see other statistics at another
-width (slimmable networks, Yu et al. 2019). The gain is kept positive: it then folds into a
-dequantization scale, and all capacities keep sharing the int8 weights.
+Each capacity has its own normalization, because the same weights produce activations with
+different statistics at each width (slimmable networks, Yu et al. 2019). The gain is kept positive
+so that it can be folded into a dequantization scale, and all capacities can share the same int8
+weights.
 """
 
 import torch
@@ -29,7 +30,11 @@ class CapacityNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the input with each channel normalized, (N, C, ...) -> (N, C, ...)."""
+        """Return the input with each channel normalized, (N, C, ...) -> (N, C, ...).
+
+        In training mode, the statistics are those of the batch, and the running statistics are
+        updated. In evaluation mode, the running statistics are used.
+        """
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -44,7 +49,7 @@ class CapacityNorm(nn.Module):
     def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the gain and the offset of each channel in evaluation mode, (C,) each.
 
-        Together they amount to the normalization. The gain is positive.
+        The normalization of a channel x is then gain * x + offset. The gain is positive.
         """
         gain = self.log_gain.exp() / (self.running_var + EPSILON).sqrt()
         return gain, self.offset - self.running_mean * gain

@@ -1,4 +1,4 @@
-"""Normalizes each channel of the input inside the network, which thus takes the raw signal."""
+"""Normalizes each channel of the input inside the network, which can then accept raw inputs."""
 
 import numpy as np
 import torch
@@ -7,9 +7,9 @@ from torch import nn
 
 
 class Normalizer(nn.Module):
-    """A layer that computes (x - mean) / deviation for each channel.
+    """A layer that subtracts the mean of each channel and divides by the standard deviation.
 
-    It is the identity until `fit` sets mean and deviation.
+    The layer is the identity until `fit` sets both.
     """
 
     mean: torch.Tensor
@@ -28,7 +28,10 @@ class Normalizer(nn.Module):
         self.register_buffer("deviation", torch.ones(shape))
 
     def fit(self, inputs: NDArray[np.float32]) -> None:
-        """Set the mean and deviation to those of training inputs, (N, C, ...)."""
+        """Set the mean and standard deviation to those of training inputs, (N, C, ...).
+
+        A standard deviation below 1e-6 is replaced by 1e-6.
+        """
         axes = (0, *range(2, inputs.ndim))
         mean = inputs.mean(axes, dtype=np.float64).reshape(self.mean.shape)
         deviation = inputs.std(axes, dtype=np.float64).reshape(self.mean.shape)

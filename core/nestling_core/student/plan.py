@@ -28,7 +28,7 @@ class LayerPlan:
 
     Attributes:
         block: the block.
-        index: the position of the block, from 0.
+        index: the position of the block in the student, from 0.
         dims: the number of axes after the channels.
         groups: the number of groups of the output channels.
         widths: the number of output channels in each group, with one entry for each capacity.
@@ -94,7 +94,7 @@ class LayerPlan:
 
     @property
     def stride(self) -> int:
-        """The factor by which the block shortens the axes."""
+        """The factor by which the block shortens each axis."""
         return self.block.stride if isinstance(self.block, Conv | Depthwise) else 1
 
     def tensor_name(self, name: str) -> str:
@@ -139,7 +139,9 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
 def _source(
     block: Block, index: int, groups: int, widths: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:
-    """Return the number of groups into which a block splits its input, and their widths.
+    """Return the number of groups into which a block splits its input, and the groups' widths.
+
+    A group's width is its number of channels, with one entry for each capacity.
 
     Raise SizesError if the input cannot be split in this way.
     """
@@ -170,7 +172,7 @@ def _output(
 
 
 def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
-    """Return the layout of the nest, which lists every nested tensor.
+    """Return the layout of the nest, with the shape of every nested tensor at each capacity.
 
     The tensors of the layers come first, in order. The head's tensor is the last.
 

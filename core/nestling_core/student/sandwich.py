@@ -1,9 +1,11 @@
-"""Computes what training by the sandwich rule needs beside the loss of the largest capacity.
+"""Computes the losses of the smaller capacities under the sandwich rule.
 
-The rule trains all capacities of a nest at once. As in US-Nets (Yu & Huang 2019), each step trains
-the largest capacity on its target. The smallest capacity and one in between learn from the outputs
-of the largest (in-place distillation). Cloud and device use the same rule. In the cloud the largest
-capacity is the whole nest; on a device it is the largest capacity that the device holds.
+The rule trains all capacities of a nest together (US-Nets, Yu & Huang 2019). In each step, the
+largest capacity learns from the labels or the teacher. The smallest capacity and a random one in
+between learn from the outputs of the largest (in-place distillation). Cloud and device use the same
+rule. In the cloud the largest capacity is the whole nest; on a device it is the largest capacity
+that the device holds. After the training, `recalibrate` measures the statistics of the
+normalizations again.
 """
 
 import math
@@ -24,16 +26,17 @@ def smaller_capacities_losses(
     largest: int,
     generator: torch.Generator,
 ) -> list[torch.Tensor]:
-    """Return the losses of the smaller capacities against the logits of the largest.
+    """Return the losses of the smaller capacities of one step against the logits of the largest.
 
-    No gradient reaches the largest capacity through its logits.
+    The capacities are those of `smaller_capacities`. The logits are detached, so that these losses
+    do not train the largest capacity to match the smaller ones.
 
     Args:
         student: the nested student.
         inputs: the inputs, (N, *shape).
         logits: the logits of the largest capacity for these inputs, (N, classes).
         largest: the capacity that the logits come from.
-        generator: the generator that picks the capacity between the smallest and the largest.
+        generator: the generator that selects the capacity between the smallest and the largest.
     """
     return [
         soft_divergence(student(inputs, capacity), logits.detach(), TEMPERATURE)
@@ -62,16 +65,18 @@ def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
 
 @torch.no_grad()
 def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | None = None) -> None:
-    """Measure the statistics of the capacities' normalizations on inputs without augmentation.
+    """Replace the statistics of the normalizations with those of inputs without augmentation.
 
     The running averages of training lag behind the weights, and those of capacities that are
     trained less often lag more (US-Nets' post-statistics). A cumulative average has no lag.
     Recordings contain one person or class after the other, and a batch of one kind of input has too
-    little variance. Each batch therefore takes inputs from the whole recording.
+    little variance. Each batch therefore consists of inputs from the whole recording.
 
     Args:
-        student: the nested student, which is left in evaluation mode.
-        inputs: the inputs, (N, *shape).
+        student: the nested student, which is left in evaluation mode. The momentum of its
+            normalizations changes too.
+        inputs: the inputs, (N, *shape). A single input has no variance, so the statistics are then
+            reset to a mean of 0 and a variance of 1.
         largest: the largest capacity to recalibrate, together with all smaller ones (default: all).
     """
     capacities = range(1, (largest or student.config.capacities) + 1)

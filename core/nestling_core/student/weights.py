@@ -1,8 +1,9 @@
 """Reads, writes and cuts the weights of a nested student as named arrays.
 
 Names are those of torch's state dictionary. The prefix of a capacity holds the arrays that
-capacities up to this one use. Each array of a prefix is a box of the whole array that starts at the
-origin. The prefix lacks the normalization arrays of larger capacities.
+capacities up to this one use. Each array of a prefix is a box, from the origin, of the student's
+whole array. The prefix lacks the arrays that only larger capacities use, such as their
+normalizations.
 """
 
 import io
@@ -75,11 +76,11 @@ def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDA
     """Return boxes of the given shapes, cut out of larger arrays from the origin.
 
     Args:
-        arrays: the arrays by name.
-        shapes: the shape of the box to cut, for each name.
+        arrays: a mapping from name to array.
+        shapes: a mapping from name to the shape of the box. Arrays that it lacks are left out.
 
     Returns:
-        C-contiguous arrays by name.
+        A mapping from each name in `shapes` to the box, C-contiguous.
     """
     return {
         name: np.ascontiguousarray(arrays[name][tuple(map(slice, shape))])
@@ -91,8 +92,8 @@ def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise WeightsError if arrays do not have the expected names, shapes, types and values.
 
     Args:
-        arrays: the arrays by name.
-        shapes: the expected shapes by name.
+        arrays: a mapping from name to array.
+        shapes: a mapping from each expected name to the expected shape.
 
     Raises:
         WeightsError: a name, shape or type is wrong, a value is not finite, or a variance is
@@ -123,7 +124,8 @@ def load_prefix(student: NestedStudent, arrays: Arrays) -> None:
 
     Args:
         student: the student to change.
-        arrays: the arrays by name, each a box from the origin of the student's own array.
+        arrays: a mapping from name to array. Each array is a box, from the origin, of the
+            student's array of that name.
     """
     held = student.state_dict()
     for name, array in arrays.items():
@@ -136,7 +138,7 @@ def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> N
     Args:
         signature: the shape and the classes of the task.
         config: the sizes of the student.
-        arrays: all arrays of the student by name.
+        arrays: a mapping from name to array, with all arrays of the student.
 
     Raises:
         WeightsError: the arrays do not fit the student.
@@ -150,7 +152,7 @@ def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> N
 def write_arrays(arrays: Arrays) -> bytes:
     """Return the content of a .npz file that holds arrays.
 
-    Equal arrays give equal bytes.
+    Equal arrays with equal names, in the same order, give equal bytes.
     """
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub confuses names with a flag
@@ -163,7 +165,7 @@ def read_arrays(data: bytes) -> dict[str, NDArray[np.float32]]:
     Nothing in the data is ever unpickled.
 
     Raises:
-        WeightsError: the data is damaged, or is not a .npz file.
+        WeightsError: the data is damaged, too large, or not a .npz file.
     """
     try:
         return load_arrays(data)

@@ -1,8 +1,9 @@
-"""Reads and writes STATE messages, by which a Sparkplug host reports whether it is online.
+"""Encodes and decodes STATE messages, by which a Sparkplug host reports whether it is online.
 
-In Eclipse Sparkplug 3.0 a birth (the host is online) has the timestamp of its connection's Will,
-and a death (the host is offline) that is published at an orderly end has its own timestamp. A death
-that is older than the current birth belongs to an earlier connection.
+A birth reports that the host is online, and a death that it is offline. In Eclipse Sparkplug 3.0,
+a birth has the same timestamp as the Will message of its connection. A death that the host itself
+publishes, at an orderly end, has a later timestamp. A death that is older than the current birth
+belongs to an earlier connection.
 """
 
 import json
@@ -29,7 +30,13 @@ class HostState:
     timestamp_ms: int
 
     def counts_after(self, earlier: "HostState | None") -> bool:
-        """Return whether this message supersedes a message that was accepted earlier."""
+        """Return whether this message supersedes a message that was accepted earlier.
+
+        It does so unless it is older.
+
+        Args:
+            earlier: the message that was accepted last, or None if there was none.
+        """
         return earlier is None or self.timestamp_ms >= earlier.timestamp_ms
 
     def to_payload(self) -> bytes:

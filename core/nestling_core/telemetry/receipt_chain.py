@@ -1,4 +1,4 @@
-"""Computes the chain, a number that stands for the content of an outbox up to a sequence number.
+"""Computes the chain, a hash of all receipts of an outbox up to a sequence number.
 
 The device computes the chain from the receipts that it wrote, and the cloud from the receipts that
 it stored. An acknowledgement carries the cloud's chain, and a device deletes its receipts only if
@@ -26,7 +26,7 @@ def extend(chain: int, receipt_fingerprint: int) -> int:
     """Return a chain that is extended by one receipt.
 
     Args:
-        chain: the chain up to the receipt before.
+        chain: the chain up to the previous receipt, or `EMPTY_CHAIN` before the first.
         receipt_fingerprint: the fingerprint of the receipt.
 
     Returns:

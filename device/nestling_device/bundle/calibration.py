@@ -10,7 +10,7 @@ from nestling_device.delivery.bundle_source import DeliveryError
 
 
 class CalibrationError(DeliveryError):
-    """Raised when a bundle's calibration cannot be parsed, or lacks valid thresholds."""
+    """Raised when a bundle's calibration cannot be parsed, or is incomplete or invalid."""
 
 
 def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
@@ -21,7 +21,7 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
         blobs: the store that holds the bundle's blobs.
 
     Raises:
-        CalibrationError: the calibration cannot be parsed, or lacks valid thresholds.
+        CalibrationError: the calibration cannot be parsed, or is incomplete or invalid.
         DeliveryError: the blob is missing or damaged.
     """
     try:
@@ -31,9 +31,10 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
 
 
 def cascade_to(calibration: Calibration, capacity: int) -> Cascade:
-    """Return the cascade to a capacity, which names the smaller capacity that runs first.
+    """Return the cascade to a capacity.
 
-    If the capacity runs without a cascade, the cascade's `start` is 0.
+    The cascade's `start` is the smaller capacity that runs first, or 0 if the capacity runs without
+    a cascade.
 
     Args:
         calibration: the bundle's calibration.

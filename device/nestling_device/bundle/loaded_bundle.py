@@ -18,10 +18,10 @@ class LoadedBundle:
 
     Attributes:
         manifest: the bundle's manifest.
-        version: the bundle's name, as receipts give it.
+        version: the bundle's name, as receipts state it.
         held: the largest capacity that may run; capacities 1 to `held` are on the device.
         nest: the capacities in memory.
-        calibration: the thresholds for target offload shares.
+        calibration: the routing curves, which hold the thresholds, and the cascades.
     """
 
     manifest: Manifest
@@ -39,7 +39,8 @@ def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
         blobs: the store that holds the bundle's blobs.
 
     Raises:
-        DeliveryError: a blob has been damaged since it was verified.
+        DeliveryError: the blob of the calibration has been damaged since it was verified, or the
+            calibration is invalid.
     """
     manifest = installed.manifest
     return LoadedBundle(

@@ -1,9 +1,9 @@
-"""Estimates how likely each option is to answer correctly under the present budget.
+"""Computes how likely each option is to answer correctly within the present budget.
 
 An option is a capacity of the student, or the cloud. The multiplexer's network is part of the graph
 of the capacity that runs and shares the capacity's layers, so `Nest.run` already returns the
-probability that each option is right. The options that the budget admits are known exactly, so this
-module computes them instead of learning them.
+estimated probability that each option is right. Whether the budget admits an option is not
+estimated, because it is known exactly. This module sets the probability of all other options to 0.
 """
 
 import numpy as np
@@ -21,7 +21,8 @@ def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
     """Return the probability that each option is right, or 0 for options beyond the budget.
 
     Args:
-        right: the probability that each option is right if it is admitted, (K + 1,).
+        right: the probability that each option is right if it is admitted, (K + 1,). NaN counts
+            as 0.
         manifest: the bundle's manifest.
         budget: the present budget.
 

@@ -56,6 +56,8 @@ class Nest:
 
         Raises:
             DeliveryError: a ring (weights) or template (ONNX graph) is missing or damaged.
+            NestError: the rings do not match the layout in the manifest.
+            SessionError: the template does not load, or does not match the rings.
         """
         needed = {capacity} if start is None else {start, capacity}
         held = needed & self._sessions.keys()

@@ -18,17 +18,18 @@ def self_test(
 ) -> None:
     """Raise SelfTestError if a bundle does not work on this device.
 
-    The test runs every part of the bundle that an agent will use.
+    The test runs the golden inputs (inputs with known logits) through capacities 1 to `capacity`,
+    and reads the calibration.
 
     Args:
         manifest: the bundle's manifest.
-        capacity: the largest capacity to test; all smaller ones are tested too.
+        capacity: the largest capacity to test.
         blobs: the store that holds the bundle's blobs.
         activations: the activation type of the templates (ONNX graphs) in the store.
 
     Raises:
         SelfTestError: the logits differ from the bundle's, or a part does not load or run.
-        DeliveryError: a blob is missing or damaged, or the calibration is incomplete.
+        DeliveryError: a blob is missing or damaged, or the calibration is invalid.
     """
     try:
         nest = Nest(manifest, blobs, activations)

@@ -78,7 +78,7 @@ def confidence_of(receipt: Receipt) -> float | None:
 
 
 def _origin_fields(origin: Origin) -> dict[str, Any]:
-    """Return the fields that identify the input, as far as its source gave them."""
+    """Return the fields that identify the input, as far as its source provides them."""
     return {
         **({"id": origin.id} if origin.id else {}),
         **({"file": origin.file, "window": origin.window} if origin.file else {}),

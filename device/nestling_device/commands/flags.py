@@ -210,7 +210,7 @@ def file_of(options: argparse.Namespace) -> Path | None:
 
 
 def address(text: str) -> Address:
-    """Return the address that a text names, for an option that is not a setting of device.toml.
+    """Return the address that `text` names, for an option that is not a setting of device.toml.
 
     Raises:
         argparse.ArgumentTypeError: the text is not HOST:PORT.
@@ -231,9 +231,17 @@ def _add(
     metavar: str | None = None,
     default: str | None = None,
 ) -> None:
-    """Add an option for a setting.
+    """Add an option that overrides one setting of device.toml.
 
-    If no default is given, the help text names the default of the setting.
+    Args:
+        parser: the parser or group to add the option to.
+        flag: the name of the option, such as `--id`.
+        table: the table of the setting.
+        key: the key of the setting in its table.
+        text: the help text.
+        metavar: the placeholder for the value in the help text, or None to list the choices.
+        default: the default that the help text names, or None for that of the setting. The option
+            itself has no default value: without the option, the file decides.
     """
     settings = getattr(Config(), table)
     kind = schema.kind_of(type(settings), key)
@@ -264,7 +272,8 @@ def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
 def _source(text: str) -> dict[tuple[str, str], object]:
     """Return the settings that `KIND`, `KIND:PATH` or `FILE.npy` stands for.
 
-    Raise `argparse.ArgumentTypeError` if there is no such kind.
+    The settings are a mapping from the pair (table, key) to the value. Raise
+    `argparse.ArgumentTypeError` if there is no such kind.
     """
     kind, _, path = text.partition(":")
     if text.endswith(".npy") and kind not in {"recording", "folder", "socket"}:

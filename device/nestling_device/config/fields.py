@@ -30,7 +30,7 @@ class Kind(Protocol):
         ...
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text of the command line represents.
+        """Return the value that a command-line argument represents.
 
         Raises:
             NotAllowedError: the text is not such a value, or the value is out of range.
@@ -73,7 +73,7 @@ class Number:
         return f"{noun} {'above' if self.above else 'of at least'} {self.low:g}"
 
     def check(self, value: object) -> float:
-        """Return an integer or float if it is in the range.
+        """Return a number that is in the range, as an int if `whole` and otherwise as a float.
 
         Raises:
             NotAllowedError: the value has another type or is out of range.
@@ -87,9 +87,9 @@ class Number:
         return int(value) if self.whole else float(value)
 
     def parse(self, text: str) -> float:
-        """Return the number that a text represents.
+        """Return the number that `text` represents.
 
-        A whole number may also be hexadecimal, 0x...
+        A whole number may also be hexadecimal (0x...), octal (0o...) or binary (0b...).
 
         Raises:
             NotAllowedError: the text is not a number, or the number is out of range.

@@ -53,8 +53,9 @@ class DeviceTable:
     """The table `[device]`, with the device's name, its state folder and the pace of its inputs.
 
     Attributes:
-        id: the name of the device.
-        state: the folder for everything that has to outlive a restart.
+        id: the name of the device, or "" for the name that it enrolled with, otherwise `device-1`.
+        state: the folder for everything that has to survive a restart, or "" for `nestling-<id>` in
+            the current folder.
         interval_s: the seconds between the starts of two inputs, for sources without their own
             pace.
     """
@@ -76,8 +77,10 @@ class CloudTable:
     """The table `[cloud]`, with the addresses of cloud and broker and the delivery of bundles.
 
     Attributes:
-        address: the address of the cloud for offloads and gRPC delivery, HOST:PORT.
-        broker: the address of the MQTT broker, HOST:PORT.
+        address: the address of the cloud for offloads and gRPC delivery, HOST:PORT, or "" for the
+            one that the device enrolled with.
+        broker: the address of the MQTT broker, HOST:PORT, or "" for the one that the device
+            enrolled with.
         delivery: the protocol for fetching bundles.
     """
 
@@ -90,19 +93,21 @@ class CloudTable:
 class BudgetTable:
     """The table `[budget]`, with the limits on each answer and a target for the average input.
 
+    If several targets are set, the risk has priority over the energy, the energy over the latency,
+    and the latency over the offload share.
+
     Attributes:
-        memory_kb: the most memory that the resident capacity may hold, in kB of 1000 bytes.
-        latency_ms: the most time that one answer may take, which is also the deadline of an
+        memory_kb: the most memory that the resident capacity may occupy, in kB of 1000 bytes.
+        latency_ms: the most time that one answer may take, in ms, which is also the deadline of an
             offload.
-        energy_mj: the most energy that one answer may take, compute and radio together.
-        offload_share: the target for the share of inputs that are sent to the cloud.
-        target_window: the number of inputs over which the target is held; 0 uses a fixed threshold.
-        tolerated_risk: the target, instead of the share, for how often the device's own answers may
-            differ from the cloud's; 0 is off.
-        energy_per_input_mj: the target, instead of the share, for the average energy of an input; 0
-            is off.
-        latency_per_input_ms: the target, instead of the share, for the average latency of an input;
-            0 is off.
+        energy_mj: the most energy that one answer may take, compute and radio together, in mJ.
+        offload_share: the target for the share of inputs that are sent to the cloud, 0 to 1.
+        target_window: the number of inputs over which the average is held at the target; 0 uses a
+            fixed threshold.
+        tolerated_risk: the share of the device's own answers that may differ from the cloud's, 0
+            to 1; 0 is off.
+        energy_per_input_mj: the target for the average energy of an input, in mJ; 0 is off.
+        latency_per_input_ms: the target for the average latency of an input, in ms; 0 is off.
     """
 
     memory_kb: float = setting(10_000.0, _POSITIVE)
@@ -174,7 +179,8 @@ class MeterTable:
     """The table `[meter]`, with the source of energy figures.
 
     Attributes:
-        kind: the instrument, or "profile" for the model of the board.
+        kind: the instrument that measures the power, or "profile" to model the energy from the
+            board's power table.
         i2c_bus: the number of the power monitor's I2C bus.
         i2c_address: the I2C address of the power monitor.
         shunt_ohm: the resistance of the INA219's shunt in ohms.
@@ -222,6 +228,8 @@ def kind_of(table: type, key: str) -> Kind:
 def read_config(path: Path) -> Config:
     """Return the configuration that a file holds.
 
+    Settings that the file lacks have their defaults.
+
     Raises:
         ConfigError: the file cannot be read, or it has an unknown key or a value that is not
             allowed. The message names file, table, key, what was found and what is allowed.
@@ -247,7 +255,7 @@ def with_values(config: Config, values: Mapping[tuple[str, str], object]) -> Con
 
     Args:
         config: the configuration to start from.
-        values: the new values, by table and key.
+        values: a mapping from the pair (table, key) to the new value, which must be valid.
     """
     for (table, key), value in values.items():
         changed = dataclasses.replace(getattr(config, table), **{key: value})

@@ -1,6 +1,6 @@
 """Stores the blobs of bundles in a folder of the device.
 
-Each blob is one complete file, which is named by the SHA-256 of its bytes.
+Each complete blob is one file, which is named by the SHA-256 of its bytes.
 """
 
 import errno
@@ -54,9 +54,10 @@ class BlobStore:
             blob: the blob to download.
 
         Raises:
-            SourceUnreachableError: the source went away. The received bytes are kept.
-            DeliveryError: the disk is full (the received bytes are kept), or the bytes do not match
-                the blob's size and digest (the bytes are deleted).
+            SourceUnreachableError: the source stopped answering. The received bytes are kept.
+            DeliveryError: the source refused, or the folder cannot be written, for example because
+                the disk is full (the received bytes are kept); or the bytes do not match the blob's
+                size and digest (the bytes are deleted).
         """
         if self.has(blob):
             return
@@ -81,10 +82,10 @@ class BlobStore:
             return 0
 
     def remove_except(self, keep: Iterable[bundle_pb2.Blob]) -> None:
-        """Delete every blob that is not in `keep`, whether it is complete or unfinished.
+        """Delete every file of the store that does not belong to a blob in `keep`.
 
-        A file that cannot be deleted is logged and left, because it does not prevent an
-        installation.
+        Unfinished downloads are deleted in the same way. If a file cannot be deleted, a warning is
+        logged, because such a file does not prevent an installation.
         """
         kept = {blob.sha256 for blob in keep}
         try:

@@ -37,7 +37,7 @@ class BlobSource(Protocol):
 
         Raises:
             SourceUnreachableError: there was no answer. The device can ask again later.
-            DeliveryError: the cloud has no bundle.
+            DeliveryError: the cloud has no bundle for this device, or refuses to answer.
         """
         ...
 
@@ -51,8 +51,9 @@ class BlobSource(Protocol):
             offset: the number of bytes to skip.
 
         Raises:
-            SourceUnreachableError: the source went away. The pieces that were yielded are valid.
-            DeliveryError: there is no such blob, or the source contradicts itself.
+            SourceUnreachableError: the source stopped answering. The pieces that were yielded are
+                valid.
+            DeliveryError: there is no such blob, or an answer has the wrong offset or total size.
         """
         ...
 

@@ -52,7 +52,7 @@ class VerifiedBundle:
 class Installer:
     """Installs bundles into one state folder.
 
-    An installer is not thread-safe.
+    An installer must be used by one thread at a time.
     """
 
     def __init__(
@@ -82,14 +82,15 @@ class Installer:
         """Return the desired bundle, after installing the capacities that the budget admits.
 
         Only missing blobs are downloaded. To grow by one capacity, the device fetches one ring (the
-        weights that the capacity adds) and one template (the capacity's ONNX graph).
+        weights that the capacity adds) and one template (the capacity's ONNX graph). After a
+        switch, the blobs of the previous bundle are kept, and those of older bundles are deleted.
 
         Args:
-            memory_bytes: the memory that a resident capacity may hold, in bytes.
+            memory_bytes: the memory that a resident capacity may occupy, in bytes.
 
         Raises:
-            SourceUnreachableError: the cloud cannot be reached. `active` returns the bundle that
-                can run meanwhile.
+            SourceUnreachableError: the cloud cannot be reached. Until it can be, `active` returns
+                the bundle to run.
             AdmissionError: the release rules refuse the bundle, or not even capacity 1 fits.
             SelfTestError: the new bundle fails its self-test. The old bundle stays active.
             DeliveryError: blobs are damaged or the disk is full. The old bundle stays active.
@@ -129,12 +130,13 @@ class Installer:
     def active(self, memory_bytes: int) -> VerifiedBundle | None:
         """Return the bundle that can run without asking the cloud.
 
-        A damaged ring (the weights that a capacity adds) disables only its capacity and the larger
-        ones. An older program may have fetched templates (ONNX graphs) with the other type of
-        activations. If only those are on the device, they are used until the next installation.
+        If a ring (the weights that a capacity adds) or a template (a capacity's ONNX graph) is
+        damaged, its capacity and all larger ones are disabled. An older program may have fetched
+        templates with the other type of activations. If only those are on the device, they are used
+        until the next installation.
 
         Args:
-            memory_bytes: the memory that a resident capacity may hold, in bytes.
+            memory_bytes: the memory that a resident capacity may occupy, in bytes.
 
         Returns:
             The bundle, or None before the first installation. It is also None if this program does
@@ -195,7 +197,11 @@ class Installer:
                 return
 
     def _remove_stale(self, *arriving: bundle_pb2.Blob) -> None:
-        """Delete the blobs that belong neither to an installed nor to an arriving bundle."""
+        """Delete all blobs except those of certain bundles.
+
+        These are the active bundle, the previous one, and the bundles whose manifests are
+        `arriving`.
+        """
         held = [self._state.active(), self._state.previous()]
         manifests = [*arriving, *(bundle.manifest for bundle in held if bundle)]
         keep = list(manifests)

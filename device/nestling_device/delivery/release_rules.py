@@ -111,8 +111,13 @@ def check_release(
         floor: the newest release of the manifest's task that the device ever accepted, if any.
 
     Raises:
-        AdmissionError: the release is for another task, is older than one that was accepted, or
-            does not match the cloud's answer or the bundle that was accepted under its number.
+        AdmissionError: one of the following is true:
+
+            - The release's number is too large to store.
+            - The manifest does not match the cloud's answer.
+            - The release is for another task than the active bundle.
+            - The release is older than one that was accepted.
+            - Another bundle was accepted under the same number.
     """
     if manifest.release > LARGEST_RELEASE:
         raise AdmissionError(
@@ -152,7 +157,7 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
 
     Args:
         manifest: the bundle's manifest.
-        memory_bytes: the memory that a resident capacity may hold, in bytes.
+        memory_bytes: the memory that a resident capacity may occupy, in bytes.
 
     Raises:
         AdmissionError: not even capacity 1 fits.
@@ -170,7 +175,7 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
 def needed_blobs(
     manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
 ) -> list[bundle_pb2.Blob]:
-    """Return the blobs that capacities 1 to `capacity` need besides the manifest.
+    """Return the blobs, without the manifest, that a device with capacities 1 to `capacity` needs.
 
     Args:
         manifest: the bundle's manifest.

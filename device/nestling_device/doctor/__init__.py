@@ -1,7 +1,8 @@
-"""Holds the checks of `nestling-device doctor`, with a module for each place where a fault can lie.
+"""Holds the checks of `nestling-device doctor`, with a module for each group of possible faults.
 
-A check takes a `CheckedDevice` and returns a `Finding`, or raises `FailedCheckError` with a
-finding. The package may import every other package of the device except `commands`.
+A check is a function that accepts a `CheckedDevice` and returns a `Finding`, or raises
+`FailedCheckError` with a finding. The package may import every other package of the device except
+`commands`.
 """
 
 __all__ = ["equipment", "finding", "limits", "machine", "network", "state"]

@@ -20,7 +20,10 @@ from nestling_device.storage.snapshot import read_bundle
 
 
 def meter(subject: CheckedDevice) -> Finding:
-    """Return a finding that says whether the power instrument can be read."""
+    """Return a finding that says whether the power instrument can be read and is used.
+
+    The readings are not used before `nestling-device profile` has measured with the instrument.
+    """
     kind = subject.config.meter.kind
     if kind == "profile":
         board = subject.config.board.profile
@@ -43,7 +46,7 @@ def meter(subject: CheckedDevice) -> Finding:
 
 
 def battery(subject: CheckedDevice, supplies: Path = POWER_SUPPLIES) -> Finding:
-    """Return a finding that states the charge of the battery.
+    """Return a finding that states the charge of the battery, or that the battery does not exist.
 
     Args:
         subject: the device to check.

@@ -76,7 +76,7 @@ Check = Callable[[CheckedDevice], Finding]
 
 
 class FailedCheckError(DeviceError):
-    """Raised when a check ends early.
+    """Raised when a check cannot be completed.
 
     Attributes:
         finding: the result of the check.

@@ -1,4 +1,4 @@
-"""Checks whether this bundle can meet the budget's limits and targets on this board."""
+"""Checks whether the installed bundle can meet the budget's limits and targets on this board."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class _Plan:
         start: the capacity that runs first.
         resident: the largest capacity that would be loaded.
         calibration: the calibration of the bundle.
-        size_bytes: the number of bytes on the link for one offloaded input.
-        radio_mj: the radio energy of one offload.
+        size_bytes: the number of bytes on the link for one offloaded input, both ways.
+        radio_mj: the radio energy of one offload, in mJ.
     """
 
     budget: Budget
@@ -61,7 +61,7 @@ class _Plan:
         return target_of(self.budget, kept=kept, sent=sent)
 
     def excesses(self, ran: Sequence[int]) -> tuple[Excess, ...]:
-        """Return the limits that an offload exceeds after some capacities have run."""
+        """Return the limits that an offload exceeds after the capacities in `ran` have run."""
         after = [self.costs[number - 1] for number in ran]
         return offload_excess(self.size_bytes, self.radio_mj, self.budget, after=after)
 
@@ -95,8 +95,8 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
     """Yield each point at which the cloud may be asked.
 
     Yields:
-        The capacities that have run by then, and the consequence in words if a limit rules out the
-        cloud.
+        A pair: the capacities that have run by then, in order, and the consequence (in words) if a
+        limit rules out the cloud at this point.
     """
     thresholds = policy.thresholds_for_budget(
         plan.curve, plan.budget, TargetController().share_to_aim_at(plan.target)
@@ -112,7 +112,8 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
 def targets(subject: CheckedDevice) -> Finding:
     """Return a finding that says whether the budget's limits and targets can be met.
 
-    The limits are those on capacity 1. A tolerated risk counts as a target.
+    Of all capacities, only capacity 1 is compared with the limits. A tolerated risk counts as a
+    target.
     """
     check = "targets"
     plan = _plan(subject, check)

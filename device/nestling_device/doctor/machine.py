@@ -33,7 +33,9 @@ def python(subject: CheckedDevice) -> Finding:
 def memory(
     subject: CheckedDevice, probe: Callable[[], int | None] = available_memory_bytes
 ) -> Finding:
-    """Return a finding that says whether the smallest capacity fits into the available memory.
+    """Return a finding that says whether the smallest capacity fits into memory.
+
+    Both the available memory and the memory budget must admit the capacity.
 
     Args:
         subject: the device to check.
@@ -66,9 +68,10 @@ def _smallest(subject: CheckedDevice) -> int | None:
 
 
 def throttling(subject: CheckedDevice, ask: Callable[[], str] | None = None) -> Finding:
-    """Return a finding that says whether a Raspberry Pi is throttled.
+    """Return a finding that says whether a Raspberry Pi is or was throttled since it booted.
 
-    Throttling is due to heat or to a weak power supply.
+    Throttling is due to heat or to a weak power supply. On a machine without vcgencmd, it is not
+    known, and the level of the finding is "ok".
 
     Args:
         subject: the device to check.

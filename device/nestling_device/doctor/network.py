@@ -119,7 +119,10 @@ def _connect(subject: CheckedDevice, address: Address, topic: str) -> Connection
 
 
 def _host_state(subject: CheckedDevice, address: Address) -> HostState | None:
-    """Return the STATE message that the broker retains, or None if there is no readable message."""
+    """Return the STATE message that the broker retains.
+
+    The result is None if no message arrives within two seconds, or if it cannot be parsed.
+    """
     with _connect(subject, address, topics.HOST_STATE) as connection:
         message = connection.receive(_STATE_WAIT_S)
     with suppress(ValueError):

@@ -16,7 +16,10 @@ _SOON = timedelta(days=14)
 
 
 def folder(subject: CheckedDevice) -> Finding:
-    """Return a finding that says whether the state folder can be written and has enough space."""
+    """Return a finding that says whether the state folder can be written and has enough space.
+
+    If the folder does not exist, its parent folder is checked instead.
+    """
     check, place = "state folder", subject.state_dir
     # Do not create a missing folder: the device does, perhaps as another user.
     tried = place if place.exists() else place.absolute().parent
@@ -47,9 +50,11 @@ def folder(subject: CheckedDevice) -> Finding:
 def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
     """Return a finding that says whether the device's certificate is valid.
 
+    The finding is a warning if the certificate expires soon, or if the device has not enrolled.
+
     Args:
         subject: the device to check.
-        now: the present time (default: the time of the clock).
+        now: the present time, with a time zone (default: the time of the clock).
     """
     now = now or datetime.now(UTC)
     own = subject.identity

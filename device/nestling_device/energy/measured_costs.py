@@ -22,10 +22,12 @@ class NetworkCost:
     """The measured cost of one run of a network.
 
     Attributes:
-        latency_ms: the median time.
-        latency_p95_ms: the 95th percentile of the time, which is compared with limits.
-        resident_bytes: the memory of the whole process while the network was loaded.
-        energy_mj: the mean energy above idle.
+        latency_ms: the median time of a run, in ms.
+        latency_p95_ms: the 95th percentile of the time of a run, in ms, which is compared with
+            limits.
+        resident_bytes: the resident memory of the whole process while the network was loaded.
+        energy_mj: the energy of a run above the idle energy, in mJ. It is the mean over all runs,
+            or modelled from the median time if it could not be measured.
         energy_provenance: how the energy is known: "measured", "calibrated" or "modelled".
     """
 
@@ -44,10 +46,10 @@ class MeasuredCosts:
         bundle: the version of the bundle.
         machine: the name of the machine. The costs are not valid on any other.
         taken_at: the time of the measurement in UTC, in ISO 8601 form.
-        meter: the kind of the meter.
+        meter: the kind of the meter, as in the configuration.
         idle_w: the power while nothing ran, in watts, or None if it was not measured.
         active_w: the power that running networks added, in watts, or None if it was not measured.
-        capacities: the costs of capacity 1 to the largest capacity on the device.
+        capacities: the costs of capacity 1 to the largest capacity on the device, in order.
     """
 
     bundle: str
@@ -59,11 +61,11 @@ class MeasuredCosts:
     capacities: tuple[NetworkCost, ...]
 
     def capacity(self, bundle: str, number: int) -> NetworkCost | None:
-        """Return the cost of a capacity, or None if it was not measured.
+        """Return the cost of a capacity of a bundle, or None if it was not measured.
 
         Args:
             bundle: the version of the bundle.
-            number: the capacity, from 1.
+            number: the capacity, 1 to K.
         """
         if bundle != self.bundle or number > len(self.capacities):
             return None

@@ -1,4 +1,4 @@
-"""Holds the meters, which give the time and energy of model runs and of exchanges with the cloud.
+"""Holds the meters, which report the time and energy of model runs and of exchanges with the cloud.
 
 Every energy has a provenance (how it is known): measured by an instrument, calibrated from powers
 measured on this machine, or modelled from published figures. `Meter` is the interface. These are
@@ -32,8 +32,8 @@ class StepCost:
     """The time and energy of one step.
 
     Attributes:
-        latency_ms: the time of the step.
-        energy_mj: the energy of the step above idle.
+        latency_ms: the time of the step, in ms.
+        energy_mj: the energy of the step above the idle energy, in mJ.
         energy_provenance: how the energy is known.
     """
 
@@ -43,7 +43,7 @@ class StepCost:
 
 
 class Meter(Protocol):
-    """Gives the time and energy that a step is expected to take or has taken.
+    """Reports the time and energy that a step is expected to take or has taken.
 
     A step is a run of a model or an exchange with the cloud.
     """
@@ -67,7 +67,7 @@ class Meter(Protocol):
 
         Args:
             size_bytes: the bytes on the link, both ways.
-            budget: the budget, which has the throughput of the link.
+            budget: the budget, which states the throughput of the link.
         """
         ...
 
@@ -85,7 +85,7 @@ class Meter(Protocol):
 
         Args:
             size_bytes: the bytes on the link, both ways.
-            budget: the budget, which has the throughput and round trip of the link.
+            budget: the budget, which states the throughput and round-trip time of the link.
             wall_ms: the measured time of the exchange on this machine.
         """
         ...
@@ -95,8 +95,8 @@ class Meter(Protocol):
 class ProfileMeter:
     """Models the time and energy of a simulated board.
 
-    Both follow from the board's power table and the budget's link, and not from the machine that
-    runs the simulation. So a run repeats exactly.
+    Both depend on the board's power table and the budget's link, but not on the machine that runs
+    the simulation. A simulated run is therefore reproducible.
 
     Attributes:
         board: the power and speed of the board.
@@ -120,7 +120,7 @@ class ProfileMeter:
         return offload_mj(self.link, size_bytes, budget.link_mbit_s)
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Return the modelled cost of the run, whatever time it took."""
+        """Return the modelled cost of the run, regardless of the measured time."""
         del wall_ms
         return self.estimate(macs)
 
@@ -135,7 +135,7 @@ class ProfileMeter:
 
 @dataclass(frozen=True)
 class ClockMeter(ProfileMeter):
-    """Measures the time of a step on a real board, and models the energy."""
+    """Reports the measured time of a step on a real board, and models the energy."""
 
     latency_provenance: Provenance.ValueType = PROVENANCE_MEASURED
 
@@ -164,19 +164,21 @@ class Powers:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibratedMeter(ClockMeter):
-    """Measures the time of a step on a real board, and measures or calibrates the energy.
+    """Reports the measured time of a step on a real board, and measures or calibrates the energy.
 
-    The energy of a step that spans several readings of the instrument is measured. For a shorter
-    step, and without an instrument, the energy is the measured time multiplied by the power that
-    was measured over many runs; its provenance is "calibrated". The energy of the radio stays
-    modelled, because an instrument measures the whole board and cannot distinguish waiting from
-    sending.
+    The energy of a run that spans several readings of the instrument is computed from the readings,
+    minus the idle energy; its provenance is that of the instrument. For a shorter run, or without
+    an instrument, the energy is the measured time multiplied by the power that was measured over
+    many runs; its provenance is "calibrated". The energy of the radio is modelled, because an
+    instrument measures the whole board and cannot distinguish waiting from sending. Predicted
+    energies are modelled too.
 
     Attributes:
         powers: the powers measured on this machine.
         sampler: the sampler that reads an instrument while the meter is in use, or None without an
             instrument.
-        clock: the clock of the sampler's readings, in seconds.
+        clock: the function that returns the time on the clock of the sampler's readings, in
+            seconds.
     """
 
     powers: Powers
@@ -186,7 +188,7 @@ class CalibratedMeter(ClockMeter):
     def compute(self, macs: int, wall_ms: float) -> StepCost:
         """Return the measured time and the measured or calibrated energy.
 
-        Call this right after the step, because the step's time span is taken to end now.
+        Call this right after the run, because the run is assumed to end now.
         """
         del macs
         spent = self._measured(self.clock(), wall_ms / 1e3)

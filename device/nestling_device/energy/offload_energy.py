@@ -1,6 +1,6 @@
-"""Models the energy that the radio takes for an offload.
+"""Models the energy that the radio uses for an offload.
 
-Nothing here does I/O.
+The module performs no I/O.
 """
 
 from nestling_device.energy.power_tables import Link
@@ -9,13 +9,14 @@ from nestling_device.energy.power_tables import Link
 def offload_mj(link: Link, size_bytes: int, mbit_s: float) -> float:
     """Return the energy of an offload in mJ.
 
-    Radio energy is power times air time plus a tail (Huang et al., MobiSys'12), so a slow link
-    costs more per byte. The energy is 0 if there are no bytes or no link.
+    The energy is the radio's power multiplied by the transfer time, plus the energy that the radio
+    uses before it sleeps again (Huang et al., MobiSys'12). A slow link therefore costs more per
+    byte. The energy is 0 if there are no bytes or no link.
 
     Args:
         link: the powers of the radio.
         size_bytes: the bytes on the link, both ways.
-        mbit_s: the throughput of the link.
+        mbit_s: the throughput of the link in Mbit/s, or 0 without a link.
     """
     if size_bytes == 0 or not mbit_s > 0:
         return 0.0

@@ -25,7 +25,7 @@ class Board:
         busy_w: the power while the board computes, in watts.
         gmacs_per_s: the speed of small int8 layers on one core, in 10^9 multiply-accumulates per
             second.
-        run_overhead_ms: the fixed time that each run of a model adds.
+        run_overhead_ms: the fixed overhead of each run of a model, in ms.
     """
 
     name: str
@@ -35,14 +35,15 @@ class Board:
     run_overhead_ms: float
 
     def compute_ms(self, macs: int) -> float:
-        """Return the time of one run with this number of multiply-accumulates, in ms."""
+        """Return the time of one run with `macs` multiply-accumulates, in ms."""
         return self.run_overhead_ms + macs / (self.gmacs_per_s * 1e6)
 
     def compute_mj(self, busy_ms: float) -> float:
-        """Return the energy above idle of computing for this time, in mJ.
+        """Return the energy of computing for `busy_ms`, in mJ, above the idle energy.
 
-        One busy core is charged the difference between busy and idle power of the whole board. This
-        overstates the device's own energy, but never that of an offload.
+        The power of the one busy core is assumed to be the difference between the busy and the idle
+        power of the whole board. This overstates the energy of the device's own runs, but not that
+        of an offload's transfer.
         """
         return busy_ms * (self.busy_w - self.idle_w)
 
@@ -55,9 +56,9 @@ class Link:
         name: the link's name in the power table.
         base_w: the power while sending or receiving, in watts.
         w_per_mbit_s: the additional power per Mbit/s of throughput, in watts.
-        tail_mj: the energy spent after a transfer, before the radio sleeps.
-        mbit_s: the typical throughput.
-        rtt_ms: the typical round-trip time.
+        tail_mj: the energy spent after a transfer, before the radio sleeps, in mJ.
+        mbit_s: the typical throughput, in Mbit/s.
+        rtt_ms: the typical round-trip time, in ms.
     """
 
     name: str

@@ -30,7 +30,7 @@ class PowerLog:
         """Start without readings.
 
         Args:
-            keep_s: the least time for which each reading is kept, in seconds.
+            keep_s: the shortest time for which each reading is kept, in seconds.
         """
         self._keep_s = keep_s
         self._at_s: list[float] = []
@@ -92,12 +92,17 @@ class PowerLog:
 
 
 class Sampler:
-    """Reads an instrument in a background thread while its context is entered."""
+    """Reads an instrument in a background thread for the duration of a `with` block.
+
+    If a reading fails, all readings are dropped. The instrument is then read once a second until it
+    answers again.
+    """
 
     def __init__(self, instrument: Instrument) -> None:
         """Prepare the thread.
 
-        Leaving the context also closes the instrument.
+        Args:
+            instrument: the instrument, which is closed at the end of the block.
         """
         self._instrument = instrument
         self._log = PowerLog()
@@ -116,7 +121,9 @@ class Sampler:
         return (FEWEST_READINGS + 1) * self._instrument.period_s
 
     def joules(self, start_s: float, end_s: float) -> float | None:
-        """Return the energy of an interval in joules, or None if there are too few readings.
+        """Return the energy of an interval in joules, or None if it cannot be computed.
+
+        It cannot be computed if the interval contains too few readings, or starts before the first.
 
         Args:
             start_s: the start of the interval on the monotonic clock.

@@ -90,7 +90,12 @@ def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
 
 
 def renew(identity: Identity) -> None:
-    """Replace the key and certificate of an identity with new ones.
+    """Replace the key and certificate of an identity with new ones, also in its state folder.
+
+    The cloud issues the new certificate.
+
+    Args:
+        identity: the identity, whose certificate must not have expired.
 
     Raises:
         EnrolmentError: the cloud cannot be reached, or does not issue a valid certificate.
@@ -150,8 +155,9 @@ def _authority(token: EnrolmentToken, now: datetime) -> str:
 def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePrivateKey:
     """Return the private key that belongs to a token.
 
-    The key is new at first, and the same one when the token is used again after a lost answer.
-    Raise IdentityError if the key cannot be stored.
+    When the token is first used, a new key is stored in the state folder. When the token is used
+    again because the answer was lost, the stored key is returned. Raise IdentityError if the key
+    cannot be stored or read.
     """
     path = state_dir / f"{_PENDING}{hashlib.sha256(token.secret).hexdigest()[:16]}.pem"
     try:

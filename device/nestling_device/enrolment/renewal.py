@@ -14,13 +14,14 @@ _log = logging.getLogger(__name__)
 
 
 class Renewal:
-    """A thread that checks an identity every hour, and renews it when that is due.
+    """A thread that checks an identity every hour, and renews the identity when that is due.
 
-    A renewal that fails is tried again at the next check.
+    Renewal is due when less than a third of the certificate's lifetime is left. A renewal that
+    fails is tried again at the next check.
     """
 
     def __init__(self, identity: Identity) -> None:
-        """Prepare the thread, which starts when the context is entered."""
+        """Prepare the thread, which runs for the duration of a `with` block."""
         self._identity = identity
         self._stop = threading.Event()
         # A daemon, so that a call to a cloud that hangs does not delay the end of the process.

@@ -23,8 +23,8 @@ def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
     """Return a configuration that is completed with the device's identity, and the identity.
 
     Returns:
-        The configuration with the name, state folder and addresses as far as they are known, and
-        the identity, or None if this device has not enrolled.
+        A pair: the configuration, with the name, the state folder, and the addresses if they are
+        known; and the identity, or None if this device has not enrolled.
 
     Raises:
         IdentityError: the identity is damaged, or belongs to another device.

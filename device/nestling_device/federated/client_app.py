@@ -1,9 +1,9 @@
 """Holds the Flower ClientApp with which a device takes part in federated rounds.
 
-The configuration of the Flower node describes the device: `id`, `state` (the device's state folder,
-which holds the bundle), `data` (the file of the device's labeled examples) and `memory-kb` (the
-memory budget of a resident capacity). Neither windows nor labels leave the device: replies carry
-weights, counts and accuracies.
+The configuration of the Flower node describes the device: `id` (the device's name), `state` (its
+state folder, which holds the bundle), `data` (the file of its labeled examples) and `memory-kb`
+(the memory budget of a resident capacity, in kB of 1000 bytes). Neither windows nor labels leave
+the device: replies carry weights, counts and accuracies.
 """
 
 import functools
@@ -81,10 +81,11 @@ def train(message: Message, context: Context) -> Message:
     """Return a reply with the student's prefix, trained on this device's examples.
 
     The prefix is the part of the weights that belongs to the capacity in the message. The reply
-    also has the accuracy before and after the training.
+    also has the number of training examples, and the accuracy on the device's held-out examples
+    before and after the training.
 
     Args:
-        message: the prefix, its capacity and the recipe.
+        message: the prefix, its capacity, the sizes of the student, the recipe and the seed.
         context: the context of this node, whose configuration names the device.
     """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
@@ -115,7 +116,8 @@ def evaluate(message: Message, context: Context) -> Message:
     """Return a reply with two models' accuracies on examples that this device never trains on.
 
     Args:
-        message: the weights of both models, and their capacity.
+        message: the weights of both models (the baseline and the one to compare with it), their
+            capacity and the sizes of the student.
         context: the context of this node, whose configuration names the device.
     """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]

@@ -105,11 +105,12 @@ def _check(
 
 
 def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamples:
-    """Return labeled windows, with the last fifth of every stretch of one label held out.
+    """Split labeled windows into a training part and a held-out part.
 
-    If every stretch of a class is too short for that, as when labels alternate, the last fifth of
-    the class's windows is held out. A window before a held-out window is not trained on, because
-    neighboring windows may overlap.
+    Of every run of consecutive windows with the same label, the last fifth is held out, rounded
+    down. If all runs of a class are shorter than five windows, as when labels alternate, the last
+    fifth of all windows of the class is held out instead. A training window right before a held-out
+    window is discarded, because neighboring windows may overlap.
 
     Args:
         windows: the windows in the order of recording, float32 (N, *shape).

@@ -49,9 +49,14 @@ class Node:
 
         The state folder and the examples that the configuration names are read.
 
+        Args:
+            config: a mapping with the keys `id` (the device's name), `state` (the path of its state
+                folder), `data` (the path of the .npz file with its examples) and `memory-kb` (its
+                memory budget, in kB of 1000 bytes).
+
         Raises:
             ClientError: a key or the state folder is missing, or the device has no bundle yet.
-            DeviceError: the state folder or the examples cannot be read.
+            DeviceError: the state folder, the manifest or the examples cannot be read.
         """
         missing = [name for name in _KEYS if name not in config]
         if missing:

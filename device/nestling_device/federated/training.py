@@ -27,15 +27,18 @@ def train_prefix(
 ) -> None:
     """Train capacities 1 to `capacity` of a student in place.
 
-    The largest capacity is trained on the labels, and the smaller ones on the outputs of the
-    largest (the sandwich rule).
+    In each step, the largest capacity is trained on the labels; capacity 1 and a random one in
+    between are trained on the outputs of the largest (the sandwich rule). In each epoch, the last
+    examples of the random order are left out if they do not fill a batch. Afterwards the statistics
+    of the normalizations are measured again. The function restricts torch to one thread and to
+    deterministic algorithms for the rest of the process.
 
     Args:
         student: the network, which holds at least these capacities and is left in evaluation mode.
         examples: the examples to train on.
         capacity: the largest capacity that the device holds.
         recipe: the number of epochs, the batch size, the learning rate and the weight decay.
-        generator: the generator that shuffles the examples and draws the intermediate capacity of
+        generator: the generator that shuffles the examples and selects the intermediate capacity of
             each step.
 
     Raises:

@@ -37,7 +37,7 @@ def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
         name: the name of the battery, or "" for all batteries that supply the machine.
 
     Returns:
-        The charge from 0 to 1, which is 1 on a machine without a battery.
+        The charge from 0 to 1. It is 1 if there is no such battery, or if none can be read.
     """
     gauges = _gauges(supplies, name)
     if not gauges:
@@ -51,7 +51,12 @@ def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Gauge:
-    """The charge of one battery (0 to 1), and the energy of the full battery (0 if unknown)."""
+    """The state of one battery.
+
+    Attributes:
+        charge: the charge from 0 to 1.
+        full_uwh: the energy of the full battery in microwatt-hours, or 0 if it is unknown.
+    """
 
     charge: float
     full_uwh: int

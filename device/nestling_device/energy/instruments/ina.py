@@ -1,7 +1,8 @@
 """Reads Texas Instruments' power monitors INA219 and INA260 over I2C.
 
-Both are wired into the board's supply, and both average the power between two readings. Registers
-and scales are those of the data sheets SBOS448 (INA219) and SBOS656 (INA260).
+Both are wired into the board's supply. Both average current and voltage over most of the time
+between two readings. Registers and scales are those of the data sheets SBOS448 (INA219) and SBOS656
+(INA260).
 """
 
 from collections.abc import Iterator
@@ -67,7 +68,11 @@ class Ina219:
             )
 
     def watts(self) -> float:
-        """Return the mean power over the last 17 ms, in watts."""
+        """Return the mean power over the last 17 ms, in watts.
+
+        Raises:
+            InstrumentError: the chip does not answer, or the current exceeds its range.
+        """
         with _wrapped(self._address):
             shunt = signed(read_word(self._bus, self._address, _INA219_SHUNT))
             bus = read_word(self._bus, self._address, _INA219_BUS)
@@ -122,7 +127,11 @@ class Ina260:
     def watts(self) -> float:
         """Return the mean power over the last 9 ms, in watts.
 
-        The product of current and voltage is finer than the chip's power register (10 mW steps).
+        The power is computed from current and voltage, because the chip's power register has steps
+        of 10 mW, which are coarser.
+
+        Raises:
+            InstrumentError: the chip does not answer.
         """
         with _wrapped(self._address):
             current = signed(read_word(self._bus, self._address, _INA260_CURRENT))

@@ -7,7 +7,7 @@ from nestling_device.errors import DeviceError
 
 
 class InstrumentError(DeviceError):
-    """Raised when a power instrument is missing or gives no reading."""
+    """Raised when a power instrument is missing or cannot be read."""
 
 
 class Instrument(Protocol):

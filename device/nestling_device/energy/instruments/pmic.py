@@ -1,7 +1,7 @@
 """Reads a Raspberry Pi 5's power management chip through `vcgencmd pmic_read_adc`.
 
-The chip measures the rails that it supplies, but neither the load on the 5 V connectors nor its own
-losses. The formula that corrects for both was fitted by jfikar against a wall meter:
+The chip measures the supply rails that it feeds, but neither the load on the 5 V connectors nor its
+own losses. The formula that corrects for both was fitted by jfikar to the readings of a wall meter:
 power = 1.1451 x (sum of volts x amperes) + 0.5879 W.
 """
 
@@ -20,13 +20,13 @@ _TIMEOUT_S = 5.0
 
 
 def rail_watts(text: str) -> float:
-    """Return the sum of volts times amperes over all rails (supplies) that report both.
+    """Return the total power of the supply rails that report both voltage and current, in watts.
 
     Args:
         text: the output of `vcgencmd pmic_read_adc`.
 
     Raises:
-        InstrumentError: no rail in the text reports both.
+        InstrumentError: no rail in the output reports both.
     """
     amperes: dict[str, float] = {}
     volts: dict[str, float] = {}
@@ -64,7 +64,7 @@ def read_adc() -> str:
 
 
 class Pmic:
-    """Derives the power of the whole board from the power of its rails (supplies)."""
+    """Derives the power of the whole board from the power of its supply rails."""
 
     period_s = 0.1  # every reading starts a process, so not more often
     provenance = PROVENANCE_CALIBRATED
@@ -82,7 +82,11 @@ class Pmic:
         self.watts()
 
     def watts(self) -> float:
-        """Return the present power of the board, in watts."""
+        """Return the present power of the board, in watts.
+
+        Raises:
+            InstrumentError: the chip cannot be read.
+        """
         return _GAIN * rail_watts(self._read()) + _OFFSET_W
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Reads the energy counters of an x86 processor (RAPL) under Linux's powercap.
 
-They count the energy of the processor packages, not of the whole machine.
+The counters count the energy of the processor packages, not of the whole machine.
 """
 
 import time
@@ -43,7 +43,7 @@ class Rapl:
 
         Args:
             powercap: the folder of the powercap zones.
-            clock: a function that returns the time in seconds.
+            clock: the function that returns the seconds of a monotonic clock.
 
         Raises:
             InstrumentError: there are no RAPL counters, or they cannot be read.
@@ -66,7 +66,11 @@ class Rapl:
         self._last_s = clock()
 
     def watts(self) -> float:
-        """Return the mean power since the last reading, in watts."""
+        """Return the mean power since the last reading, in watts.
+
+        Raises:
+            InstrumentError: a counter cannot be read, or no time has passed since the last reading.
+        """
         now_s = self._clock()
         spent_uj = sum(counter.advance() for counter in self._counters)
         passed_s = now_s - self._last_s
