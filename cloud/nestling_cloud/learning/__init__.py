@@ -1,9 +1,9 @@
-"""Holds the steps that train the contents of a bundle (an immutable release).
+"""Holds the steps that produce the contents of a bundle (an immutable release).
 
 `pipeline` runs the steps in order. It trains the teacher and the nested student, quantizes the
 student, builds the ONNX templates (graphs without weights), and fits the multiplexer. Most steps
-have their own subpackage, and all of them use the training `loop`. This package may import `tasks`,
-`recipes`, `models` and `cloud_model`, but nothing that releases or serves.
+have their own subpackage. All steps that train a network share the training `loop`. This package
+may import `tasks`, `recipes`, `models` and `cloud_model`, but nothing that releases or serves.
 """
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Searches the widths (channels of each layer) that a task's capacities should have."""
+"""Searches for the widths (channels of each layer) that a task's capacities should have."""
 
 import dataclasses
 
@@ -25,16 +25,17 @@ def find_capacities(
     """Return the capacities (sizes of the student) that a search finds best on a task's data.
 
     The function trains the teacher and then a supernet, which is a student that runs at any widths.
-    The search shrinks the supernet step by step.
+    The search narrows the supernet step by step.
 
     Args:
         task: the task, which sets the student's blocks and recipe; the capacities that it sets are
             ignored.
-        examples: the data to train on and to score widths with.
+        examples: the training data. The teacher and the assistants train on all of it. The supernet
+            trains on one part, and the widths are scored on the rest.
         cost: the function that returns the cost of given widths.
         search: the settings of the search.
         seed: the random seed for initial weights, shuffling and augmentation.
-        progress: the progress display, advanced by each epoch and each step of the search.
+        progress: the progress display, advanced once per epoch and once per step of the search.
 
     Returns:
         The student's blocks with the widths that were found, and all widths on the search's path.
@@ -42,7 +43,9 @@ def find_capacities(
     Raises:
         NestingError: the student has recurrent or shuffle blocks, there is no example to score
             widths on, or the search cannot meet its targets.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TeacherError: the teacher cannot be made, fails on the task's inputs, or does not output
+            float32 logits (N, classes).
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     # Both fail on an impossible search, before the teacher is trained.
     Supernet(task.signature, task.student)

@@ -32,7 +32,7 @@ class LearnedCloud:
     Attributes:
         onnx: the serialized ONNX model.
         macs: the number of multiply-accumulates of one inference.
-        accuracy: the share of the calibration inputs that the teacher answers correctly.
+        accuracy: the share of the calibration inputs that the exported model answers correctly.
     """
 
     onnx: bytes
@@ -47,7 +47,7 @@ def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
 
     Args:
         task: the task, which makes the teacher.
-        inputs: some inputs of the task, (N, *shape).
+        inputs: at least one input of the task, (N, *shape).
 
     Raises:
         TeacherError: the teacher cannot be made, does not fit the signature, cannot be exported or
@@ -64,17 +64,17 @@ def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
 def prepare_to_serve(
     task: Task, teacher: nn.Module, calibration: Examples
 ) -> tuple[LearnedCloud, NDArray[np.float32]]:
-    """Return a trained teacher in the form that the cloud serves, and its logits.
+    """Return a trained teacher in the form that the cloud serves, and its calibration logits.
 
-    The exported model computes these logits, so they are those that the cloud will answer with.
+    The logits are computed by the exported model, so they match the cloud's later answers.
 
     Args:
         task: the task, which defines the input shape and the classes.
         teacher: the trained teacher.
-        calibration: the data on which the teacher's accuracy is measured.
+        calibration: the data on which the exported model is checked and its accuracy is measured.
 
     Returns:
-        The exported teacher, and its logits for the calibration inputs, (N, classes).
+        A pair of the exported teacher and its logits for the calibration inputs, (N, classes).
 
     Raises:
         TeacherError: the teacher cannot be exported or served, or gives other answers after the
@@ -99,9 +99,10 @@ def prepare_to_serve(
 def _export_and_check(
     task: Task, teacher: nn.Module, inputs: NDArray[np.float32]
 ) -> tuple[bytes, CloudModel]:
-    """Return the exported teacher and its model, as the cloud loads it.
+    """Return the teacher as serialized ONNX, and the model that the cloud loads from it.
 
-    Raise TeacherError if the model cannot be served or its answers differ from the network's.
+    Raise TeacherError if the teacher cannot be exported or served, or if the model's answers differ
+    from the network's.
     """
     onnx = _export_teacher(task, teacher)
     try:
@@ -119,7 +120,15 @@ def _export_and_check(
 def _check_export(
     task: Task, teacher: nn.Module, inputs: NDArray[np.float32], answers: NDArray[np.float32]
 ) -> None:
-    """Raise TeacherError if the exported teacher's answers differ from the network's logits."""
+    """Raise TeacherError if exported logits differ from the network's by more than a tolerance.
+
+    Args:
+        task: the task, which defines the input shape.
+        teacher: the network.
+        inputs: the inputs that the exported model answered, (N, *shape), repeated or cut to the
+            number of answers.
+        answers: the logits of the exported model.
+    """
     rows = np.resize(inputs, (len(answers), *task.signature.shape))
     expected = logits_of(teacher, torch.from_numpy(rows)).numpy()
     difference = float(np.abs(answers - expected).max())

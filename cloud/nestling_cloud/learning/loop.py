@@ -26,9 +26,9 @@ class TrainingError(CloudError):
 
 
 def seeded(seed: int) -> torch.Generator:
-    """Return a seeded random generator, after making torch repeatable.
+    """Return a seeded random generator, after making torch deterministic.
 
-    For this, the function sets torch's number of threads and global seed, and turns on its
+    For this, the function sets torch's number of threads and global seed, and turns on torch's
     deterministic algorithms.
     """
     torch.set_num_threads(TRAINING_THREADS)
@@ -50,7 +50,8 @@ def train(
 ) -> None:
     """Train a network by minimizing a loss with the recipe's optimizer.
 
-    The learning rate rises once and falls once (one cycle, Smith & Topin 2019).
+    The learning rate rises once and falls once (one cycle, Smith & Topin 2019). Each epoch shuffles
+    the examples and drops an incomplete last batch. The recipe also sets torch's number of threads.
 
     Args:
         network: the network, which is trained in place and left in evaluation mode.
@@ -61,12 +62,14 @@ def train(
         progress: the progress display, advanced once per epoch.
         what: the name of the step in the progress display and in error messages.
         score: the function `(slice of the examples) -> score of the network` for early stopping,
-            where a higher score is better. Without this function, or with a patience of 0 in the
-            recipe, training runs for all epochs.
+            where a higher score is better. It is called after every epoch with the last tenth of
+            the examples, on which the network is not trained. The network ends up with the weights
+            that had the best score. If this is None, or the recipe's patience is 0, the network is
+            trained on all examples for all epochs.
 
     Raises:
-        TrainingError: there are too few examples for a batch, or the loss or the weights are no
-            longer finite.
+        TrainingError: there are too few examples for a batch, or the loss or a weight is no longer
+            finite.
     """
     torch.set_num_threads(recipe.threads)
     for parameter in network.parameters():
@@ -132,7 +135,7 @@ def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimize
 
 
 def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
-    """Return a context that computes in bfloat16 if the recipe asks for it.
+    """Return a context in which torch autocasts to bfloat16 if the recipe asks for it.
 
     On a processor without instructions for bfloat16, the context changes nothing.
     """
@@ -144,12 +147,13 @@ def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
 def with_channels_last(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
     """Return images, or the kernels of convolutions, with the channels last in memory.
 
-    This speeds up convolutions. The order in memory changes only for a network of which any module
-    has `channels_last = True`, because other networks may depend on the order, as `Tensor.view`
-    does.
+    This speeds up convolutions. The memory layout is changed only if any module of the network has
+    `channels_last = True`. Other networks may depend on the layout, for example because they call
+    `Tensor.view`.
 
     Args:
-        inputs: images (N, C, H, W) or kernels; arrays of another rank are returned as they are.
+        inputs: images (N, C, H, W) or kernels with four axes. Tensors with another number of axes
+            are returned unchanged.
         network: the network that uses the images or kernels.
     """
     if inputs.ndim != 4:  # a grouped kernel has five axes until it runs
@@ -173,12 +177,16 @@ class _BestWeights:
 
     @property
     def border(self) -> int:
-        """The number of examples to train on; the remaining examples are held out."""
+        """The number of examples to train on; the examples after them are held out."""
         watches = self.patience and self.score is not None
         return self.count - max(1, round(self.count * HELD_OUT)) if watches else self.count
 
     def is_over(self) -> bool:
-        """Score the network after an epoch and return whether to stop the training."""
+        """Score the network after an epoch and return whether to stop the training.
+
+        The weights are copied if their score is the best so far. Without a patience or a score
+        function, nothing is scored and the training goes on.
+        """
         if not self.patience or self.score is None:
             return False
         found = self.score(slice(self.border, self.count))
@@ -190,7 +198,7 @@ class _BestWeights:
         return self._waited >= self.patience
 
     def restore(self) -> None:
-        """Load the best weights into the network."""
+        """Load the best weights into the network; without scores, leave it unchanged."""
         if self._state is not None:
             self.network.load_state_dict(self._state)
 

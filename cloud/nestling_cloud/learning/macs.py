@@ -1,4 +1,4 @@
-"""Counts the multiply-accumulates of a network for one input."""
+"""Counts the multiply-accumulates and the activations of a network for one input."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from nestling_core.student.plan import plan
 def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
     """Return the number of multiply-accumulates of a network for one input.
 
-    Only convolutions and linear layers are counted.
+    Only linear layers and convolutions along one or two axes are counted.
 
     Args:
         network: the network, which is set to evaluation mode.
@@ -58,7 +58,7 @@ def activation_counts(signature: Signature, config: StudentConfig, capacity: int
 def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
     """Return the number of multiply-accumulates of one capacity (size of a student) for one input.
 
-    Convolutions, recurrent layers and the last, linear layer are counted.
+    Convolutions, recurrent layers and the linear layer at the end are counted.
 
     Args:
         signature: the shape and classes of the task.
@@ -72,7 +72,7 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _LayerCount:
-    """The number of a layer's output values and the number of its multiply-accumulates."""
+    """The numbers of a layer's output values and of its multiply-accumulates for one input."""
 
     values: int
     macs: int

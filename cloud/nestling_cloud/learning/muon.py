@@ -1,9 +1,9 @@
 """Implements Muon, an optimizer whose steps are orthogonalized (Jordan et al. 2024).
 
 The gradient of a kernel, seen as a matrix with one row per output, has only a few large singular
-values, so the kernel hardly learns along all other directions. Muon sets all singular values of the
-step to about one. docs/lab-log.md has the measured gain. The training loop uses Muon for weights of
-three or more axes, and AdamW for all other weights.
+values, so a plain gradient step hardly changes the kernel in the other directions. Muon sets all
+singular values of the step to about one. docs/lab-log.md reports the measured benefit. The training
+loop uses Muon for weights with three or more axes, and AdamW for all other weights.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,11 +22,11 @@ _LIKE_ADAMW = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """An optimizer for kernels whose learning rate and decay have the same scale as AdamW's.
+    """The Muon optimizer, scaled so that AdamW's learning rates and weight decays suit it.
 
     Args:
-        kernels: the parameters to train, which have two or more axes each. The first axis is the
-            output.
+        kernels: the parameters to train, each with two or more axes. The first axis of each is the
+            layer's output.
         lr: the learning rate.
         weight_decay: the weight decay, which is decoupled as in AdamW.
     """
@@ -42,7 +42,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update every kernel that has a gradient."""
+        """Update every kernel that has a gradient; a closure is not supported."""
         assert closure is None
         for group in self.param_groups:
             for kernel in group["params"]:

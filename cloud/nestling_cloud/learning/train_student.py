@@ -25,23 +25,25 @@ def train_student(
     generator: torch.Generator,
     progress: Progress,
 ) -> NestedStudent:
-    """Return a nested student that has learned from the teacher by the task's recipes.
+    """Return a nested student that is trained to imitate the teacher.
 
-    The steps are the training of assistants (networks between teacher and student), the training of
-    the student and its quantization-aware fine-tuning.
+    The function first trains the assistants (networks whose size is between teacher and student),
+    then the student, and finally fine-tunes the student with simulated rounding
+    (quantization-aware training). The task may leave out the assistants and the fine-tuning.
 
     Args:
         task: the task, which sets the student's sizes and the recipes.
         teacher: the trained teacher.
         examples: the training data.
-        generator: the random generator for shuffling and augmentation.
+        generator: the random generator for shuffling, augmentation and other random choices.
         progress: the progress display, advanced once per epoch.
 
     Returns:
         The student in evaluation mode, with weights that are not rounded yet.
 
     Raises:
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TrainingError: the data is too small, a loss, a weight or an activation is no longer finite,
+            or the student cannot be trained by growing (OrderError, RankingError).
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     teaches = train_assistants(
@@ -60,19 +62,21 @@ def fine_tune_on_grid(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Train a trained student further while its numbers are rounded as on a device.
+    """Fine-tune a trained student with its weights and activations rounded as on a device.
 
-    If the task's quantization asks for no epochs of this, nothing changes.
+    If the task's quantization sets `aware_epochs` to 0, nothing changes.
 
     Args:
         task: the task, which sets the recipes and the number of epochs.
-        student: the trained student, which is trained further in place.
-        views: the training data, of which the teacher's features are not used.
-        generator: the random generator for shuffling.
+        student: the trained student, which is changed in place.
+        views: the augmented training data with the teacher's logits. The teacher's features are not
+            used.
+        generator: the random generator for shuffling and other random choices.
         progress: the progress display, advanced once per epoch.
 
     Raises:
-        TrainingError: there are too few examples for a batch, or the loss is no longer finite.
+        TrainingError: there are too few examples for a batch, or the loss, a weight or an
+            activation is no longer finite.
     """
     answers = dataclasses.replace(views, features=None)
     objective = TeacherObjective(student, answers)

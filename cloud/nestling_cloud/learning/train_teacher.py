@@ -19,17 +19,17 @@ _KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squee
 
 
 class TeacherError(CloudError):
-    """Raised when a teacher cannot be made or served, or does not answer the task's inputs."""
+    """Raised when a teacher cannot be made or served, or does not map inputs to valid logits."""
 
 
 def train_teacher(
     task: Task, examples: Examples, generator: torch.Generator, progress: Progress
 ) -> nn.Module:
-    """Return the task's teacher, trained unless the task provides it trained.
+    """Return the task's trained teacher, after training it if the task sets a recipe for it.
 
     Args:
         task: the task, which makes the teacher and sets its recipe.
-        examples: the training data.
+        examples: the training data, to which the teacher's `normalizer`, if any, is fitted too.
         generator: the random generator for shuffling and augmentation.
         progress: the progress display, advanced once per epoch.
 
@@ -37,9 +37,9 @@ def train_teacher(
         The teacher in evaluation mode.
 
     Raises:
-        TeacherError: the teacher cannot be made, does not accept the task's inputs, or does not
-            output logits (N, classes).
-        TrainingError: the data is too small, or the loss is no longer finite.
+        TeacherError: the teacher cannot be made, fails on the task's inputs, or does not output
+            float32 logits (N, classes).
+        TrainingError: the data is too small, or the loss or a weight is no longer finite.
     """
     teacher = make_teacher(task)
     check_answers(task, teacher, examples.inputs)
@@ -109,11 +109,12 @@ def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -
     Args:
         task: the task, which defines the input shape and the classes.
         teacher: the teacher in evaluation mode.
-        inputs: at least one input, (N, *shape).
+        inputs: at least one input, (N, *shape). The first two are used; a single input is
+            repeated.
 
     Raises:
-        TeacherError: the teacher does not accept the task's inputs, or does not output float32
-            logits (N, classes).
+        TeacherError: the teacher fails on the task's inputs, or does not output float32 logits
+            (N, classes).
     """
     shape, classes = list(task.signature.shape), len(task.signature.classes)
     for count, name in ((2, "two inputs"), (1, "one input")):

@@ -17,16 +17,18 @@ from nestling_core.student.network import NestedStudent
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The accuracies of three students on the target domain before quantization.
+    """The accuracies of three students on the target domain, in float32 before quantization.
 
-    Each tuple has one accuracy for each capacity, the smallest capacity first.
+    Each tuple has one accuracy, as a share from 0 to 1, for each capacity, the smallest capacity
+    first.
 
     Attributes:
         source_only: the accuracies of a student trained on the labeled source.
         adapted: the accuracies of a student trained on the labeled source and the unlabeled target.
         target_trained: the accuracies of a student trained on the target with its labels.
-        gain: the information that the adapted student's frame (the orientation assumed for the
-            target's sensor) gains over the first frame, in nats.
+        gain: how much more information about the inputs the source teacher's answers carry in the
+            frame chosen for the adapted student (the orientation assumed for the target's sensor)
+            than in the first frame, in nats; 0 if the first frame was chosen.
     """
 
     source_only: tuple[float, ...]
@@ -38,9 +40,16 @@ class Comparison:
 def recovered_share(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
     """Return the share of the lost accuracy that adaptation recovers at every capacity.
 
-    The share is (adapted - source only) / (target trained - source only). Each accuracy is the mean
-    over the comparisons, because with a ratio for each comparison, one with a small denominator
-    would dominate. The share is not finite where the denominator is 0.
+    The share is (adapted - source only) / (target trained - source only), where each of these
+    accuracies is the mean over the comparisons. A mean of one ratio per comparison would be
+    dominated by comparisons with a small denominator. The share is not finite where the denominator
+    is 0.
+
+    Args:
+        comparisons: at least one comparison, all with the same number of capacities.
+
+    Returns:
+        The share for each capacity, the smallest capacity first.
     """
     table = torch.tensor(
         [[each.source_only, each.adapted, each.target_trained] for each in comparisons],
@@ -60,9 +69,10 @@ def compare(
     seed: int,
     progress: Progress,
 ) -> Comparison:
-    """Return the accuracies of three students that differ in what they know of the target domain.
+    """Train three students with different data of the target domain and return their accuracies.
 
-    All three have the same sizes and are trained by the same recipe.
+    One is trained without the target, one with its inputs, and one with its inputs and labels. All
+    three have the same sizes and are trained with the same recipe.
 
     Args:
         task: the task, which sets the student's sizes and recipe.
@@ -75,7 +85,8 @@ def compare(
 
     Raises:
         AdaptationError: the inputs or the frames do not fit the task.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TeacherFeatureError: a teacher lacks the feature that the distillation compares.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     source, target = domains.source, domains.target
     adapted = adapt(
@@ -99,7 +110,7 @@ def _distil(
 
 @torch.no_grad()
 def accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]:
-    """Return the share of right answers at every capacity, the smallest capacity first.
+    """Return the share of correct answers at every capacity, the smallest capacity first.
 
     Args:
         student: the nested student in evaluation mode.

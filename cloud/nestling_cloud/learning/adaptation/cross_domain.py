@@ -1,7 +1,7 @@
 """Distills a student for a domain without labels.
 
-As in MobileDA (Yang et al. 2020), the teacher learns from the labeled source domain, and the
-student learns from the teacher's answers to the inputs of the target domain.
+As in MobileDA (Yang et al. 2020), the teacher learns from the labeled source domain. The student
+learns from the same data and from the teacher's answers to the inputs of the target domain.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class AdaptationConfig:
 
     Attributes:
         frames: the possible frames (orientations) of the target's sensor, the most likely first.
-            Each is a matrix that maps target inputs to the source's frame. If there are none, the
-            inputs stay as they are.
+            Each is a matrix that maps target inputs to the source's frame. Without any frames, the
+            inputs are not transformed.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -42,13 +42,14 @@ class AdaptationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptedNetworks:
-    """The networks for the target domain, which take the domain's inputs as recorded.
+    """The networks for the target domain, which accept the domain's inputs as recorded.
 
     Attributes:
         student: the nested student, with the normalization of every capacity measured on the
             target.
-        teacher: the source's teacher, which maps its inputs by the chosen frame first.
-        choice: the chosen frame, and the information that it gains over the first frame.
+        teacher: the source's teacher, which first maps its inputs by the chosen frame.
+        choice: the chosen frame, and how much more information the teacher's answers carry in this
+            frame than in the first frame.
     """
 
     student: NestedStudent
@@ -69,8 +70,9 @@ def adapt(
     """Return a student and a teacher for the target domain, without using labels of this domain.
 
     The function chooses the frame (orientation) of the target's sensor with the teacher's help, and
-    transforms the source's inputs to that frame. The student learns by the task's own recipe from
-    the source with its labels and from the target with the teacher's answers as labels.
+    transforms the source's inputs to that frame. The student is trained with the task's own recipe,
+    on the source with its labels and on the target with the teacher's answers as labels. Its
+    normalization is then measured again on the target.
 
     Args:
         task: the task, which sets the student's sizes and recipe.
@@ -83,7 +85,8 @@ def adapt(
 
     Raises:
         AdaptationError: the inputs or the frames do not fit the task.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     check_target(task, target)
     choice = choose_frame(teacher, target, frames_of(task, config))
@@ -97,7 +100,7 @@ def adapt(
 def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
     """Return the frames of the target's sensor to choose from.
 
-    If the settings name none, this is only the frame that leaves the inputs as they are.
+    If `config` has no frames, the only choice is the frame that leaves the inputs as they are.
 
     Args:
         task: the task, which defines the number of channels.
@@ -136,7 +139,8 @@ def into_target(teacher: FramedTeacher, source: Examples) -> Examples:
     """Return the source's examples with the inputs that the target's sensor would have recorded.
 
     Args:
-        teacher: the teacher, which holds the target's frame.
+        teacher: the teacher, whose matrix `frame` maps target inputs to the source's frame. The
+            source's inputs are mapped by its inverse.
         source: the labeled data of the source.
     """
     back = torch.linalg.inv(teacher.frame)
@@ -145,7 +149,7 @@ def into_target(teacher: FramedTeacher, source: Examples) -> Examples:
 
 
 def with_pseudo_labels(teacher: FramedTeacher, target: NDArray[np.float32]) -> Examples:
-    """Return the target's inputs with the teacher's answers as labels.
+    """Return the target's inputs with the teacher's most likely classes as labels.
 
     Args:
         teacher: the teacher, which answers inputs in the target's frame.

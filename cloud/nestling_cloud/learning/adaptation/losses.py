@@ -7,8 +7,8 @@ from torch.nn import functional
 def information(logits: torch.Tensor) -> torch.Tensor:
     """Return the information that answers carry about their inputs (Krause et al. 2010).
 
-    This information is high if each answer is confident and all classes occur. SHOT (Liang et al.
-    2020) maximizes it on unlabeled data.
+    This mutual information is high if each answer is confident and all classes occur equally often.
+    SHOT (Liang et al. 2020) maximizes it on unlabeled data.
 
     Args:
         logits: the logits of the answers, (N, classes).

@@ -44,14 +44,15 @@ def learn_adapted(
         progress: the progress display, advanced once per epoch.
 
     Returns:
-        Everything that a bundle holds, and the frame (orientation) chosen for the target's sensor.
+        A pair of everything that the bundle holds and the choice of the frame (orientation) of the
+        target's sensor.
 
     Raises:
         AdaptationError: the inputs or the frames do not fit the task.
         TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
             or served.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     check_target(task, target)  # fail before the teacher is trained
     frames_of(task, config)

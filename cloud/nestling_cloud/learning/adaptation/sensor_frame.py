@@ -1,8 +1,8 @@
 """Finds the frame (orientation of the axes) of the target's sensor without labels.
 
 A sensor on the other wrist, or mounted the other way round, records the same movements along other
-axes. Only a few frames are possible, and the teacher can distinguish them, because it is confident
-about each input and finds all classes only in the right frame.
+axes. Only a few frames are possible, and the teacher can distinguish them. Only in the right frame
+is the teacher confident about each input while its answers include all classes.
 """
 
 import itertools
@@ -28,11 +28,12 @@ _LEAST_GAIN = 0.1
 
 
 def inertial_frames() -> tuple[Frame, ...]:
-    """Return the eight frames of an inertial sensor that reverse any of the three axes.
+    """Return the eight frames of an inertial sensor that each reverse some of the three axes.
 
-    The channels are accelerations and angular rates (ax, ay, az, wx, wy, wz). One frame keeps all
-    axes, three turn the sensor by half a turn, and four mirror it, as from left to right. In the
-    mirrored frames, angular rates change their signs in addition, because they are axial vectors.
+    The channels are accelerations and angular rates (ax, ay, az, wx, wy, wz). The first frame keeps
+    all axes. Three frames rotate the sensor by half a turn, and four mirror it, for example from
+    left to right. In the mirrored frames, all angular rates also change their sign, because they
+    are axial vectors.
     """
     signs = itertools.product((1.0, -1.0), repeat=3)
     return tuple(_diagonal((x, y, z), x * y * z) for x, y, z in signs)
@@ -60,15 +61,16 @@ class FrameChoice:
 def choose_frame(
     teacher: nn.Module, target: NDArray[np.float32], frames: Sequence[Frame]
 ) -> FrameChoice:
-    """Return the frame in which the teacher's answers carry most information about the inputs.
+    """Return the frame in which the teacher's answers carry the most information about the inputs.
 
-    The first frame is chosen unless another frame is clearly better. The choice assumes that one of
-    the frames is right, and that the target has examples of all classes in roughly similar numbers.
+    The first frame is chosen unless another frame is better by at least 0.1 nats. The choice
+    assumes that one of the frames is right, and that the target has roughly the same number of
+    examples of each class.
 
     Args:
         teacher: the teacher trained on the source.
         target: the unlabeled inputs of the target, (N, *shape).
-        frames: at least one frame, of which the first is the most likely.
+        frames: at least one frame, the most likely first.
     """
     inputs = torch.from_numpy(target[:: max(1, len(target) // _COMPARED_INPUTS)])
     found = [
@@ -93,12 +95,20 @@ def turn(inputs: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
 
 
 class FramedTeacher(nn.Module):
-    """A teacher that answers inputs in the frame of the target's sensor."""
+    """A teacher that answers inputs in the frame of the target's sensor.
+
+    It maps the inputs to the source's frame and passes them to the teacher that it wraps.
+    """
 
     frame: torch.Tensor
 
     def __init__(self, teacher: nn.Module, frame: Frame) -> None:
-        """Wrap a teacher that answers inputs in the source's frame."""
+        """Wrap a teacher.
+
+        Args:
+            teacher: the teacher, which answers inputs in the source's frame.
+            frame: the matrix that maps a target input to the source's frame.
+        """
         super().__init__()
         self.teacher = teacher
         self.register_buffer("frame", torch.tensor(frame))

@@ -1,8 +1,8 @@
 """Holds the parts of distillation, by which a small network learns from a large one.
 
-These are the losses, the teacher's stored answers and the teacher assistants (networks of sizes in
-between). This package may import the training `loop`, `tasks`, `recipes` and `models`, but no other
-package of `learning`.
+These are the losses, the teacher's stored answers and the teacher assistants (networks whose size
+is between teacher and student). This package may import the training `loop`, `tasks`, `recipes` and
+`models`, but no other package of `learning`.
 """
 
 from nestling_cloud.learning.distillation.assistant import train_assistants

@@ -1,4 +1,4 @@
-"""Trains teacher assistants, which are networks of sizes between the teacher and the student.
+"""Trains teacher assistants, which are networks whose size is between teacher and student.
 
 A student that is far smaller than its teacher learns more from an assistant that has learned from
 the teacher than from the teacher itself (Mirzadeh et al. 2020).
@@ -27,16 +27,18 @@ def train_assistants(
     generator: torch.Generator,
     progress: Progress,
 ) -> nn.Module:
-    """Return the network that is to teach the student, after training the assistants.
+    """Train the assistants and return the network that is to teach the student.
 
-    The first assistant learns from the teacher, and each further one from the assistant before it.
+    The first assistant learns from the teacher, and each later assistant from the one before it.
+    They learn from logits and labels only, even if the student also imitates features.
 
     Args:
         task: the task, which sets the signature, the augmentation and the recipe. The assistants
             use the teacher's recipe, or the student's if the task provides the teacher trained.
         teacher: the trained teacher.
         examples: the training data.
-        distillation: the widths of the assistants, and the temperature and weight of the loss.
+        distillation: the widths of the assistants, the temperature, the weight of the teacher's
+            answers against the labels, and the number of augmented copies.
         generator: the random generator for shuffling and augmentation.
         progress: the progress display, advanced once per epoch.
 
@@ -44,7 +46,7 @@ def train_assistants(
         The last assistant, or the teacher if there are no assistants.
 
     Raises:
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     by_logits = replace(distillation, feature="none", assistants=())
     for width in distillation.assistants:

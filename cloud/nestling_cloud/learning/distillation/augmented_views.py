@@ -1,4 +1,4 @@
-"""Makes augmented copies of the training data with the teacher's answers to them."""
+"""Makes augmented copies of the training data, together with the teacher's answers to them."""
 
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ class AugmentedViews:
         The copies take turns, one per epoch.
 
         Args:
-            epoch: the number of the epoch, from 0.
+            epoch: the index of the epoch, from 0.
             indices: the indices of the examples, (N,).
         """
         view = epoch % len(self.inputs)
@@ -74,8 +74,11 @@ def make_views(
 ) -> AugmentedViews:
     """Return augmented copies of the data with the teacher's answers to each copy.
 
+    The teacher is run only if the distillation uses its logits or its features.
+
     Args:
-        task: the task, which provides the augmentation.
+        task: the task, which provides the augmentation. Its student's recipe decides whether the
+            teacher computes in bfloat16.
         teacher: the trained teacher.
         examples: the data to augment.
         generator: the random generator for the augmentation.

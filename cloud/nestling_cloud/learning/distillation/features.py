@@ -28,9 +28,11 @@ class Answers:
     Attributes:
         logits: the teacher's logits, (N, classes).
         features: the features that the chosen loss compares, in bfloat16; None if no such loss is
-            chosen. They are the last map (N, C, axes...) for "hints", the attention map (N, 1,
-            axes...) of the last map for "attention", and the embedding (N, F), which is the input
-            of the last linear layer, for "angular".
+            chosen. What they are depends on the loss:
+
+            - "hints": the last feature map, (N, C, axes...).
+            - "attention": the attention map of the last feature map, (N, 1, axes...).
+            - "angular": the embedding, which is the input of the last linear layer, (N, F).
     """
 
     logits: torch.Tensor
@@ -81,9 +83,13 @@ def check_teacher(teacher: nn.Module, shape: Sequence[int], feature: Feature) ->
 
 @dataclass(kw_only=True)
 class _CapturedFeatures:
-    """The latest features of a forward pass.
+    """The features that a forward pass has produced most recently.
 
-    When the pass ends, they are the last features of the network.
+    When the pass ends, they are the last such features of the network.
+
+    Attributes:
+        embedding: the latest input (N, F) of a linear layer; None if there was none yet.
+        map: the latest feature map (N, C, axes...); None if there was none yet.
     """
 
     embedding: torch.Tensor | None = None
@@ -92,7 +98,12 @@ class _CapturedFeatures:
 
 @contextmanager
 def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFeatures]:
-    """Record the latest input of a linear layer and the latest map, within the context."""
+    """Record the latest input of a linear layer and the latest feature map, within the context.
+
+    Args:
+        teacher: the teacher whose forward passes are observed.
+        shape: the shape of one input, by which feature maps are recognized.
+    """
     captured = _CapturedFeatures()
 
     def embedding(_: nn.Module, given: tuple[Any, ...]) -> None:
@@ -114,9 +125,14 @@ def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFe
 
 
 def _is_map(output: Any, shape: Sequence[int]) -> bool:
-    """Return whether an output is a map.
+    """Return whether the output of a module is a feature map.
 
-    A map has as many axes as the input and more than one position, but not the input's shape.
+    A feature map has as many axes as the inputs and more than one position along the axes after the
+    channels, but not the inputs' shape.
+
+    Args:
+        output: the output of the module.
+        shape: the shape of one input.
     """
     if not isinstance(output, torch.Tensor) or output.ndim != 1 + len(shape):
         return False

@@ -1,7 +1,7 @@
 """Computes losses that make a student's inner features resemble the teacher's.
 
 Features are maps (N, C, axes...) or embeddings (N, F). No gradient flows to the teacher's features.
-The loss on answers is in `nestling_core.student.losses`, because devices need it too.
+The loss on answers is in `nestling_core.student.losses`, because devices use it too.
 """
 
 import torch
@@ -12,7 +12,9 @@ _POOL = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
 
 
 class Regressor(nn.Module):
-    """A linear layer that maps a student's channels to the teacher's during training.
+    """A linear layer that maps a student's features to the teacher's number of channels.
+
+    It is needed only during training.
 
     Args:
         inputs: the number of channels of the student.
@@ -33,6 +35,8 @@ class Regressor(nn.Module):
 def hint_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return the mean squared error between two maps (FitNets, Romero et al. 2015).
 
+    If an axis has different lengths, both maps are first average-pooled to the shorter one.
+
     Args:
         student: the student's maps with the teacher's number of channels, (N, C, axes...).
         teacher: the teacher's maps, (N, C, axes...), whose axes may have other sizes.
@@ -51,6 +55,8 @@ def attention_map(features: torch.Tensor) -> torch.Tensor:
 def attention_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return the attention transfer loss (Zagoruyko & Komodakis 2017).
 
+    If an axis has different lengths, both maps are first average-pooled to the shorter one.
+
     Args:
         student: the student's attention maps, (N, 1, axes...).
         teacher: the teacher's attention maps, (N, 1, axes...), whose axes may have other sizes.
@@ -68,8 +74,8 @@ def angular_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return the angular distillation loss (ShrinkTeaNet, Duong et al. 2019).
 
     Args:
-        student: the student's embeddings, (N, F).
-        teacher: the teacher's embeddings, (N, F), which may be of any length.
+        student: the student's embeddings of any norm, (N, F).
+        teacher: the teacher's embeddings of any norm, (N, F).
 
     Returns:
         The mean over the batch of 1 - cos(angle between the two embeddings), from 0 to 2.
@@ -78,7 +84,7 @@ def angular_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
 
 def _of_one_size(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return two maps in which each axis is averaged down to the shorter of both lengths."""
+    """Return both maps, with each axis after the channels pooled to the shorter of both lengths."""
     axes = tuple(min(pair) for pair in zip(left.shape[2:], right.shape[2:], strict=True))
     pool = _POOL[len(axes) - 1](axes)
     return pool(left), pool(right)

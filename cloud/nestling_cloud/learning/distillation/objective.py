@@ -77,8 +77,8 @@ class TeacherObjective(nn.Module):
     def __init__(self, student: NestedStudent, views: AugmentedViews) -> None:
         """Build the loss for a student.
 
-        If the loss compares features with a regressor, its weights are drawn from torch's global
-        random generator.
+        If the loss needs a regressor to compare features, the regressor's initial weights come from
+        torch's global random generator.
 
         Args:
             student: the nested student to train.
@@ -93,7 +93,12 @@ class TeacherObjective(nn.Module):
             self._follow(student.stack[-1].plan.channels(student.config.capacities), views.features)
 
     def _follow(self, channels: int, features: torch.Tensor) -> None:
-        """Prepare to compare a student's features with the teacher's features (V, N, C, ...)."""
+        """Prepare to compare a student's features with the teacher's.
+
+        Args:
+            channels: the number of channels of the student's last layer at the largest capacity.
+            features: the teacher's features, (V, N, C, ...).
+        """
         if self._distillation.feature == "attention":
             return
         # Even at equal widths: a nest's first channels need not correspond to the teacher's.

@@ -1,9 +1,10 @@
-"""Reorders a student's channels without changing what the student computes.
+"""Reorders a student's channels so that smaller capacities get other channels.
 
-A layer's positions are permuted in the same way in all of its groups. The layer that reads the
-positions (or the head) gets its input positions permuted too, which undoes the permutation. Only
-the first positions are permuted. Capacities that have at least these positions compute the same
-afterwards, and the smaller capacities get other channels.
+The first channels of a layer are permuted, in the same way in each of the layer's groups. The
+inputs of the layer that reads these channels (or of the head) are permuted to match. A capacity
+that uses all permuted channels therefore computes the same as before. A smaller capacity gets other
+channels, so its output changes. In this module, the position of a channel is its index within its
+group.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ class OrderError(TrainingError):
 def ranked_layers(student: NestedStudent) -> list[Layer]:
     """Return the layers whose channels can be reordered, in the student's order.
 
-    These are the layers with their own channels, namely all but depthwise convolutions, which use
-    the channels of the layer before.
+    These are all layers except depthwise convolutions, which have the same channels as the layer
+    before.
 
     Raises:
         OrderError: the student has a shuffle block, which assigns channels by their positions.
@@ -40,20 +41,21 @@ def ranked_layers(student: NestedStudent) -> list[Layer]:
 
 @torch.no_grad()
 def reorder(student: NestedStudent, index: int, order: Sequence[int]) -> None:
-    """Reorder the first positions of a layer in the same way in each of the layer's groups.
+    """Permute the first channels of a layer, in the same way in each of the layer's groups.
 
-    Capacities with at least as many positions in this layer as `order` has compute the same as
-    before.
+    The inputs of the layer that reads these channels (or of the head) are permuted to match. A
+    capacity that uses at least W channels in each group therefore computes the same as before. A
+    smaller capacity gets other channels, so its output changes.
 
     Args:
         student: the nested student, which is changed in place.
         index: the index of the layer in the student's stack of layers.
-        order: a permutation of 0 ... W - 1, where W is the number of first positions to reorder.
-            Position p gets the channel that was at `order[p]`.
+        order: a permutation of 0 ... W - 1, where W is the number of channels to permute in each
+            group. The channel at position `order[p]` of its group moves to position p.
 
     Raises:
-        OrderError: `order` is not a permutation or is longer than the layer is wide, the layer has
-            no channels of its own, or the student has a shuffle block.
+        OrderError: `order` is not a permutation or is longer than a group has channels, the layer
+            has no channels of its own, or the student has a shuffle block.
     """
     layer = student.stack[index]
     if layer not in ranked_layers(student):
@@ -88,7 +90,10 @@ def _reorder_places(layer: Layer, order: Sequence[int], whole: torch.Tensor) -> 
 
 
 def _source_axis(layer: Layer) -> tuple[str, int]:
-    """Return the name of the weight that reads the previous layer, and the axis of its inputs."""
+    """Return the name of the weight that reads the previous layer, and the axis of the positions.
+
+    This is the axis of the weight along which the positions of the previous layer's channels lie.
+    """
     if isinstance(layer, RecurrentLayer):
         return "weight_ih", 2
     return "weight", 2 if layer.plan.groups > 1 else 1

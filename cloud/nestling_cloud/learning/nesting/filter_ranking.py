@@ -2,8 +2,9 @@
 
 The measure is NestDNN's triplet response residual (Fang et al., MobiCom 2018), which says how much
 further apart a filter's responses to inputs of two classes are than its responses to inputs of one
-class. Here a response is the maximum of the filter's output. Responses are scaled to mean 0 and
-deviation 1 over the inputs, because the next normalization undoes a filter's scale anyway.
+class. Here, the response to an input is the maximum of the filter's output over all positions.
+Responses are scaled to mean 0 and standard deviation 1 over the inputs, because the next
+normalization undoes a filter's scale anyway.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ _ROUNDING = 1e-5
 
 
 class RankingError(TrainingError):
-    """Raised when there are too few classes or inputs to form triplets, which rank the filters."""
+    """Raised when there are too few classes or inputs to form the triplets that rank filters."""
 
 
 def draw_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> Triplets:
@@ -27,8 +28,8 @@ def draw_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generato
 
     Args:
         labels: the class index of each input, (N,).
-        count: the number of triplets to draw.
-        rng: the random generator for the draws.
+        count: the number of triplets to return.
+        rng: the random generator for the choice of the inputs.
 
     Returns:
         The indices of the inputs, (count, 3), in the order anchor, positive, negative. The anchor
@@ -53,9 +54,9 @@ def draw_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generato
 
 
 def normalized(responses: Floats) -> Floats:
-    """Return each filter's responses (N, F) scaled to mean 0 and deviation 1.
+    """Return each filter's responses (N, F) scaled to mean 0 and standard deviation 1.
 
-    A dead filter, which responds to all inputs alike, gets responses of 0.
+    A dead filter, whose response is the same for all inputs, gets responses of 0.
     """
     alive, deviation = alive_filters(responses), responses.std(axis=0)
     scaled = (responses - responses.mean(axis=0)) / np.where(alive, deviation, 1)
@@ -89,12 +90,12 @@ def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float
 
 
 def filter_worths(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
-    """Return the triplet response residuals of filters, independent of their scale, (F,).
+    """Return the triplet response residuals of filters after normalizing the responses, (F,).
 
-    Dead filters, which respond to all inputs alike, get -inf.
+    Dead filters, whose response is the same for all inputs, get -inf.
 
     Args:
-        responses: the responses before normalization, (N, F).
+        responses: the responses before the normalization, (N, F).
         triplets: the indices of anchor, positive and negative inputs, (T, 3).
     """
     residuals = triplet_residuals(normalized(responses), triplets)
@@ -102,5 +103,5 @@ def filter_worths(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
 
 
 def best_first(residuals: NDArray[np.float64]) -> list[int]:
-    """Return the indices of filters by falling residual, in which equal ones keep their order."""
+    """Return the indices of filters, the highest residual first; ties keep their order."""
     return [int(index) for index in np.argsort(-residuals, kind="stable")]

@@ -2,8 +2,8 @@
 
 This is the method of NestDNN (Fang et al., MobiCom 2018). First, the largest capacity is trained,
 and its worst filters are pruned step by step, with fine-tuning after each step. Then the smallest
-capacity is trained and frozen. Finally, each larger capacity gets its filters back and trains only
-the weights that these filters add (its ring).
+capacity is trained and frozen. Finally, each larger capacity in turn gets its filters back. Then
+only the weights that these filters add (its ring) are trained.
 """
 
 import torch
@@ -29,7 +29,7 @@ def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
         OrderError: the student has shuffle blocks, so its channels cannot be reordered.
         RankingError: the labels allow no triplets, because there is only one class or no class has
             two inputs.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     student = prune(training_set, grow)
     for capacity in range(1, student.config.capacities + 1):
@@ -41,13 +41,16 @@ def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 def grow_ring(student: NestedStudent, training_set: TrainingSet, capacity: int, grow: Grow) -> None:
     """Train only the weights that a capacity adds to the next smaller one (its ring).
 
-    Smaller capacities stay the same bit for bit.
+    All smaller capacities stay the same bit for bit.
 
     Args:
         student: the nested student, which is changed in place.
         training_set: the training data with the teacher's answers.
         capacity: the number of the capacity, 1 to K.
-        grow: the options of growing, which set the length of the training.
+        grow: the options of growing, which set the number of epochs.
+
+    Raises:
+        TrainingError: the data is too small, or the loss or a weight is no longer finite.
     """
     training_set.teach(
         student,

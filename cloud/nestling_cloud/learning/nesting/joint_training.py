@@ -1,9 +1,12 @@
 """Trains all capacities (sizes) of a nested student jointly, so that each is a good model.
 
-A rule chooses the capacities that a step trains. The rule "sandwich" sums the losses of the
-largest, the smallest and a random capacity, as slimmable networks do (US-Nets, Yu & Huang 2019).
-The rule "turns" trains one capacity per step, which makes a nested capacity as good as the same
-network trained alone (docs/lab-log.md).
+A rule chooses the capacities that an optimizer step trains:
+
+- "turns" trains one capacity per step, each in turn. A nested capacity then becomes as accurate as
+  the same network trained alone (docs/lab-log.md).
+- "sum" sums the losses of all capacities.
+- "sandwich" sums the losses of the largest, the smallest and a random capacity in between, as
+  slimmable networks do (US-Nets, Yu & Huang 2019).
 """
 
 import dataclasses
@@ -38,7 +41,7 @@ def train_nested(
     *,
     joint: Joint | None = None,
 ) -> NestedStudent:
-    """Return a nested student whose capacities were trained jointly on a teacher's answers.
+    """Return a nested student whose capacities were trained jointly by distillation.
 
     Args:
         task: the task, which sets the student's sizes and recipe.
@@ -52,7 +55,7 @@ def train_nested(
         The student in evaluation mode, with the normalization of every capacity calibrated.
 
     Raises:
-        TrainingError: the data is too small, or the loss is no longer finite.
+        TrainingError: the data is too small, or the loss or a weight is no longer finite.
     """
     joint = joint or Joint()
     inputs = torch.from_numpy(train_inputs)
@@ -84,7 +87,7 @@ def train_nested(
 def _in_turns(recipe: Recipe, turns: int) -> Recipe:
     """Return the recipe with its epochs and its patience multiplied by the number of turns.
 
-    Each of the capacities that take turns then sees the data as often as one capacity alone.
+    If capacities take turns, each of them then sees the data as often as if it were trained alone.
     """
     return dataclasses.replace(
         recipe, epochs=recipe.epochs * turns, patience=recipe.patience * turns
@@ -100,14 +103,15 @@ def objective_of(
 ) -> BatchLoss:
     """Return the loss function that joint training minimizes.
 
-    The result is meant for `nestling_cloud.learning.loop.train`. Each call of the loss function is
-    a step, for which the rule of joint training chooses the capacities.
+    The result is meant for `nestling_cloud.learning.loop.train`. Each call of the loss function
+    counts as one step, for which the rule of joint training chooses the capacities.
 
     Args:
         student: the nested student to train.
-        objective: the loss of the largest capacity.
+        objective: the loss of the largest capacity, whose part on answers and labels the smaller
+            capacities use too.
         views: the augmented inputs with the teacher's answers.
-        generator: the random generator for the capacities that the rule "sandwich" draws.
+        generator: the random generator by which the rule "sandwich" chooses a capacity.
         joint: the options of joint training, such as the rule that chooses a step's capacities.
     """
     steps = capacities_of_steps(joint.rule, student.config.capacities, generator)
@@ -132,7 +136,7 @@ def capacities_of_steps(
     Args:
         rule: the rule that chooses the capacities of a step.
         largest: the number of capacities, K.
-        generator: the random generator for the capacities that the rule "sandwich" draws.
+        generator: the random generator by which the rule "sandwich" chooses a capacity.
     """
     order = [largest, *range(1, largest)]
     while True:
@@ -160,7 +164,7 @@ def joint_loss(
         objective: the loss of the largest capacity, whose part on answers and labels the smaller
             capacities use too.
         batch: the inputs, their labels and the teacher's answers.
-        capacities: the capacities whose losses are summed.
+        capacities: the capacities whose losses are summed, in any order.
         teacher_share: the weight, 0 to 1, of the loss on the teacher's answers and labels for the
             smaller capacities. The remaining weight is on the largest capacity's logits, through
             which no gradient flows.

@@ -23,11 +23,11 @@ def nest(
     *,
     nesting: Nesting,
 ) -> NestedStudent:
-    """Return a nested student trained on a teacher's answers, jointly or by growing.
+    """Return a nested student trained by distillation, jointly or by growing.
 
     Args:
         task: the task, which sets the student's sizes and recipe.
-        views: the augmented inputs with the teacher's logits.
+        views: the augmented inputs with the teacher's answers; growing does not use features.
         train_inputs: the same inputs without augmentation, for the normalization, (N, *shape).
         generator: the random generator for shuffling and any other random choice.
         progress: the progress display, advanced once per epoch.
@@ -40,7 +40,7 @@ def nest(
         OrderError: the student is to be grown, but has shuffle blocks.
         RankingError: the student is to be grown, but the labels allow no triplets, because there is
             only one class or no class has two inputs.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     if nesting.way == "joint":
         return train_nested(task, views, train_inputs, generator, progress, joint=nesting.joint)

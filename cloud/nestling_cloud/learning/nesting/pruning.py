@@ -32,14 +32,14 @@ def prune(training_set: TrainingSet, grow: Grow) -> NestedStudent:
         grow: the options of pruning, such as the number and length of the steps.
 
     Returns:
-        A nested student of the task's capacities, with its channels in the order that pruning
-        found.
+        A nested student with the task's capacities. In each layer, the channels that pruning kept
+        longest come first.
 
     Raises:
         OrderError: the student has shuffle blocks, so its channels cannot be reordered.
         RankingError: the labels allow no triplets, because there is only one class or no class has
             two inputs.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     task = training_set.task
     steps = NestedStudent(task.signature, pruning_config(task.student, grow.prunings))
@@ -56,14 +56,14 @@ def prune(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 
 
 def pruning_config(config: StudentConfig, prunings: int) -> StudentConfig:
-    """Return a student's sizes with further capacities between those that it has.
+    """Return a student's sizes with additional capacities between the existing ones.
 
-    The further capacities let pruning proceed in small steps.
+    The additional capacities let pruning proceed in small steps.
 
     Args:
         config: the sizes of the student.
-        prunings: the number of steps from each capacity to the next smaller one; steps that would
-            change no width are left out.
+        prunings: the number of pruning steps from each capacity to the next smaller one. Steps that
+            would change no width are left out.
     """
     parts = [
         block.groups if isinstance(block, Conv) else 1
@@ -90,13 +90,15 @@ def _between(
 def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, triplets: int) -> None:
     """Reorder the filters of a capacity so that the best filters of each layer come first.
 
-    The capacity computes the same as before.
+    The normalization of this capacity and of all smaller ones is first measured again. The
+    reordering does not change what the capacity computes, but smaller capacities get other filters.
+    In a layer with groups, filters at the same position of all groups are ranked together.
 
     Args:
-        student: the nested student, which is changed in place.
-        training_set: the training data, whose inputs the filters respond to.
+        student: the nested student, which is changed in place and left in evaluation mode.
+        training_set: the training data. The filters are ranked on a random sample of its inputs.
         capacity: the capacity whose filters are ranked.
-        triplets: the number of triplets to draw for the ranking.
+        triplets: the number of random triplets of inputs to rank the filters by.
 
     Raises:
         OrderError: the student has a shuffle block, so its channels cannot be reordered.
@@ -119,9 +121,10 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 
 @torch.no_grad()
 def _inherit(student: NestedStudent, capacity: int) -> None:
-    """Copy the numbers that are not nested, such as biases, from the next larger capacity.
+    """Copy a capacity's arrays that are not nested from the next larger capacity.
 
-    Only the numbers of the filters that the capacity has are copied.
+    These are the arrays of its normalizations and gates, and its head offsets. Only the values of
+    filters that the capacity has are copied.
     """
     for layer in student.stack:
         if not isinstance(layer, ConvLayer | RecurrentLayer):

@@ -1,4 +1,4 @@
-"""Keeps all numbers of a nested student fixed except those of the part that is trained."""
+"""Keeps all parameters of a nested student fixed except those of the part that is trained."""
 
 import torch
 
@@ -8,23 +8,23 @@ from nestling_core.student.weights import prefix_shapes
 
 
 class FrozenNest:
-    """The numbers of a nested student outside the part that is trained.
+    """Copies of a nested student's parameters, to undo changes outside the part that is trained.
 
-    Restore them after each optimizer step. Masking gradients would not be enough, because AdamW's
-    decay and moments move weights too.
+    Call `restore` after each optimizer step. Masking gradients would not be enough, because AdamW's
+    weight decay and moments change weights too. Running statistics are not covered.
     """
 
     def __init__(
         self, student: NestedStudent, signature: Signature, *, above: int, up_to: int
     ) -> None:
-        """Copy all numbers except those that one capacity adds to a smaller one.
+        """Copy all parameters and freeze all except those that one capacity adds to a smaller one.
 
         Args:
             student: the nested student.
             signature: the shape and classes of the task.
-            above: the smaller capacity, all of whose numbers are frozen; 0 for none.
-            up_to: the larger capacity; numbers that only capacities larger than this one use are
-                frozen too.
+            above: the smaller capacity, all of whose parameters are frozen; 0 for none.
+            up_to: the larger capacity. Parameters that are used only by capacities larger than this
+                one are frozen too.
         """
         self._parameters = dict(student.named_parameters())
         self._kept = {name: array.detach().clone() for name, array in self._parameters.items()}
@@ -39,6 +39,6 @@ class FrozenNest:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Set the frozen numbers of the student to the copied ones, bit for bit."""
+        """Restore the frozen parameter values of the student from the copies, bit for bit."""
         for name, parameter in self._parameters.items():
             parameter.copy_(torch.where(self._free[name], parameter, self._kept[name]))

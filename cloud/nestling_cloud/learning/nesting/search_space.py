@@ -9,9 +9,10 @@ from nestling_core.student.config import StudentConfig
 
 
 def units(config: StudentConfig) -> list[int]:
-    """Return for each convolution the number of channels that change together, one per group.
+    """Return for each convolution the number of channels that a search adds or removes together.
 
-    Depthwise convolutions are left out, because they have no channels of their own.
+    This is one channel per group. Depthwise convolutions are left out, because they have the same
+    channels as the layer before.
     """
     return [block.groups for block in config.blocks if isinstance(block, Conv)]
 
@@ -21,18 +22,22 @@ def smallest_widths(
 ) -> Widths:
     """Return the smallest widths that a search may give to the layers.
 
-    A narrower layer would starve the layers after it. The widths are a share of those at which the
-    student meets the target when all layers are narrowed evenly.
+    A narrower layer would pass too little information to the layers after it. The function first
+    narrows all layers evenly until the student meets the target. Each layer's smallest width is a
+    share of its width at this point.
 
     Args:
         config: the sizes of a student that has only convolutions.
         cost: the function that returns the cost of given widths.
         target: the share of the largest capacity's cost that the smallest capacity may have.
         measure: the kind of cost that counts.
-        floor: the smallest share of its evenly narrowed width that a layer keeps, 0 to 1.
+        floor: the smallest width of a layer, as a share of its evenly narrowed width, 0 to 1.
+
+    Returns:
+        The smallest number of channels of each convolution that is not depthwise, in order.
 
     Raises:
-        NestingError: the student costs more than the target however much it is narrowed.
+        NestingError: the student costs more than the target however far it is narrowed evenly.
     """
     places = [whole // unit for whole, unit in zip(config.whole, units(config), strict=True)]
     whole, least = measured_by(measure, cost(config.whole)), 1.0
@@ -51,13 +56,13 @@ def _channels(config: StudentConfig, places: list[int]) -> Widths:
 def random_widths(config: StudentConfig, smallest: Widths, generator: torch.Generator) -> Widths:
     """Return random widths, each between the smallest and the largest width of its layer.
 
-    The distribution is log-uniform, like the widths on the path of a search, which shrinks layers
-    by shares of their widths.
+    The distribution is log-uniform. The widths on the path of a search have about this
+    distribution, because a search narrows each layer by shares of its width.
 
     Args:
         config: the sizes of a student that has only convolutions.
         smallest: the smallest width of each layer.
-        generator: the random generator for the draws.
+        generator: the random generator for the widths.
     """
     sizes = zip(config.whole, smallest, units(config), strict=True)
     return tuple(

@@ -1,9 +1,9 @@
-"""Decides in which order layers give up channels, given accuracies and costs.
+"""Decides in which order channels are removed from layers, given accuracies and costs.
 
-This is the greedy search of AutoSlim (Yu & Huang 2019). It starts at the largest widths. Each step
-tries for every layer to take some of its channels away, and keeps the trial that loses the least
-accuracy per saved cost. A trial takes away a share of the layer's remaining channels, so that
-narrow layers shrink in small steps too.
+This is the greedy search of AutoSlim (Yu & Huang 2019). It starts at the largest widths. In each
+step, the search tries for every layer to remove some of the layer's channels. It keeps the trial
+with the smallest drop in accuracy per unit of cost saved. A trial removes a share of the layer's
+remaining channels, so that a narrow layer shrinks in small steps too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ class PathPoint:
     """The widths that a search visited, with their accuracy and cost.
 
     Attributes:
-        widths: the number of channels of each layer.
+        widths: the number of channels of each layer that is not depthwise.
         accuracy: the accuracy of the supernet (a student that runs at any widths) at these widths.
         cost: the cost of these widths on a device.
     """
@@ -32,7 +32,7 @@ class PathPoint:
 
 
 def measured_by(measure: Measure, cost: Cost) -> float:
-    """Return the number that a cost has by the chosen measure, in bytes or microseconds.
+    """Return the bytes or the latency (in microseconds) of a cost, depending on the measure.
 
     Args:
         measure: the kind of cost that counts.
@@ -48,8 +48,8 @@ def ladder(whole: int, *, unit: int, least: int, step: float) -> list[int]:
         whole: the largest width, in channels.
         unit: the number of channels that change together.
         least: the smallest width allowed, in channels.
-        step: the share of its remaining channels that a layer loses in a step, if that is at least
-            one unit; otherwise the layer loses one unit.
+        step: the share of its remaining channels that the layer loses in a step, rounded down to a
+            multiple of `unit`, but at least one unit. The last step may be smaller.
 
     Raises:
         NestingError: `unit` is less than 1, or `least` is not between 1 and `whole`.
@@ -73,14 +73,14 @@ def slim(
     """Yield the path of a greedy search from the largest widths to the smallest.
 
     Args:
-        ladders: the widths that each layer passes through, the largest first.
+        ladders: for each layer, the widths that it passes through, the largest first.
         accuracy: the function that returns the accuracy at given widths.
         cost: the function that returns the cost of given widths.
-        measure: the kind of cost to save.
+        measure: the kind of cost to reduce.
 
     Yields:
-        The points of the path, the largest first. Their number is 1 + the sum of `len(ladder) - 1`
-        over the ladders. At each point, one layer is narrower than at the point before.
+        The points of the path, the largest first. At each point, one layer is narrower than at the
+        point before. The number of points is 1 + the sum of `len(ladder) - 1` over the ladders.
     """
 
     def point_of(rungs: tuple[int, ...]) -> PathPoint:
@@ -106,9 +106,9 @@ def _lower(rungs: tuple[int, ...], ladders: Sequence[Sequence[int]]) -> list[tup
 
 
 def _loss_for_saving(last: PathPoint, trial: PathPoint, measure: Measure) -> tuple[bool, float]:
-    """Return a sort key that puts the trial with the least lost accuracy per saved cost first.
+    """Return a sort key that puts the smallest drop in accuracy per unit of cost saved first.
 
-    Trials that save nothing come last.
+    Trials that save no cost come last, in the order of their drop in accuracy.
     """
     saved = measured_by(measure, last.cost) - measured_by(measure, trial.cost)
     lost = last.accuracy - trial.accuracy
@@ -116,10 +116,10 @@ def _loss_for_saving(last: PathPoint, trial: PathPoint, measure: Measure) -> tup
 
 
 def check_targets(targets: Sequence[float]) -> None:
-    """Raise NestingError if the targets do not rise from above 0 to 1.
+    """Raise NestingError unless the targets are above 0, rise strictly and end at 1.
 
     Raises:
-        NestingError: the targets do not rise from above 0 to 1.
+        NestingError: the targets are not above 0, do not rise strictly or do not end at 1.
     """
     if list(targets) != sorted(set(targets)) or not targets or targets[0] <= 0 or targets[-1] != 1:
         raise NestingError(f"targets {tuple(targets)} must rise from above 0 and end at 1")
@@ -128,19 +128,20 @@ def check_targets(targets: Sequence[float]) -> None:
 def choose(
     path: Sequence[PathPoint], targets: Sequence[float], measure: Measure
 ) -> list[PathPoint]:
-    """Return the widest point of a search's path that meets each target.
+    """Return, for each target, the widest point of a search's path that meets it.
 
     Args:
         path: the points that the search visited, the largest first.
-        targets: the shares of the largest capacity's cost to stay within, which rise to 1.
+        targets: for each capacity, the share of the largest capacity's cost to stay within. The
+            shares rise to 1.
         measure: the kind of cost that counts.
 
     Returns:
         One point for each target, the smallest first.
 
     Raises:
-        NestingError: the targets do not rise from above 0 to 1, a target is below the cost of all
-            points, or two targets lead to the same widths.
+        NestingError: the targets do not rise strictly from above 0 to 1, all points cost more than
+            a target, or two targets lead to the same widths.
     """
     check_targets(targets)
     whole = measured_by(measure, path[0].cost)

@@ -1,10 +1,10 @@
 """Holds the supernet, a convolutional student that runs at any width of any layer.
 
-The width search uses it to estimate the accuracy at given widths. The supernet is slimmable
-(AutoSlim, Yu & Huang 2019), so each step trains the largest widths on the teacher's answers, and
-smaller widths on the outputs of the largest widths. All widths share gains and offsets. Before the
-accuracy at some widths is measured, their normalization statistics are measured again (US-Nets, Yu
-& Huang 2019).
+The width search uses the supernet to estimate the accuracy at given widths. As in AutoSlim (Yu &
+Huang 2019), each training step trains the largest widths on the labels and the teacher's answers,
+and smaller widths on the outputs of the largest widths. All widths share the gains and offsets of
+the normalizations. Before the accuracy at some widths is measured, the normalization statistics at
+these widths are measured again (US-Nets, Yu & Huang 2019).
 """
 
 from collections.abc import Sequence
@@ -68,8 +68,8 @@ class Supernet(nn.Module):
 
         Args:
             x: the inputs, (N, *shape).
-            widths: the number of channels of each layer that has its own channels, in order. Each
-                number is a multiple of the layer's groups.
+            widths: the number of channels of each layer that is not depthwise, in order. Each of
+                these numbers is a multiple of the layer's number of groups.
             measured: the number of inputs, counted from the start of `x`, whose statistics
                 normalize all inputs; None to measure the statistics on all inputs.
         """
@@ -91,9 +91,14 @@ class Supernet(nn.Module):
 def _normalized(
     x: torch.Tensor, layer: ConvLayer, places: int, measured: int | None
 ) -> torch.Tensor:
-    """Return x (N, C, ...) normalized by the statistics of its first `measured` inputs.
+    """Return the output of a convolution, normalized, scaled and shifted for each channel.
 
-    All widths share the gains and offsets that are applied afterwards.
+    Args:
+        x: the output of the convolution, (N, C, ...).
+        layer: the layer, whose gains and offsets all widths share.
+        places: the number of channels in each group of the output.
+        measured: the number of inputs, counted from the start of `x`, whose statistics are used;
+            None to use all inputs.
     """
     groups, own = layer.plan.groups, layer.norm(1)
     gain, offset = (
@@ -121,7 +126,8 @@ def supernet_loss(
         supernet: the supernet to train.
         batch: the inputs, their labels and the teacher's logits.
         distillation: the temperature and the weight of the teacher's logits.
-        rows: the widths to train, the largest first.
+        rows: the widths to train, each with one number for each layer that is not depthwise. The
+            first ones are the largest widths.
     """
     largest, *smaller = rows
     logits = supernet(batch.inputs, largest)

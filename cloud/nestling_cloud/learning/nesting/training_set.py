@@ -23,7 +23,7 @@ class TrainingSet:
         task: the task, which sets the student's sizes and recipe.
         views: the augmented inputs with the teacher's logits.
         train_inputs: the same inputs without augmentation, (N, *shape).
-        generator: the random generator for shuffling and for drawing triplets.
+        generator: the random generator for shuffling and other random choices.
         progress: the progress display, advanced once per epoch.
     """
 
@@ -39,14 +39,14 @@ class TrainingSet:
         """Train the weights that one capacity adds to a smaller one on the teacher's answers.
 
         Args:
-            student: the nested student, which is changed in place.
+            student: the nested student, which is changed in place and left in evaluation mode.
             above: the smaller capacity, whose weights stay fixed bit for bit; 0 for none.
-            up_to: the capacity to train.
+            up_to: the larger capacity, which runs during the training.
             share: the number of epochs to train for, as a share of the recipe's epochs.
             what: the name of the step in the progress display and in error messages.
 
         Raises:
-            TrainingError: the data is too small, or the loss is no longer finite.
+            TrainingError: the data is too small, or the loss or a weight is no longer finite.
         """
         views, recipe = self.views, self.task.student_recipe
         frozen = FrozenNest(student, self.task.signature, above=above, up_to=up_to)

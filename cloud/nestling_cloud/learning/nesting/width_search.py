@@ -1,4 +1,4 @@
-"""Searches capacities (sizes of a student) in which each layer has its own width.
+"""Searches for capacities (sizes of a student) in which each layer has its own width.
 
 Without such a search, a capacity uses the same share of the channels of all layers.
 """
@@ -32,18 +32,18 @@ class WidthSearch:
     """The settings of a search for capacities.
 
     Attributes:
-        targets: the share of the largest capacity's cost that each capacity may have; the shares
-            rise to 1.
+        targets: for each capacity, the share of the largest capacity's cost that it may have; the
+            shares rise to 1.
         measure: the kind of cost that counts.
         step: the share of its remaining channels that a layer loses in a step.
-        floor: the smallest share that a layer keeps of the width that it has if all layers are
-            narrowed evenly to the smallest target.
-        random_widths: the number of random widths that a training step trains besides the largest
-            and the smallest widths.
+        floor: the smallest width of a layer, as a share of the width that it has if all layers are
+            narrowed evenly until they meet the smallest target.
+        random_widths: the number of random widths of the supernet that a training step trains, in
+            addition to the largest and the smallest widths.
         held_out: the share of each class, taken from its last inputs, that the supernet does not
             train on and that widths are scored on.
-        judged: the largest number of held-out inputs that the scoring uses, and likewise of other
-            inputs for the normalization statistics.
+        judged: the largest number of held-out inputs to score widths on. The normalization
+            statistics are measured on at most as many of the other inputs.
     """
 
     targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
@@ -58,8 +58,8 @@ class WidthSearch:
         """Check the values.
 
         Raises:
-            NestingError: the targets do not rise from above 0 to 1, or a value is outside its
-                range.
+            NestingError: the targets do not rise strictly from above 0 to 1, or a value is outside
+                its range.
         """
         check_targets(self.targets)
         if self.random_widths < 0 or self.judged < 2:
@@ -75,7 +75,8 @@ class WidthSearch:
             cost: the function that returns the cost of given widths.
 
         Raises:
-            NestingError: even the smallest widths do not meet the smallest target.
+            NestingError: the student costs more than the smallest target however far it is narrowed
+                evenly.
         """
         return smallest_widths(
             config, cost, target=self.targets[0], measure=self.measure, floor=self.floor
@@ -109,7 +110,7 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
     Raises:
         NestingError: the student has recurrent or shuffle blocks, there is no example to score
             widths on, or the search cannot meet its targets.
-        TrainingError: the data is too small, or the loss is no longer finite.
+        TrainingError: the data is too small, or the loss or a weight is no longer finite.
     """
     student, labels = training_set.task.student, training_set.views.labels.numpy()
     supernet = Supernet(training_set.task.signature, student)
@@ -135,11 +136,11 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
-    """Return for each input whether it is among the last inputs of its class, (N,).
+    """Return for each input whether it is held out as one of the last inputs of its class, (N,).
 
     Args:
         labels: the class index of each input, (N,).
-        share: the share of each class that counts as its last inputs, 0 to 1.
+        share: the share of each class that is held out, 0 to 1, rounded down to whole inputs.
     """
     held = np.zeros(len(labels), np.bool_)
     for label in np.unique(labels):
@@ -180,9 +181,15 @@ def _train(
 def _judge(
     supernet: Supernet, training_set: TrainingSet, held: NDArray[np.bool_], count: int
 ) -> Callable[[Widths], float]:
-    """Return the function that gives the supernet's accuracy on held-out inputs at given widths.
+    """Return a function that measures the supernet's accuracy on held-out inputs at given widths.
 
     The normalization statistics come from the inputs that are not held out.
+
+    Args:
+        supernet: the trained supernet.
+        training_set: the training data.
+        held: for each input, whether it is held out, (N,).
+        count: the largest number of held-out inputs to use, and also of other inputs.
     """
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
     inputs = torch.from_numpy(training_set.train_inputs[np.concatenate([learned, unseen])])
@@ -197,5 +204,5 @@ def _judge(
 
 
 def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Return at most `count` of the indices, which are evenly spaced."""
+    """Return at most `count` evenly spaced entries of the indices."""
     return indices[:: -(-len(indices) // count)] if len(indices) > count else indices

@@ -1,4 +1,7 @@
-"""Adds the multiplexer's layers to a capacity's graph, so that one run computes both."""
+"""Adds the multiplexer's layers to a capacity's graph.
+
+A single run of the graph then computes the logits and the success probability of each option.
+"""
 
 from typing import Any
 
@@ -18,7 +21,7 @@ def attach_multiplexer(template: bytes, multiplexer: Multiplexer, capacity: int)
 
     Args:
         template: the graph of the capacity, as returned by `build_template`.
-        multiplexer: the fitted multiplexer, whose few weights stay in 32 bits.
+        multiplexer: the fitted multiplexer, whose few weights are stored in float32.
         capacity: the number of the capacity, 1 to K.
     """
     model = onnx.load_model_from_string(template)

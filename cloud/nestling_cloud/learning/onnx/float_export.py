@@ -26,7 +26,9 @@ def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> 
 
 
 def alone(student: NestedStudent, signature: Signature, capacity: int) -> NestedStudent:
-    """Return one capacity of a nested student as a student of its own, in evaluation mode.
+    """Return one capacity of a nested student as a separate student, in evaluation mode.
+
+    The separate student has only this capacity, and copies of its weights.
 
     Args:
         student: the nested student.

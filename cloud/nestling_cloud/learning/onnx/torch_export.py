@@ -19,12 +19,12 @@ def export_onnx(
     input_names: Sequence[str],
     output_names: Sequence[str],
 ) -> bytes:
-    """Return a network as a serialized ONNX model with a free batch axis.
+    """Return a network as a serialized ONNX model that accepts batches of any size.
 
     Args:
         network: the network, which is set to evaluation mode.
         inputs: an example of each input. The first axis is the batch and has at least two rows,
-            because a batch of one would become a constant.
+            because the exporter would fix a batch size of one in the graph.
         input_names: the names of the inputs in the graph, in order.
         output_names: the names of the outputs in the graph, in order.
     """

@@ -1,6 +1,6 @@
 """Holds the quantization of a trained nested student.
 
-The result is one set of int8 weights for all capacities, and small scales and biases for each
+The result is one set of int8 weights for all capacities, and a few scales and biases for each
 capacity. This package may import the training `loop` and `recipes`, but no other package of
 `learning`.
 """

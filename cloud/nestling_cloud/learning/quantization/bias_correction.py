@@ -1,7 +1,8 @@
 """Corrects the biases of a rounded student, because rounding shifts the mean output of each layer.
 
-This is the method of Nagel et al. 2019, with means measured on inputs. It proceeds layer by layer,
-because the correction of a layer depends on the corrections of the layers before.
+This is the bias correction of Nagel et al. 2019, in the variant that measures the means on inputs.
+It proceeds layer by layer, because the correction of a layer depends on the corrections of the
+layers before it.
 """
 
 import contextlib
@@ -28,10 +29,13 @@ def correct_biases(
 ) -> None:
     """Change the biases so that every layer has the mean output that it had before rounding.
 
+    This is done for every capacity and every channel. For a recurrent layer, the mean contribution
+    of the input to the gates is restored instead. Finally, the mean logits are restored.
+
     Args:
-        student: the student with rounded weights, in evaluation mode, whose offsets and biases are
-            changed in place.
-        reference: the same student before rounding.
+        student: the student with rounded weights, in evaluation mode. Its normalization offsets,
+            gate biases and head offsets are changed in place.
+        reference: the same student before rounding, in evaluation mode.
         grids: the 8-bit grids of the activations, first by capacity, then by point in the student
             (see `activations_rounded`).
         inputs: the inputs on which the means are measured, (N, *shape).
@@ -46,10 +50,16 @@ def correct_biases(
 
 @contextlib.contextmanager
 def _observed(reference: NestedStudent) -> Iterator[Means]:
-    """Record the means of activations by layer, within the context.
+    """Record the mean activations of each layer's channels, within the context.
 
-    They are the means of the normalized outputs of convolutions and of the inputs of recurrent
-    layers.
+    For a convolution, these are the means of the normalized output before the ReLU. For a recurrent
+    layer, they are the means of the input.
+
+    Args:
+        reference: the student whose forward passes are observed.
+
+    Yields:
+        A mapping from the index of a layer to its means, (C,), filled by each forward pass.
     """
     means: Means = {}
 
@@ -72,7 +82,13 @@ def _observed(reference: NestedStudent) -> Iterator[Means]:
 
 @contextlib.contextmanager
 def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -> Iterator[None]:
-    """Correct the biases of each layer when a forward pass reaches it, within the context."""
+    """Correct the biases of each layer when a forward pass reaches it, within the context.
+
+    Args:
+        student: the student with rounded weights, which is changed in place.
+        reference: the same student before rounding.
+        means: the means of the reference by layer index, as recorded by `_observed`.
+    """
 
     def move_offset(index: int) -> Callable[..., torch.Tensor]:
         def hook(norm: Any, _: object, output: torch.Tensor) -> torch.Tensor:

@@ -5,8 +5,8 @@ multiplies the weights of the second layer. This does not change what the studen
 a ReLU commutes with positive factors (Nagel et al. 2019). In the first layer, the weight scale of
 each row absorbs the factor. The activation grid, however, is shared by all channels. The range of
 each channel is therefore balanced against the columns of the second layer, as in SmoothQuant (Xiao
-et al. 2023). The output of a recurrent layer is not divided, because its state would not scale with
-it.
+et al. 2023). The output of a recurrent layer is not divided, because its saturating gates do not
+commute with factors.
 """
 
 import itertools
@@ -29,14 +29,15 @@ _SMALLEST = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
-    """The columns of a weight, each of which reads one channel of the layer before.
+    """A weight tensor, split into columns that each read one channel of the layer before.
 
     Attributes:
-        weight: the weight as the student stores it.
-        axes: the axes that the channels are stored along, which are two if the channels are in
-            groups.
-        turned: whether the axis of the position in a group comes before the axis of the group.
-        free: whether each column has its own scale.
+        weight: the weight tensor as the student stores it.
+        axes: the axes along which the channels that are read are stored. These are two axes if the
+            channels are in groups.
+        turned: whether the first of two axes is the index of the channel within its group and the
+            second is the group, and not the other way round.
+        free: whether each column has its own quantization scale.
     """
 
     weight: nn.Parameter
@@ -60,12 +61,13 @@ class _Columns:
 
 @torch.no_grad()
 def equalize(student: NestedStudent) -> None:
-    """Scale the channels between layers so that all channels use the 8-bit grid evenly.
+    """Scale the output channels of convolutions so that all channels use the 8-bit grid evenly.
 
-    The logits of all capacities stay the same.
+    The layers that read these channels are scaled in the opposite direction, so the logits of all
+    capacities stay the same, apart from rounding.
 
     Args:
-        student: the trained student, with measured normalization, which is changed in place.
+        student: the trained student, which is changed in place.
     """
     for layer, columns, shuffles in _pairs(student):
         factors = _factors(_shuffled(_channel_ranges(layer), shuffles), columns)
@@ -80,7 +82,7 @@ def equalize(student: NestedStudent) -> None:
 def _pairs(
     student: NestedStudent,
 ) -> Iterator[tuple[ConvLayer, _Columns, list[ShuffleLayer]]]:
-    """Yield every convolution, the weights that read its output, and the shuffles between both."""
+    """Yield every convolution, the weights that read its output, and the shuffles in between."""
     stack = student.stack
     for index, layer in enumerate(stack):
         if not isinstance(layer, ConvLayer):
@@ -113,7 +115,8 @@ def _head_columns(student: NestedStudent) -> _Columns:
 def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
     """Return an estimate of the largest value of each channel at any capacity, (C,).
 
-    The estimate is based on the normalization (Nagel et al. 2019).
+    The estimate is the normalization's offset plus three times its gain, because normalized values
+    seldom lie more than three standard deviations above their mean (Nagel et al. 2019).
     """
     plan = layer.plan
     ranges = torch.zeros(plan.groups, plan.widths[-1])
@@ -127,7 +130,12 @@ def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
 def _factors(ranges: torch.Tensor, columns: _Columns) -> torch.Tensor:
     """Return the factors for all channels, (C,), which balance the ranges against the columns.
 
-    Their geometric mean is 1, unless extreme factors are limited.
+    Channels whose range or column is close to 0 get the factor 1. The other factors have a
+    geometric mean of 1, until they are clipped to between 1/16 and 16.
+
+    Args:
+        ranges: the estimated largest value of each channel, (C,), in the order of the columns.
+        columns: the weights that read the channels.
     """
     peaks = columns.peaks()
     ideal = ranges if columns.free else (ranges / peaks.clamp(min=_SMALLEST)).sqrt()
@@ -147,7 +155,12 @@ def _divide(layer: ConvLayer, factors: torch.Tensor) -> None:
 
 
 def _shuffled(channels: torch.Tensor, shuffles: list[ShuffleLayer]) -> torch.Tensor:
-    """Return the values of channels, (C,), in the order that the shuffles put the channels in."""
+    """Return one value per channel, (C,), in the order of the channels after the shuffles.
+
+    Args:
+        channels: one value per channel, in the order before the shuffles, (C,).
+        shuffles: the shuffle layers to apply, in order.
+    """
     x = channels.reshape(1, -1, 1)
     for shuffle in shuffles:
         x = shuffle(x, 0)

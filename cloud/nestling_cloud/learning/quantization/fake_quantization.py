@@ -1,4 +1,4 @@
-"""Rounds activations to 8-bit grids while a student still computes in real numbers."""
+"""Rounds activations to 8-bit grids while a student still computes in floating point."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,8 @@ Rounder = Callable[[torch.Tensor, int, int], torch.Tensor]
 def fake_round(x: torch.Tensor, grid: ActivationRange) -> torch.Tensor:
     """Return activations rounded to the nearest numbers on a grid.
 
-    Inside the range of the grid, gradients pass through unchanged (Bengio et al. 2013).
+    Inside the range of the grid, gradients pass through unchanged (Bengio et al. 2013). Outside,
+    they are 0.
 
     Args:
         x: the activations, of any shape.
@@ -52,7 +53,7 @@ def activations_rounded(student: NestedStudent, rounder: Rounder) -> Iterator[No
     has the next number, and the pooled features have the last. Outputs of shuffles are not rounded.
 
     Args:
-        student: the student to run.
+        student: the student, to which hooks are attached within the context.
         rounder: the function `(activations, point, capacity) -> rounded activations`.
     """
     first, layers = student.stack[0], student.stack

@@ -1,4 +1,4 @@
-"""Maps real weights and activations to integers on 8-bit grids."""
+"""Maps weights and activations from real numbers to integers on 8-bit grids."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,9 @@ class ActivationRange:
 
 
 def grid_between(low: float, high: float) -> ActivationRange:
-    """Return the 8-bit grid that covers a range and has zero exactly on it.
+    """Return the 8-bit grid that covers a range and represents zero exactly.
+
+    The range is extended to zero if it does not contain zero.
 
     Args:
         low: the smallest real number of the range.
@@ -46,11 +48,11 @@ def grid_between(low: float, high: float) -> ActivationRange:
 
 
 def round_weight(weight: Floats, scale: Floats) -> NDArray[np.int8]:
-    """Return a weight as integers in [-127, 127].
+    """Return a weight tensor divided by its scales and rounded to integers in [-127, 127].
 
     Args:
-        weight: the weight, of any shape.
-        scale: the scale of each row, in the shape of the weight's first axes.
+        weight: the weight tensor, of any shape.
+        scale: the scale of each row, in the shape of the tensor's first axes.
     """
     rounded: NDArray[np.int8] = np.clip(np.rint(weight / spread(scale, weight.ndim)), -127, 127)
     return rounded.astype(np.int8)

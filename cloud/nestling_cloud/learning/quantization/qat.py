@@ -1,12 +1,12 @@
-"""Fine-tunes a nested student while its numbers are rounded to 8-bit grids.
+"""Fine-tunes a nested student with its weights and activations rounded to 8-bit grids.
 
 This is quantization-aware training.
 
 Every capacity uses prefixes of the same rounded weights, whose scales come from the whole tensor.
 Gradients pass through the rounding (straight-through estimator, Bengio et al. 2013). Activations
-are rounded to each capacity's own grids, whose ends follow the batches (Jacob et al. 2018). The
-normalization does not have to be folded into the weights for this, because its gain later goes into
-the scales and changes no integer.
+are rounded to each capacity's own grids, whose ranges are moving averages over the batches (Jacob
+et al. 2018). The normalization does not have to be folded into the weights for this, because its
+gain later becomes part of the scales and changes no integer.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ _LEARNING_RATE = 0.1
 
 
 class _RoundedWeight(nn.Module):
-    """A function that rounds a nested weight to its grid and passes gradients through unchanged."""
+    """A parametrization that rounds a nested weight to its grid and leaves gradients unchanged."""
 
     def __init__(self, grid: TensorGrid, method: WeightMethod) -> None:
         super().__init__()
@@ -54,7 +54,11 @@ class _RoundedWeight(nn.Module):
 
 
 class _MovingRanges:
-    """A function that rounds activations to grids whose ranges follow the training batches."""
+    """A function that rounds activations to grids whose ranges are measured during training.
+
+    The ends of a range are moving averages of the smallest and the largest activation of a batch.
+    In evaluation mode, a range that has been measured stays fixed.
+    """
 
     def __init__(self, student: NestedStudent) -> None:
         self._student = student
@@ -76,9 +80,9 @@ class _MovingRanges:
 
 @contextlib.contextmanager
 def fake_quantization(student: NestedStudent, quantization: Quantization) -> Iterator[None]:
-    """Let a student compute with numbers rounded to 8-bit grids, within the context.
+    """Round a student's weights and activations to 8-bit grids when it runs, within the context.
 
-    The weights that are trained stay real numbers.
+    The stored weights, which an optimizer trains, are not rounded.
 
     Args:
         student: the student to train or run.
@@ -113,25 +117,27 @@ def fine_tune(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Train a trained student further while its numbers are rounded to 8-bit grids.
+    """Fine-tune a trained student with its weights and activations rounded to 8-bit grids.
 
-    Calibrate the normalization afterwards, as `quantize` does.
+    The normalization statistics have to be measured again afterwards, as `quantize` does.
 
     Args:
-        student: the trained student, which is trained in place and left in evaluation mode.
-        loss_of: the loss that the student was trained with.
+        student: the trained student, which is changed in place and left in evaluation mode.
+        loss_of: the loss that the student was trained with, as a function
+            `(indices of a batch, epoch) -> loss`.
         count: the number of examples.
-        recipe: the recipe that the student was trained with, whose learning rate is lowered here.
-        quantization: the options of the quantization. Its `aware_epochs` is the number of epochs,
-            and 0 changes nothing.
-        turns: the number by which the epochs are multiplied. It is the number of capacities if
-            these are trained in turns, and otherwise 1.
+        recipe: the recipe that the student was trained with. Here, its learning rate is divided by
+            10, its number of epochs is replaced, and all computation is in float32.
+        quantization: the options of the quantization. If its number of epochs, `aware_epochs`, is
+            0, nothing changes.
+        turns: the factor by which the number of epochs is multiplied. It is the number of
+            capacities if each step trains one of them in turn, and otherwise 1.
         generator: the random generator for shuffling.
         progress: the progress display, advanced once per epoch.
 
     Raises:
-        TrainingError: there are too few examples for a batch, or the loss, the weights or the
-            activations are no longer finite.
+        TrainingError: there are too few examples for a batch, or the loss, a weight or an
+            activation is no longer finite.
     """
     if quantization.aware_epochs == 0:
         return

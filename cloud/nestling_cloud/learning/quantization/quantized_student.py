@@ -1,9 +1,9 @@
-"""Holds the numbers of a student that is quantized to int8 once for all capacities (sizes).
+"""Holds the parameters of a student that is quantized to int8 once for all capacities (sizes).
 
-The integers of a weight come from the largest capacity's tensor, with one symmetric scale for each
-row. Smaller capacities use prefix slices of the same integers. The numbers that differ between
-capacities (batch normalization, gate gains, activation ranges) become scales and biases, which are
-small and part of each capacity's template (its ONNX graph).
+The weights of the largest capacity are quantized with one symmetric scale for each row. Smaller
+capacities use prefix slices of the same integers. The parameters that differ between capacities
+(batch normalization, gate gains, activation ranges) become scales and biases. These are small, and
+are stored in the template (the ONNX graph) of each capacity.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class QuantizedConv:
     Attributes:
         weight_scale: the scale of each output channel, which includes the gain of the
             normalization, (C_out,).
-        bias: the bias of each output channel as a real number, (C_out,).
+        bias: the bias of each output channel, not quantized, (C_out,).
         output: the 8-bit grid of the activations after the ReLU.
     """
 
@@ -36,14 +36,14 @@ class QuantizedConv:
 class QuantizedRecurrent:
     """The scales, biases and output range of one recurrent layer at one capacity.
 
-    Each array has shape (Q H,), with the gates one after the other in torch's order. The weights
-    are stored in 8 bits but used in 32 bits, because onnxruntime has no integer GRU.
+    Each array has shape (Q H,) for Q gates and H hidden units, gate after gate in torch's order.
+    The weights are stored in 8 bits but used in 32 bits, because onnxruntime has no integer GRU.
 
     Attributes:
-        scale_ih: the scale of each row that reads the input, which includes the row's gain.
-        scale_hh: the scale of each row that reads the state, which includes the row's gain.
-        bias_ih: the biases that belong to the input, as real numbers.
-        bias_hh: the biases that belong to the state, as real numbers.
+        scale_ih: the scale of each weight row that reads the input, which includes the row's gain.
+        scale_hh: the scale of each weight row that reads the state, which includes the row's gain.
+        bias_ih: the biases that are added to the input's part of the gates, not quantized.
+        bias_hh: the biases that are added to the state's part of the gates, not quantized.
         output: the 8-bit grid of the hidden state.
     """
 
@@ -59,14 +59,14 @@ QuantizedLayer = QuantizedConv | QuantizedRecurrent | None
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedCapacity:
-    """The numbers of one capacity (size of the student) other than its int8 weights.
+    """The parameters of one capacity (size of the student) other than its int8 weights.
 
     Attributes:
         input: the 8-bit grid of the normalized input.
-        layers: the numbers of each layer, in order; None for a layer without numbers.
+        layers: the scales, biases and output range of each layer, in order; None for a shuffle.
         pooled: the 8-bit grid of the pooled features.
         head_scale: the scale of the last layer's weights for each class, (classes,).
-        head_bias: the bias of each class as a real number, (classes,).
+        head_bias: the bias of each class, not quantized, (classes,).
     """
 
     input: ActivationRange
@@ -82,8 +82,9 @@ class QuantizedStudent:
 
     Attributes:
         plans: the blocks and shapes of the layers, in order.
-        tensors: the int8 weights of the largest capacity by name.
-        capacities: the other numbers of each capacity, the smallest capacity first.
+        tensors: a mapping from the name of each weight tensor to its integers at the largest
+            capacity.
+        capacities: the other parameters of each capacity, the smallest capacity first.
         mean: the mean of each input channel, which normalization subtracts, (C,).
         deviation: the standard deviation of each input channel, by which normalization divides,
             (C,).

@@ -42,8 +42,10 @@ def quantize(
     `fine_tune` before this function.
 
     Args:
-        student: the trained student, whose weights are replaced by their rounded values.
-        inputs: the training inputs on which statistics and ranges are measured, (N, *shape).
+        student: the trained student, which is changed in place. Its weights are replaced by their
+            rounded values, its normalization is measured again, and its biases may be corrected.
+        inputs: the training inputs on which statistics and ranges are measured, (N, *shape). Ranges
+            are measured on at most 2048 of them, which are evenly spaced.
         quantization: the options that choose the methods.
     """
     if quantization.equalize:
@@ -84,7 +86,7 @@ def _round_weights(
 def _grids(
     student: NestedStudent, capacity: int, inputs: torch.Tensor, method: RangeMethod
 ) -> Iterator[ActivationRange]:
-    """Yield the grids of the normalized input, every layer's output and the pooled features."""
+    """Yield the grids of the normalized input, each layer's output and the pooled features."""
     yield activation_range(student.normalizer(inputs).numpy(), method)
     for output in student.features(inputs, capacity):
         yield activation_range(output.numpy(), method)

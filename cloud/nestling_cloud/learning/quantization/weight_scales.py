@@ -17,10 +17,10 @@ _SHARES = np.linspace(1.0, 0.6, 21)
 
 @dataclass(frozen=True, kw_only=True)
 class TensorGrid:
-    """The facts about a weight tensor that its scales depend on, besides its weights.
+    """The properties of a weight tensor, other than its values, that its scales depend on.
 
     Attributes:
-        rows: the number of leading axes of the tensor whose entries have their own scales.
+        rows: the number of leading axes of the tensor that index its rows. Each row has a scale.
         uses: the number of capacities that use each weight, in the shape of the tensor.
     """
 
@@ -29,7 +29,7 @@ class TensorGrid:
 
 
 def tensor_grids(student: NestedStudent) -> Mapping[str, TensorGrid]:
-    """Return the facts that the scales of every weight tensor depend on, by tensor name."""
+    """Return a mapping from the name of each weight tensor to what its scales depend on."""
     capacities = range(1, student.config.capacities + 1)
     found = {
         layer.plan.tensor_name(name): TensorGrid(
@@ -56,10 +56,11 @@ def weight_scales(weight: Floats, grid: TensorGrid, method: WeightMethod) -> Flo
 
     Args:
         weight: the tensor at the largest capacity.
-        grid: the number of leading axes with their own scales, and the number of capacities that
-            use each weight.
-        method: the way to choose the scales. `peak` covers the largest weight of a row, and `mse`
-            minimizes the squared error, summed over all capacities that use a weight.
+        grid: the number of leading axes that index the rows, and the number of capacities that use
+            each weight.
+        method: the way to choose the scales. `peak` covers the largest magnitude in a row. `mse`
+            minimizes the squared rounding error of a row, summed over its weights and over the
+            capacities that use them.
     """
     peak = _peak_scales(weight, grid.rows)
     return peak if method == "peak" else _mse_scales(weight, peak, grid)
@@ -80,7 +81,13 @@ def _mse_scales(weight: Floats, peak: Floats, grid: TensorGrid) -> Floats:
 
 
 def _errors(weight: Floats, scale: Floats, uses: Floats) -> Floats:
-    """Return the squared rounding error of every row, summed over the capacities."""
+    """Return the squared rounding error of every row, summed over its weights and capacities.
+
+    Args:
+        weight: the tensor at the largest capacity.
+        scale: the scale of each row.
+        uses: the number of capacities that use each weight.
+    """
     off = round_weight(weight, scale) * spread(scale, weight.ndim) - weight
     errors: Floats = (uses * off**2).reshape(*scale.shape, -1).sum(axis=-1)
     return errors

@@ -26,22 +26,26 @@ _QUANTILES = 33
 def calibrate(
     multiplexer: Multiplexer, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
 ) -> Calibration:
-    """Return the thresholds for target offload shares and tolerated risks.
+    """Return a bundle's thresholds for target offload shares and tolerated risks.
 
-    The thresholds are found on inputs that nothing was fitted on.
+    The thresholds are derived from inputs that nothing was fitted on.
 
     Args:
         multiplexer: the fitted multiplexer that the bundle ships.
         fitted: the inputs that the multiplexer was fitted on, on which the cascades (a small
             capacity first, then a larger one if needed) are fitted too.
         held_out: the inputs that nothing was fitted on.
-        macs: the number of multiply-accumulates of each capacity.
+        macs: the number of multiply-accumulates of each capacity, the smallest capacity first.
 
     Returns:
-        One curve for each capacity that is run directly, and one for each cascade that ends in a
-        capacity. A curve holds the thresholds for a grid of target offload shares with the
-        resulting accuracy, the thresholds that keep each tolerated risk, and the quantiles of the
-        predicted success probabilities on the held-out inputs.
+        The number of held-out inputs, a curve for each capacity that runs directly, and for each
+        capacity the cascade that ends in it, with its own curve. The entry of a cascade is empty if
+        running the capacity directly is cheapest. Each curve holds:
+
+        - for each target offload share of a grid, the thresholds and the accuracy with them.
+        - for each tolerated risk that can be certified, the thresholds.
+        - quantiles, over the held-out inputs, of the predicted probability that the capacity (in a
+          cascade, the larger one) is right, as predicted after the first run.
     """
     known, unseen = beliefs(multiplexer, fitted), beliefs(multiplexer, held_out)
     capacities = range(1, held_out.capacities + 1)
@@ -63,7 +67,7 @@ def calibrate(
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:
-    """Return the predicted gains of the cloud, and the agreement with it, for inputs of a cascade.
+    """Return how a cascade routes inputs: the cloud's predicted gains, and the agreement with it.
 
     Args:
         cascade: the capacities of the cascade and the threshold between them.
@@ -72,8 +76,8 @@ def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> R
         data: the outputs of every option for the same inputs.
 
     Returns:
-        For each input, the predicted gain in success probability of the cloud over the device, and
-        whether the capacity that answers the input gives the cloud's answer.
+        The predicted gains in success probability of the cloud over the device, and for each input,
+        whether the capacity that answers it on the device gives the cloud's answer.
     """
     return RoutedInputs(
         gains=gains(cascade, believed),

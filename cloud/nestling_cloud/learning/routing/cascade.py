@@ -1,7 +1,7 @@
-"""Fits and applies cascades, in which a larger capacity runs only if that pays.
+"""Fits and applies cascades, which run a small capacity first and a larger one only if needed.
 
-A capacity is a size of the student. A small one runs first, and its result shows if a larger one is
-needed.
+Capacities are the sizes of the student. The multiplexer estimates, from the output of the small
+capacity, whether the larger capacity is worth the extra run.
 
 A device that holds a capacity also holds all smaller ones, so running a small capacity first needs
 no further download and only a little memory. The idea combines NestDNN's capacities (Fang et al.
@@ -35,8 +35,8 @@ class CascadeRule:
     Attributes:
         start: the capacity that runs first, 1 to K. It equals `top` if `top` runs directly.
         top: the capacity that runs if the first one is not good enough, 1 to K.
-        threshold: the lead over the first capacity, in predicted success probability, above which
-            the larger capacity runs.
+        threshold: the gain in predicted success probability, from `start` to `top`, above which
+            `top` runs. It is not used if `top` runs directly.
     """
 
     start: int
@@ -49,9 +49,10 @@ class Gains:
     """The predicted gains in success probability of the cloud over the device.
 
     Attributes:
-        gate: the gain of each input before the larger capacity has run, (N,); None if one capacity
-            runs directly.
-        accept: the gain of each input after the last capacity ran, (N,).
+        gate: for each input, the gain over the larger capacity, predicted before this capacity
+            runs, (N,); None if one capacity runs directly.
+        accept: for each input, the gain over the capacity that runs last, predicted after its run,
+            (N,).
     """
 
     gate: Floats | None
@@ -60,17 +61,17 @@ class Gains:
     def sent(self, gate_threshold: float, accept_threshold: float) -> Bools:
         """Return for each input whether it goes to the cloud at the given thresholds, (N,).
 
+        An input goes to the cloud if at least one of its gains exceeds its threshold.
+
         Args:
-            gate_threshold: the number that the gain in `gate` must exceed for an input to go to the
-                cloud.
-            accept_threshold: the number that the gain in `accept` must exceed for an input to go to
-                the cloud.
+            gate_threshold: the threshold for the gains in `gate`; not used if `gate` is None.
+            accept_threshold: the threshold for the gains in `accept`.
         """
         late: Bools = self.accept > accept_threshold
         return late if self.gate is None else late | (self.gate > gate_threshold)
 
     def part(self, chosen: NDArray[np.intp]) -> "Gains":
-        """Return the gains of the chosen inputs."""
+        """Return the gains of the inputs with the chosen indices."""
         gate = None if self.gate is None else self.gate[chosen]
         return Gains(gate=gate, accept=self.accept[chosen])
 
@@ -115,14 +116,16 @@ def gains(cascade: CascadeRule, believed: Floats) -> Gains:
 
 
 def of_answering_capacity(cascade: CascadeRule, believed: Floats, by_capacity: Bools) -> Bools:
-    """Return for each input the value of the capacity that answers the input, (N,).
+    """Return for each input the value of the capacity that answers it on the device, (N,).
+
+    This is the capacity that runs last.
 
     Args:
         cascade: the capacities of the cascade and the threshold between them.
         believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
             `beliefs`.
-        by_capacity: the values of each input for every capacity, (N, K), or for every capacity and
-            the cloud, (N, K + 1).
+        by_capacity: the values of each input for every capacity, (N, K), such as whether the
+            capacity is right. A further column for the cloud is ignored.
     """
     return np.where(
         runs_larger(cascade, believed),
@@ -132,21 +135,21 @@ def of_answering_capacity(cascade: CascadeRule, believed: Floats, by_capacity: B
 
 
 def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: int) -> CascadeRule:
-    """Return the cheapest way to run a capacity, directly or in a cascade.
+    """Return the cheapest rule with a given top capacity, which runs directly or in a cascade.
 
     On the given inputs, the accuracy of a cascade may be at most 0.1 percentage points lower than
-    that of running the capacity directly.
+    that of running the capacity directly. The cost of a rule is its mean number of
+    multiply-accumulates per input, where each run of a capacity adds a fixed number.
 
     Args:
         believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
             `beliefs`.
         data: the outputs of every option for the same inputs.
-        macs: the number of multiply-accumulates of each capacity.
-        top: the capacity to run, 1 to K.
+        macs: the number of multiply-accumulates of each capacity, the smallest capacity first.
+        top: the capacity to run directly or as the larger one of a cascade, 1 to K.
 
     Returns:
-        The cascade with the fewest multiply-accumulates on average, or the rule that runs `top`
-        directly if no cascade is cheaper.
+        The cheapest cascade, or the rule that runs `top` directly if no cascade is cheaper.
     """
     right = data.right
     enough = right[:, top - 1].mean() - _TOLERANCE

@@ -1,4 +1,4 @@
-"""Makes the multiplexer's training targets, which are the options' success probabilities."""
+"""Makes the multiplexer's training targets, which estimate each option's success probability."""
 
 import numpy as np
 import torch
@@ -13,13 +13,14 @@ _TEMPERATURES = np.geomspace(0.25, 8, 41)
 
 
 def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Floats:
-    """Return the target probability that each capacity and the cloud are right, (N, K + 1).
+    """Return the target success probabilities of each capacity and of the cloud, (N, K + 1).
 
-    A label only shows whether one input was answered correctly. This is a noisy estimate of how
-    often such inputs are answered correctly. The teacher's probability of an option's answer is a
-    smooth estimate, if it is taken at the temperature that fits these inputs best (Guo et al. 2017,
-    arXiv 1706.04599). However, it is wrong where the teacher is wrong. docs/results/routing.md
-    compares the mean of both estimates with either alone.
+    There are two estimates of the probability that an option is right. A label shows only whether
+    the option is right on this one input, so it is a noisy estimate. The teacher's probability for
+    the class that the option answers with is a smooth estimate, but it is wrong where the teacher
+    is wrong. It is computed at the temperature that fits these inputs best (Guo et al. 2017, arXiv
+    1706.04599). The target is a weighted mean of both estimates. docs/results/routing.md compares
+    the mean with either estimate alone.
 
     Args:
         data: the outputs of every option and the labels.
@@ -36,14 +37,14 @@ def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Flo
 
 
 def temperature(logits: Floats, labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
-    """Return the temperature at which logits fit the labels best, from 1/4 to 8.
+    """Return the temperature, from 1/4 to 8, at which logits fit the labels best.
 
     Args:
         logits: the logits of a classifier, (N, classes).
         labels: the true class index of each input, (N,).
 
     Returns:
-        The temperature at which the cross entropy is lowest.
+        The temperature of a geometric grid at which the cross entropy is lowest.
     """
     given, targets = torch.from_numpy(logits), torch.from_numpy(labels)
     losses = [functional.cross_entropy(given / float(t), targets).item() for t in _TEMPERATURES]

@@ -1,4 +1,4 @@
-"""Holds the data that routers learn from, and splits it between fitting and thresholds."""
+"""Holds the data that routers learn from, and splits it into parts for fitting and thresholds."""
 
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ class RoutingData:
         return agrees.T
 
     def part(self, chosen: NDArray[np.intp]) -> "RoutingData":
-        """Return the data of the chosen inputs."""
+        """Return the data of the inputs with the chosen indices."""
         return RoutingData(
             inputs=self.inputs[chosen],
             logits=self.logits[:, chosen],
@@ -65,13 +65,14 @@ class RoutingData:
 
 
 def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
-    """Split the inputs into a part for fitting and a part for thresholds.
+    """Split the inputs into a part for fitting and a part for thresholds and guarantees.
 
-    The split keeps the recorded order, because neighboring windows of one recording are much alike.
-    A threshold derived from neighbors of the fitted inputs would be too optimistic.
+    The first part is the first 60% of the inputs in recorded order, not a random choice, because
+    neighboring windows of one recording are very similar. A threshold derived from neighbors of the
+    fitted inputs would be too optimistic.
 
     Returns:
-        The inputs to fit on, and the inputs to derive thresholds and guarantees from.
+        A pair of the inputs to fit on and the inputs to derive thresholds and guarantees from.
     """
     border = round(FITTED_PART * len(data))
     return data.part(np.arange(border)), data.part(np.arange(border, len(data)))

@@ -1,4 +1,4 @@
-"""Fits the multiplexer, which predicts the options that are right once a capacity has run."""
+"""Fits the multiplexer, which predicts how likely each option is right once a capacity has run."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ RECIPE = Recipe(epochs=40, batch=256, learning_rate=3e-3, weight_decay=0.3, thre
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """The inputs of a multiplexer and its training targets.
+    """The choice of a multiplexer's inputs and training targets.
 
     Attributes:
-        knows_classes: whether the multiplexer sees the probability of each class, or only the
+        knows_classes: whether the multiplexer sees the probability of each class in addition to the
             largest probabilities.
         label_part: the weight of the labels in the targets, where the teacher's probabilities have
             the remaining weight.
@@ -46,13 +46,14 @@ def fit_multiplexer(
 
     Args:
         data: the outputs of every option for these inputs.
-        seed: the random seed for initial weights and shuffling.
+        seed: the random seed for initial weights, dropout and shuffling. It is also set as torch's
+            global seed.
         progress: the progress display, advanced once per epoch.
-        design: the inputs and targets of the multiplexer, which `choose_design` can choose.
+        design: the choice of the multiplexer's inputs and targets, for example by `choose_design`.
         recipe: the options of the training, such as the number of epochs.
 
     Raises:
-        TrainingError: there are too few inputs, or the loss or the weights are no longer finite.
+        TrainingError: there are too few inputs, or the loss or a weight is no longer finite.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -82,15 +83,15 @@ def fit_multiplexer(
 
 @torch.no_grad()
 def beliefs(multiplexer: Multiplexer, data: RoutingData) -> Floats:
-    """Return the predicted probabilities that each option is right, after each capacity has run.
+    """Return the probability that each option is right, as predicted after each capacity has run.
 
     Args:
         multiplexer: the fitted multiplexer.
         data: the outputs of every option for some inputs.
 
     Returns:
-        The success probabilities, (K, N, K + 1). The first axis is the capacity that ran, and the
-        last axis is the option, where the cloud comes last.
+        The success probabilities, (K, N, K + 1). The first axis is the capacity that ran, the
+        second is the input, and the last is the option, where the cloud comes last.
     """
     found = [
         multiplexer(torch.from_numpy(logits), torch.full((len(logits),), ran)).numpy()

@@ -1,11 +1,12 @@
-"""Chooses the multiplexer's inputs and training targets on inputs that it was not fitted on.
+"""Chooses the multiplexer's inputs and training targets by cross-validation.
 
 By default, the multiplexer sees only the student's largest class probabilities, because they carry
-most of the information for all classes alike. Its targets mix labels and the teacher's
-probabilities, because the latter are smoother than labels. Both may be wrong if the cloud is good
-at only some classes, or if the labels of some classes are noisy (Jitkrittum et al. 2023, arXiv
-2307.02764). If the inputs come from few people, however, a multiplexer overfits any further input.
-Another design is therefore chosen only if it proves better.
+most of the information and have the same meaning for all classes. Its targets mix labels and the
+teacher's probabilities, because the latter are smoother than labels. Other choices may be better if
+the cloud is good at only some classes, or if the labels of some classes are noisy (Jitkrittum et
+al. 2023, arXiv 2307.02764). However, if the data comes from few people, a multiplexer that sees
+more than the largest probabilities overfits. Another design is therefore chosen only if it proves
+better.
 """
 
 import dataclasses
@@ -44,9 +45,11 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
     """Return the design of the multiplexer that predicts the cloud's gain best.
 
     Each design is fitted on one half of the inputs and evaluated on the other half, and vice versa.
-    The default design stays unless another is better by two standard errors. The measure is the
-    squared error of the predicted gain of the cloud over the device, averaged over stretches of 50
-    neighboring inputs. With fewer than ten stretches, the default design stays.
+    The measure is the squared error of the predicted gain of the cloud over the device. It is
+    averaged over stretches of at least 50 neighboring inputs. Because neighbors are similar, each
+    stretch counts as one observation. Another design replaces the default only if its mean error is
+    lower by more than two standard errors of the difference. With fewer than ten stretches, the
+    default design is returned without any fit.
 
     Args:
         data: the outputs of every option, for inputs in recorded order that neither teacher nor
@@ -71,7 +74,11 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
 
 
 def _squared_errors(data: RoutingData, design: Design, seed: int) -> Doubles:
-    """Return the squared error of the cloud's predicted gain, averaged over capacities, (N,)."""
+    """Return the squared error of the cloud's predicted gain for each input, (N,).
+
+    Each half of the inputs is predicted by a multiplexer fitted on the other half. The errors are
+    averaged over the capacities.
+    """
     halves = np.array_split(np.arange(len(data)), 2)
     found = []
     for judged, fitted in ((halves[0], halves[1]), (halves[1], halves[0])):

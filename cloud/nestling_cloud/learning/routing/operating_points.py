@@ -18,7 +18,7 @@ GATED_PART = 0.1
 
 
 def routing_curve(gained: Gains, device: Bools, cloud: Bools) -> RoutingCurve:
-    """Return the operating points for all target offload shares in `SHARES`.
+    """Return a curve with the operating points for all target offload shares in `SHARES`.
 
     Args:
         gained: the predicted gains of the cloud for N inputs that the router was not fitted on.
@@ -29,9 +29,9 @@ def routing_curve(gained: Gains, device: Bools, cloud: Bools) -> RoutingCurve:
 
 
 def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) -> OperatingPoint:
-    """Return the thresholds that send a share of the inputs to the cloud.
+    """Return the operating point at which a share of the inputs goes to the cloud.
 
-    The operating point that is returned also says how accurate the answers then are.
+    It holds the thresholds and the accuracy with which the inputs are then answered.
 
     Args:
         gained: the predicted gains of the cloud for N inputs.
@@ -52,12 +52,16 @@ def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) ->
 def thresholds(gained: Gains, share: float) -> tuple[float, float]:
     """Return the gate and the accept threshold that send a share of the inputs to the cloud.
 
-    The gate sends inputs to the cloud before the larger capacity has run. If one capacity runs
-    directly, the gate sends no input, unless all inputs are to be sent.
+    The gate sends inputs to the cloud before the larger capacity has run. In a cascade, it sends a
+    tenth of the inputs to be sent. If one capacity runs directly, the gate sends no input. If all
+    inputs are to be sent, both thresholds are below every possible gain.
 
     Args:
         gained: the predicted gains of the cloud for the inputs.
         share: the target offload share, 0 to 1.
+
+    Returns:
+        The gate threshold and the accept threshold.
     """
     gate, accept = gained.gate, gained.accept
     if gate is None or share >= 1:
@@ -69,7 +73,7 @@ def thresholds(gained: Gains, share: float) -> tuple[float, float]:
 
 
 def _threshold(gains: Floats, share: float) -> float:
-    """Return the threshold that a share of the gains, which lie in [-1, 1], exceeds."""
+    """Return the threshold that a share (0 to 1) of the gains, which lie in [-1, 1], exceeds."""
     if share <= 0 or len(gains) == 0:
         return 1.0
     if share >= 1:

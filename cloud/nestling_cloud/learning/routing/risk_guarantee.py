@@ -1,10 +1,10 @@
 """Finds thresholds at which the device seldom disagrees with the cloud, with a guarantee.
 
 For a tolerated risk alpha, the guarantee is that P(device and cloud disagree | the device kept the
-input) <= alpha. Over the draw of the inputs that it was certified on, the guarantee is false with
-probability at most delta. The guarantee holds for inputs from the same distribution. The method is
-to learn and then test (Angelopoulos et al. 2021, arXiv 2110.01052), with the bound for a selective
-classifier (Geifman & El-Yaniv 2017, arXiv 1705.08500).
+input) <= alpha, for inputs from the same distribution as those that it was certified on. Because
+these inputs are a random sample, the guarantee is false with a probability of at most delta. The
+method is "Learn then Test" (Angelopoulos et al. 2021, arXiv 2110.01052), with the bound for a
+selective classifier (Geifman & El-Yaniv 2017, arXiv 1705.08500).
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _TESTED_SHARES = tuple(number / 40 for number in range(39, -1, -1))
 
 @dataclass(frozen=True, kw_only=True)
 class RoutedInputs:
-    """Inputs for which a router has predicted the gain of the cloud.
+    """The predicted gains of the cloud for some inputs, and whether the device agrees with it.
 
     Attributes:
         gains: the predicted gains of the cloud for the inputs.
@@ -51,19 +51,22 @@ def certify(
 ) -> CertifiedPoint | None:
     """Return the thresholds that keep as many inputs on the device as a tolerated risk allows.
 
-    The sequence of thresholds and its start are fixed beforehand on the inputs that the router was
-    fitted on. The held-out inputs then test the thresholds one after the other, from cautious to
-    daring, until a test fails. The guarantees of all thresholds that passed before hold together,
-    without a correction for multiple tests.
+    The sequence of thresholds, including its start, is fixed in advance on the inputs that the
+    router was fitted on. The thresholds are then tested on the held-out inputs, one after the
+    other, from those that offload the most inputs to those that offload the fewest, until a test
+    fails. Because the sequence is fixed in advance, the guarantees of all thresholds that passed
+    hold together with a probability of at least 1 - delta, without a correction for multiple tests.
 
     Args:
         fitted: the inputs that the router was fitted on.
         held_out: the inputs that nothing was fitted on.
         risk: the tolerated share of disagreement among the inputs that the device keeps, 0 to 1.
-        delta: the tolerated probability that the guarantee is false.
+        delta: the tolerated probability that the guarantee is false, 0 to 1.
 
     Returns:
-        The last thresholds that passed; None if the first ones already failed.
+        The last thresholds that passed, with the share of the held-out inputs that they offload,
+        the number that they keep, and the upper bound on the risk; None if the first thresholds
+        already failed.
     """
     passed = None
     for gate_threshold, accept_threshold in _test_sequence(fitted, len(held_out.agrees), delta):
@@ -85,10 +88,17 @@ def certify(
 
 
 def _test_sequence(fitted: RoutedInputs, count: int, delta: float) -> list[tuple[float, float]]:
-    """Return the thresholds to test, from cautious to daring.
+    """Return the pairs of gate and accept threshold to test, in the order of the tests.
 
-    They start with the pair that has the lowest expected bound on `count` inputs. More cautious
-    thresholds keep too few inputs to prove anything, and more daring ones keep errors.
+    From pair to pair, the device keeps at least as many inputs. The first pair is the one for which
+    the lowest bound on the risk is expected. With lower thresholds, the device would keep too few
+    inputs for a low bound. With higher ones, it keeps more inputs on which it disagrees with the
+    cloud.
+
+    Args:
+        fitted: the inputs that the router was fitted on.
+        count: the number of held-out inputs to test the thresholds on.
+        delta: the tolerated probability that the guarantee is false, 0 to 1.
     """
     tried = [thresholds(fitted.gains, share) for share in _TESTED_SHARES]
     # A daring threshold must keep every input that a cautious one keeps.
@@ -108,8 +118,8 @@ def upper_bound(errors: int, count: int, *, delta: float) -> float:
 
     Args:
         errors: the number of errors seen among `count` inputs.
-        count: the number of inputs, which may be 0 and then gives a bound of 1.
-        delta: the probability, 0 to 1, that the true rate is above the bound.
+        count: the number of inputs. If it is 0, the bound is 1.
+        delta: the largest allowed probability, 0 to 1, that the true rate is above the bound.
     """
     if errors >= count:
         return 1.0

@@ -1,8 +1,9 @@
 """Holds routers from the literature that are reimplemented behind one interface.
 
-Each router ranks inputs that a capacity has answered by how urgently they should go to the cloud.
-At the two ends of every ranking are the rules that send no input or every input. This package may
-import `correctness_labels` and `data` from `routing`, and the training `loop`.
+For inputs that a capacity has answered, each router says how urgently they should go to the cloud.
+The resulting ranking is cut at any offload share from 0 (no input is sent) to 1 (every input is
+sent), so these two extremes need no router. This package may import `correctness_labels` and `data`
+from `routing`, and the training `loop`.
 """
 
 from nestling_cloud.learning.routing.rivals import confidence, heads, without_logits

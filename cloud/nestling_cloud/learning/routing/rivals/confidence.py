@@ -1,4 +1,4 @@
-"""Ranks inputs by the student's confidence, with rules that learn at most one number."""
+"""Ranks inputs by the student's confidence, with rules that fit at most one parameter."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from nestling_cloud.learning.routing.rivals.trial import Doubles, Trial, Urgency
 def probabilities(logits: Floats, divisor: float = 1.0) -> Doubles:
     """Return the class probabilities of logits in double precision, (N, classes).
 
-    In this precision, fewer probabilities round to 1.
+    In this precision, fewer probabilities round to 1, so fewer inputs tie in a ranking.
 
     Args:
         logits: the logits, (N, classes).
@@ -23,15 +23,15 @@ def probabilities(logits: Floats, divisor: float = 1.0) -> Doubles:
 
 
 def max_softmax(trial: Trial) -> Doubles:
-    """Return the urgency of each input, highest for the smallest top probability, (N,)."""
+    """Return the urgency of each input, highest if its top class probability is smallest, (N,)."""
     urgency: Doubles = -probabilities(trial.logits).max(axis=1)
     return urgency
 
 
 def margin(trial: Trial) -> Doubles:
-    """Return the urgency of each input, highest for the smallest lead of its top probability, (N,).
+    """Return the urgency of each input, highest for the smallest margin, (N,).
 
-    The lead is the distance to the second largest probability.
+    The margin is the difference between the largest and the second largest class probability.
     """
     ranked = np.sort(probabilities(trial.logits), axis=1)
     urgency: Doubles = ranked[:, -2] - ranked[:, -1]
@@ -39,7 +39,7 @@ def margin(trial: Trial) -> Doubles:
 
 
 def entropy(trial: Trial) -> Doubles:
-    """Return the urgency of each input, highest for the largest entropy, (N,)."""
+    """Return the urgency of each input, which is the entropy of its class probabilities, (N,)."""
     p = probabilities(trial.logits)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
     urgency: Doubles = -(p * logs).sum(axis=1)
@@ -47,18 +47,19 @@ def entropy(trial: Trial) -> Doubles:
 
 
 def sedna_cross_entropy(trial: Trial) -> Doubles:
-    """Return the urgency of each input, highest for the lowest score of Sedna, (N,).
+    """Return the urgency of each input, which is Sedna's score with the opposite sign, (N,).
 
-    The score is 1 + sum p ln p / ln K, where K is the number of classes and p = 0 contributes 0.
+    The score is 1 + sum(p ln p) / ln K over the class probabilities p, where K is the number of
+    classes and p = 0 contributes 0.
     """
     urgency: Doubles = entropy(trial) / np.log(trial.logits.shape[1]) - 1
     return urgency
 
 
 def temperature_scaled(known: Trial, seed: int) -> Urgency:
-    """Return a rule that ranks inputs by their top probability at a fitted temperature.
+    """Return a rule that ranks inputs by their top class probability at a fitted temperature.
 
-    The input with the smallest top probability is the most urgent.
+    The input with the smallest top class probability is the most urgent.
 
     Args:
         known: the inputs to fit the temperature on.

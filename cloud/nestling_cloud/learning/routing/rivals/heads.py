@@ -18,14 +18,15 @@ _APPEAL_WEIGHT = 0.1
 
 
 def deferral_mlp(known: Trial, seed: int) -> Urgency:
-    """Return a rule that predicts how much more often the cloud is right than the device.
+    """Return a rule that ranks inputs by how much likelier the cloud is right than the device.
 
-    The prediction is a regression on the device's class probabilities, namely the post-hoc rule
-    "Diff-01" of Jitkrittum et al. 2023.
+    This difference is predicted by regression on the device's sorted class probabilities, as in the
+    post-hoc rule "Diff-01" of Jitkrittum et al. 2023.
 
     Args:
         known: the inputs to fit on.
-        seed: the random seed for initial weights and shuffling.
+        seed: the random seed for initial weights and shuffling. It is also set as torch's global
+            seed.
     """
     gain = torch.from_numpy(known.cloud.astype("float32") - known.device)
     head = _head(known, seed)
@@ -37,15 +38,17 @@ def deferral_mlp(known: Trial, seed: int) -> Urgency:
 
 
 def appeal_head(known: Trial, seed: int) -> Urgency:
-    """Return a rule that predicts the probability q of keeping an input on the device.
+    """Return a rule that ranks inputs by a learned probability q of keeping them on the device.
 
-    The network is trained with AppealNet's loss q * loss of the device + (1 - q) * loss of the
-    cloud - weight * log q. AppealNet trains the device's network along with this one. Here the
+    The input with the smallest q is the most urgent. The head that predicts q is trained with
+    AppealNet's loss, which is q * (cross entropy of the device) + (1 - q) * (cross entropy of the
+    cloud) - 0.1 * log q. AppealNet trains the device's network together with the head. Here the
     student stays fixed, as for every other router.
 
     Args:
         known: the inputs to fit on.
-        seed: the random seed for initial weights and shuffling.
+        seed: the random seed for initial weights and shuffling. It is also set as torch's global
+            seed.
     """
     labels = torch.from_numpy(known.labels)
     own = functional.cross_entropy(torch.from_numpy(known.logits), labels, reduction="none")
@@ -99,6 +102,6 @@ def _fitted(
 
 
 def _sorted(trial: Trial) -> torch.Tensor:
-    """Return the class probabilities of each input, the largest first."""
+    """Return the class probabilities of each input, the largest first, (N, classes)."""
     probabilities = functional.softmax(torch.from_numpy(trial.logits), dim=1)
     return probabilities.sort(dim=1, descending=True).values

@@ -1,4 +1,4 @@
-"""Defines what a router from the literature (a rival) takes and what it returns."""
+"""Defines the inputs and outputs of routers from the literature (rivals)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Resources:
         celsius: the temperature of the processor in degrees Celsius, (N,).
         battery: the remaining charge of the battery in percent, (N,).
         processor: the load of the processor in percent, (N,).
-        memory: the memory in use in percent, (N,).
+        memory: the share of the memory that is in use, in percent, (N,).
     """
 
     celsius: Doubles
@@ -68,8 +68,8 @@ class Rival:
     Attributes:
         name: the name of the router in tables.
         source: the publication or project that defines the router.
-        fit: the function `(inputs that the models did not train on, seed) -> urgency`, which fits
-            the router. Many routers learn nothing there.
+        fit: the function `(trial, seed) -> urgency`, which fits the router on inputs that the
+            models did not train on. Many routers have nothing to fit.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Rival:
 
 
 def without_fitting(urgency: Urgency) -> Callable[[Trial, int], Urgency]:
-    """Return a `Rival.fit` function for a rule that learns nothing."""
+    """Return a `Rival.fit` function for a rule that has nothing to fit."""
 
     def fit(_: Trial, __: int) -> Urgency:
         return urgency
