@@ -24,8 +24,9 @@ from benchmarks.report import ROOT, Figure, figure, parse_arguments, publish
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.device_registry import Report
-from nestling_cloud.store.store import Delivery, Store, store_url
+from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.tasks.wearable import TASK
 from nestling_cloud.temporary import temporary_folder
 from nestling_core.clock import unix_ms

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from nestling.v1 import receipt_pb2
 from nestling_cloud.store import copied_outboxes, tables
 from nestling_cloud.store.deduplication import Ledger
-from nestling_cloud.store.store import CommitResult, Delivery, Store
+from nestling_cloud.store.delivery import Delivery
+from nestling_cloud.store.store import CommitResult, Store
 from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
 from tests.support.receipts import make_receipt
 

@@ -13,9 +13,10 @@ from nestling_cloud.control.targets import Targets
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store import device_registry
+from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.retention import DAY_MS, Retention
-from nestling_cloud.store.store import Delivery, Store
+from nestling_cloud.store.store import Store
 from nestling_cloud.store.tally import FALLBACKS
 from nestling_cloud.store.time_range import TimeRange
 from tests.support.receipts import make_receipt

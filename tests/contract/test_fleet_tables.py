@@ -16,8 +16,9 @@ from nestling_cloud.metrics.fleet_health import (
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.store import device_registry
+from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
-from nestling_cloud.store.store import Delivery, Store
+from nestling_cloud.store.store import Store
 from tests.support.receipts import make_batch
 
 

@@ -13,7 +13,8 @@ from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.mqtt.broker_process import Broker, start_broker
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.store import device_registry
-from nestling_cloud.store.store import CommitResult, Delivery, Store, store_url
+from nestling_cloud.store.delivery import Delivery
+from nestling_cloud.store.store import CommitResult, Store, store_url
 from nestling_cloud.telemetry import commit_queue
 from nestling_cloud.telemetry.ingest import DeviceMessage, Ingest
 from nestling_cloud.telemetry.ingest_status import IngestStatus

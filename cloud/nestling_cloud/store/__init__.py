@@ -8,6 +8,7 @@ may import no other package of `nestling_cloud`.
 __all__ = [
     "copied_outboxes",
     "database",
+    "delivery",
     "device_registry",
     "hard_inputs",
     "histogram",

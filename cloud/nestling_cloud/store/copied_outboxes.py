@@ -8,36 +8,16 @@ under one identity.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from nestling.v1 import receipt_pb2
 from nestling_cloud.store import tables
 from nestling_cloud.store.deduplication import Ledger
+from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.outboxes import Key
 
 # Branches that delivered within this time count as active at once.
 ACTIVE_WITHIN_MS = 3_600_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """A batch of receipts and the device that sent it.
-
-    Attributes:
-        device: the id of the device.
-        batch: the receipts, the gaps (ranges of sequences whose receipts will never be stored) and
-            the outbox ids.
-    """
-
-    device: str
-    batch: receipt_pb2.ReceiptBatch
-
-    @property
-    def key(self) -> Key:
-        """The outbox as a pair of the device's id and the outbox's id."""
-        return self.device, self.batch.outbox_id
 
 
 def assign_branches(

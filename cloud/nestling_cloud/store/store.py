@@ -30,12 +30,12 @@ from nestling_cloud.store import (
     schema,
     tables,
 )
-from nestling_cloud.store.copied_outboxes import Delivery
 from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.database import RECEIPTS_FILE, Database, state_store_url, store_url
 from nestling_cloud.store.deduplication import Ledger
+from nestling_cloud.store.delivery import Delivery, check_batch
 from nestling_cloud.store.outboxes import Key
-from nestling_cloud.store.receipt_row import ReceiptError, ReceiptRow
+from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.watermark import Gap
 from nestling_core.clock import unix_ms
@@ -44,15 +44,11 @@ from nestling_core.closing import Closing
 __all__ = [
     "RECEIPTS_FILE",
     "CommitResult",
-    "Delivery",
     "Store",
     "StoreError",
-    "check_batch",
     "state_store_url",
     "store_url",
 ]
-
-_LONGEST_OUTBOX_ID = 64
 
 
 class StoreError(CloudError):
@@ -261,25 +257,6 @@ class Store(Closing):
     def _number(self, query: sa.Select[Any]) -> int:
         with self.reading() as connection:
             return int(connection.execute(query).scalar() or 0)
-
-
-def check_batch(batch: receipt_pb2.ReceiptBatch) -> None:
-    """Check the outbox ids of a batch.
-
-    Raises:
-        ReceiptError: the batch's outbox id is empty, or one of its two outbox ids has more than 64
-            characters or contains a NUL.
-    """
-    _check_outbox_id(batch.outbox_id)
-    if batch.previous_outbox_id:
-        _check_outbox_id(batch.previous_outbox_id)
-
-
-def _check_outbox_id(outbox_id: str) -> None:
-    if not 1 <= len(outbox_id) <= _LONGEST_OUTBOX_ID or "\0" in outbox_id:
-        raise ReceiptError(
-            f"outbox id of {len(outbox_id)} characters; it needs 1 to 64, and no NUL"
-        )
 
 
 def _enter(

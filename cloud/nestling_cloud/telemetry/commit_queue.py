@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.database import cause_of
-from nestling_cloud.store.store import CommitResult, Delivery, Store
+from nestling_cloud.store.delivery import Delivery
+from nestling_cloud.store.store import CommitResult, Store
 
 # A commit has a fixed cost however much it holds, so wait this long to collect more deliveries.
 _GATHER_S = 0.1

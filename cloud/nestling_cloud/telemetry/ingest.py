@@ -19,8 +19,9 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.database import cause_of
+from nestling_cloud.store.delivery import Delivery, check_batch
 from nestling_cloud.store.receipt_row import ReceiptError
-from nestling_cloud.store.store import Delivery, Store, check_batch
+from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.commit_queue import CommitQueue
 from nestling_cloud.telemetry.host_presence import HostPresence
 from nestling_cloud.telemetry.ingest_status import IngestStatus

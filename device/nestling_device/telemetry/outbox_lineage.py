@@ -6,9 +6,8 @@ from 1. The cloud knows the spans as outboxes. A copy of the state folder has th
 receipts up to the time of the copy, and different spans after that time. Two devices therefore
 never write under the same id.
 
-Each span has a chain, a number computed from its receipts
-(`nestling_core.telemetry.receipt_chain`). The chain just before the first receipt held is stored,
-because the receipts that it was computed from are deleted.
+Each span has a chain (see `nestling_core.telemetry.receipt_chain`). The chain just before the first
+receipt held is stored, because the receipts that it was computed from are deleted.
 """
 
 import secrets

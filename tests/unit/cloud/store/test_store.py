@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.store.store import Delivery, Store, StoreError, store_url
+from nestling_cloud.store.delivery import Delivery
+from nestling_cloud.store.store import Store, StoreError, store_url
 from tests.support.receipts import make_batch
 
 
