@@ -46,7 +46,8 @@ class Rules:
     Attributes:
         min_clients: the fewest valid updates in a round; with fewer, the model does not change.
         recipe: the options of the clients' training.
-        timeout_s: the longest time for one answer of a client, in seconds.
+        timeout_s: the longest time for the answers of all clients to one set of messages, in
+            seconds.
         wait_s: the longest time to wait for enough clients to connect before a round, in seconds.
         seed: the random seed of the clients' shuffling.
     """

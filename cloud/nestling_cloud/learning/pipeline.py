@@ -96,7 +96,7 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     Raises:
         TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
             or served.
-        TrainingError: the data is too small, or a loss is no longer finite.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     check_teaching(task, splits.train.inputs)
@@ -132,7 +132,8 @@ def finish(
         progress: the progress display, advanced once per epoch.
 
     Raises:
-        TrainingError: there are too few calibration inputs, or a loss is no longer finite.
+        TrainingError: there are too few calibration inputs, or a loss or a weight is no longer
+            finite.
     """
     checkpoint = arrays_of(student)
     quantized = quantize(student, splits.train.inputs, task.quantization)
