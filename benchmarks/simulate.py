@@ -20,7 +20,7 @@ cloud and a real broker, with little memory, a low battery, a slow link and an o
 trained with an empty cache (first run), then run again from the cache. Accuracies are on subjects
 that neither the models nor the multiplexer saw. *Same share* rows send as many inputs as the run
 did, by one threshold for the whole fleet that is chosen with hindsight.
-Energy is modeled (see docs/operate.md); times are of the machine below.
+Energy is modelled (see docs/operate.md); times are of the machine below.
 """
 _MODES = {
     "device_only": "device only",

@@ -59,7 +59,7 @@ def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
 
 
 def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = None) -> float:
-    """Return the modeled energy of one run of a capacity, in millijoules.
+    """Return the modelled energy of one run of a capacity, in millijoules.
 
     Args:
         models: the models of the task and seed.
@@ -75,6 +75,6 @@ def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = 
 
 
 def radio_mj(models: SeedModels) -> float:
-    """Return the modeled energy of the radio for one offload, in millijoules."""
+    """Return the modelled energy of the radio for one offload, in millijoules."""
     link = load_link(_LINK)
     return offload_mj(link, offload_bytes(models.task.signature.shape), link.mbit_s)

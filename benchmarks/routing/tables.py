@@ -173,7 +173,7 @@ def _answer_costs(by_task: ByTask) -> ResultTable:
         "cloud, million MACs | device and radio, mJ",
         rows,
         "Means over inputs, of students, cloud and radio without the router: the same for every "
-        "router that sends that share. Energy is modeled: a Pi 4B on Wi-Fi, by its profile.",
+        "router that sends that share. Energy is modelled: a Pi 4B on Wi-Fi, by its profile.",
     )
 
 

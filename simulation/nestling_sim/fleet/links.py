@@ -22,7 +22,7 @@ class CuttableLink:
 
     While the link is cut, new connections are refused at once, as by a host whose service is down,
     and the port stays reserved. The link does not shape traffic, because the cost of a slow link is
-    modeled.
+    modelled.
     """
 
     def __init__(self, name: str, host: str, port: int) -> None:
