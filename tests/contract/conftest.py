@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from nestling.v1 import receipt_pb2
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.store.store import Store, store_url
 
 
@@ -22,3 +24,11 @@ def store(database: str) -> Iterator[Store]:
     """Open an empty store."""
     with Store(database) as opened:
         yield opened
+
+
+@pytest.fixture
+def now_ms(store: Store) -> int:
+    """Return the current time by the store's clock."""
+    store.add("clock", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
+    (row,), _ = MetricQueries(store).devices(search="clock")
+    return row.last_seen_ms

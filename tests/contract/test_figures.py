@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from nestling.v1 import receipt_pb2
-from nestling_cloud.control.targets import Targets
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import Totals
-from nestling_cloud.store import device_registry
 from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.retention import DAY_MS, Retention
@@ -25,14 +23,6 @@ MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 _REASONS = (receipt_pb2.REASON_ACCEPTED, receipt_pb2.REASON_GATED, receipt_pb2.REASON_UNREACHABLE)
 _Key = TypeVar("_Key")
 _PROVENANCES = (receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED)
-
-
-@pytest.fixture
-def now_ms(store: Store) -> int:
-    """Return the current time by the store's clock."""
-    store.add("clock", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
-    (row,), _ = MetricQueries(store).devices(search="clock")
-    return row.last_seen_ms
 
 
 def any_receipt(rng: random.Random, sequence: int, at_ms: int) -> receipt_pb2.Receipt:
@@ -278,105 +268,6 @@ def test_reader_of_receipts_skips_those_that_arrive_later(store: Store, now_ms: 
     store.add("pi-1", _one(now_ms, 2))
 
     assert list(reader) == []
-
-
-def test_device_table_can_be_searched_ordered_and_paged(store: Store) -> None:
-    reports = [
-        device_registry.Report(
-            device=f"pi-{number}",
-            seen_ms=number,
-            online=number % 2 == 0,
-            profile="pi-5" if number > 3 else "pi-4b",
-            bundle_version=f"100%-{number}",
-            capacity=number % 3,
-            battery=1 / number,
-        )
-        for number in range(1, 7)
-    ]
-    store.add_all([], reports)
-    figures = MetricQueries(store)
-
-    def ids(**wanted: object) -> tuple[list[str], int]:
-        rows, total = figures.devices(**wanted)  # type: ignore[arg-type]
-        return [row.device for row in rows], total
-
-    assert ids() == ([f"pi-{number}" for number in range(1, 7)], 6)
-    assert ids(search="PI-5") == (["pi-4", "pi-5", "pi-6"], 3)
-    assert ids(search="0%-2") == (["pi-2"], 1)
-    assert ids(search="_") == ([], 0)
-    assert ids(order_by="battery", limit=2) == (["pi-6", "pi-5"], 6)
-    assert ids(order_by="capacity", descending=True, offset=2, limit=2) == (["pi-1", "pi-4"], 6)
-    assert ids(offset=6) == ([], 6)
-    with pytest.raises(ValueError, match="'secret' is not one of device"):
-        figures.devices(order_by="secret")
-
-
-@pytest.mark.parametrize(
-    "column",
-    ["online", "last_seen_ms", "outbox_depth", "offload_share", "target_share", "answers"],
-)
-def test_device_table_has_devices_without_a_value_last(store: Store, column: str) -> None:
-    store.add_all(
-        [],
-        [
-            device_registry.Report(device="pi-1", seen_ms=1),
-            device_registry.Report(device="pi-2", seen_ms=2, online=True, offload_share=0.5),
-            device_registry.Report(
-                device="pi-3", seen_ms=3, online=True, outbox_depth=7, answers=1
-            ),
-        ],
-    )
-    Targets(store).set("pi-3", 0.25, set_by="ada")
-
-    rows, _ = MetricQueries(store).devices(order_by=column, descending=True)
-
-    values = [getattr(row, column) for row in rows]
-    reported = [value for value in values if value is not None]
-    assert values == sorted(reported, reverse=True) + [None] * (len(values) - len(reported))
-
-
-def test_fleet_view_counts_devices_by_bundle(store: Store) -> None:
-    store.add_all(
-        [],
-        [
-            device_registry.Report(device="pi-1", seen_ms=1, online=True, bundle_version="a"),
-            device_registry.Report(device="pi-2", seen_ms=1, online=False, bundle_version="b"),
-            device_registry.Report(device="pi-3", seen_ms=1, online=True, bundle_version="b"),
-            device_registry.Report(device="pi-4", seen_ms=1),
-        ],
-    )
-
-    view = MetricQueries(store).fleet(TimeRange(since_ms=0, until_ms=1))
-
-    assert (view.known, view.online) == (4, 2)
-    assert view.bundles == {"": 1, "a": 1, "b": 2}
-
-
-def test_fleet_view_counts_answering_devices_by_resident_capacity(
-    store: Store, now_ms: int
-) -> None:
-    store.add_all(
-        [],
-        [
-            device_registry.Report(
-                device="pi-1", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms
-            ),
-            device_registry.Report(
-                device="pi-2", seen_ms=1, capacity=4, answers=1, answered_ms=now_ms
-            ),
-            device_registry.Report(
-                device="pi-3", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms
-            ),
-            device_registry.Report(
-                device="pi-4", seen_ms=1, capacity=0, answers=1, answered_ms=now_ms
-            ),
-            device_registry.Report(device="idle", seen_ms=1, capacity=2, answers=1, answered_ms=1),
-            device_registry.Report(device="new", seen_ms=1, capacity=2),
-        ],
-    )
-    lately = TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1)
-
-    assert MetricQueries(store).fleet(lately).residents == {2: 2, 4: 1}
 
 
 def _one(at_ms: int, sequence: int = 1) -> receipt_pb2.ReceiptBatch:

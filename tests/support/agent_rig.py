@@ -11,18 +11,14 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
 from nestling.v1.receipt_pb2 import Receipt
-from nestling_core.routing.admission import offload_bytes
+from nestling_core.routing.admission import offload_bytes, transfer_ms
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import Board, Link
 from nestling_device.inference.agent import Agent
-from nestling_device.inference.offloader import (
-    CloudAnswer,
-    OffloadError,
-    OffloadRequest,
-)
+from nestling_device.inference.offloader import CloudAnswer, OffloadError, OffloadRequest
 from tests.support.hand_bundle import (
     CAPACITIES,
     CLASSES,
@@ -130,6 +126,10 @@ def like(other: Budget, **changes: float) -> Budget:
     for name, value in changes.items():
         setattr(changed, name, value)
     return changed
+
+
+SLOW = budget(link_mbit_s=0.1, target_window=50)  # an offload costs more than a run
+SENT_MS = transfer_ms(SIZE, SLOW)
 
 
 def routes(receipts: Iterable[Receipt]) -> list[tuple[int, str]]:

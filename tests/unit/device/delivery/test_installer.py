@@ -3,52 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from nestling.v1 import bundle_pb2
-from nestling_core.nest.bundle_files import Activations, rings_and_templates
-from nestling_device.delivery.blob_store import BlobStore
+from nestling_core.nest.bundle_files import Activations
 from nestling_device.delivery.bundle_source import DeliveryError, SourceUnreachableError
-from nestling_device.delivery.installer import Installer, SelfTestError
-from nestling_device.delivery.release_rules import AdmissionError
+from nestling_device.delivery.installer import SelfTestError
 from nestling_device.storage.state import State
-from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
-
-SMALL, MIDDLE, LARGE = CAPACITY_BYTES
-
-
-class Device:
-    """An installer with its collaborators, and a self-test that fails for a chosen release."""
-
-    def __init__(self, folder: Path, state: State, activations: Activations = "uint8") -> None:
-        self.folder = folder / "blobs"
-        self.source = MemorySource()
-        self.state = state
-        self.blobs = BlobStore(self.folder)
-        self.tested: list[tuple[int, int]] = []  # (release, capacity)
-        self.failing_release = 0
-        self.installer = Installer(state, self.blobs, self.source, self.self_test, activations)
-
-    def self_test(
-        self,
-        manifest: bundle_pb2.Manifest,
-        capacity: int,
-        blobs: BlobStore,
-        activations: Activations,
-    ) -> None:
-        for blob in rings_and_templates(manifest, capacity, activations):
-            blobs.read(blob)
-        self.tested.append((manifest.release, capacity))
-        if manifest.release == self.failing_release:
-            raise SelfTestError("golden input 0: logits differ")
-
-    def release(self, number: int, *, task: str = "small") -> bundle_pb2.Manifest:
-        manifest, blobs = small_bundle(number, task=task)
-        self.source.release(manifest, blobs)
-        return manifest
-
-    def fetched(self) -> set[str]:
-        names = {sha256 for sha256, _ in self.source.fetched}
-        self.source.fetched.clear()
-        return names
+from tests.support.installing_device import LARGE, MIDDLE, SMALL, Device
+from tests.support.memory_source import small_bundle
 
 
 @pytest.fixture
@@ -193,51 +153,6 @@ def test_download_without_progress_is_abandoned(device: Device) -> None:
 
     with pytest.raises(SourceUnreachableError):
         device.installer.install(LARGE)
-
-
-def test_older_release_is_refused(device: Device) -> None:
-    device.release(2)
-    device.installer.install(SMALL)
-    device.release(1)
-
-    with pytest.raises(AdmissionError, match="release 1 of small is older than 2"):
-        device.installer.install(SMALL)
-
-
-def test_another_task_is_refused(device: Device) -> None:
-    device.release(1)
-    device.installer.install(SMALL)
-    device.release(2, task="other")
-
-    with pytest.raises(AdmissionError, match="separate state folder"):
-        device.installer.install(SMALL)
-
-
-def test_budget_below_the_smallest_capacity_is_refused_before_any_ring(device: Device) -> None:
-    device.release(1)
-
-    with pytest.raises(AdmissionError, match="999 bytes admits no capacity"):
-        device.installer.install(SMALL - 1)
-
-    assert len(device.fetched()) == 1  # the manifest
-
-
-def test_bundle_of_another_programs_format_is_replaced_by_the_next_release(
-    device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as before:  # the program that installed it knew another format
-        before.setattr("nestling_device.delivery.release_rules.MANIFEST_FORMAT", 1)
-        manifest, blobs = small_bundle(1)
-        manifest.format = 1
-        device.source.release(manifest, blobs)
-        device.installer.install(LARGE)
-    assert device.installer.active(LARGE) is None
-
-    manifest = device.release(2)
-    installed = device.installer.install(LARGE)
-
-    assert installed.manifest == manifest
-    assert device.installer.active(LARGE) == installed
 
 
 def test_nothing_is_active_before_the_first_installation(device: Device) -> None:

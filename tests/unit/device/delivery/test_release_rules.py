@@ -1,15 +1,25 @@
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
 from nestling_device.delivery import release_rules
 from nestling_device.delivery.release_rules import AdmissionError
-from nestling_device.storage.state import ReleaseFloor
+from nestling_device.storage.state import ReleaseFloor, State
+from tests.support.installing_device import LARGE, SMALL, Device
 from tests.support.memory_source import MemorySource, small_bundle
 
 
 def offer(manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:
     return MemorySource().release(manifest, {})
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    with State(tmp_path) as state:
+        yield Device(tmp_path, state)
 
 
 def test_valid_manifest_is_parsed() -> None:
@@ -99,3 +109,48 @@ def test_release_that_no_file_can_store_is_refused() -> None:
 
     with pytest.raises(AdmissionError, match="the largest number that a device can store"):
         release_rules.check_release(manifest, offer(manifest), active=None, floor=None)
+
+
+def test_older_release_is_refused(device: Device) -> None:
+    device.release(2)
+    device.installer.install(SMALL)
+    device.release(1)
+
+    with pytest.raises(AdmissionError, match="release 1 of small is older than 2"):
+        device.installer.install(SMALL)
+
+
+def test_another_task_is_refused(device: Device) -> None:
+    device.release(1)
+    device.installer.install(SMALL)
+    device.release(2, task="other")
+
+    with pytest.raises(AdmissionError, match="separate state folder"):
+        device.installer.install(SMALL)
+
+
+def test_budget_below_the_smallest_capacity_is_refused_before_any_ring(device: Device) -> None:
+    device.release(1)
+
+    with pytest.raises(AdmissionError, match="999 bytes admits no capacity"):
+        device.installer.install(SMALL - 1)
+
+    assert len(device.fetched()) == 1  # the manifest
+
+
+def test_bundle_of_another_programs_format_is_replaced_by_the_next_release(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:  # the program that installed it knew another format
+        before.setattr("nestling_device.delivery.release_rules.MANIFEST_FORMAT", 1)
+        manifest, blobs = small_bundle(1)
+        manifest.format = 1
+        device.source.release(manifest, blobs)
+        device.installer.install(LARGE)
+    assert device.installer.active(LARGE) is None
+
+    manifest = device.release(2)
+    installed = device.installer.install(LARGE)
+
+    assert installed.manifest == manifest
+    assert device.installer.active(LARGE) == installed
