@@ -59,7 +59,7 @@ def log_in(driver: webdriver.Chrome, console: str, password: str) -> None:
 def resize(
     driver: webdriver.Chrome, width: int, height: int = 900, *, mobile: bool = False
 ) -> None:
-    """Set the size of the window.
+    """Set the size of the browser's viewport.
 
     Args:
         driver: the browser.

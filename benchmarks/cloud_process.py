@@ -1,4 +1,4 @@
-"""Starts a real cloud in a process of its own."""
+"""Starts a real cloud in a separate process."""
 
 import json
 import subprocess
@@ -19,8 +19,8 @@ def serve(repository: Path, state: Path, *flags: str) -> Iterator[dict[str, Any]
         *flags: further flags of the command.
 
     Yields:
-        The line that the cloud prints when it is ready, with addresses and passwords, and the
-        process id of the cloud as `pid`.
+        The JSON object that the cloud prints when it is ready, with its addresses and passwords.
+        The process id of the cloud is added as `pid`.
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),

@@ -1,8 +1,8 @@
-"""Measure what a fleet gains by learning in federated rounds, over several seeds.
+"""Measure how much accuracy a fleet gains in federated rounds, over several seeds.
 
-Each seed trains its models and then runs the federated scenario. A seed chooses the subjects that
-train, calibrate and test, the weights, which device replays which recording, and every device's
-drift (how its sensor's signal differs from the training data).
+Each seed trains its models and then runs the federated scenario. A seed determines the subjects for
+training, calibration and test, the initial weights, which device replays which recording, and every
+device's drift (how its sensor's signal differs from the training data).
 """
 
 from collections.abc import Mapping, Sequence

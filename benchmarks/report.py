@@ -39,12 +39,12 @@ class Figure:
     """One measured figure.
 
     Attributes:
-        value: the mean over seeds.
-        spread: the standard deviation over seeds, or None for a single value.
-        unit: the unit of value and spread.
+        value: the mean over seeds, or over other repetitions of the measurement.
+        spread: the standard deviation over the same repetitions, or None for a single value.
+        unit: the unit of value and spread, or "" if they have none.
         goal: an operator and a number, such as ">= 2", or None.
         holds: whether the value meets the goal, or None without a goal.
-        anchor: the source of the goal, or a figure to compare with.
+        anchor: the source of the goal, or a figure to compare with; "" without either.
     """
 
     value: float
@@ -63,7 +63,7 @@ class ResultTable:
         title: the heading of the table.
         header: the column headings.
         rows: the formatted cells of each row.
-        note: a text in Markdown that says how to read the table.
+        note: a text in Markdown that says how to read the table, or "".
     """
 
     title: str
@@ -78,9 +78,9 @@ def figure(
     """Return a figure with its mean and spread over seeds, checked against its goal.
 
     Args:
-        values: one value for each seed.
-        unit: the unit of the values, if they have one.
-        goal: an operator and a number, such as ">= 2", or None.
+        values: one value for each seed, or for each other repetition of the measurement.
+        unit: the unit of the values, or "" if they have none.
+        goal: an operator and a number that the mean is compared with, such as ">= 2", or None.
         anchor: the source of the goal, or a figure to compare with.
     """
     value = float(np.mean(values))
@@ -119,7 +119,8 @@ def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
         sign: whether a positive mean is written with its sign.
 
     Returns:
-        The text, which is "none" without a value and has no deviation for a single one.
+        The mean and the deviation, only the mean if there is a single value, or "none" if there is
+        no value.
     """
     numbers = np.array(list(values), np.float64)
     if not len(numbers):
@@ -152,8 +153,9 @@ def parse_arguments(
         tasks: the names of all tasks, for a benchmark that has several.
 
     Returns:
-        The options. `seeds` is the range of seeds, and `tasks` lists the tasks to run. `commit` is
-        the checked-out commit, read now because the checkout may change while a benchmark runs.
+        The options. `seeds` is the range of seeds (a quick run has only the first), and `tasks`
+        lists the tasks to run. `commit` is the checked-out commit, read now because the checkout
+        may change while a benchmark runs.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="run one seed, for a first look")
@@ -187,11 +189,12 @@ def publish(
     Args:
         name: the name of the benchmark.
         options: the options as `parse_arguments` returns them.
-        figures: the figures by name, in the order of the page.
+        figures: a mapping from the name of a figure to the figure, in the order of the page.
         tables: the tables in the order of the page.
         title: the heading of the page.
         note: a text in Markdown that says what was run and how to read the results.
-        charts: the functions that draw the charts, by the suffix of the chart's file name.
+        charts: a mapping from the suffix of a chart's file name to the function that draws the
+            chart.
     """
     content = {
         "name": name,

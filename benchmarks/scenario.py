@@ -14,7 +14,7 @@ from nestling_sim.scenario.scenario import load_scenario
 
 
 def run_scenario(name: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Return the summary of a run of a built-in scenario.
+    """Run a built-in scenario, and return the summary of the run.
 
     The models are trained first if the cache lacks them.
 
@@ -24,7 +24,8 @@ def run_scenario(name: str, seed: int, folder: Path) -> dict[str, Any]:
         folder: the folder for the run and for the cache of trained models.
 
     Returns:
-        The summary of the run, with its duration in seconds as `total_s`.
+        The summary of the run, with the additional entry `total_s`: the duration in seconds,
+        including the training.
     """
     scenario = load_scenario(name).model_copy(update={"seed": seed})
     config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
@@ -41,7 +42,8 @@ def draw_accuracy_bars(
     Args:
         axes: the axes to draw on.
         places: the position or the name of each bar.
-        entries: the figure of each bar as the result file has it, %.
+        entries: for each bar, the figure's entry in the result file, with `value` and `spread` in
+            %.
         **style: further arguments of `Axes.barh`.
     """
     values = [entry["value"] for entry in entries]

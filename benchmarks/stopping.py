@@ -1,6 +1,6 @@
-"""Measure whether devices end cleanly when they are stopped during their first download.
+"""Measure whether devices end cleanly when they are stopped soon after their first start.
 
-Each device starts on an empty state folder. The cloud is a real process with a given release.
+Each device starts with an empty state folder. The cloud is a real process with a given release.
 SIGTERM is sent at a random moment after the device has locked its state folder, while it connects,
 downloads, tests the bundle or answers.
 
@@ -37,7 +37,7 @@ class Stop:
     Attributes:
         status: the exit status of the device, or None if it had to be killed.
         took_s: the time from the signal to the end of the process, seconds.
-        installed: whether the bundle was in use by then.
+        installed: whether the device had reported a bundle in use before it ended.
         stderr: the text that the device wrote on standard error.
     """
 
@@ -50,7 +50,12 @@ class Stop:
 def _start_and_stop(cloud: str, broker: str, state: Path, *, delay_s: float) -> Stop:
     """Return the result of starting one device and stopping it again.
 
-    SIGTERM is sent some time after the device has locked its state folder.
+    Args:
+        cloud: the gRPC address of the cloud.
+        broker: the address of the broker.
+        state: the state folder of the device, which does not exist yet.
+        delay_s: the time from when the device has locked its state folder until SIGTERM is sent,
+            seconds.
     """
     command = [sys.executable, "-P", "-m", "nestling_device.cli", "run"]
     command += ["--cloud", cloud, "--broker", broker, "--state", str(state), "--interval", "0.01"]
@@ -85,17 +90,17 @@ def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 def start_and_stop_many(
     cloud: str, broker: str, folder: Path, *, starts: int, at_once: int, seed: int
 ) -> Iterator[Stop]:
-    """Yield the result of each device that is started and stopped.
+    """Start and stop many devices, and yield the result of each.
 
-    Each device has a state folder of its own, which is removed afterwards.
+    Each device has its own state folder, which is removed afterwards.
 
     Args:
         cloud: the gRPC address of the cloud.
         broker: the address of the broker.
         folder: the parent of the state folders.
         starts: the number of devices.
-        at_once: the number of devices that run at a time.
-        seed: the seed of the delays.
+        at_once: the number of devices that run at the same time.
+        seed: the seed of the random delays before the devices are stopped.
     """
     rng = random.Random(seed)
     delays = [rng.uniform(0, _LONGEST_DELAY_S) for _ in range(starts)]
@@ -112,7 +117,7 @@ def start_and_stop_many(
 
 
 def main() -> int:
-    """Run the benchmark, and return 1 unless every device ended by itself with status 0."""
+    """Run the benchmark, and return 0 if every device ended with status 0, or 1 otherwise."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repository", type=Path, required=True, help="folder of the release")
     parser.add_argument("--starts", type=int, default=500, help="default: %(default)s")
@@ -140,7 +145,10 @@ def main() -> int:
 
 
 def _report(stops: Sequence[Stop]) -> None:
-    """Print the exit statuses, the times and the output of the devices that failed."""
+    """Print how often each exit status occurred, and the times from the signal to the end.
+
+    For devices that failed, also print the end of what they wrote on standard error.
+    """
     took = sorted(stop.took_s for stop in stops)
     print(f"{len(stops)} starts, {sum(stop.installed for stop in stops)} installed the bundle")
     for status, count in Counter(stop.status for stop in stops).most_common():

@@ -1,4 +1,4 @@
-"""Plays simulated devices to a broker by `python -m benchmarks.crowd`."""
+"""Simulates devices that report to a broker, when run as `python -m benchmarks.crowd`."""
 
 from benchmarks.crowd.run import main
 

@@ -32,7 +32,8 @@ class Device:
     """A simulated device.
 
     Args:
-        number: the number of the device, from 0.
+        number: the number of the device, from 0. It determines the device's id, board, capacity and
+            random receipts.
         bundle_version: the bundle version that the device reports.
         outbox_id: the outbox id of the device's receipts.
     """
@@ -57,12 +58,12 @@ class Device:
         """Return a birth message, which announces the device.
 
         Args:
-            now_ms: the present time, Unix ms.
+            now_ms: the current time, Unix ms.
         """
         return self._node.birth(self._gauges, 0, now_ms=now_ms).SerializeToString()
 
     def prepare(self, batches: int, size: int) -> None:
-        """Prepare batches, so that the time to build them does not count in the measurement.
+        """Build batches of receipts in advance, so that the measurement does not include this time.
 
         Args:
             batches: the number of batches.
@@ -71,11 +72,15 @@ class Device:
         self._prepared.extend(self.batch([0] * size) for _ in range(batches))
 
     def data(self, answered_ms: Sequence[int], now_s: float) -> bytes:
-        """Return a data message.
+        """Return a data message with the next batch of receipts.
+
+        A prepared batch is used if there is one. The batch is kept for repetition until it is
+        acknowledged.
 
         Args:
-            answered_ms: the time of the answer of each receipt, Unix ms.
-            now_s: the present monotonic time, from which the repetition is scheduled.
+            answered_ms: the time of the answer of each receipt, Unix ms. A prepared batch needs as
+                many times as it has receipts.
+            now_s: the current monotonic time in seconds, from which the repetition is scheduled.
         """
         batch = self._prepared.popleft() if self._prepared else self.batch(answered_ms)
         for receipt, at_ms in zip(batch.receipts, answered_ms, strict=True):
@@ -86,8 +91,10 @@ class Device:
     def repeats(self, now_s: float) -> Iterator[bytes]:
         """Yield the messages that are due for repetition.
 
+        The wait until the next repetition of a message doubles each time, up to a minute.
+
         Args:
-            now_s: the present monotonic time.
+            now_s: the current monotonic time in seconds.
         """
         for last, (due_s, wait_s, batch) in list(self._sent.items()):
             if now_s >= due_s:
@@ -98,13 +105,13 @@ class Device:
         """Drop the batches that the cloud has acknowledged.
 
         Args:
-            acknowledged: the last sequence number that is acknowledged.
+            acknowledged: the sequence number of the last acknowledged receipt.
         """
         for last in [last for last in self._sent if last <= acknowledged]:
             del self._sent[last]
 
     def apply(self, command: Command) -> None:
-        """Report the target and the bundle of a command from the next message on."""
+        """Store a command's target and desired bundle, and report them from the next message on."""
         if command.target is not None:
             self._gauges = replace(self._gauges, offload_target=command.target.share)
         if command.desired_bundle is not None:
@@ -122,7 +129,7 @@ class Device:
         return payload.SerializeToString()
 
     def batch(self, answered_ms: Sequence[int]) -> ReceiptBatch:
-        """Return a batch with one receipt for each time of an answer.
+        """Return a batch with one new receipt for each time of an answer.
 
         Args:
             answered_ms: the times of the answers, Unix ms.

@@ -1,4 +1,4 @@
-"""Plays many simulated devices to a broker on one connection at a given rate.
+"""Simulates many devices that report to a broker on one connection at a given rate.
 
 Like real devices, they repeat messages that are not acknowledged, and send another birth (the
 message that announces a device) when a rebirth is requested.
@@ -28,9 +28,9 @@ _Message = tuple[str, str, bytes]  # kind, device, payload
 
 
 def main() -> None:
-    """Play all devices to the broker.
+    """Run all devices.
 
-    A line of JSON is printed after the births, after the messages and after the repetitions.
+    A line of JSON is printed after the births, after the new messages and after the repetitions.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--broker", required=True, help="address of the broker")
@@ -55,7 +55,7 @@ async def _play(options: argparse.Namespace) -> None:
 
 
 class _Crowd:
-    """All devices on one connection."""
+    """All simulated devices, which share one connection."""
 
     def __init__(self, client: aiomqtt.Client, options: argparse.Namespace) -> None:
         client.pending_calls_threshold = 10 * _IN_FLIGHT  # no warning below that
@@ -72,7 +72,7 @@ class _Crowd:
         self._repeated = 0
 
     async def listen(self) -> None:
-        """Receive commands until canceled."""
+        """Receive commands, and apply them to the devices, until canceled."""
         await self._client.subscribe(topics.sparkplug("NCMD", "+"), qos=1)
         async for message in self._client.messages:
             device = self._by_id.get(message.topic.value.rpartition("/")[2])
@@ -93,7 +93,7 @@ class _Crowd:
             await self._publish([("NBIRTH", device.id, device.birth(unix_ms()))])
 
     async def report(self) -> dict[str, float]:
-        """Send receipts at the given rate.
+        """Send one receipt per second for each device, in batches.
 
         Return the number of messages, the number of receipts and the seconds that were needed.
         """
@@ -113,10 +113,10 @@ class _Crowd:
         return {"messages": sent, "receipts": sent * self._batch, "seconds": seconds}
 
     async def settle(self) -> dict[str, float]:
-        """Repeat messages until all are acknowledged or the time is up.
+        """Repeat messages until all are acknowledged, for at most three minutes.
 
-        Return the seconds, the number of repeated messages and the number of devices with messages
-        that are not acknowledged.
+        Return the seconds that this took, the number of messages repeated since the start, and the
+        number of devices with messages that are still not acknowledged.
         """
         started = time.monotonic()
         while unsettled := [device for device in self._devices if not device.settled]:
@@ -131,9 +131,12 @@ class _Crowd:
         }
 
     def _next_message(self, number: int) -> _Message:
-        """Return a message of the device whose turn it is.
+        """Return a new message of the device whose turn it is.
 
         The message has one receipt for each of the last seconds, as many as a batch holds.
+
+        Args:
+            number: the number of the message, from 0. The devices take turns.
         """
         now_ms = unix_ms()
         answered = [now_ms - 1000 * (self._batch - 1 - second) for second in range(self._batch)]
@@ -141,7 +144,7 @@ class _Crowd:
         return "NDATA", device.id, device.data(answered, time.monotonic())
 
     async def _catch_up(self) -> None:
-        """Send the requested births, and repeat unacknowledged messages."""
+        """Send the requested births, and repeat the unacknowledged messages that are due."""
         rebirths, self._rebirths = self._rebirths, set()
         births = [("NBIRTH", name, self._by_id[name].birth(unix_ms())) for name in rebirths]
         now_s = time.monotonic()
@@ -154,7 +157,7 @@ class _Crowd:
         await self._publish([*births, *repeats])
 
     async def _publish(self, messages: Sequence[_Message]) -> None:
-        """Publish messages with QoS 1, with as many at once as may be in flight."""
+        """Publish messages with QoS 1, with a limited number of them in flight at once."""
         waiting: set[asyncio.Task[None]] = set()
         for kind, device, payload in messages:
             topic = topics.sparkplug(kind, device)

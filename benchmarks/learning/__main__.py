@@ -1,4 +1,4 @@
-"""Runs the learning benchmark by `python -m benchmarks.learning`."""
+"""Runs the learning benchmark, when run as `python -m benchmarks.learning`."""
 
 from benchmarks.learning.run import main
 

@@ -1,10 +1,11 @@
-"""Caches the finished steps of the learning benchmark.
+"""Caches the results of the steps of the learning benchmark.
 
-A cell is one step for one seed, such as a teacher, a nest or a comparison. The key of a cell is a
-hash of its name and parameters, the cells that it builds on, the code that it runs (its syntax
-tree, so that comments do not count), the versions of torch and onnxruntime, and whether the
-processor supports bfloat16. A stopped benchmark therefore continues where it was. A cell's file is
-checked against the digest beside it, and a damaged cell is made again.
+A cell is the cached result of one step for one seed, such as a teacher, a nest or a comparison. The
+key of a cell is a hash of the step's name and parameters, the cells that the step builds on, the
+code that it runs (its syntax tree, so that comments do not count), the versions of torch and
+onnxruntime, and whether the processor supports bfloat16. A stopped benchmark therefore continues
+where it was. A cell's file is checked against the digest beside it, and a damaged cell is made
+again.
 """
 
 import ast
@@ -34,9 +35,10 @@ class Cell:
     """The description of a step, from which the key of its result follows.
 
     Attributes:
-        name: the name of the step, for the log.
-        parameters: everything that determines the result of the step, as JSON.
-        modules: the Python modules and packages whose code the step runs.
+        name: the name of the step, which is also written to the log.
+        parameters: everything that determines the result of the step, in a form that JSON can
+            represent.
+        modules: the names of the Python modules and packages whose code the step runs.
         parents: the keys of the cells that the step builds on.
     """
 
@@ -61,7 +63,7 @@ class Cell:
 
 
 class Cells:
-    """The folder of finished cells, which are the results of steps."""
+    """The folder of cells, which are the cached results of steps."""
 
     def __init__(
         self, log: Callable[[str], None], folder: Path | None = None, *, share: float = 1.0
@@ -69,9 +71,9 @@ class Cells:
         """Open the folder, and create it if needed.
 
         Args:
-            log: a function that receives a line when a cell is made, and another with the time that
-                this took.
-            folder: the folder of the cells, by default in the user's cache.
+            log: a function that receives a line before a cell is made, and another with the
+                duration afterwards.
+            folder: the folder of the cells, or None for one in the user's cache.
             share: the share of the processor that this process has while other processes make
                 cells.
         """
@@ -82,22 +84,24 @@ class Cells:
 
     @property
     def seconds(self) -> float:
-        """The total time that the cells used here took, whenever they were made.
+        """The total time that it took to make the cells used here, whenever they were made.
 
-        A cell that was made on a share of the processor counts with that share of its time.
+        The time of a cell that was made on a share of the processor is multiplied by that share.
         """
         return sum(self._seconds.values())
 
     def load_or_make(self, cell: Cell, make: Callable[[], Content]) -> Content:
         """Return the content of a cell, which is made and stored first if it is missing.
 
+        To make a cell, the number of torch's threads is set to that of training.
+
         Args:
             cell: the description of the step.
             make: a function that runs the step and returns its result.
 
         Returns:
-            The result that `make` returned, with the entry `seconds`, which is the time that the
-            step took times the share of the processor.
+            The result of `make`, with the additional entry `seconds`: the duration of the step,
+            multiplied by the share of the processor.
         """
         path = self._folder / f"{cell.key}.pt"
         content = self._load(path)
@@ -129,7 +133,7 @@ class Cells:
 def _digest(path: Path) -> str:
     """Return the digest of a file's code, as it was when the file was first read.
 
-    A file that is edited during a run is not the code that runs.
+    The digest is cached because a file that is edited during a run is not the code that runs.
     """
     return code_digest(path)
 

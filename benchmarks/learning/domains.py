@@ -1,4 +1,4 @@
-"""Measures the adaptation from a wrist with labels to the other wrist, which has none."""
+"""Measures adaptation from one wrist, whose data is labeled, to the other wrist without labels."""
 
 from dataclasses import asdict
 
@@ -32,7 +32,8 @@ def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
         seed: the seed of data, teachers and students.
 
     Returns:
-        The accuracies, 0 to 1, by student and capacity, or None if the task has only one domain.
+        A mapping from the name of the student to its accuracies by capacity, from 0 to 1, smallest
+        capacity first. It is None if the task has only one domain.
     """
     if task.name != "wearable":
         return None

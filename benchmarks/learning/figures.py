@@ -23,10 +23,14 @@ def figures(
     """Return all figures in the order of the page.
 
     Args:
-        by_task: the results by task and seed.
-        latencies: the latencies of the first seed's full nests, by task.
-        summaries: the summaries of a first run of the default scenario for every seed, or none.
-        minutes: the total time of the benchmark.
+        by_task: a mapping from task to the results of its seeds.
+        latencies: a mapping from task to the latencies of the first seed's full nest.
+        summaries: the summary of a first run of the default scenario for each seed; empty if the
+            scenario was not run.
+        minutes: the total time of the benchmark, minutes.
+
+    Returns:
+        A mapping from the name of a figure to the figure.
     """
     figures: dict[str, Figure] = {}
     if "fashion" in by_task:
@@ -86,13 +90,17 @@ def _nesting(by_task: ByTask) -> dict[str, Figure]:
 
 
 def _smallest(differences: Sequence[np.ndarray]) -> Figure:
-    """Return the figure of the smallest difference over tasks and capacities."""
+    """Return the figure of the smallest difference over tasks and capacities.
+
+    Args:
+        differences: for each task, the mean difference over seeds of each capacity, (K,), points.
+    """
     smallest = float(np.concatenate(differences).min())
     return figure([smallest], "points", goal=">= -0.3", anchor=_SMALLEST)
 
 
 def _sizes(by_task: ByTask) -> dict[str, Figure]:
-    """Return the figures of ratios of sizes, which are the same for every seed."""
+    """Return the figures on the ratios between sizes, which are the same for every seed."""
     rounded = {task: results[0].rounded for task, results in by_task.items()}
     ratios = {
         f"{task} weight store / largest": figure(
@@ -115,8 +123,8 @@ def _sizes(by_task: ByTask) -> dict[str, Figure]:
 def _recovered(domains: Sequence[Mapping[str, Sequence[float]]]) -> float:
     """Return the share of the gap between source and target domain that adaptation closed.
 
-    The gap is between means over seeds and capacities, because a ratio for each seed would let a
-    small gap decide.
+    The gap is the difference between means over seeds and capacities. If there were a ratio for
+    each seed, a seed with a small gap would dominate their mean.
     """
     source_only, adapted, target_trained = (
         np.mean([content[student] for content in domains]) for student in STUDENTS

@@ -1,4 +1,7 @@
-"""Trains the students of the learning benchmark in float32, as nests and as networks alone."""
+"""Trains the students of the learning benchmark in float32.
+
+The students are nests, and networks of one capacity that are trained alone.
+"""
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -35,11 +38,11 @@ class Study:
     """The description of one student.
 
     Attributes:
-        task: the task with its sizes and recipes, whose quantization is ignored in training.
+        task: the task with its sizes and recipes. Its quantization has no effect on the training.
         seed: the seed of data, teacher and student.
-        draw: the number of this student among those of the seed. Draws differ in initial weights
-            and data order.
-        examples: the number of training examples, 0 for all.
+        draw: the number of this repetition of the training, from 0. Repetitions differ in initial
+            weights and data order.
+        examples: the number of training examples, or 0 for all.
     """
 
     task: Task
@@ -48,12 +51,16 @@ class Study:
     examples: int = 0
 
     def alone(self, capacity: int) -> "Study":
-        """Return the study of one capacity's network that is trained alone."""
+        """Return the study of a network with one capacity only, which is trained alone.
+
+        Args:
+            capacity: the capacity, from 1.
+        """
         student = self.task.student.alone(capacity)
         return replace(self, task=replace(self.task, student=student))
 
     def select(self, examples: Examples) -> Examples:
-        """Return the training examples of the student, evenly spaced over all examples."""
+        """Return the examples to train the student on, evenly spaced over the given ones."""
         if not self.examples or self.examples >= len(examples):
             return examples
         chosen = np.linspace(0, len(examples) - 1, self.examples).astype(np.intp)
@@ -78,7 +85,7 @@ class Study:
 
 
 def student_parameters(task: Task) -> dict[str, Any]:
-    """Return everything in a task that determines a student, as the parameters of a cell."""
+    """Return the settings of a task that determine a student, as the parameters of a cell."""
     return {
         "student": repr(task.student),
         "recipe": asdict(task.student_recipe),
@@ -90,8 +97,8 @@ def student_parameters(task: Task) -> dict[str, Any]:
 def student_cell(cells: Cells, study: Study) -> Content:
     """Return the cell of a student, which is trained first if the cell is missing.
 
-    The cell holds the weights as `arrays`, and the accuracies on `test` and `calibration` data as
-    lists by capacity, %.
+    The cell holds the weights as `arrays`, and the accuracies on test and calibration data, in %,
+    as the lists `test` and `calibration` by capacity, smallest first.
     """
     teacher = teacher_cell(cells, study.task, study.seed)
     return cells.load_or_make(study.cell, lambda: _train(study, teacher))

@@ -57,14 +57,16 @@ class Plan:
     """Everything that is trained for one task.
 
     Attributes:
-        full: the built-in task, whose teacher and nest are made as `nestling-cloud bundle train`
-            makes them.
+        full: the built-in task, whose teacher and nest are trained as `nestling-cloud bundle train`
+            trains them.
         compared: the task with a shorter recipe, for the comparison with networks trained alone.
-        distilled: the tasks with a smaller student or a still shorter recipe, by distillation
-            variant.
-        families: the tasks with students of other blocks and the recipe of `distilled`, by family.
-        examples: the number of training examples for all tasks but `full`, 0 for all examples.
-        draws: the number of students of `compared` for each seed, which are averaged.
+        distilled: a mapping from distillation variant to the task with that distillation, and with
+            a smaller student or an even shorter recipe.
+        families: a mapping from student family to the task with a student of other blocks, and with
+            the recipe of `distilled`.
+        examples: the number of training examples for all tasks but `full`, or 0 for all examples.
+        draws: the number of times that `compared` is trained for each seed. The results are
+            averaged.
     """
 
     full: Task
@@ -84,17 +86,20 @@ class Plan:
         return Study(task=self.full, seed=seed)
 
     def comparisons(self, seed: int) -> list[Study]:
-        """Return the studies of the nests that networks trained alone are compared with."""
+        """Return the studies of the nests that networks trained alone are compared with.
+
+        There is one study for each repetition of the training.
+        """
         return [
             Study(task=self.compared, seed=seed, draw=draw, examples=self.examples)
             for draw in range(self.draws)
         ]
 
     def studies(self, tasks: Mapping[str, Task], seed: int) -> dict[str, Study]:
-        """Return the studies of all variants or families.
+        """Return the studies of all variants or families, by name.
 
         Args:
-            tasks: the tasks by name, which are `distilled` or `families`.
+            tasks: a mapping from name to task, which is `distilled` or `families`.
             seed: the seed of data, teacher and students.
         """
         return {
@@ -106,7 +111,9 @@ class Plan:
 def plan_of(name: str, *, quick: bool) -> Plan:
     """Return the plan for a built-in task.
 
-    A quick plan trains little, and only shows that everything runs.
+    Args:
+        name: the name of the task, one of `TASKS`.
+        quick: whether to train very little, which only shows that everything runs.
     """
     task = load_task(name)
     plan = _fashion(task) if name == "fashion" else _wearable(task)
@@ -125,7 +132,8 @@ def plan_of(name: str, *, quick: bool) -> Plan:
 def _fashion(task: Task) -> Plan:
     """Return the plan for `fashion`, whose students learn from few pictures in small batches.
 
-    Small batches give enough steps. The recipe uses one thread, so that two seeds share the cores.
+    Small batches result in enough training steps despite the few pictures. The recipe uses one
+    thread, so that two seeds can be trained at the same time.
     """
     recipe = replace(task.student_recipe, epochs=8, batch=64, learning_rate=3e-3, threads=1)
     compared = replace(task, student_recipe=recipe, distillation=_VIEWED)
@@ -143,7 +151,8 @@ def _fashion(task: Task) -> Plan:
 def _wearable(task: Task) -> Plan:
     """Return the plan for `wearable`, whose students learn from all inputs.
 
-    Each seed has three students, because students of one recipe differ by more than the goal.
+    The comparison trains three students for each seed, because the accuracies of students with the
+    same recipe vary by more than the goal.
     """
     short, longer = (replace(task.student_recipe, epochs=epochs) for epochs in (8, 20))
     distilled = replace(task, student_recipe=short, distillation=_VIEWED)

@@ -58,14 +58,18 @@ def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Cont
     Args:
         cells: the cache of finished steps.
         study: the description of the student.
-        quantization: the settings by which the student is rounded.
+        quantization: the settings of the quantization.
 
     Returns:
-        Most entries are lists by capacity. `test` and `calibration` are the accuracies in %, and
-        `float_test` is the test accuracy before rounding and fine-tuning, all in onnxruntime.
-        `template` (the graph without weights), `ring` (the weights that the capacity adds) and
-        `float_model` (a complete float32 ONNX model) are tensors of bytes. `largest_weights` is the
-        size of the largest capacity's int8 weights in bytes.
+        A mapping with these entries, of which all but the last are lists by capacity, smallest
+        first:
+
+        - `test`, `calibration`: the accuracies of the int8 capacities in onnxruntime, in %.
+        - `float_test`: the test accuracies in onnxruntime before rounding and fine-tuning, in %.
+        - `template`: the graphs without weights, as tensors of bytes.
+        - `ring`: the weights that each capacity adds, as tensors of bytes.
+        - `float_model`: the complete float32 ONNX models, as tensors of bytes.
+        - `largest_weights`: the size of the largest capacity's int8 weights, in bytes.
     """
     student = student_cell(cells, study)
     return cells.load_or_make(
@@ -130,7 +134,7 @@ def open_capacities(
 
 
 def session_logits(session: InferenceSession, examples: Examples) -> torch.Tensor:
-    """Return the logits of all examples, (N, classes)."""
+    """Return the logits that a session computes for all examples, (N, classes)."""
     batches = np.split(examples.inputs, range(_BATCH, len(examples), _BATCH))
     return torch.cat([torch.from_numpy(session.run(None, {"input": x})[0]) for x in batches])
 
@@ -145,12 +149,12 @@ def _as_tensor(data: bytes) -> torch.Tensor:
 
 
 def as_bytes(tensors: Sequence[torch.Tensor]) -> list[bytes]:
-    """Return the bytes that `rounded_cell` keeps as tensors."""
+    """Return the content of the byte tensors that `rounded_cell` returns."""
     return [tensor.numpy().tobytes() for tensor in tensors]
 
 
 def byte_counts(content: Content, name: str) -> NDArray[np.intp]:
-    """Return the number of bytes of one entry of an int8 nest for each capacity, (K,).
+    """Return the sizes in bytes of one entry of an int8 nest, by capacity, (K,).
 
     Args:
         content: the cell of the int8 nest.

@@ -1,7 +1,7 @@
 """Measure the effects of distillation, nesting and quantization on two real tasks.
 
-Every figure is over several seeds. Finished steps are kept in the user's cache, so a stopped run
-continues where it was. Latencies are measured again in every run.
+Most figures are means over several seeds. Finished steps are kept in the user's cache, so a stopped
+run continues where it was. Latencies are measured again in every run.
 """
 
 import multiprocessing
@@ -89,7 +89,8 @@ def main() -> None:
 def _make(name: str, seed: int, started: float, share: float, *, quick: bool) -> None:
     """Make all cells (cached steps) of a task and seed.
 
-    The function runs in a process of its own, because small networks learn best on one thread.
+    The function runs in a separate process, so that two seeds can be trained at the same time.
+    Small networks train fastest on one thread.
     """
     run_seed(Cells(partial(log_elapsed, started), share=share), plan_of(name, quick=quick), seed)
 

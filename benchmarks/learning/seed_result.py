@@ -26,12 +26,13 @@ class SeedResult:
             training.
         aware: the cell of the same nest after quantization-aware fine-tuning.
         nested: the test accuracies of the nest that is compared with networks trained alone, as
-            means over draws.
-        alone: the test accuracies of the networks trained alone, as means over draws.
-        distilled: the test accuracies by distillation variant.
-        families: the cells of int8 nests, by student family.
-        domains: the accuracies of `domains.STUDENTS` from 0 to 1, or None for a task with one
-            domain.
+            means over the repetitions of the training.
+        alone: the test accuracies of the networks trained alone, as means over the repetitions of
+            the training.
+        distilled: a mapping from distillation variant to the test accuracies.
+        families: a mapping from student family to the cell of its int8 nest.
+        domains: a mapping from each of `domains.STUDENTS` to its accuracies from 0 to 1, or None
+            for a task with one domain.
     """
 
     teacher: Content
@@ -58,7 +59,10 @@ def make_full(cells: Cells, plan: Plan, seed: int) -> Content:
 
 
 def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
-    """Return the results of a task and seed, for which all missing cells are made first."""
+    """Return the results of a task and seed.
+
+    Missing cells are made first.
+    """
     variants, comparisons = plan.studies(plan.distilled, seed), plan.comparisons(seed)
     logits = variants["logits"]
     return SeedResult(
@@ -78,7 +82,12 @@ def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
 
 
 def _alone(cells: Cells, nested: Study) -> list[float]:
-    """Return the test accuracy of every capacity's network that was trained alone."""
+    """Return the test accuracies of networks that were trained alone, by capacity.
+
+    Args:
+        cells: the cache of finished steps.
+        nested: the study of the nest with the same capacities.
+    """
     return [
         student_cell(cells, nested.alone(capacity))["test"][0]
         for capacity in range(1, nested.task.student.capacities + 1)
@@ -86,5 +95,9 @@ def _alone(cells: Cells, nested: Study) -> list[float]:
 
 
 def _means(draws: Sequence[Sequence[float]]) -> list[float]:
-    """Return the mean over draws for each capacity."""
+    """Return the mean over repetitions for each capacity.
+
+    Args:
+        draws: for each repetition, the values by capacity.
+    """
     return [float(value) for value in np.mean(draws, axis=0)]

@@ -21,9 +21,9 @@ def tables(
     """Return all tables in the order of the page.
 
     Args:
-        by_task: the results by task and seed.
-        latencies: the latencies of the full nests, by task.
-        family_latencies: the latencies of the other students, by task and family.
+        by_task: a mapping from task to the results of its seeds.
+        latencies: a mapping from task to the latencies of the full nest.
+        family_latencies: for each task, a mapping from student family to the latencies of its nest.
     """
     domains = any(result.domains for results in by_task.values() for result in results)
     return [
@@ -44,9 +44,9 @@ def _capacity_rows(
     """Return a row for each task and capacity.
 
     Args:
-        by_task: the results by task and seed.
-        columns: a function that returns the texts of each column by capacity, from the results of
-            all seeds of a task.
+        by_task: a mapping from task to the results of its seeds.
+        columns: a function that is called with the results of all seeds of a task. It returns the
+            columns, each as one cell per capacity.
     """
     return [
         [task, str(capacity), *cells]
@@ -58,13 +58,20 @@ def _capacity_rows(
 def _mean_column(values: ArrayLike, *, sign: bool = False) -> list[str]:
     """Return a column with the mean over seeds for each capacity.
 
-    The values have the shape (seeds, K).
+    Args:
+        values: the values, (seeds, K).
+        sign: whether positive means are written with their sign.
     """
     return [mean_sd(over_seeds, sign=sign) for over_seeds in np.transpose(values)]
 
 
 def _column_with_difference(values: ArrayLike, baseline: ArrayLike) -> list[list[str]]:
-    """Return a column of means over seeds, and a column of their differences from a baseline."""
+    """Return a column of means over seeds, and a column of their differences from a baseline.
+
+    Args:
+        values: the values, (seeds, K).
+        baseline: the values of the baseline, (seeds, K).
+    """
     return [_mean_column(values), _mean_column(np.subtract(values, baseline), sign=True)]
 
 
@@ -115,7 +122,7 @@ def _int8_columns(*quantized: Sequence[Content]) -> list[list[str]]:
     The two columns are the accuracies in int8 and their differences from those in float32.
 
     Args:
-        *quantized: the cells of all seeds, for each quantization.
+        *quantized: for each quantization, the cells of all seeds.
     """
     floats = [content["float_test"] for content in quantized[0]]
     return [

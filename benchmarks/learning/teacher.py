@@ -57,7 +57,7 @@ def teacher_cell(cells: Cells, task: Task, seed: int) -> Content:
 
 
 def teacher_of(task: Task, content: Content) -> nn.Module:
-    """Build the trained network from a teacher's cell."""
+    """Build the trained network from a teacher's cell, in evaluation mode."""
     teacher = task.teacher(task.signature)
     teacher.load_state_dict(content["state"])
     return teacher.eval()
@@ -90,10 +90,10 @@ def test_of(splits: Splits) -> Examples:
 
 
 def accuracy(network: Callable[[torch.Tensor], torch.Tensor], examples: Examples) -> float:
-    """Return the accuracy of a network in %.
+    """Return the accuracy of a network, in %.
 
     Args:
-        network: a function that returns the logits of a batch.
+        network: a function that returns the logits (N, classes) of a batch of inputs.
         examples: the inputs with their labels.
     """
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Runs the routing benchmark by `python -m benchmarks.routing`."""
+"""Runs the routing benchmark, when run as `python -m benchmarks.routing`."""
 
 from benchmarks.routing.run import main
 

@@ -1,6 +1,7 @@
-"""Measures the savings of a device that runs one capacity at once, or a cascade to a larger one.
+"""Measures how much compute and energy our router saves with one capacity or with a cascade.
 
-In a cascade, a small capacity runs first, and a larger one where that is worth its run.
+A device either runs one capacity at once or a cascade, in which a small capacity runs first, and a
+larger one only if the expected improvement is worth the extra run.
 """
 
 from dataclasses import dataclass
@@ -30,16 +31,18 @@ class CascadeResult:
 
     Attributes:
         top: the largest capacity that runs, from 1.
-        start: the capacity that runs first, from 1, or `top` where that runs at once.
+        start: the capacity that runs first, from 1. It equals `top` if that capacity runs at once.
         larger_share: the share of test inputs for which `top` runs, %.
-        macs: the device's mean multiply-accumulates of an input, as a fraction of those of `top`.
+        macs: the device's mean multiply-accumulates per input, as a fraction of those of `top`.
         alone: the accuracy without the cloud, %.
         accuracy: the accuracies at `SHARES`, %.
-        cloud_saving: one over the smallest share that reaches the cloud's accuracy, found with
-            hindsight. It is NaN if the device alone is no worse than the cloud.
-        energy_saving: the energy of device and radio relative to that of the best confidence rule,
-            in %, which is negative if ours needs less. The confidence rule runs `top` at once and
-            sends 20 %; our router sends as much as reaches the same accuracy.
+        cloud_saving: the factor by which the cloud's compute is reduced, which is 1 divided by the
+            smallest offload share that reaches the cloud's accuracy, found with hindsight. It is
+            NaN if the device alone is no worse than the cloud.
+        energy_saving: the change in the energy of device and radio relative to the best confidence
+            rule, in %. It is negative if our router needs less energy. The confidence rule runs
+            `top` at once and sends 20 %. Our router sends the smallest share that reaches the same
+            accuracy.
     """
 
     top: int
@@ -52,7 +55,11 @@ class CascadeResult:
     energy_saving: float
 
     def at(self, share: float) -> float:
-        """Return the accuracy at an offload share of 0 to 0.5, %."""
+        """Return the accuracy at an offload share, %.
+
+        Args:
+            share: the offload share, from 0 to 0.5, in steps of 0.01.
+        """
         return float(self.accuracy[round(100 * share)])
 
 
@@ -94,14 +101,25 @@ def measure_rule(routers: FittedRouters, rule: CascadeRule) -> CascadeResult:
 
 
 def _smallest_share(urgency: Doubles, device: Bools, cloud: Bools, accuracy: float) -> float:
-    """Return the smallest share at which a router reaches an accuracy in %.
+    """Return the smallest offload share at which a router reaches an accuracy.
 
-    The share is 1 if no share does.
+    The share is 1 if no share reaches the accuracy.
+
+    Args:
+        urgency: the router's scores of the inputs, (N,).
+        device: whether the device is right, (N,).
+        cloud: whether the cloud is right, (N,).
+        accuracy: the accuracy to reach, %.
     """
     reached = np.flatnonzero(accuracies(urgency, device, cloud, _FINE_SHARES) >= accuracy - 1e-9)
     return float(_FINE_SHARES[reached[0]]) if len(reached) else 1.0
 
 
 def cascade_rule(routers: FittedRouters, top: int) -> CascadeRule:
-    """Return the cascade to capacity `top` (from 1), fitted in the same way as that of a bundle."""
+    """Return the cascade to a capacity, fitted in the same way as the cascades of a bundle.
+
+    Args:
+        routers: the fitted routers, of which ours decides.
+        top: the capacity, from 1.
+    """
     return fit_cascade(routers.predictions["fitted"], routers.fitted, routers.models.macs[:-1], top)

@@ -25,11 +25,11 @@ _NAMES = {"entropy": "entropy, Sedna cross entropy"}
 
 
 def _draw(panels: Sequence[tuple[Mapping[str, Any], Sequence[float]]], label: str) -> Picture:
-    """Draw each router's accuracies, with two panels in a row.
+    """Draw the accuracies of each router, with two panels per row.
 
     Args:
-        panels: for each panel, the table of accuracies by router and share, and the place of each
-            share on the x axis.
+        panels: for each panel, the table of accuracies by router and share, and the position of
+            each share on the x axis.
         label: the label of the x axis.
     """
     rows = (len(panels) + 1) // 2
@@ -51,18 +51,18 @@ def _draw(panels: Sequence[tuple[Mapping[str, Any], Sequence[float]]], label: st
 
 
 def _curves(content: Mapping[str, Any]) -> Picture:
-    """Draw the accuracy against the share sent, with one panel for each task and capacity."""
+    """Draw the accuracy against the offload share, with one panel for each task and capacity."""
     tables = [table for table in content["tables"] if ", from the " in table["title"]]
     shares = [float(name.rstrip(" %")) for name in tables[0]["header"][1:-2]]
     return _draw([(table, shares) for table in tables], "sent to the cloud, %")
 
 
 def _against_cost(content: Mapping[str, Any], column: int, label: str) -> Picture:
-    """Draw the accuracy against the mean cost of an input.
+    """Draw the accuracy against the mean cost per input.
 
     Args:
         content: the content of the result file.
-        column: the column of the table "Cost of an answer".
+        column: the index of the column with the costs in the table "Cost of an answer", from 0.
         label: the label of the x axis.
     """
     tables = [table for table in content["tables"] if ", from the " in table["title"]]

@@ -23,8 +23,9 @@ class RouterCost:
     """The cost of the smallest capacity with the multiplexer's layers, and without them.
 
     Attributes:
-        microseconds: the latency of the smallest capacity with the multiplexer, and without.
-        size: the bytes of template (graph) and weights with the multiplexer, and without.
+        microseconds: the median latencies of one run, as the pair (with the multiplexer, without).
+        size: the sizes of template (graph) and weights in bytes, as the pair (with the multiplexer,
+            without).
     """
 
     microseconds: tuple[float, float]
@@ -32,19 +33,19 @@ class RouterCost:
 
     @property
     def latency(self) -> float:
-        """The latency that the multiplexer adds, as a fraction of that of the smallest capacity."""
+        """The latency that the multiplexer adds, as a fraction of the smallest capacity's."""
         both, alone = self.microseconds
         return both / alone - 1
 
     @property
     def bytes(self) -> float:
-        """The bytes that the multiplexer adds, as a fraction of those of the smallest capacity."""
+        """The bytes that the multiplexer adds, as a fraction of the smallest capacity's."""
         both, alone = self.size
         return both / alone - 1
 
 
 def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
-    """Return the cost of the smallest capacity with the multiplexer's layers, and without them.
+    """Measure the cost of the smallest capacity with the multiplexer's layers, and without them.
 
     The two networks are timed alternately.
     """
@@ -59,12 +60,12 @@ def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
 
 
 def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = None) -> float:
-    """Return the modelled energy of one run of a capacity, in millijoules.
+    """Return the modelled energy of one run of a capacity on a Raspberry Pi 4B, in millijoules.
 
     Args:
         models: the models of the task and seed.
         capacity: the capacity, 1 to K.
-        multiplexer: the multiplexer whose few operations are added, if any.
+        multiplexer: the multiplexer whose operations are added, or None to leave them out.
     """
     extra = 0
     if multiplexer is not None:
@@ -75,6 +76,6 @@ def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = 
 
 
 def radio_mj(models: SeedModels) -> float:
-    """Return the modelled energy of the radio for one offload, in millijoules."""
+    """Return the modelled energy of the radio for one offload over Wi-Fi, in millijoules."""
     link = load_link(_LINK)
     return offload_mj(link, offload_bytes(models.task.signature.shape), link.mbit_s)

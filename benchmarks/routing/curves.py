@@ -36,17 +36,18 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class FittedRouters:
-    """Our router and its rivals, fitted on one draw of the calibration inputs.
+    """Our router and its rivals, fitted on one random part of the calibration inputs.
 
     Attributes:
         models: the models that the routers decide between.
         multiplexer: our router.
         fitted: the inputs that all routers were fitted on.
         held_out: the calibration inputs that no router was fitted on.
-        predictions: the success probabilities that our multiplexer predicts, (K, N, K + 1), for the
-            "fitted", "held_out" and "test" inputs.
-        urgencies: the score of how urgently each test input should go to the cloud, (N,), by router
-            and for each capacity, smallest first.
+        predictions: a mapping from "fitted", "held_out" and "test" to the success probabilities
+            that our multiplexer predicts for these inputs, (K, N, K + 1).
+        urgencies: a mapping from the name of a router to its scores of the test inputs, as one
+            array (N,) for each capacity, smallest first. The router sends the inputs with the
+            highest scores to the cloud.
     """
 
     models: SeedModels
@@ -58,11 +59,12 @@ class FittedRouters:
 
 
 def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
-    """Fit all routers on one draw of the calibration inputs, and return them.
+    """Fit all routers on one random part of the calibration inputs, and return them.
 
     Args:
         models: the models of the task and seed.
-        draw: the number of the draw.
+        draw: the number of the random split of the calibration inputs, which is also the seed of
+            the fits.
     """
     rng, test = np.random.default_rng([models.seed, draw]), models.test
     fitted, held_out = share_out(models.draw_calibration(rng))
@@ -92,23 +94,37 @@ def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
 
 
 def fit_design(fitted: RoutingData, design: Design, seed: int) -> Multiplexer:
-    """Return a multiplexer of the given design, fitted on the given inputs."""
+    """Return a multiplexer of the given design, fitted on the given inputs.
+
+    Args:
+        fitted: the inputs to fit on.
+        design: the multiplexer's inputs and training targets.
+        seed: the seed of the fit.
+    """
     return fit_multiplexer(fitted, seed=seed, progress=Silent(), design=design)
 
 
 def our_urgencies(predictions: Floats) -> list[Doubles]:
-    """Return how much better our router believes the cloud to be than each capacity, (N,).
+    """Return our router's scores of the inputs, (N,), for each capacity, smallest first.
 
-    The gain in success probability is predicted after that capacity has run.
+    The score is the gain in success probability of the cloud over the capacity, as predicted after
+    that capacity has run.
+
+    Args:
+        predictions: the predicted success probabilities, (K, N, K + 1).
     """
     capacities = range(1, len(predictions) + 1)
     return [gains(at_once(k), predictions).accept.astype(np.float64) for k in capacities]
 
 
 def _smallest_urgencies(predictions: Floats) -> list[Doubles]:
-    """Return how much better our router believes the cloud to be than each capacity, (N,).
+    """Return our router's scores if only the smallest capacity runs before the decision.
 
-    The gain in success probability is predicted after the smallest capacity alone has run.
+    The score is the gain in success probability of the cloud over a capacity, as predicted after
+    the smallest capacity has run. There is one array (N,) for each capacity, smallest first.
+
+    Args:
+        predictions: the predicted success probabilities, (K, N, K + 1).
     """
     first = predictions[0].astype(np.float64)
     return [first[:, -1] - first[:, index] for index in range(len(predictions))]
@@ -121,16 +137,18 @@ def rival_urgencies(
     seed: int,
     rng: np.random.Generator | None = None,
 ) -> dict[str, list[Doubles]]:
-    """Return the urgency that rivals give to each test input, (N,), by rival and for each capacity.
-
-    The rivals are fitted first, each of them for each capacity.
+    """Fit rivals for each capacity, and return their scores of the test inputs.
 
     Args:
         names: the names of the rivals.
         fitted: the inputs to fit on.
         test: the test inputs.
         seed: the seed of the fit.
-        rng: the generator that draws the device's resources. Without it, rivals see no resources.
+        rng: the generator of the device's random resources, or None if rivals see no resources.
+
+    Returns:
+        A mapping from the name of the rival to its scores, as one array (N,) for each capacity,
+        smallest first. The rival sends the inputs with the highest scores to the cloud.
     """
     return {
         rival.name: [
@@ -143,7 +161,13 @@ def rival_urgencies(
 
 
 def _trial(data: RoutingData, index: int, rng: np.random.Generator | None = None) -> Trial:
-    """Return routing data in the form that rivals see, for one capacity (from 0)."""
+    """Return routing data of one capacity in the form that rivals expect.
+
+    Args:
+        data: the routing data of all capacities.
+        index: the capacity, from 0.
+        rng: the generator of the device's random resources, or None if rivals see no resources.
+    """
     return Trial(
         logits=data.logits[index],
         device=data.right[:, index],
@@ -171,16 +195,17 @@ def accuracies(
     shares: Doubles = SHARES,
     weights: Doubles | None = None,
 ) -> Doubles:
-    """Return the accuracy in % at each share of inputs that goes to the cloud.
+    """Return the accuracy at each offload share, %.
 
-    The inputs that go to the cloud are the most urgent ones.
+    The inputs with the highest scores are sent to the cloud.
 
     Args:
-        urgency: the score of how urgently each input should go to the cloud, (N,).
+        urgency: the router's scores of the inputs, (N,).
         device: whether the device is right, (N,).
         cloud: whether the cloud is right, (N,).
-        shares: the shares that are sent to the cloud, 0 to 1.
-        weights: the number of times that each input counts, (N,), by default once.
+        shares: the shares of the inputs that are sent to the cloud, from 0 to 1.
+        weights: the number of times that each input counts, (N,), or None if every input counts
+            once.
     """
     order = np.argsort(-urgency, kind="stable")
     counts = np.ones(len(urgency)) if weights is None else weights[order]
@@ -193,11 +218,11 @@ def accuracies(
 
 
 def accuracies_by_capacity(models_right: Bools, urgencies: list[Doubles]) -> list[Doubles]:
-    """Return the accuracies at `SHARES`, %, for each capacity.
+    """Return the accuracies at `SHARES`, %, for each capacity, smallest first.
 
     Args:
         models_right: whether each capacity, then the cloud, is right, (N, K + 1).
-        urgencies: the urgencies of the inputs, (N,), for each capacity.
+        urgencies: a router's scores of the inputs, (N,), for each capacity.
     """
     return [
         accuracies(urgency, models_right[:, index], models_right[:, -1])
@@ -206,10 +231,11 @@ def accuracies_by_capacity(models_right: Bools, urgencies: list[Doubles]) -> lis
 
 
 def area_differences(routers: FittedRouters, rival: str, index: int) -> Doubles:
-    """Return the area of our router minus that of a rival, (RESAMPLES,).
+    """Return how much larger the area of our router is than that of a rival, (RESAMPLES,).
 
-    The area is the mean accuracy over `SHARES`. It is computed for each resampling of the test
-    inputs. Where neighboring inputs are alike, blocks of 50 inputs are resampled.
+    The area is the mean accuracy over `SHARES`, in %. The differences are computed for random
+    resamples of the test inputs (bootstrap), which are the same for every rival. If neighboring
+    inputs are alike, blocks of 50 consecutive inputs are resampled.
 
     Args:
         routers: the fitted routers, of which ours is compared with the rival.

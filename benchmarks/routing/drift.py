@@ -1,6 +1,6 @@
 """Runs the device's own target controller and drift detector on inputs that drift.
 
-Inputs drift when they become harder or easier than the inputs that the router was calibrated on.
+Inputs drift if they become harder or easier than the inputs that the router was calibrated on.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class DriftRun:
     """The results of routing a drifting stream, one input after the other.
 
     Attributes:
-        deviation: the largest distance of any window's offload share from the target, points.
+        deviation: the largest absolute difference between the target and the offload share of any
+            window of 500 inputs, percentage points.
         share: the offload share of the whole stream, %.
         accuracy: the accuracy of the answers, %.
     """
@@ -44,11 +45,12 @@ class DriftDetection:
     """The output of the drift detector for one rule.
 
     Attributes:
-        drifting: the share of test inputs during which drift is reported, %. Pictures are in random
+        drifting: the share of test inputs after which drift is reported, %. Pictures are in random
             order, and people's recordings follow one after the other.
         alarms: the number of times that a report of drift begins.
-        delay: the median number of hard inputs until an alarm, over many draws of hard inputs. It
-            is None for people's recordings.
+        delay: the median number of hard inputs until an alarm, over 20 random sequences of hard
+            inputs. It is infinite if most sequences cause no alarm, and None for people's
+            recordings.
     """
 
     drifting: float
@@ -59,12 +61,17 @@ class DriftDetection:
 def run_drift(
     routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve
 ) -> tuple[DriftRun, DriftRun]:
-    """Return the results of the scripted stream with a target window, and with fixed thresholds.
+    """Route a drifting stream with a target window, and again with fixed thresholds.
+
+    The target is an offload share of 20 %.
 
     Args:
         routers: the fitted routers, of which ours decides.
         rule: the rule, which is one capacity at once or a cascade.
         curve: the routing curve with the thresholds of the rule.
+
+    Returns:
+        The results with a target window of 500 inputs, and the results with fixed thresholds.
     """
     models, predictions = routers.models, routers.predictions["test"]
     order = _scripted_order(models, rule.top - 1)
@@ -87,11 +94,15 @@ def run_drift(
 
 
 def _scripted_order(models: SeedModels, index: int) -> NDArray[np.intp]:
-    """Return the positions of test inputs in an order that drifts.
+    """Return the indices of test inputs in an order that drifts.
 
-    Pictures are drawn from all classes, then from the hard ones, the easy ones, and all again.
-    People's recordings follow each other as they are, because each of them is one person's
-    exercise.
+    For pictures, there are four phases of 1,500 random inputs each: from all classes, from the hard
+    classes, from the easy classes, and from all classes again. People's recordings keep their
+    order, because each of them is one person's exercise.
+
+    Args:
+        models: the models of the task and seed.
+        index: the capacity that decides which classes are hard, from 0.
     """
     if models.has_people:
         return np.arange(len(models.test))
@@ -103,7 +114,12 @@ def _scripted_order(models: SeedModels, index: int) -> NDArray[np.intp]:
 
 
 def _hard_inputs(models: SeedModels, index: int) -> NDArray[np.bool_]:
-    """Return which test inputs are of the half of the classes that a capacity knows worst, (N,)."""
+    """Return which test inputs belong to the half of the classes with the lowest accuracy, (N,).
+
+    Args:
+        models: the models of the task and seed.
+        index: the capacity whose accuracy counts, from 0.
+    """
     labels, device = models.test.labels, models.test.right[:, index]
     classes = np.unique(labels)
     hardest = classes[np.argsort([device[labels == label].mean() for label in classes])]
@@ -111,7 +127,13 @@ def _hard_inputs(models: SeedModels, index: int) -> NDArray[np.bool_]:
 
 
 def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.bool_]:
-    """Return which inputs are sent to the cloud, as the agent decides it, (N,)."""
+    """Return which inputs are sent to the cloud if the agent's own rules decide, (N,).
+
+    Args:
+        curve: the routing curve with the thresholds.
+        budget: the budget with the target.
+        gained: the predicted gains of the inputs, in order.
+    """
     nothing, offload = (InputCost(share=n, energy=0, latency=0) for n in (0, 1))
     target = target_of(budget, kept=nothing, sent=offload)
     controller, sent = TargetController(), []
@@ -132,8 +154,8 @@ def detect_drift(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve)
     Args:
         routers: the fitted routers, of which ours predicts the success.
         rule: the rule, which is one capacity at once or a cascade.
-        curve: the routing curve, which has the quantiles of the success that is predicted on the
-            calibration inputs.
+        curve: the routing curve, which has the quantiles of the success probabilities that were
+            predicted for the calibration inputs.
     """
     models, index = routers.models, rule.top - 1
     predicted = routers.predictions["test"][rule.start - 1, :, index]
@@ -149,9 +171,13 @@ def detect_drift(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve)
 
 
 def _delay(ranks: NDArray[np.float64], rng: np.random.Generator) -> float:
-    """Return the median number of inputs until the alarm, over many draws.
+    """Return the median number of inputs until an alarm, over 20 random sequences of inputs.
 
-    A draw without an alarm counts as infinite.
+    A sequence of 2,000 inputs without an alarm counts as infinite.
+
+    Args:
+        ranks: the ranks of the inputs that the sequences are sampled from, (N,).
+        rng: the random number generator.
     """
     delays = []
     for _ in range(20):
@@ -161,7 +187,11 @@ def _delay(ranks: NDArray[np.float64], rng: np.random.Generator) -> float:
 
 
 def _reports(ranks: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return whether the detector reports drift after each input, (N,)."""
+    """Return whether the detector reports drift after each input, (N,).
+
+    Args:
+        ranks: the rank of each input's predicted success among the calibration inputs, (N,).
+    """
     detector, reports = DriftDetector(), []
     for rank in ranks:
         detector = detector.after_input(float(rank))

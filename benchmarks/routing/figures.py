@@ -30,9 +30,12 @@ def figures(
     """Return the figures of each task, and the total time.
 
     Args:
-        by_task: the results by task and seed.
-        costs: the costs of the multiplexer, by task and seed.
-        minutes: the total time of the benchmark, for models and routers.
+        by_task: a mapping from task to the results of its seeds.
+        costs: a mapping from task to the multiplexer's cost for each seed.
+        minutes: the total time of the benchmark for models and routers, minutes.
+
+    Returns:
+        A mapping from the name of a figure to the figure.
     """
     figures: dict[str, Figure] = {}
     for task, results in by_task.items():
@@ -51,7 +54,12 @@ def figures(
 
 
 def _start_figures(results: Sequence[SeedResult], start: str) -> dict[str, Figure]:
-    """Return the figures of routers that run one capacity at once."""
+    """Return the figures of routers on a device that runs one capacity at once.
+
+    Args:
+        results: the results of all seeds.
+        start: the name of the capacity, a key of `STARTS`.
+    """
     index = STARTS[start]
     softmax = _mean(_recovered(result, "max-softmax", index) for result in results)
     figures = {
@@ -141,9 +149,13 @@ def _costs(costs: Sequence[RouterCost]) -> dict[str, Figure]:
 
 
 def _cloud_savings(results: Iterable[tuple[SeedResult, Sequence[CascadeResult]]]) -> list[float]:
-    """Return the mean saving of each seed, over draws in which the cloud beats the device alone.
+    """Return, for each seed, the mean factor by which our router reduces the cloud's compute.
 
-    A seed without such a draw is left out.
+    The factor is that at the cloud's accuracy. Fits for which the device alone is at least as
+    accurate as the cloud are left out, and so are seeds that have only such fits.
+
+    Args:
+        results: pairs of a seed's result and the results of each fit of the router under one rule.
     """
     by_seed = [
         [draw.cloud_saving for draw in draws if draw.alone < result.cloud]

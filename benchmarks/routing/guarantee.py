@@ -25,15 +25,17 @@ DRAWS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class GuaranteeStatistics:
-    """The guarantees of one risk over many draws of the inputs that they are certified on.
+    """The guarantees of one risk over many random splits of the inputs.
+
+    A guarantee is certified on one part of the inputs and checked on the other part.
 
     Attributes:
-        risk: the tolerated risk, a share.
-        certified: the share of draws in which the risk was certified.
-        violated: the share of draws in which the risk was certified, and exceeded on the other
+        risk: the tolerated risk, from 0 to 1.
+        certified: the share of splits in which the risk was certified.
+        violated: the share of all splits in which the risk was certified, and exceeded on the other
             inputs.
-        offloaded: the mean share of the other inputs that is sent to the cloud where the risk was
-            certified, %.
+        offloaded: the mean share of the other inputs that is sent to the cloud, over the splits in
+            which the risk was certified, %. It is NaN if there are no such splits.
     """
 
     risk: float
@@ -44,11 +46,12 @@ class GuaranteeStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleGuarantee:
-    """A guarantee as a bundle ships it, checked on inputs that it was not certified on.
+    """A guarantee as a bundle contains it, checked on inputs that it was not certified on.
 
     Attributes:
-        risk: the tolerated risk, a share.
-        disagreement: the share of disagreeing answers among the inputs that the device keeps.
+        risk: the tolerated risk, from 0 to 1.
+        disagreement: the share of answers that differ from the cloud's, among the inputs that the
+            device keeps.
         offloaded: the share of the inputs that is sent to the cloud, %.
     """
 
@@ -67,9 +70,12 @@ def check_guarantees(
         rule: the rule, which is one capacity at once or a cascade.
 
     Returns:
-        The statistics of each risk over many draws from the held-out calibration and test inputs,
-        and the guarantees that are certified on the held-out inputs alone and checked on the test
-        inputs. A risk that cannot be certified has no such guarantee.
+        Two lists:
+
+        - The statistics of each risk over many random splits of the held-out calibration inputs and
+          the test inputs together.
+        - The guarantees that are certified on the held-out inputs and checked on the test inputs. A
+          risk that cannot be certified is left out.
     """
     predictions, test = routers.predictions, routers.models.test
     fitted = route_inputs(rule, predictions["fitted"], routers.fitted)
@@ -106,9 +112,15 @@ def _statistics(
 def _check(
     fitted: RoutedInputs, held_out: RoutedInputs, others: RoutedInputs, risk: float
 ) -> BundleGuarantee | None:
-    """Return the guarantee of a risk as checked on other inputs.
+    """Certify a risk, and check the guarantee on other inputs.
 
-    It is None if the risk cannot be certified.
+    The result is None if the risk cannot be certified.
+
+    Args:
+        fitted: the inputs that the router was fitted on.
+        held_out: the inputs to certify the risk on.
+        others: the inputs to check the guarantee on.
+        risk: the tolerated risk, from 0 to 1.
     """
     point = certify(fitted, held_out, risk=risk)
     if point is None:

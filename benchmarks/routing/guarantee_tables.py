@@ -14,7 +14,8 @@ from nestling_cloud.learning.routing import DELTA
 def guarantee_tables(by_task: ByTask) -> list[ResultTable]:
     """Return the tables on risk guarantees, on the target share and on drift detection.
 
-    There are two tables on guarantees, over many draws and as bundles ship them.
+    There are two tables on guarantees: one over many random splits of the inputs, and one of the
+    guarantees that bundles contain.
     """
     return [_repeated(by_task), _bundles(by_task), _drift(by_task), _detection(by_task)]
 
@@ -110,10 +111,13 @@ def _detection(by_task: ByTask) -> ResultTable:
 
 
 def _delays(delays: Sequence[float | None]) -> str:
-    """Format the mean delay until an alarm.
+    """Format the mean and the standard deviation of the delays until an alarm.
 
-    The text is "" if no delay is known. If a delay is infinite, the text says that no alarm came
-    within the hard inputs.
+    The text is "" if no delay is known. If a delay is infinite, the text says that no alarm
+    occurred within the hard inputs.
+
+    Args:
+        delays: for each seed, the delay in inputs, or None if it was not measured.
     """
     known = [delay for delay in delays if delay is not None]
     if not known:

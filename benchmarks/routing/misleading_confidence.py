@@ -1,8 +1,9 @@
 """Tests routers under conditions in which the student's confidence misleads.
 
 One condition is a specialist cloud, which knows half of the classes; the other is noisy labels.
-Both follow Jitkrittum et al. 2023 (arXiv 2307.02764), on the same models. The cloud's logits or the
-labels are changed in the same way for the inputs that routers are fitted on and the test inputs.
+Both follow Jitkrittum et al. 2023 (arXiv 2307.02764), and no model is trained again. The cloud's
+logits or the labels are changed in the same way for the inputs that routers are fitted on and for
+the test inputs.
 """
 
 import dataclasses
@@ -31,12 +32,13 @@ _NOISE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionResult:
-    """The results of routers under one condition, fitted on one draw of the calibration inputs.
+    """The results of routers under one condition, fitted on one part of the calibration inputs.
 
     Attributes:
         design: the design that was chosen for our multiplexer.
-        areas: the mean accuracy over shares of 0 to 50 %, by router and for each capacity.
-        device: the accuracy of each capacity, %.
+        areas: a mapping from the name of a router to its areas by capacity, smallest first. An area
+            is the mean accuracy over offload shares from 0 to 50 %, in %.
+        device: the accuracy of each capacity, smallest first, %.
         cloud: the accuracy of the cloud, %.
     """
 
@@ -47,7 +49,7 @@ class ConditionResult:
 
 
 def _specialist_cloud(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """Return data in which the cloud never answers with the second half of the classes."""
+    """Return data in which the cloud never answers with a class of the second half."""
     del rng
     cloud = data.cloud.copy()
     cloud[:, data.cloud.shape[1] // 2 :] = cloud.min() - 1
@@ -55,7 +57,7 @@ def _specialist_cloud(data: RoutingData, rng: np.random.Generator) -> RoutingDat
 
 
 def _noisy_labels(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """Return data in which half of the labels of the first half of the classes are random."""
+    """Return data in which half of the labels from the first half of the classes are random."""
     classes = data.cloud.shape[1]
     random = (data.labels < classes // 2) & (rng.random(len(data)) < _NOISE)
     labels = np.where(random, rng.integers(0, classes, len(data)), data.labels)
@@ -72,11 +74,12 @@ CONDITIONS: Mapping[str, Callable[[RoutingData, np.random.Generator], RoutingDat
 def run_condition(models: SeedModels, draw: int, condition: str) -> ConditionResult:
     """Return the results of routers on the test inputs under a condition.
 
-    The routers are fitted on one draw of the calibration inputs.
+    The routers are fitted on one random part of the calibration inputs.
 
     Args:
         models: the models of the task and seed.
-        draw: the number of the draw.
+        draw: the number of the random split of the calibration inputs, which is also the seed of
+            the fits.
         condition: the name of the condition, a key of `CONDITIONS`.
     """
     rng, change = np.random.default_rng([models.seed, draw]), CONDITIONS[condition]

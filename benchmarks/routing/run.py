@@ -1,7 +1,7 @@
-"""Measure how well our router and others choose the inputs that go to the cloud.
+"""Measure how well our router and others choose the inputs that are sent to the cloud.
 
-All routers have the same students, cloud and inputs. The models are those of the learning
-benchmark. Missing models are trained first and cached.
+All routers use the same students, cloud and inputs. The models are those of the learning benchmark.
+Missing models are trained first and cached.
 """
 
 import multiprocessing
@@ -72,7 +72,8 @@ def main() -> None:
 def _run_seed(name: str, seed: int, *, quick: bool) -> SeedResult:
     """Return the results of one seed, computed on one thread.
 
-    The function runs in a process of its own. Routers are small, so one thread suits them best.
+    The function runs in a separate process. Routers are so small that they are fastest on one
+    thread.
     """
     torch.set_num_threads(1)
     models = load_models(Cells(_discard), name, seed, quick=quick)

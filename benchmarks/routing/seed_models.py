@@ -28,11 +28,11 @@ class SeedModels:
     Attributes:
         task: the task.
         seed: the seed of data, teacher and students.
-        calibration: the logits and labels of the inputs that routers learn from.
-        test: the logits and labels of inputs that nothing is learned from, recording after
-            recording.
+        calibration: the inputs, logits and labels that routers are fitted and calibrated on.
+        test: the inputs, logits and labels that nothing is fitted on, one recording after the
+            other.
         rounded: the int8 nest (the student's weights as rings), a cell of the learning benchmark.
-        macs: the multiply-accumulates of each capacity, then of the teacher.
+        macs: the multiply-accumulates of each capacity, smallest first, then of the teacher.
     """
 
     task: Task
@@ -50,8 +50,9 @@ class SeedModels:
     def draw_calibration(self, rng: Generator) -> RoutingData:
         """Return the calibration inputs in a random order.
 
-        Routers learn from the first part of these inputs. Pictures are shuffled. People's
-        recordings keep their order, but begin at a random input and wrap around.
+        Routers are fitted on the first part of these inputs. Pictures are shuffled. People's
+        recordings keep their order, but begin at a random input and wrap around. If they were
+        shuffled, neighboring inputs, which are much alike, would be in both parts.
         """
         count = len(self.calibration)
         if self.has_people:
@@ -66,7 +67,7 @@ def load_models(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModel
         cells: the cache of finished steps.
         name: the name of the task.
         seed: the seed of data, teacher and students.
-        quick: whether the models are those of a quick run.
+        quick: whether to return the models of a quick run, which are barely trained.
     """
     plan = plan_of(name, quick=quick)
     study, task = plan.study(seed), plan.full
@@ -100,7 +101,15 @@ def _all_logits(
 ) -> dict[str, dict[str, torch.Tensor]]:
     """Return the logits of the teacher and of all capacities, for each part of the data.
 
-    Those of the teacher have the shape (N, classes), those of the capacities (K, N, classes).
+    Args:
+        cells: the cache of finished steps.
+        study: the description of the student.
+        rounded: the cell of the int8 nest.
+        parts: a mapping from the name of a part to its examples.
+
+    Returns:
+        For each part, the teacher's logits as `cloud`, (N, classes), and those of the capacities as
+        `logits`, (K, N, classes).
     """
     task = study.task
     teacher = teacher_of(task, teacher_cell(cells, task, study.seed))

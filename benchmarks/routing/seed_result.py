@@ -38,11 +38,12 @@ class RuleResult:
     """The results of one rule, which says which capacities run.
 
     The rules run the smallest or the second capacity at once, or a cascade, in which a small
-    capacity runs first and the largest one only where it is believed to be worth its run.
+    capacity runs first and the largest one only if the expected improvement is worth the extra run.
 
     Attributes:
-        repeated_guarantees: the guarantees over many draws of inputs, one for each risk.
-        bundle_guarantees: the guarantees as a bundle ships them, one for each risk that is
+        repeated_guarantees: the guarantees over many random splits of the inputs, one entry for
+            each risk.
+        bundle_guarantees: the guarantees as a bundle contains them, one for each risk that is
             certified.
         controlled: the results on a drifting stream with a target window.
         fixed: the results on a drifting stream with fixed thresholds.
@@ -60,20 +61,25 @@ class RuleResult:
 class SeedResult:
     """The results of one task and seed.
 
-    Lists and arrays by capacity begin with the smallest one.
+    The routers are fitted several times, each time on another random part of the calibration inputs
+    (a draw). Lists and arrays by capacity begin with the smallest one.
 
     Attributes:
         models: the models of the task and seed.
-        curves: the accuracies at `SHARES` in % by router, (draws, K, shares).
-        area_differences: the area of our router minus that of a rival, by rival. There is one array
-            for each of `STARTS`, with a mean over draws for each resampling of the test inputs.
-        at_once: the results of running each of `STARTS` at once, one for each draw.
-        calibration_errors: the expected calibration error of each predicted probability, points.
-        rules: the results of each rule, with the router of the first draw.
-        cascades: the results of the cascades to the second and to the largest capacity, one for
-            each draw.
-        conditions: the results under each condition of misleading confidence, one for each of the
-            first draws.
+        curves: a mapping from the name of a router to its accuracies at `SHARES` in %, (draws, K,
+            shares).
+        area_differences: a mapping from the name of a rival to how much larger our router's area
+            is. There is one array (RESAMPLES,) for each of `STARTS`, with the mean over draws for
+            each resample of the test inputs.
+        at_once: a mapping from each of `STARTS` to the results of running that capacity at once,
+            one for each draw.
+        calibration_errors: a mapping from the description of a predicted probability to its
+            expected calibration error, points.
+        rules: a mapping from the name of a rule to its results, with the router of the first draw.
+        cascades: a mapping from "second" and "largest" to the results of the cascade to that
+            capacity, one for each draw.
+        conditions: a mapping from the name of a condition of misleading confidence to its results,
+            one for each of the first two draws.
         multiplexer: the multiplexer of the first draw.
     """
 
@@ -89,7 +95,7 @@ class SeedResult:
 
     @property
     def device(self) -> Doubles:
-        """The accuracy of every capacity alone, %."""
+        """The accuracy of every capacity alone, (K,), %."""
         accuracy: Doubles = 100 * self.models.test.right[:, :-1].mean(axis=0)
         return accuracy
 
@@ -109,7 +115,7 @@ class SeedResult:
         return float(self.curves[router][:, index, round(share * 100)].mean())
 
     def recovered(self, accuracy: float, index: int) -> float:
-        """Return the part of the gap between a capacity and the cloud that a router closes, %.
+        """Return how much of the accuracy gap between a capacity and the cloud is closed, %.
 
         Args:
             accuracy: the accuracy of the router, %.
@@ -126,11 +132,12 @@ ByTask = Mapping[str, Sequence[SeedResult]]
 def by_key(
     by_task: ByTask, mapping: Callable[[SeedResult], Mapping[str, _Value]]
 ) -> Iterator[tuple[str, str, list[_Value]]]:
-    """Yield each task and key of a mapping with the values of all seeds.
+    """Yield each task and each key of its results' mappings, with the values of all seeds.
 
     Args:
-        by_task: the results by task and seed.
-        mapping: a function that returns the mapping of one result.
+        by_task: a mapping from task to the results of its seeds.
+        mapping: a function that returns the mapping of one result. All results of a task have the
+            same keys.
     """
     for task, results in by_task.items():
         for key in mapping(results[0]):
@@ -140,11 +147,11 @@ def by_key(
 def run_seed(models: SeedModels, draws: int) -> SeedResult:
     """Return the results of routers on the test inputs.
 
-    The routers are fitted on several draws of the calibration inputs.
+    The routers are fitted several times, on random parts of the calibration inputs.
 
     Args:
         models: the models of the task and seed.
-        draws: the number of draws.
+        draws: the number of times that the routers are fitted.
     """
     by_draw = [fit_routers(models, draw) for draw in range(draws)]
     first, right = by_draw[0], models.test.right
@@ -225,8 +232,12 @@ def _calibration_errors(routers: FittedRouters) -> dict[str, float]:
 def _calibration_error(predicted: Floats, right: Bools) -> float:
     """Return the expected calibration error, points.
 
-    This is the mean distance between the predicted probability and the share of inputs that are
-    right, over ten equally filled bins, after Naeini et al. 2015.
+    This is the mean absolute difference between the predicted probability and the share of inputs
+    that are right, over ten equally filled bins (Naeini et al. 2015).
+
+    Args:
+        predicted: the predicted probability of being right, (N,).
+        right: whether the answer is right, (N,).
     """
     bins = np.array_split(np.argsort(predicted, kind="stable"), 10)
     gaps = [abs(predicted[b].mean() - right[b].mean()) * len(b) for b in bins if len(b)]
@@ -234,7 +245,11 @@ def _calibration_error(predicted: Floats, right: Bools) -> float:
 
 
 def interval(differences: Sequence[Doubles]) -> tuple[float, float, float]:
-    """Return the mean of the differences of all seeds, and the bounds of their middle 95 %."""
+    """Return the mean, the 2.5 % quantile and the 97.5 % quantile of the differences of all seeds.
+
+    Args:
+        differences: for each seed, the differences of all resamples.
+    """
     values = np.concatenate(differences)
     low, high = np.quantile(values, [0.025, 0.975])
     return float(values.mean()), float(low), float(high)

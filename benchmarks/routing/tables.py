@@ -20,8 +20,8 @@ def tables(by_task: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[R
     """Return all tables in the order of the page.
 
     Args:
-        by_task: the results by task and seed.
-        costs: the costs of the multiplexer, by task and seed.
+        by_task: a mapping from task to the results of its seeds.
+        costs: a mapping from task to the multiplexer's cost for each seed.
     """
     return [
         *(

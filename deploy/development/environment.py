@@ -1,8 +1,8 @@
-"""Make the development environment: `environment.py FOLDER PIP_ARGUMENT...`.
+"""Makes the development environment, when run as `environment.py FOLDER PIP_ARGUMENT...`.
 
-Makes a virtual environment in FOLDER and runs `pip install` in it. pip's output, which is hundreds
-of lines, goes to FOLDER/install.log; the script itself prints a line of progress every few seconds.
-It runs on the system's Python and imports only the standard library.
+The script makes a virtual environment in FOLDER and runs `pip install` in it. pip's output, which
+is hundreds of lines, goes to FOLDER/install.log; the script itself prints a line of progress every
+few seconds. It runs on the system's Python and imports only the standard library.
 """
 
 import os
@@ -32,7 +32,7 @@ _FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing)\s+(\S+)(?:\s+
 
 
 class InstallError(Exception):
-    """The environment cannot be made; the text says what to do about it."""
+    """Raised when the environment cannot be made; the text says what to do about it."""
 
 
 @dataclass(frozen=True)  # not kw_only, so that an older Python gets as far as `check_python`
@@ -40,9 +40,10 @@ class Progress:
     """The progress of an installation, read from pip's output.
 
     Attributes:
-        collected: number of packages that pip has looked up.
-        file: the last file that it fetched, with its size; "" before the first.
-        to_install: number of packages that it is installing; 0 while it still collects.
+        collected: the number of packages that pip has looked up.
+        file: the name and version of the file that pip fetched last, with its size if known; ""
+            before the first file.
+        to_install: the number of packages that pip is installing; 0 while it still collects them.
     """
 
     collected: int = 0
@@ -67,7 +68,7 @@ class Progress:
         """Describe the progress in one line.
 
         Args:
-            installed: number of packages that are installed so far.
+            installed: the number of packages that are installed so far.
         """
         if self.to_install:
             return f"installing packages, {min(installed, self.to_install)} of {self.to_install}"
@@ -117,10 +118,13 @@ def _make(folder: Path, pip_arguments: list[str]) -> None:
 
 
 def check_python(version: tuple[int, int]) -> None:
-    """Check the version of Python.
+    """Check that a version of Python is new enough.
+
+    Args:
+        version: the version, as the pair (major, minor).
 
     Raises:
-        InstallError: it is too old.
+        InstallError: the version is too old.
     """
     if version < OLDEST_PYTHON:
         needed, found = (".".join(map(str, each)) for each in (OLDEST_PYTHON, version))
@@ -131,7 +135,11 @@ def check_python(version: tuple[int, int]) -> None:
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the caller's environment variables without those that redirect an installation."""
+    """Return the environment variables for pip, which are based on the caller's.
+
+    Variables that would redirect the installation to another folder or make pip skip it are left
+    out. Others are set so that pip neither asks questions nor looks for a newer pip.
+    """
     kept = {name: value for name, value in inherited.items() if name not in _REDIRECTIONS}
     return {**kept, **_OVERRIDES}
 
@@ -175,7 +183,7 @@ def _packages_in(folder: Path) -> int:
 
 
 def last_lines(log: str) -> str:
-    """Return the last lines of pip's output, without its warnings."""
+    """Return the last 15 lines of pip's output, without empty lines and warnings."""
     lines = [line for line in log.splitlines() if line and not line.startswith("WARNING:")]
     return "\n".join(lines[-_LINES_OF_ERROR:])
 

@@ -1,6 +1,6 @@
-"""Defines an example of a task of your own, whose teacher is already trained.
+"""Defines an example of a task of your own, with a teacher that is trained in advance.
 
-The task is to recognize scikit-learn's handwritten digits, pictures of 8 by 8 points.
+The task is to recognize scikit-learn's handwritten digits, which are pictures of 8 by 8 pixels.
 
 Run it with:
 
@@ -35,6 +35,10 @@ def load(data_dir: Path | None, seed: int) -> Splits:
         data_dir: the folder given with `--data-dir`, which is not used here.
         seed: the random seed that decides which pictures are for calibration and which for test.
             The pictures for training are always the same.
+
+    Returns:
+        The data. The test pictures are split into ten recordings, so that ten devices can each get
+        one.
     """
     del data_dir  # scikit-learn brings the pictures
     digits = dataset()
@@ -49,7 +53,7 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def dataset() -> TensorDataset:
-    """Return all pictures as float32 (N, 1, 8, 8), with their labels as int64 (N,)."""
+    """Return all pictures as float32 (N, 1, 8, 8), from 0 to 16, with labels as int64 (N,)."""
     pictures, labels = load_digits(return_X_y=True)
     inputs = torch.tensor(pictures, dtype=torch.float32).reshape(-1, 1, 8, 8)
     return TensorDataset(inputs, torch.tensor(labels))

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sub-command that the arguments name.
 
     Args:
-        arguments: the command line without the program's name, by default that of this process.
+        arguments: the command line without the program's name, or None for that of this process.
 
     Returns:
         The exit code: 0 after success, 1 after an error, and 130 or 143 after SIGINT or SIGTERM.
@@ -86,7 +86,8 @@ class _StopSignal(BaseException):
 def _unwinding() -> Iterator[None]:
     """Raise `_StopSignal` in the block when SIGINT or SIGTERM is received.
 
-    The exception unwinds the stack, so that every device, process and folder is cleaned up.
+    The exception unwinds the stack, so that every device, process and folder is cleaned up. Until
+    the block has ended, further signals are ignored.
     """
     before = {number: signal.signal(number, _unwind) for number in _SIGNALS}
     try:

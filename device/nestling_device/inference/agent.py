@@ -2,11 +2,11 @@
 
 An input takes these steps in `Agent.answer`:
 
-1. Load the largest capacity that the budget admits, and fetch the rings (the weights that a
-   capacity adds to the next smaller one) that the device lacks.
-2. Run the first capacity and compare the predicted success of device and cloud with a threshold
-   (the gate). Then run the larger capacity if it is expected to improve the answer enough, and
-   compare again (accept or escalate).
+1. Fetch the missing rings (the weights that a capacity adds to the next smaller one) of the
+   capacities that the budget admits, and load the largest capacity that it admits.
+2. Run the first capacity, and compare the cloud's predicted advantage over the device with a
+   threshold (the gate). Then run the larger capacity if it is expected to improve the answer
+   enough, and compare again (accept or escalate).
 3. Use the device's own answer if the cloud has none.
 4. Store a receipt with the answer, its route and its costs.
 
@@ -56,8 +56,8 @@ class _Outcome:
     Attributes:
         answer: the class index.
         capacity: the capacity that gave the answer, or 0 for the cloud.
-        reason: the reason why the input was answered there.
-        local: the device's own last answer, or None if no student ran.
+        reason: the reason for the route.
+        local: the device's own last answer, or None if no capacity of the student ran.
     """
 
     answer: int
@@ -81,7 +81,8 @@ class Agent:
             in bytes when the budget admits more capacities than the device holds, or when a file of
             the bundle is damaged. It returns the same bundle with the missing files, or raises
             DeliveryError.
-        costs: the costs measured on this machine. The meter estimates the costs that they lack.
+        costs: the costs measured on this machine, or None if there are none. The meter estimates
+            the costs that they lack.
     """
 
     def __init__(
@@ -112,8 +113,8 @@ class Agent:
     def drifting(self) -> bool | None:
         """Whether inputs are harder than those that the bundle was calibrated on.
 
-        It is None if no student ran on the last input (as with an offload share of 1), because the
-        difficulty of an input is known only after a student ran.
+        The value is None if no capacity of the student ran on the last input, as with an offload
+        share of 1. The difficulty of an input is known only after such a run.
         """
         return self._student.drifting
 
@@ -129,9 +130,9 @@ class Agent:
             The receipt, already stored. Its field `answer` is the class index.
 
         Raises:
-            InputError: the shape or type does not fit the task; nothing was recorded.
-            UnanswerableError: the input or the student's output is not finite; nothing was
-                recorded.
+            InputError: the shape or type does not fit the task; no receipt was stored.
+            UnanswerableError: the input or the student's output is not finite; no receipt was
+                stored.
             StorageError: the receipt could not be stored.
             DeliveryError: not even the smallest capacity can be read from the disk.
         """
@@ -166,9 +167,10 @@ class Agent:
     def _route(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
         """Answer an input and update the target controller with the cost of the answer.
 
-        Inputs for which a limit or a pause ruled the cloud out do not count, so that what they
-        saved is not spent later. No input counts while the budget tolerates a risk, because the
-        risk replaces the target that the controller holds.
+        Inputs that were kept on the device by a limit, or by a pause after a failed offload, do not
+        count. Otherwise, the controller would make up for them with additional offloads later. No
+        input counts while the budget tolerates a risk, because the risk replaces the target that
+        the controller tracks.
         """
         target = self._target(account.budget)
         outcome = self._choose(request, target, account)
@@ -181,7 +183,8 @@ class Agent:
     def _target(self, budget: Budget) -> Target:
         """Return the budget's target with the expected costs of keeping and of offloading an input.
 
-        A target that cannot be met is logged.
+        A target below the cost of keeping an input cannot be met. It is logged, unless the budget
+        tolerates a risk, which replaces the target.
         """
         size = offload_bytes(self.bundle.manifest.signature.shape)
         nest = self.bundle.nest
@@ -197,7 +200,7 @@ class Agent:
     def _choose(self, request: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
         """Return the answer of the device or of the cloud, using the capacities that are loaded.
 
-        There is always an answer, whatever the cloud does.
+        If the cloud gives no answer, the device answers.
         """
         skipped = self._cloud.skip_reason(request.window, account)
         if skipped is not None:
@@ -242,8 +245,8 @@ class Agent:
     ) -> Reason.ValueType | None:
         """Return the limit that rules out an offload after the runs so far, or None if none does.
 
-        The limits are compared with expected costs and not with measured ones, so that a replay
-        makes the same decision.
+        The limit is returned as the receipt's reason. Limits are compared with expected costs
+        instead of measured ones, so that a replay makes the same decision.
         """
         ran = [
             self._loader.costs[number - 1] for number in {self.bundle.nest.start, local.capacity}
@@ -251,7 +254,7 @@ class Agent:
         return self._cloud.limit_reason(request.window, account, after=ran)
 
     def _offload_first(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
-        """Return the cloud's answer, which is requested before any student runs.
+        """Return the cloud's answer, which is requested before any capacity runs.
 
         If the cloud gives no answer, the device answers.
         """
@@ -265,8 +268,8 @@ class Agent:
     ) -> _Outcome:
         """Return the cloud's answer, which is requested before the larger capacity runs.
 
-        If the cloud gives no answer, the larger capacity answers if it is expected to improve the
-        device's answer enough; otherwise that answer stands.
+        If the cloud gives no answer, the larger capacity runs if it is expected to improve the
+        first capacity's answer enough; otherwise, the first capacity's answer is returned.
         """
         outcome = self._offload(request, local, receipt_pb2.REASON_GATED, account)
         if not outcome.capacity:

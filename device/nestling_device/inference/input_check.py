@@ -14,11 +14,11 @@ def check_input(window: Window, manifest: Manifest) -> None:
 
     Args:
         window: the input.
-        manifest: the manifest of the bundle that is to answer it.
+        manifest: the manifest of the bundle that is to answer the input.
 
     Raises:
-        InputError: the shape or type does not fit the task.
-        UnanswerableError: the input is not finite.
+        InputError: the shape does not fit the task, or the type is not float32.
+        UnanswerableError: the input contains NaN or infinity.
     """
     shape = tuple(manifest.signature.shape)
     if window.shape != shape or window.dtype != np.float32:

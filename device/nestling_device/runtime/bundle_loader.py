@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class BundleLoader:
-    """Loads the bundle from the disk or, after installing what is missing, from the cloud.
+    """Loads the device's bundle from the disk, and installs the parts that are missing there.
 
     Args:
         installer: the installer of the device's state folder.
@@ -28,6 +28,8 @@ class BundleLoader:
     def install(self, memory_bytes: int) -> LoadedBundle:
         """Return the desired bundle, after installing the capacities that fit into memory.
 
+        If another installation is in progress, the function waits until it has ended.
+
         Args:
             memory_bytes: the memory budget, in bytes.
 
@@ -40,11 +42,13 @@ class BundleLoader:
     def install_or_resume(self, memory_bytes: int) -> LoadedBundle:
         """Return the desired bundle or, if it cannot be installed, the bundle on the disk.
 
+        Call this only before the other methods, because it does not exclude other installations.
+
         Args:
             memory_bytes: the memory budget, in bytes.
 
         Raises:
-            DeliveryError: there is no bundle on the disk and none can be installed.
+            DeliveryError: no bundle can be installed, and there is none on the disk that can run.
         """
         return load_bundle(self._install_or_resume(memory_bytes), self._blobs)
 
@@ -61,14 +65,16 @@ class BundleLoader:
     def grow(self, memory_bytes: int, *, held: int) -> LoadedBundle:
         """Return a bundle with more capacities, which may be another release.
 
-        They are loaded from the disk if possible, and otherwise downloaded from the cloud.
+        The capacities are loaded from the disk if possible, and otherwise downloaded from the
+        cloud.
 
         Args:
             memory_bytes: the memory budget, in bytes.
-            held: the largest capacity that may run already.
+            held: the number of the largest capacity that the device can already run.
 
         Raises:
-            DeliveryError: the cloud cannot deliver them, or an installation is running.
+            DeliveryError: the cloud cannot deliver the capacities, or another installation is in
+                progress.
         """
         if not self._installing.acquire(blocking=False):
             raise DeliveryError("a new release is being installed")

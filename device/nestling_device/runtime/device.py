@@ -84,8 +84,8 @@ class Device:
         Args:
             config: the identity of the device and the addresses of its cloud.
             meter: the meter that estimates or measures the time and energy of each step.
-            memory_bytes: the memory budget that decides how many capacities are downloaded at
-                first.
+            memory_bytes: the memory budget, in bytes, that decides how many capacities are
+                downloaded at first.
             costs: the costs measured on this machine, or None if there are none.
 
         Raises:
@@ -101,9 +101,10 @@ class Device:
         self._source = _blob_source(config)
 
     def __enter__(self) -> Self:
-        """Open the state folder, install the desired bundle and start telemetry.
+        """Lock and open the state folder, install the desired bundle and start telemetry.
 
-        If the desired bundle cannot be installed, the bundle on the disk is used.
+        If the desired bundle cannot be installed, the bundle on the disk is used. A device with a
+        TLS identity also starts to renew its certificate in the background.
 
         Raises:
             DeviceError: there is no bundle on the disk and none can be downloaded, or the state
@@ -132,7 +133,10 @@ class Device:
             stack.enter_context(Renewal(config.identity))
 
     def _use(self, bundle: LoadedBundle) -> None:
-        """Make another bundle answer the next inputs."""
+        """Use a bundle for the next inputs, with a new agent and a new connection to the cloud.
+
+        The new agent does not inherit the state of the earlier one, such as its target controller.
+        """
         self._offloader = GrpcOffloader(
             self._config.cloud,
             model=bundle.manifest.cloud.name,
@@ -151,10 +155,14 @@ class Device:
         )
 
     def _grow(self, memory_bytes: int) -> LoadedBundle:
-        """Return the bundle with more capacities.
+        """Return the bundle in use with the capacities that the budget admits.
 
-        If the cloud delivers another release, it is kept for the next input and DeliveryError is
-        raised.
+        If the cloud delivers another release, that bundle is kept for the next input and
+        DeliveryError is raised. DeliveryError is also raised while a new release is being
+        installed.
+
+        Args:
+            memory_bytes: the memory budget, in bytes.
         """
         bundle = self._loader.grow(memory_bytes, held=self.bundle.held)
         if bundle.version != self.bundle.version:
@@ -185,12 +193,12 @@ class Device:
 
     @property
     def bundle_bytes(self) -> int:
-        """The number of bytes that delivery has downloaded so far."""
+        """The number of bytes that delivery has received so far, without transport framing."""
         return self._source.bytes_received
 
     @property
     def telemetry_bytes(self) -> int:
-        """The number of bytes that telemetry has sent so far."""
+        """The total size of the MQTT PUBLISH packets that telemetry has sent so far, in bytes."""
         return self._telemetry.bytes_sent
 
     @property
@@ -212,7 +220,7 @@ class Device:
             The receipt, already stored in the outbox.
 
         Raises:
-            InputError: the input cannot be answered (as for `Agent.answer`); nothing was recorded.
+            InputError: the input cannot be answered (as for `Agent.answer`); no receipt was stored.
             StorageError: the receipt could not be stored.
             DeliveryError: not even the smallest capacity can be read from the disk.
         """
@@ -232,7 +240,11 @@ class Device:
         return receipt
 
     def _switch_bundle(self, memory_bytes: int) -> None:
-        """Make a newly installed bundle answer the next inputs, if there is one."""
+        """Switch to another bundle if one is ready, and start an installation if one is due.
+
+        Args:
+            memory_bytes: the memory budget of the next input, in bytes.
+        """
         installed = self._updater.poll(
             desired=self._telemetry.desired_bundle,
             active=self.bundle.version,
@@ -258,8 +270,11 @@ class Device:
     def flush(self, timeout_s: float) -> bool:
         """Wait until the cloud has acknowledged every receipt.
 
+        Args:
+            timeout_s: the longest wait, in seconds.
+
         Returns:
-            True if this happened within `timeout_s`.
+            True if every receipt was acknowledged in time.
         """
         return self._telemetry.flush(timeout_s)
 

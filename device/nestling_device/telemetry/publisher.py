@@ -1,7 +1,8 @@
 """Publishes the outbox to the cloud as a Sparkplug B edge node.
 
-The broker is never relied on for durability. A receipt leaves the outbox only when the cloud
-acknowledges that it has stored the receipt, which is sent again until then.
+The broker is never relied on for durability. A receipt is sent again and again until the cloud
+acknowledges that it has stored the receipt. Only then is the receipt removed from the outbox,
+unless a full outbox had to drop it earlier.
 """
 
 import logging
@@ -42,11 +43,12 @@ class TelemetryConfig:
         host: the host of the broker.
         port: the port of the broker.
         identity: the identity for TLS, or None to connect without TLS.
-        batch_limit: the most receipts in one message.
-        resend_after_s: the time without an acknowledgement after which receipts are sent again.
-        reconnect_min_s: the time between the first two attempts to connect, which doubles each
-            time.
-        reconnect_max_s: the longest time between two attempts to connect.
+        batch_limit: the largest number of receipts in one message.
+        resend_after_s: the time without an acknowledgement after which receipts are sent again,
+            seconds.
+        reconnect_min_s: the pause after the first failed attempt to connect, seconds. The pause
+            doubles with each further failure.
+        reconnect_max_s: the longest pause between two attempts to connect, seconds.
     """
 
     device_id: str
@@ -63,7 +65,7 @@ class Telemetry(Closing):
     """A thread that sends the outbox's receipts to the broker."""
 
     def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
-        """Prepare the thread, which `start` starts.
+        """Prepare the thread without starting it.
 
         Args:
             config: the settings, which say where and how to send.
@@ -95,7 +97,7 @@ class Telemetry(Closing):
 
     @property
     def bytes_sent(self) -> int:
-        """The total size of the MQTT PUBLISH packets so far, without TCP/IP."""
+        """The total size of the MQTT PUBLISH packets so far, in bytes, without TCP/IP."""
         return self._bytes_sent
 
     @property
@@ -119,15 +121,23 @@ class Telemetry(Closing):
             connection.wake()
 
     def set_gauges(self, gauges: Gauges) -> None:
-        """Set the gauges to report, of which only those that changed are sent."""
+        """Set the gauges to report.
+
+        Only gauges whose values have changed are sent.
+        """
         self._gauges = gauges
         self.notify()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the cloud has acknowledged everything in the outbox.
 
+        If the thread pauses before another attempt to connect, the pause ends at once.
+
+        Args:
+            timeout_s: the longest wait, in seconds.
+
         Returns:
-            True if this happened within `timeout_s`.
+            True if everything was acknowledged in time.
         """
         self._hurry.set()
         self.notify()
@@ -135,9 +145,9 @@ class Telemetry(Closing):
             return self._emptied.wait_for(lambda: self._outbox.depth == 0, timeout_s)
 
     def close(self) -> None:
-        """Publish NDEATH and end the thread within seconds.
+        """End the thread within seconds, after publishing NDEATH if it is connected.
 
-        Unsent receipts stay in the outbox.
+        Unacknowledged receipts stay in the outbox.
         """
         self._stop.set()
         self._hurry.set()

@@ -1,8 +1,8 @@
 """Computes how accurate each option and each other router would have been in a run.
 
-The run itself only knows the answers that it gave. Here every capacity and the teacher answer every
-input of the run with the bundle's own models, so that baselines meet the same inputs, the same
-resident capacities and the same conditions.
+A run records only the answers that it gave. Here, every capacity and the teacher answer every input
+of the run with the bundle's own models. Other routers can therefore be evaluated on the same
+inputs, with the same resident capacities and under the same conditions.
 """
 
 import platform
@@ -45,9 +45,11 @@ class Evaluation:
         cloud: whether the teacher is right, bool (N,).
         answered: whether the answer that was given is right, bool (N,).
         offloaded: whether the cloud answered, bool (N,).
-        cloud_open: whether the cloud could be chosen and would have answered, bool (N,).
-        urgency: each router's score of each input, float64 (N,), by router. Once the resident
-            capacity has run, the router sends the inputs with the highest scores.
+        cloud_open: whether the cloud could be used, bool (N,): no limit or pause ruled it out for
+            this input, and no offload of this input failed.
+        urgency: a mapping from the name of a router to its scores of the inputs, float64 (N,). The
+            scores are computed after the resident capacity has run. The router sends the inputs
+            with the highest scores.
     """
 
     device: Bools
@@ -68,9 +70,9 @@ def evaluate(
 
     Args:
         repository: the repository that holds the bundle of the run.
-        streams: the inputs and labels of each device.
+        streams: a mapping from device id to the inputs and labels of the device.
         receipts: one receipt for each input that was answered.
-        manifest: the manifest of the run's bundle, if that is no longer the released one.
+        manifest: the manifest of the run's bundle, or None if it is the released one.
     """
     manifest = manifest or repository.manifest()
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
@@ -100,9 +102,16 @@ def evaluate(
 
 
 def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
-    """Return the urgency of each input, float64 (N,), by rival.
+    """Return the scores of the inputs by each of the other routers that the report shows.
 
-    The rivals here are the other routers that the report shows, none of which needs training.
+    These routers need no training.
+
+    Args:
+        trial: the outputs of the device and of the cloud for the inputs, with the labels.
+
+    Returns:
+        A mapping from the name of the router to its scores, float64 (N,). The router sends the
+        inputs with the highest scores.
     """
     return {
         rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in _PLOTTED
@@ -114,8 +123,9 @@ def _run_student(
 ) -> tuple[Floats, Floats]:
     """Return the outputs of every capacity for the inputs.
 
-    The outputs are the logits (K, N, classes), and the success probabilities of the options as
-    predicted after each capacity has run (K, N, K + 1).
+    Returns:
+        The logits, (K, N, classes), and the success probabilities of the options (the capacities
+        and the cloud) as predicted after each capacity has run, (K, N, K + 1).
     """
     rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
     activations = activations_of(platform.machine())  # the same as on the devices of the run
@@ -135,16 +145,17 @@ def _batches(inputs: Floats) -> list[Floats]:
 
 
 def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
-    """Return the accuracy of a run in which only the most urgent inputs go to the cloud.
+    """Return the accuracy of a run in which only the inputs with the highest scores are sent.
 
-    This is the accuracy of a router with one threshold for the whole fleet, set with hindsight to
-    send a given number of inputs. Inputs for which the cloud was no option, or did not answer, keep
-    the device's answer, so that a baseline meets the same conditions as the run.
+    This is the accuracy of a router with one threshold for the whole fleet, chosen with hindsight
+    to send a given number of inputs. Inputs for which the cloud could not be used keep the answer
+    of the resident capacity, so that a baseline meets the same conditions as the run.
 
     Args:
         evaluation: the result of each option in the run.
-        urgency: the router's score of each input, (N,).
-        count: the number of inputs that the router sends.
+        urgency: the router's scores of the inputs, (N,).
+        count: the number of inputs that the router sends. Fewer are sent if the cloud could be used
+            for fewer.
     """
     rows = np.flatnonzero(evaluation.cloud_open)
     chosen = np.zeros(len(urgency), np.bool_)
@@ -158,8 +169,9 @@ def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
     The cloud counts as always available, and each router has one threshold for the whole fleet.
 
     Returns:
-        Points (share, accuracy) by router. The entries "device-only" and "cloud-only" have one
-        point each.
+        A mapping from the name of a router to its points (offload share, accuracy), both from 0 to
+        1 and sorted by share. The entry "device-only" has one point at share 0, and "cloud-only"
+        has one at share 1.
     """
     count = len(evaluation.device)
     always = replace(evaluation, cloud_open=np.ones(count, np.bool_))

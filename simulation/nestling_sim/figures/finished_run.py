@@ -18,8 +18,8 @@ class FinishedRun:
         manifest: the manifest of the bundle.
         version: the version of the bundle.
         fleet: the fleet that answered, with its streams.
-        runs: the counts of each device.
-        receipts: one receipt for each input, sorted by device and input index.
+        runs: the counts of each device, in the scenario's order.
+        receipts: one receipt for each answered input, sorted by device and input index.
         every_receipt: all receipts that the cloud stored, including those of an earlier phase.
         evaluation: the results of every option, in the order of `receipts`.
         learning: the summary's entry on federated rounds, or None if there were no rounds.

@@ -1,4 +1,4 @@
-"""Counts the inputs that could not go to the cloud, by device and by reason."""
+"""Counts the inputs whose offload was ruled out or failed, by device and by reason."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,19 +20,24 @@ NOT_SENT = (*LIMITS, BACK_OFF, *sorted(FALLBACKS))
 
 
 def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
-    """Return summary.json's entry on inputs that could not go to the cloud.
+    """Return summary.json's entry on inputs whose offload was ruled out or failed.
 
-    An input over two limits counts for both, so the reasons may add up to more than the inputs. The
-    figures of a limit are those of the input that exceeded it by the largest factor.
+    An input that exceeds two limits counts for both, so the counts by reason may add up to more
+    than the number of inputs.
 
     Args:
         receipts: the receipts of a run, in any order.
 
     Returns:
-        A mapping with four entries. `inputs` is the number of these inputs, and `reasons` is their
-        number by reason. `devices` holds, by device and reason, the number `inputs` and, for a
-        limit with a unit, `needed`, `allowed` and `unit`. `never` lists the devices without a
-        single input within the limits.
+        A mapping with four entries:
+
+        - `inputs`: the number of these inputs.
+        - `reasons`: a mapping from reason to the number of these inputs.
+        - `devices`: for each device, a mapping from each reason to a mapping. Its entry `inputs` is
+          the number of inputs. If the reason is a limit with a unit, `needed` is what the offload
+          needed, `allowed` is what the budget allowed, and `unit` is the unit of both. These
+          figures are from the input that exceeded the limit by the largest factor.
+        - `never`: the devices on which a limit ruled out the offload of every input.
     """
     counts: Counter[tuple[str, str]] = Counter()
     worst: dict[tuple[str, str], Excess] = {}
@@ -57,10 +62,12 @@ def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
 
 
 def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
-    """Yield each reason for which an input could not go to the cloud.
+    """Yield each reason for which the offload of an input was ruled out or failed.
 
-    With a reason comes the excess that the policy's own rule finds over that limit. It is None if
-    the reason is not a limit or the rule finds no excess.
+    The reason in the receipt comes first. If it is a limit, all other limits that the offload
+    exceeds follow. Each reason is paired with the excess over the limit, which the policy's own
+    rule computes again from the receipt. The excess is None if the reason is not a limit or the
+    rule finds no excess.
     """
     if row.reason not in NOT_SENT:
         return
@@ -76,7 +83,8 @@ def _excesses(row: ReceiptRow) -> Sequence[Excess]:
     """Return the limits that the offload of an input exceeds.
 
     These are the limits that the offload exceeds by itself or, if there are none, those that it
-    exceeds when added to the work already done.
+    exceeds when added to the work already done. There are none if the receipt's reason is not a
+    limit.
     """
     if row.reason not in LIMITS:
         return ()

@@ -29,7 +29,7 @@ class Outcome:
 
     Attributes:
         task: the name of the task.
-        seed: the seed of training, of the devices' streams and of the baselines.
+        seed: the seed of the training and of the devices' streams.
         bundle_version: the version of the bundle that the devices ran.
         manifest: the manifest of that bundle.
         scenario: the devices and their conditions.
@@ -38,7 +38,7 @@ class Outcome:
         runs: the counts of each device.
         receipts: the receipts that the cloud stored, sorted by device and input index.
         evaluation: the results of every option, in the order of `receipts`.
-        wall_s: the wall time of each stage, seconds.
+        wall_s: a mapping from the name of each stage to its wall time in seconds.
     """
 
     task: str
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def summarize(outcome: Outcome) -> dict[str, Any]:
-    """Return the content of summary.json."""
+    """Return the content of summary.json, except the entry on federated rounds."""
     receipts = outcome.receipts
     sent = sum(run.receipts for run in outcome.runs)
     distinct = len({(row.device, row.input_index) for row in receipts})
@@ -121,12 +121,16 @@ def _switches(receipts: Sequence[ReceiptRow]) -> int:
 
 
 def _energy(outcome: Outcome) -> dict[str, Any]:
-    """Return summary.json's entry on the mean energy of an input, in millijoules.
+    """Return summary.json's entry on the mean energy per input, in millijoules.
 
-    The entry has the energy by source of the run and of two extremes. Device-only runs the resident
-    capacity without the multiplexer. Cloud-only sends every input over the link of its moment, as
-    if the cloud had always been available; for inputs without a link it uses the device's link in
-    fair conditions.
+    The entry has the total of each policy, the provenance of the run's own figures, and the energy
+    of each policy by source (compute and radio). The policies are:
+
+    - `hybrid`: the run itself, according to its receipts.
+    - `device_only`: every input runs once, on the capacity that was resident.
+    - `cloud_only`: every input is sent at the link throughput of its budget, as if the cloud had
+      always been available. Inputs without a link are sent at the throughput that the device has in
+      fair conditions.
     """
     devices = {device.device_id: device for device in outcome.scenario.fleet()}
     meters = {

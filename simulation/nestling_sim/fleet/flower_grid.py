@@ -15,7 +15,7 @@ _SERVER_NODE = 1
 
 
 class LocalGrid(Grid):
-    """Runs one ClientApp for every node, each with its own persistent context.
+    """Runs a ClientApp for every node, with a persistent context for each node.
 
     The nodes reply in the order of the messages that are pushed.
     """
@@ -26,6 +26,8 @@ class LocalGrid(Grid):
         node_configs: Sequence[Mapping[str, str | int | float]],
     ) -> None:
         """Create a grid with one node for each configuration.
+
+        This also sets the identity of the sender that Flower's messages have in this process.
 
         Args:
             client: the ClientApp, or any callable with its signature.
@@ -74,14 +76,18 @@ class LocalGrid(Grid):
         return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Let the nodes reply in the order of the messages, and return the message ids.
+        """Let the nodes handle the messages in order, and return the message ids.
 
-        The replies are stored until `pull_messages` returns them.
+        The ids are also set in the messages. The replies are stored until `pull_messages` returns
+        them. If the ClientApp raises an exception, the reply is an error.
         """
         return [self._answer(message) for message in messages]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Return and remove the replies to the given messages."""
+        """Return and remove the replies to the messages with the given ids.
+
+        Ids without a reply are left out.
+        """
         return [self._replies.pop(name) for name in message_ids if name in self._replies]
 
     def send_and_receive(

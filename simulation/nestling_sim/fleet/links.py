@@ -18,7 +18,7 @@ _PAUSE_S = 0.1
 
 
 class CuttableLink:
-    """Forwards connections to a target until `cut`, and again after `restore`.
+    """Forwards TCP connections to a target until `cut`, and again after `restore`.
 
     While the link is cut, new connections are refused at once, as by a host whose service is down,
     and the port stays reserved. The link does not shape traffic, because the cost of a slow link is

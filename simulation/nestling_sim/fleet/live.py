@@ -40,7 +40,7 @@ _TICK_S = 0.2
 
 
 class FleetError(SimError):
-    """Raised when a device fails or no receipt has reached the cloud.
+    """Raised when a device or a thread fails, or no receipt has reached the cloud.
 
     It is also raised when a package for federated runs is missing.
     """
@@ -52,12 +52,12 @@ class Fleet:
 
     Attributes:
         scenario: the devices and their conditions.
-        streams: the inputs of each device, by device id.
+        streams: a mapping from device id to the inputs and labels of the device.
         needs: the memory, the operations and the bytes that the bundle needs.
-        addresses: the addresses of the cloud.
+        addresses: the addresses of the cloud and its broker.
         state_dir: the folder in which each device makes its state folder.
-        first_index: the index of each device's first input, above 0 if the fleet continues an
-            earlier run.
+        first_index: the index of each device's first input in its receipts. It is above 0 if the
+            fleet continues an earlier run.
     """
 
     scenario: Scenario
@@ -76,8 +76,9 @@ class DeviceRun:
         device_id: the device's id.
         answered: the number of inputs that the device answered. An input of huge values may have no
             answer.
-        receipts: the number of receipts that the device wrote to its outbox.
-        flushed: whether the cloud acknowledged all of these receipts.
+        receipts: the number of receipts that the device has written since its outbox was created.
+        flushed: whether the cloud acknowledged all of these receipts within a minute after the last
+            input.
         bundle_bytes: the number of bytes received for bundles.
         telemetry_bytes: the number of bytes sent as telemetry.
     """
@@ -95,13 +96,13 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
 
     Args:
         fleet: the inputs of the run.
-        progress: the display that is told of every answer.
+        progress: the progress display, which advances with every input.
 
     Returns:
         The counts of each device, in the scenario's order.
 
     Raises:
-        FleetError: a device failed, and the others were stopped.
+        FleetError: a device or a thread failed, and the other devices were stopped.
     """
     devices = fleet.scenario.fleet()
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -124,7 +125,7 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
         interval_s: the pause between two inputs of a device, seconds.
 
     Raises:
-        FleetError: a device failed, and the others were stopped.
+        FleetError: a device or a thread failed, and the other devices were stopped.
     """
     devices = fleet.scenario.fleet()
     with _controlled(len(devices)) as (pool, control):
@@ -150,7 +151,10 @@ def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
 def _arriving(
     answers: "queue.SimpleQueue[int]", total: int, runs: Sequence[Future[DeviceRun]]
 ) -> Iterator[int]:
-    """Yield once for each answer, until all answers have arrived or a device has failed."""
+    """Yield once for each input that a device has finished.
+
+    This ends when all inputs are finished or a device has failed.
+    """
     for number in range(total):
         while True:
             if any(run.done() and run.exception() for run in runs):
@@ -176,8 +180,8 @@ class _Control:
 def _controlled(devices: int) -> Iterator[tuple[ThreadPoolExecutor, _Control]]:
     """Provide a pool with a thread for each device, and stop the devices when the block ends.
 
-    All threads are watched, and FleetError is raised if one ended with an exception: a thread that
-    ends unnoticed would falsify the run.
+    All threads of this process are watched. FleetError is raised if one of them ended with an
+    exception, because the results of the run would otherwise be wrong without anybody noticing.
     """
     try:
         with (
@@ -235,7 +239,10 @@ def _keep_device(device: Device, fleet: Fleet, control: _Control, interval_s: fl
 def _connected(
     device: Device, fleet: Fleet, start: FleetStart
 ) -> Iterator[tuple[RunningDevice, DeviceLinks]]:
-    """Run a device behind its own links to the cloud and to the broker during the block."""
+    """Run a device behind its own links to the cloud and to the broker during the block.
+
+    The block begins when all devices of the fleet are up.
+    """
     length = len(fleet.streams[device.device_id])
     meter = ProfileMeter(load_board(device.profile), load_link(device.link))
     first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
@@ -256,9 +263,10 @@ def _answer(
     links: DeviceLinks,
     turns: Iterable[int],
 ) -> Iterator[tuple[int, bool]]:
-    """Answer inputs of the stream, which repeats if there are more turns than inputs.
+    """Answer inputs of the stream, and cut and restore the links according to the scenario.
 
-    Yield the number of each turn, and whether its input has an answer.
+    The stream repeats if there are more turns than inputs. Yield the number of each turn, and
+    whether its input has an answer.
     """
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:

@@ -18,10 +18,10 @@ class NotStartedError(SimError):
 
 
 class FleetStart:
-    """The gate at which the threads of a fleet wait until all devices are up."""
+    """Coordinates the start of a fleet, whose threads wait until all devices are up."""
 
     def __init__(self, devices: int) -> None:
-        """Create a gate for a number of devices."""
+        """Prepare the start of a fleet with the given number of devices."""
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._all_up = threading.Barrier(devices)
 

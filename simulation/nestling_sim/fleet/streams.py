@@ -1,7 +1,7 @@
 """Distributes a task's test recordings over the devices of a fleet.
 
-Each recording goes as a whole to one device. If there are more devices than recordings, several
-devices share a recording: each starts at a different point and wraps around, so that no two of them
+Each recording is assigned as a whole. If there are more devices than recordings, several devices
+share a recording: each device starts at a different point and wraps around, so that no two of them
 are ever at the same input.
 """
 
@@ -28,7 +28,7 @@ class Stream:
     Attributes:
         recording: the inputs and labels in the order of recording.
         place: the number of this device among those that share the recording, from 0.
-        sharing: the number of devices that share the recording.
+        sharing: the number of devices that share the recording, including this one.
     """
 
     recording: Examples
@@ -37,14 +37,14 @@ class Stream:
 
     @property
     def examples(self) -> Examples:
-        """The recording, rotated to this device's starting point."""
+        """The recording, shifted cyclically so that it begins at this device's starting point."""
         return self.rotated(self.recording)
 
     def rotated(self, part: Examples) -> Examples:
-        """Return a part of the recording, rotated to this device's starting point in it.
+        """Return a part of the recording, shifted to begin at this device's starting point.
 
-        Starting points are evenly spaced, so devices that share a recording are never at the same
-        input.
+        The shift is cyclic. Starting points are evenly spaced over the part, so devices that share
+        a recording are never at the same input.
 
         Args:
             part: the part of the recording.
@@ -64,9 +64,10 @@ class Stream:
 
 
 def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream]:
-    """Return one stream for each device, dealt from recordings in a random order.
+    """Assign recordings to devices in a random order, and return a stream for each device.
 
-    A recording is dealt to several devices if there are more devices than recordings.
+    If there are at least as many recordings as devices, each device gets one or more recordings.
+    Otherwise each device gets one, which it may share with other devices.
 
     Args:
         recordings: the recordings of the test subjects.
@@ -98,10 +99,14 @@ def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream
 
 
 def _share(lengths: Sequence[int], devices: int) -> list[int]:
-    """Return the index of each device's recording.
+    """Return, for each device, the index of its recording in `lengths`.
 
     No recording is shared by more devices than it has inputs. Raise StreamError if that is
     impossible.
+
+    Args:
+        lengths: the number of inputs in each recording.
+        devices: the number of devices.
     """
     assigned: list[int] = []
     times = 0

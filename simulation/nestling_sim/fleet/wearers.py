@@ -17,9 +17,9 @@ class Wearer:
     """The inputs of one device, as its sensor records them.
 
     Attributes:
-        drift: the drift of the sensor.
+        drift: the drift that has been applied to the inputs.
         local: the labeled examples that the device trains on.
-        measured: the examples that accuracy is measured on, which nothing is trained on.
+        measured: the examples that accuracy is measured on, on which nothing is trained.
     """
 
     drift: Drift
@@ -28,18 +28,22 @@ class Wearer:
 
 
 def wearers(streams: Mapping[str, Stream], table: FederatedTable, seed: int) -> dict[str, Wearer]:
-    """Return the inputs of every device with a random drift, split into two parts.
+    """Apply a random drift to every device's inputs, and split them into two parts.
 
-    Devices that share a recording split it in the same way, and start at different points of both
-    parts. So no device is trained on inputs that another device is measured on.
+    One part is for local training, and the other for measuring accuracy. Each sequence of inputs
+    with the same label is split separately, and one input between the parts is left out because
+    neighboring inputs overlap. Devices that share a recording split it in the same way, and start
+    at different points of both parts. So no device is trained on inputs that another device is
+    measured on.
 
     Args:
-        streams: the recordings of each device, by device id.
-        table: the scenario's table with the size of the drifts and the size of the labeled part.
+        streams: a mapping from device id to the recordings of the device.
+        table: the scenario's `[federated]` table, which has the size of the drifts and the share of
+            the inputs for local training.
         seed: the seed of the drifts.
 
     Returns:
-        The inputs of each device, by device id.
+        A mapping from device id to the inputs of the device.
 
     Raises:
         StreamError: a stream is too short to be split.
@@ -69,7 +73,7 @@ def _split(device: str, stream: Examples, drift: Drift, local_part: float) -> We
 
 
 def _stretches(stream: Examples) -> Sequence[Sequence[int]]:
-    """Return the positions of each run of consecutive inputs with the same label."""
+    """Return the indices of the inputs in each run of consecutive inputs with the same label."""
     borders = np.flatnonzero(np.diff(stream.labels)) + 1
     return [part.tolist() for part in np.split(np.arange(len(stream)), borders)]
 

@@ -23,9 +23,10 @@ class Evidence:
     Attributes:
         summary: the content of summary.json.
         receipts: every stored receipt, in any order.
-        curves: the points (offload share, accuracy) of each router, both from 0 to 1. The entries
-            "device-only" and "cloud-only" have one point each.
-        outages: the ranges of input indices at which each device was cut off, by device.
+        curves: a mapping from the name of a router to its points (offload share, accuracy), both
+            from 0 to 1. The entries "device-only" and "cloud-only" have one point each.
+        outages: a mapping from device id to the ranges of input indices at which the device was cut
+            off.
     """
 
     summary: Mapping[str, Any]
@@ -41,10 +42,11 @@ class DeviceTally:
     Attributes:
         device: the device's id.
         rows: the device's receipts, sorted by input index.
-        routes: the number of inputs by route.
+        routes: a mapping from route to the number of inputs that were answered by it.
         fallbacks: the number of inputs that the device answered because the cloud did not.
-        switches: the number of changes of the resident capacity.
-        cut_off: the number of inputs during outages.
+        switches: the number of times that the resident capacity changed between consecutive
+            receipts.
+        cut_off: the number of answered inputs during outages.
     """
 
     device: str
@@ -56,7 +58,7 @@ class DeviceTally:
 
 
 def tally(evidence: Evidence) -> list[DeviceTally]:
-    """Return the counts of each device's receipts, in natural order of the device names.
+    """Return the receipts and counts of each device, in natural order of the device ids.
 
     In natural order, 2 comes before 10.
     """
@@ -75,7 +77,7 @@ def in_natural_order(names: Iterable[str]) -> list[str]:
 def answering_capacity(row: ReceiptRow) -> int:
     """Return the number of the capacity that answered an input, or 0 if the cloud did.
 
-    A Route message has the same numbers.
+    Route messages use the same numbers.
     """
     return 0 if row.route == CLOUD else int(row.route.removeprefix("capacity-"))
 
@@ -86,7 +88,9 @@ def is_fallback(row: ReceiptRow) -> bool:
 
 
 def routes_in_order(tallies: Sequence[DeviceTally], capacities: int) -> list[str]:
-    """Return every route, from the smallest capacity of the student to the cloud.
+    """Return the names of all routes, from the student's smallest capacity to the cloud.
+
+    Routes that no input took are included. Routes of unknown capacities come before the cloud.
 
     Args:
         tallies: the counts of every device.

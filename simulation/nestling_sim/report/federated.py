@@ -16,7 +16,11 @@ _LABELS = {"device_only": "device only", "hybrid": "hybrid"}
 
 
 def description(learning: Mapping[str, Any]) -> str:
-    """Return the text above the section's picture."""
+    """Return the text above the section's picture.
+
+    Args:
+        learning: summary.json's entry on federated rounds.
+    """
     end = f"Released: {learning['released']}" if learning["released"] else "Nothing was released"
     return (
         "Each device's sensor is rotated, and its wearer moves at a different speed from the "
@@ -29,7 +33,11 @@ def description(learning: Mapping[str, Any]) -> str:
 
 
 def gain_picture(learning: Mapping[str, Any]) -> Figure:
-    """Draw the accuracy of each device before and after the rounds."""
+    """Draw the accuracy of each device before and after the rounds, with and without the cloud.
+
+    Args:
+        learning: summary.json's entry on federated rounds.
+    """
     devices = learning["devices"]
     figure = Figure(
         figsize=(9.0, 1.1 + 0.5 * len(devices)), layout="constrained", facecolor=SURFACE.light
@@ -66,7 +74,13 @@ def gain_picture(learning: Mapping[str, Any]) -> Figure:
 
 
 def gains(learning: Mapping[str, Any]) -> Table:
-    """Return a table of the accuracies before and after the rounds, by device and for the fleet."""
+    """Return a table of the accuracies before and after the rounds, by device and for the fleet.
+
+    The table also has each device's capacity and the sizes of both parts of its stream.
+
+    Args:
+        learning: summary.json's entry on federated rounds.
+    """
     rows = [
         (name, f"{one['capacity']}", f"{one['local']}", f"{one['measured']}", *_changes(one))
         for name, one in learning["devices"].items()
@@ -81,7 +95,13 @@ def gains(learning: Mapping[str, Any]) -> Table:
 
 
 def rounds(learning: Mapping[str, Any]) -> Table:
-    """Return a table of the clients, the bytes and the calibration accuracies of each round."""
+    """Return a table of the clients, the bytes and the calibration accuracies of each round.
+
+    The first and the last row have the accuracies of the bundles before and after all rounds.
+
+    Args:
+        learning: summary.json's entry on federated rounds.
+    """
     capacities = len(learning["calibration_accuracy_before"])
     names = [f"capacity {number}" for number in range(1, capacities + 1)]
     ends = [

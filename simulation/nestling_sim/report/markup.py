@@ -14,7 +14,7 @@ class Tile:
     Attributes:
         name: the name of the figure.
         value: the figure, with its unit.
-        beside: a second figure to compare the first one with.
+        beside: a text that puts the figure into context, such as a second figure.
     """
 
     name: str
@@ -34,8 +34,8 @@ def section(title: str, text: str, body: Iterable[str]) -> str:
     """Return a section of the page as HTML.
 
     Args:
-        title: the heading of the section, as text.
-        text: the first paragraph of the section, as text.
+        title: the heading of the section, not yet escaped.
+        text: the first paragraph of the section, not yet escaped.
         body: the rest of the section, as pieces of HTML.
     """
     inside = "\n".join(body)
@@ -43,12 +43,16 @@ def section(title: str, text: str, body: Iterable[str]) -> str:
 
 
 def picture(svg: str) -> str:
-    """Return a picture in a box that scrolls horizontally on a narrow screen."""
+    """Return the HTML of a picture in a box that scrolls horizontally on a narrow screen.
+
+    Args:
+        svg: the picture as an SVG element.
+    """
     return f'<div class="wide"><div class="picture">{svg}</div></div>'
 
 
 def table(given: Table) -> str:
-    """Return a table in a box that scrolls horizontally on a narrow screen."""
+    """Return the HTML of a table in a box that scrolls horizontally on a narrow screen."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in given.head)
     rows = "\n".join(f"<tr>{_cells(row)}</tr>" for row in given.rows)
     return (
@@ -58,11 +62,11 @@ def table(given: Table) -> str:
 
 
 def folded(given: Table, title: str = "The figures") -> str:
-    """Return a table that is collapsed until the reader opens it.
+    """Return the HTML of a table that is collapsed until the reader opens it.
 
     Args:
         given: the table.
-        title: the text that the reader clicks on to open the table.
+        title: the text that the reader clicks on to open the table, not yet escaped.
     """
     return f"<details><summary>{escape(title)}</summary>{table(given)}</details>"
 

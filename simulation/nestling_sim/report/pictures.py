@@ -53,9 +53,9 @@ _POINTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def accuracy_picture(evidence: Evidence) -> Figure:
-    """Draw the accuracy of each router against the offload share.
+    """Draw the accuracy of each router as a function of the offload share.
 
-    This run is drawn as a point.
+    This run, the device alone and the cloud alone are drawn as points.
     """
     figure = _figure(4.4)
     axes = _axes(figure)
@@ -89,7 +89,8 @@ def accuracy_picture(evidence: Evidence) -> Figure:
 def capacity_picture(evidence: Evidence) -> Figure:
     """Draw the resident capacity and the route of each answer, with one small plot per device.
 
-    The resident capacity is the largest one that the device had loaded.
+    The resident capacity is the largest one that the device had loaded. Only the first 24 devices
+    are drawn.
     """
     tallies = tally(evidence)[:MOST_DEVICES]
     capacities = len(evidence.summary["capacities"])
@@ -114,7 +115,7 @@ def capacity_picture(evidence: Evidence) -> Figure:
 
 
 def energy_picture(evidence: Evidence) -> Figure:
-    """Draw the energy of one input by source, for each policy.
+    """Draw the mean energy per input by source (compute and radio), for each policy.
 
     The policies are hybrid (the run itself), device only and cloud only.
     """
@@ -152,7 +153,10 @@ def energy_picture(evidence: Evidence) -> Figure:
 
 
 def routes_picture(evidence: Evidence) -> Figure:
-    """Draw the share of each device's inputs that was answered by each route."""
+    """Draw the share of each device's inputs that was answered by each route.
+
+    The number of fallbacks is written beside the bar of the device.
+    """
     tallies = list(reversed(tally(evidence)))
     capacities = len(evidence.summary["capacities"])
     figure = _figure(1.1 + 0.34 * len(tallies))

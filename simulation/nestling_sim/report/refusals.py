@@ -1,4 +1,7 @@
-"""Builds the text and tables of the report's section on inputs that could not go to the cloud."""
+"""Builds the report's section on inputs whose offload was ruled out or failed.
+
+The functions that get `not_sent` expect the entry of that name in summary.json.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,16 +37,16 @@ def description(summary: Mapping[str, Any]) -> str:
 
 
 def reasons_line(not_sent: Mapping[str, Any]) -> str:
-    """Return a line with every reason and the number of its inputs."""
+    """Return a line with every reason and the number of inputs that it applies to."""
     return ", ".join(
         f"{_LABELS[reason]} {count:,}" for reason, count in not_sent["reasons"].items()
     )
 
 
 def never_sent(not_sent: Mapping[str, Any]) -> str:
-    """Return a text that names the devices that could never send, with the cause for each of them.
+    """Return a line with the devices on which limits ruled out every offload, grouped by cause.
 
-    The text is "" if there are no such devices.
+    The line is "" if there are no such devices.
     """
     by_cause: dict[str, list[str]] = {}
     for device in in_natural_order(not_sent["never"]):
@@ -52,7 +55,7 @@ def never_sent(not_sent: Mapping[str, Any]) -> str:
 
 
 def by_reason(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the number of inputs and of devices for each reason."""
+    """Return a table with the number of inputs and the number of devices for each reason."""
     not_sent = summary["not_sent"]
     rows = []
     for reason, count in not_sent["reasons"].items():
@@ -62,9 +65,10 @@ def by_reason(summary: Mapping[str, Any]) -> Table:
 
 
 def by_device(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the reasons of each device.
+    """Return a table with the reasons of each device and the number of inputs for each of them.
 
-    For a limit, the table says how much the worst input needed and how much was allowed.
+    For a limit, the table has the need of the input that exceeded the limit by the largest factor,
+    and how much was allowed.
     """
     devices = summary["not_sent"]["devices"]
     return Table(

@@ -28,10 +28,12 @@ def as_svg(figure: Figure) -> str:
 def as_inline_svg(figure: Figure, name: str, label: str) -> str:
     """Render a picture as an SVG element for a page whose style sheet has the palette.
 
+    The colors become references to the style sheet's variables, so that they follow the page.
+
     Args:
         figure: the picture.
         name: the prefix of every id, which makes the ids of several pictures on a page unique.
-        label: the description for screen readers.
+        label: the description for screen readers, already escaped for HTML.
     """
     svg = as_svg(figure)
     svg = svg[svg.index("<svg") :]

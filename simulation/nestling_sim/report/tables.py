@@ -40,7 +40,10 @@ def percent(share: float) -> str:
 
 
 def significant(value: float) -> str:
-    """Format a number to three significant digits, without an exponent."""
+    """Format a number with three significant digits, without an exponent.
+
+    From 1000 on, all digits before the decimal point are kept.
+    """
     magnitude = floor(log10(abs(value))) if value else 0
     return f"{value:,.{max(2 - magnitude, 0)}f}"
 
@@ -51,7 +54,7 @@ def millijoules(energy_mj: float) -> str:
 
 
 def shared_recordings(summary: Mapping[str, Any]) -> str:
-    """Return a clause that says how many devices share recordings, or "" if none do."""
+    """Return a clause that says that devices share recordings, or "" if they do not."""
     if not summary["sharing_devices"]:
         return ""
     return (
@@ -61,10 +64,10 @@ def shared_recordings(summary: Mapping[str, Any]) -> str:
 
 
 def comparison(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the accuracy and the energy of each policy.
+    """Return a table of the accuracy and the mean energy per input of each policy.
 
-    The policies are hybrid, device only and cloud only. Two other routers follow, for which there
-    is no energy.
+    The policies are hybrid, device only and cloud only. They are followed by two other routers that
+    send as many inputs as the run did, for which no energy is computed.
     """
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]
     policies = [
@@ -81,7 +84,7 @@ def comparison(summary: Mapping[str, Any]) -> Table:
 def accuracy_by_share(evidence: Evidence) -> Table:
     """Return a table of the accuracy of every router at several offload shares.
 
-    The accuracies are interpolated on the routers' curves.
+    The accuracies are interpolated linearly on the routers' curves.
     """
     curves = {
         name: np.array(sorted(points)).T
@@ -99,7 +102,11 @@ def accuracy_by_share(evidence: Evidence) -> Table:
 
 
 def devices(evidence: Evidence) -> Table:
-    """Return a table of the inputs, capacities, switches, fallbacks and outages of every device."""
+    """Return a table with the figures of every device.
+
+    The figures are the numbers of inputs, of switches between capacities, of fallbacks and of
+    inputs during outages, and the range of the resident capacities.
+    """
     return Table(
         head=("device", "inputs", "capacities", "switches", "fallbacks", "during outages"),
         rows=[
@@ -117,7 +124,7 @@ def devices(evidence: Evidence) -> Table:
 
 
 def energy_by_source(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the energy of one input by source, for each policy."""
+    """Return a table of the mean energy per input by source, for each policy."""
     energy = summary["energy_mj_per_input"]
     return Table(
         head=("policy", "compute mJ", "radio mJ", "total mJ", "provenance"),
@@ -135,7 +142,7 @@ def energy_by_source(summary: Mapping[str, Any]) -> Table:
 
 
 def routes_by_device(evidence: Evidence) -> Table:
-    """Return a table of the number of inputs of every device that were answered by each route."""
+    """Return a table of the number of each device's inputs that were answered by each route."""
     tallies = tally(evidence)
     routes = routes_in_order(tallies, len(evidence.summary["capacities"]))
     return Table(
@@ -147,7 +154,8 @@ def routes_by_device(evidence: Evidence) -> Table:
 def latency(summary: Mapping[str, Any]) -> Table:
     """Return a table of the latency percentiles of each route, ms.
 
-    Each cell has the latency on the device's board and, after a slash, the latency on this machine.
+    Each cell has the latency for the device's board and link and, after a slash, the wall time on
+    the machine that ran the simulation.
     """
     kinds = ("latency_ms", "wall_latency_ms")
     rows = [
@@ -164,7 +172,11 @@ def latency(summary: Mapping[str, Any]) -> Table:
 
 
 def capacities(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the calibration accuracy, the bytes and the operations of each capacity."""
+    """Return a table of the properties of each capacity.
+
+    The properties are the calibration accuracy, the bytes of the weights, and the number of
+    multiply-accumulates.
+    """
     return Table(
         head=("capacity", "accuracy on calibration inputs", "bytes", "multiply-accumulates"),
         rows=[
@@ -175,7 +187,11 @@ def capacities(summary: Mapping[str, Any]) -> Table:
 
 
 def transfers(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the bytes that were transferred over the links."""
+    """Return a table of the bytes that were transferred over the links.
+
+    Bytes of offloads and of telemetry are totals of the fleet. Bytes of bundles are listed for each
+    device.
+    """
     sent = summary["bytes"]
     down = [
         (f"bundle to {device}", f"{count:,}")

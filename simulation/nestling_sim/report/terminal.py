@@ -15,7 +15,7 @@ from nestling_sim.report.tables import Table, comparison, latency, percent, shar
 
 
 def summary_table(summary: Mapping[str, Any]) -> RenderableType:
-    """Return the content of summary.json as tables for rich's console."""
+    """Return the main figures of summary.json as tables for rich's console."""
     title = f"{summary['bundle_version']} on {summary['devices']} devices, seed {summary['seed']}"
     return Group(
         Text(title, style="bold"),
@@ -71,9 +71,9 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
 
 
 def _not_sent(not_sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the rows of the table on inputs that could not go to the cloud.
+    """Yield the names and texts of the rows on inputs whose offload was ruled out or failed.
 
-    There is no row without such inputs.
+    Nothing is yielded if there are no such inputs.
     """
     if not_sent["inputs"]:
         yield "cloud unavailable", f"{not_sent['inputs']}: {reasons_line(not_sent)}"

@@ -1,4 +1,4 @@
-"""Runs the cloud of a simulation, which is `nestling-cloud serve` in a process of its own."""
+"""Runs the cloud of a simulation, which is `nestling-cloud serve`, in a separate process."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def cloud_process(
 ) -> Iterator[Addresses]:
     """Run a cloud with its own broker, on free ports of this machine, during the block.
 
-    The cloud ends at the latest with the thread that starts it, even if this process is killed.
+    The cloud ends no later than the thread that starts it, even if this process is killed.
 
     Args:
         repository: the folder of the releases.
@@ -39,8 +39,9 @@ def cloud_process(
         The addresses of the cloud.
 
     Raises:
-        CloudProcessError: the cloud ended before it was ready, or during the run. The text is what
-            the cloud wrote on standard error.
+        CloudProcessError: the cloud ended before it was ready or during the run, or it did not
+            print its addresses. If the cloud ended, the text includes what it wrote on standard
+            error.
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),

@@ -45,8 +45,8 @@ class LearningSetup:
 
     Attributes:
         scenario: the scenario, which has a `[federated]` table.
-        data_dir: the folder with the task's data, or None for the usual places.
-        streams: each device's recordings, without its sensor's drift.
+        data_dir: the folder with the task's data, or None to search the task's usual folders.
+        streams: a mapping from device id to the device's recordings, without its sensor's drift.
         workspace: the running cloud, whose repository gets the new release.
     """
 
@@ -75,11 +75,11 @@ class _Phase:
 
 
 def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
-    """Return the run of a fleet that answers, learns in federated rounds, and answers again.
+    """Run a fleet that answers, learns in federated rounds, and answers again.
 
     Args:
         learning: the inputs of the run; the cloud's repository has the first bundle.
-        progress: the display that is told of every answer and step.
+        progress: the progress display.
 
     Returns:
         The second phase of answers, with its comparison to the first phase in `learning`.
@@ -144,7 +144,7 @@ def _learn(
 ) -> list[Round]:
     """Run the rounds and return their log.
 
-    The log also records whether a bundle was released.
+    The log also records whether a bundle was released. No release is not an error.
     """
     table, scenario = learning.table, learning.scenario
     config = RunConfig(
@@ -190,7 +190,10 @@ def _node_configs(
 
 
 def _since(run: DeviceRun, earlier: DeviceRun) -> DeviceRun:
-    """Return a device's counts without those of an earlier run on the same state folder."""
+    """Return a device's counts without the receipts that an earlier run wrote to its outbox.
+
+    The other counts start at 0 in every run.
+    """
     return dataclasses.replace(run, receipts=run.receipts - earlier.receipts)
 
 
@@ -244,7 +247,7 @@ def _round_summary(one: Round) -> dict[str, Any]:
 
 
 def _accuracy(phase: _Phase, device: str | None = None) -> dict[str, float]:
-    """Return the accuracies and the offload share of a device.
+    """Return the accuracies and the offload share of a device, from 0 to 1.
 
     If `device` is None, they are those of the whole fleet.
     """

@@ -1,4 +1,4 @@
-"""Raises the limit of open files, because a whole fleet needs many sockets and databases."""
+"""Raises the limit on open files, because a whole fleet needs many sockets and databases."""
 
 import resource
 
@@ -14,13 +14,15 @@ class OpenFilesError(SimError):
 
 
 def raise_open_files_limit(devices: int) -> None:
-    """Raise this process's limit of open files to the number that a fleet needs.
+    """Raise this process's limit on open files to the number that a fleet needs.
+
+    The limit is not changed if it is high enough.
 
     Args:
         devices: the number of devices that will run in this process.
 
     Raises:
-        OpenFilesError: the session's hard limit is lower than that number.
+        OpenFilesError: the session's hard limit is lower than the number that the fleet needs.
     """
     needed = _OTHER_FILES + devices * _FILES_PER_DEVICE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Writes the results of a run, which are the summary, the receipts and the report."""
+"""Writes the results of a run: the summary, the receipts and the report."""
 
 import dataclasses
 import json
@@ -20,6 +20,8 @@ def write_results(
     out: Path, summary: Mapping[str, Any], receipts: Sequence[ReceiptRow], page: str
 ) -> Path:
     """Write all files of a run into a new folder, or none of them.
+
+    The files are summary.json, receipts.jsonl (one receipt per line) and report.html.
 
     Args:
         out: the folder in which the new folder is made.

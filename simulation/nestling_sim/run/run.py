@@ -39,12 +39,13 @@ class RunConfig:
 
     Attributes:
         scenario: the scenario, with its task, seed, devices and conditions.
-        data_dir: the folder with the task's data, or None to search the usual places.
+        data_dir: the folder with the task's data, or None to search the task's usual folders.
         retrain: whether to train even if the cache has the bundle.
-        out: the folder for results, in which each run makes a folder of its own.
+        out: the folder for results, in which each run makes its own folder.
         broker_kind: the kind of broker that the cloud starts.
         console: whether to serve the console while the simulation runs.
-        keep_serving: whether to keep cloud and devices running after the report, until a signal.
+        keep_serving: whether to keep cloud, console and devices running after the report, until a
+            signal.
         cache: the folder of trained bundles, or None for the user's cache.
     """
 
@@ -64,7 +65,7 @@ class Result:
 
     Attributes:
         summary: the content of summary.json.
-        folder: the run's own folder, which holds all its files.
+        folder: the folder with the run's summary, receipts and report.
     """
 
     summary: Mapping[str, Any]
@@ -103,13 +104,14 @@ class Listener:
 def run(config: RunConfig, progress: Progress, listener: Listener | None = None) -> Result:
     """Run one simulation and write its report.
 
-    The bundle is trained or taken from the cache. Then the fleet answers its inputs, and the
-    answers are compared with those of the other options.
+    The bundle is trained or loaded from the cache. Then the fleet answers its inputs, and the
+    answers are compared with those of the other options. If the configuration says to keep serving,
+    the fleet then continues until a signal raises an exception, and the function does not return.
 
     Args:
         config: the scenario to run, with the settings of the run.
-        progress: the display that is told of every step.
-        listener: the callbacks at the milestones of the run.
+        progress: the progress display.
+        listener: the callbacks at the milestones of the run, or None for no callbacks.
 
     Returns:
         The figures and the folder of the run.

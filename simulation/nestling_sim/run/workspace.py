@@ -25,7 +25,7 @@ class Workspace:
     Attributes:
         folder: the temporary folder of the simulation.
         repository: the repository that the cloud serves.
-        addresses: the addresses of the cloud.
+        addresses: the addresses of the cloud and its broker.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ def open_workspace(
         console: whether the cloud serves its console.
 
     Yields:
-        The workspace, which is removed afterwards.
+        The workspace, whose temporary folder is removed after the block.
     """
     # After kill -9 the folder stays until the next run, but no process: the cloud has a
     # parent-death guard.

@@ -1,8 +1,8 @@
 """Reads scenario files, and computes what they do to each device.
 
 The package holds the models of devices, limits, drift (how a sensor's signal differs from the
-training data) and conditions (such as little memory or an outage). It may import neither `run`,
-`figures` nor `fleet`.
+training data) and conditions (such as little memory or an outage). It may not import `run`,
+`figures` or `fleet`.
 """
 
 __all__ = ["conditions", "drift", "limits", "scenario"]

@@ -69,7 +69,7 @@ def link_up_at(device: Device, index: int, length: int, scenario: Scenario) -> b
 
 
 def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
-    """Return the input indices at which a device is cut off from the cloud.
+    """Return the input indices at which a device is cut off from the cloud and the broker.
 
     Args:
         device: a device of the scenario.

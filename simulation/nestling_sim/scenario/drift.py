@@ -1,8 +1,8 @@
 """Simulates drift, a constant difference between a device's signal and the training data.
 
 A watch may sit rotated on the wrist, or be worn on the other wrist, and its wearer may move faster
-or slower than others. Rotation and speed are drawn once for each device and apply to its whole
-stream.
+or slower than others. The axis of the rotation and the speed are chosen at random once for each
+device, and apply to its whole stream.
 """
 
 import math
@@ -24,8 +24,10 @@ class Drift:
     """The drift of one device.
 
     Attributes:
-        turn: the rotation matrix that is applied to every triple of channels, (3, 3).
-        speed: the factor by which windows are played faster.
+        turn: the rotation matrix that is applied to every three consecutive channels (the axes of
+            one sensor), (3, 3).
+        speed: how many times faster the wearer moves than in the recording; below 1, the wearer
+            moves slower.
     """
 
     turn: NDArray[np.float64]
@@ -37,8 +39,8 @@ def draw(rotation_degrees: float, speed: float, rng: np.random.Generator) -> Dri
 
     Args:
         rotation_degrees: the angle by which the sensor is rotated about a random axis.
-        speed: the largest change of speed, as a fraction; 0.2 stands for factors from 0.8 to 1.2.
-        rng: the source of randomness.
+        speed: the largest change in speed, as a fraction; 0.2 stands for factors from 0.8 to 1.2.
+        rng: the random number generator.
     """
     axis = rng.normal(size=3)
     x, y, z = axis / np.linalg.norm(axis)
@@ -49,15 +51,16 @@ def draw(rotation_degrees: float, speed: float, rng: np.random.Generator) -> Dri
 
 
 def drifted(examples: Examples, drift: Drift) -> Examples:
-    """Return examples as a device with this drift records them.
+    """Return examples as a device with this drift would record them.
 
     Args:
-        examples: the inputs (N, C, T), or inputs of any shape if the speed is 1, with their labels.
+        examples: the inputs (N, C, T) with their labels. If the speed is 1, the inputs need no time
+            axis.
         drift: the device's drift.
 
     Raises:
-        DriftError: the channels do not form triples that can be rotated, or the inputs have no time
-            axis that can be played at another speed.
+        DriftError: the number of channels is not a multiple of three, or the inputs have no time
+            axis that can be resampled.
     """
     inputs = examples.inputs
     if not np.array_equal(drift.turn, np.eye(3)):
@@ -79,7 +82,10 @@ def _turned(inputs: NDArray[np.float32], turn: NDArray[np.float64]) -> NDArray[n
 
 
 def _played(inputs: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """Return windows that are resampled about their middle, and mirrored at both ends."""
+    """Return windows that are resampled in time around their middle, by linear interpolation.
+
+    Beyond both ends, a window is continued by reflection.
+    """
     if inputs.ndim != 3:
         raise DriftError(f"inputs {list(inputs.shape[1:])} have no time axis; set speed to 0")
     last = inputs.shape[-1] - 1

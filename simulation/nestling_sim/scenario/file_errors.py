@@ -47,8 +47,8 @@ def describe(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
 
     Args:
         fault: the error as pydantic lists it.
-        keys: the allowed keys of each table, by the name of the table. A table of the conditions
-            goes by its kind, and the top level of the file by "".
+        keys: a mapping from the name of each table to its allowed keys. The name of a
+            `[[conditions]]` table is its kind, and the name of the top level of the file is "".
     """
     place = _place(fault["loc"])
     text = _sentence(fault, keys)
@@ -56,7 +56,7 @@ def describe(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """Return the name of a place in the file, in which tables are counted from 1."""
+    """Describe a place in the file; tables of the same name are counted from 1."""
     match loc:
         case ():
             return ""

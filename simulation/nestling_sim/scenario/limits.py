@@ -1,6 +1,6 @@
 """Holds the limits of a scenario's devices.
 
-A limit is given in units or as a multiple of what the task needs. A multiple suits any task,
+A limit is given either in units or as a multiple of what the task needs. A multiple suits any task,
 because the simulator knows what a capacity and an offload need once the task is trained.
 """
 
@@ -65,7 +65,8 @@ class Memory(Table):
     """The memory budget of a device.
 
     A table gives either `memory_kb` or `memory_for_capacity`, which is the number of the largest
-    capacity (one of the student's nested sizes) that fits into the budget.
+    capacity (one of the student's nested sizes) that fits into the budget. A number above that of
+    the student's largest capacity stands for the largest capacity.
     """
 
     memory_kb: Positive | None = None
@@ -83,7 +84,7 @@ class Memory(Table):
         budget for the largest capacity is twice its need.
 
         Args:
-            needed: the bytes that each capacity needs, smallest first.
+            needed: the memory that each capacity needs, in bytes, smallest capacity first.
         """
         if self.memory_kb is not None:
             return kilobytes(self.memory_kb)
@@ -97,9 +98,9 @@ class Memory(Table):
 class AnswerLimits(Table):
     """The limits on the time and the energy of one answer.
 
-    A limit is given in units or as a multiple of what an offload takes. An offload here is a run of
-    the largest capacity that the device's memory admits, followed by the transfer over the device's
-    link in fair conditions, which are those of the device's own table.
+    Each limit is given either in units or as a multiple of what an offload takes. An offload here
+    is a run of the largest capacity that the device's memory admits, followed by the transfer over
+    the device's link in fair conditions, which are those of the device's own table.
     """
 
     latency_ms: Positive | None = None
@@ -140,10 +141,13 @@ def offload_of(
 ) -> Offload:
     """Return the time and the energy that an offload takes on a board in fair conditions.
 
+    Before the transfer, the largest capacity that fits into memory runs, or the smallest capacity
+    if none fits.
+
     Args:
         profile: the name of the board.
         link: the name of the radio link.
-        memory_bytes: the device's memory budget.
+        memory_bytes: the device's memory budget, in bytes.
         needs: the memory, the operations and the bytes that the bundle needs.
         mbit_s: the throughput of the uplink, Mbit/s.
         rtt_ms: the round-trip time of the link, ms.
@@ -164,7 +168,7 @@ def _meter(profile: str, link: str) -> ProfileMeter:
 
 
 def _fault(table: Table, what: str, *keys: str) -> str:
-    """Return an error text, or "" if exactly one of the keys is given."""
+    """Return an error message, or "" if the table has exactly one of the keys."""
     given = [key for key in keys if getattr(table, key) is not None]
     if len(given) == 1:
         return ""

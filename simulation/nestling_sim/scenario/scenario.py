@@ -56,7 +56,10 @@ class Device:
 
 
 class OffloadTable(Table):
-    """The `[offload]` table, with the target of the mean input and the deadline of an offload."""
+    """The `[offload]` table, with the targets of routing and the deadline of an offload.
+
+    The targets are averages per input (a share, an energy or a latency), or a tolerated risk.
+    """
 
     share: Share = 0.0
     window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -92,7 +95,7 @@ class DeviceTable(Memory, AnswerLimits):
 
 
 class FederatedTable(Table):
-    """The `[federated]` table, with the drift of the sensors and the settings of the learning."""
+    """The `[federated]` table, with the drift of the sensors and the settings of the rounds."""
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
     speed: Annotated[float, Field(ge=0, lt=1)]
@@ -140,7 +143,7 @@ class LinkCondition(_ConditionTable):
 
 
 class OutageCondition(_ConditionTable):
-    """A condition that cuts the device off from the cloud.
+    """A condition that cuts the device off from the cloud and the broker.
 
     The device notices the outage only when it tries to send.
     """
