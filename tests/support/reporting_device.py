@@ -11,7 +11,8 @@ from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
-from nestling_device.telemetry.publisher import Telemetry, TelemetryConfig
+from nestling_device.telemetry.publisher import Telemetry
+from nestling_device.telemetry.telemetry_config import TelemetryConfig
 from nestling_device.transport.mqtt_connection import Connection, Message
 from tests.support.processes import DEADLINE_S
 

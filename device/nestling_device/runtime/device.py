@@ -34,8 +34,9 @@ from nestling_device.runtime.updater import Updater
 from nestling_device.storage.lock import locked
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
-from nestling_device.telemetry.publisher import Telemetry, TelemetryConfig
+from nestling_device.telemetry.publisher import Telemetry
 from nestling_device.telemetry.sparkplug_node import Gauges
+from nestling_device.telemetry.telemetry_config import TelemetryConfig
 from nestling_device.transport.identity import Identity
 
 _log = logging.getLogger(__name__)

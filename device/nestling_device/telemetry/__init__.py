@@ -5,4 +5,4 @@ messages of a Sparkplug B edge node. Of the device's other packages, this one ma
 and `transport`.
 """
 
-__all__ = ["outbox", "publisher", "sparkplug_node"]
+__all__ = ["outbox", "publisher", "sparkplug_node", "telemetry_config"]

@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from google.protobuf.message import DecodeError
@@ -27,38 +27,11 @@ from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
 from nestling_device.telemetry.send_window import SendWindow
 from nestling_device.telemetry.sparkplug_node import Gauges, SparkplugNode, read_command
-from nestling_device.transport.identity import Identity
+from nestling_device.telemetry.telemetry_config import TelemetryConfig
 from nestling_device.transport.mqtt_connection import BrokerConnectError, Connection, Message
 
 _log = logging.getLogger(__name__)
 _LONGEST_IDLE_S = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TelemetryConfig:
-    """The settings of a device's telemetry.
-
-    Attributes:
-        device_id: the id of the device.
-        host: the host of the broker.
-        port: the port of the broker.
-        identity: the identity for TLS, or None to connect without TLS.
-        batch_limit: the largest number of receipts in one message.
-        resend_after_s: the time without an acknowledgement after which receipts are sent again,
-            seconds.
-        reconnect_min_s: the pause after the first failed attempt to connect, seconds. The pause
-            doubles with each further failure.
-        reconnect_max_s: the longest pause between two attempts to connect, seconds.
-    """
-
-    device_id: str
-    host: str
-    port: int
-    identity: Identity | None = None
-    batch_limit: int = 100
-    resend_after_s: float = 5.0
-    reconnect_min_s: float = 0.2
-    reconnect_max_s: float = 5.0
 
 
 class Telemetry(Closing):
