@@ -1,21 +1,12 @@
 import numpy as np
 import torch
 
-from nestling_cloud.latency.measure import medians_us, widths_us
+from nestling_cloud.latency.measure import medians_us
 from nestling_cloud.latency.network import int8_network
 from nestling_cloud.learning.onnx.float_export import export_fp32
 from nestling_core.execution.session import open_session
 from nestling_core.student.network import NestedStudent
 from tests.support.tiny_probes import TINY_FAMILY
-
-
-def test_every_row_of_widths_is_timed() -> None:
-    rows = [(6, 8), (1, 1), (3, 4)]
-
-    found = widths_us(TINY_FAMILY, rows, rng=np.random.default_rng(0), seconds=0.02, rounds=2)
-
-    assert len(found) == len(rows)
-    assert all(1 < microseconds < 1e5 for microseconds in found)
 
 
 def test_float32_and_int8_networks_are_timed_in_one_run() -> None:
