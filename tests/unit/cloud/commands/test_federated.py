@@ -80,8 +80,10 @@ log) exec sleep 60 ;;
 stop) echo "$2" >"$STOPPED"; printf '%s' "$SAID" ;;
 esac
 """
+# A shell that starts the tests in the background lets them ignore Ctrl-C.
 _INTERRUPTED_RUN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.executable = sys.argv.pop(1)
 from nestling_cloud.cli import main
 sys.exit(main(sys.argv[1:]))
