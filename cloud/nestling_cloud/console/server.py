@@ -90,7 +90,7 @@ class ConsoleServer:
 
         Args:
             public_host: the name of this machine, which the URL contains if the console listens on
-                all addresses. If it is "", the URL contains the loopback address instead.
+                all addresses. If the name is "", the URL contains the loopback address instead.
         """
         host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
         scheme = "https" if self.secure else "http"

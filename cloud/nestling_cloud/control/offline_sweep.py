@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 
 async def mark_removed_offline(roster: Roster, store: Store) -> None:
-    """Mark every device that is removed from the roster as offline, until cancelled.
+    """Mark devices as offline once they are removed from the roster, until cancelled.
 
     Args:
         roster: the roster of the devices that may connect.

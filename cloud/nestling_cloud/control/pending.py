@@ -1,10 +1,10 @@
 """Decides which settings each device still has to receive.
 
 Sparkplug commands are sent with QoS 0, so a command may be lost. A device reports the settings that
-it holds in its birth certificate and whenever they change. A setting that differs from the desired
-setting is sent again at growing intervals. A repeated command also asks for a new birth
-certificate, because the device's report may have been lost instead of the command. This module does
-no I/O.
+it holds in its birth certificate and whenever they change. While a reported setting differs from
+the desired one, the command to change the setting is repeated at growing intervals. A repeated
+command also asks for a new birth certificate, because the device's report may have been lost
+instead of the command. This module does no I/O.
 """
 
 from collections.abc import Mapping

@@ -130,7 +130,7 @@ class Targets:
         Args:
             devices: the devices whose changes to return. None among them stands for the fleet, and
                 None instead of a collection returns the changes of all devices and the fleet.
-            limit: the most changes to return.
+            limit: the largest number of changes to return.
         """
         columns = tables.TARGET_LOG.c
         query = sa.select(tables.TARGET_LOG).order_by(columns.id.desc()).limit(limit)

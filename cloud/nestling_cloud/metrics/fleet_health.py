@@ -19,10 +19,10 @@ class Losses:
     """Numbers of receipts that were lost since the store was created.
 
     Attributes:
-        dropped: the number of receipts that devices dropped because their outboxes (queues of
-            receipts to send) were full.
+        dropped: the number of receipts that devices dropped because their outboxes (the devices'
+            queues of receipts) were full.
         rejected: the number of receipts that the store rejected because their values were invalid.
-        unreadable: the number of receipts that devices lost because the row in the outbox was
+        unreadable: the number of receipts that devices lost because rows of their outboxes were
             damaged.
         forgotten: the number of receipts that the store lost because it was wiped or restored from
             an older copy.
@@ -40,15 +40,14 @@ class FleetCondition:
 
     Attributes:
         known: the number of devices that have ever reported.
-        connected: the number of devices that are connected. The last birth certificate of such a
-            device (the message that reports its connection) is newer than its last death
-            certificate (the message that reports the end of the connection).
+        connected: the number of devices that are connected, according to the store.
         last_seen_ms: the Unix time of the last message from any device, or None if there is no
             message.
         last_answered_ms: the Unix time of the latest answer, or None if there is no answer.
         bundles: a mapping from each bundle version to the number of connected devices that run it;
             the key "" stands for devices that did not report a version.
-        long_outboxes: the number of connected devices with more than `LONG_OUTBOX` unsent receipts.
+        long_outboxes: the number of connected devices with more than `LONG_OUTBOX` receipts in the
+            outbox.
         clocks_unset: the number of connected devices whose answers are all dated before 2020.
         losses: the numbers of lost receipts of all devices.
         damaged: the number of unreadable rows found in the store since it was opened.

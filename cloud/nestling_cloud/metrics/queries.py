@@ -1,4 +1,4 @@
-"""Computes the figures of the console and the API from the store, which it only reads.
+"""Computes the figures of the console and the API from the store, without writing to the store.
 
 The time range of a view is widened to whole steps of time, and the view reports the widened range.
 The totals of a view therefore equal both the sum of its series and the sum of the stored figures
@@ -247,7 +247,8 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:
     """Return the number of devices by resident capacity (the largest capacity in memory).
 
-    Only devices with a resident capacity that have answered since the range began are counted.
+    Devices without a resident capacity, and devices that have not answered since the range began,
+    are not counted.
     """
     capacity, answered_ms = tables.DEVICES.c.capacity, tables.DEVICES.c.last_answered_ms
     query = (

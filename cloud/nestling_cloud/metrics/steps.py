@@ -47,8 +47,8 @@ class Steps:
 def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: int) -> Steps:
     """Return the shortest steps that suit a time range and that the store still holds.
 
-    Steps suit a range if they are so long that `MOST_STEPS` of them are at least as long as the
-    range. If the store holds no such steps, each step is one or more weeks long.
+    Steps suit a range if `MOST_STEPS` of them are at least as long as the range. If the store holds
+    no such steps, each step is one or more weeks long.
 
     Args:
         wanted: the time range of the series, which is widened to whole steps.

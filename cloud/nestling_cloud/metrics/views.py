@@ -39,7 +39,7 @@ class RouteFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyFigures:
-    """Energy of the answers of one route, from one source and of one provenance.
+    """Energy of one source and one provenance, summed over the answers of one route.
 
     Attributes:
         route: the place where the inputs were answered, "capacity-<k>" or "cloud".
@@ -58,7 +58,7 @@ class EnergyFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class CloudOnly:
-    """Energy and bytes that the answered inputs would have taken if all were sent to the cloud.
+    """Energy and bytes that sending all answered inputs to the cloud would have taken.
 
     Attributes:
         provenance: how the energy is known: "measured", "calibrated" or "modelled".
@@ -95,7 +95,7 @@ class Totals:
     """Figures over a time range, of a fleet or of one device.
 
     Attributes:
-        answers: the number of inputs that were answered.
+        answers: the number of answers.
         fallbacks: the number of these answers for which the cloud was asked without success.
         routes: the figures by route; capacities come first, and the cloud comes last.
         energy: the energy by route, source and provenance.
@@ -159,8 +159,8 @@ class DeviceRow:
         bundle_version: the version of the bundle that the device runs, or "" if unknown.
         capacity: the resident capacity (the largest capacity in memory), or 0 if none or unknown.
         battery: the charge left, 0 to 1, or 0 if unknown.
-        outbox_depth: the number of receipts in the device's outbox, where they wait to be sent; 0
-            if unknown.
+        outbox_depth: the number of receipts in the device's outbox, which the cloud has not
+            acknowledged yet; 0 if unknown.
         offload_share: the target share in force on the device; None if the device has another kind
             of target, or has not reported.
         target_share: the target share set in the console for the device or, without such a target,

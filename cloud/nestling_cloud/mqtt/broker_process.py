@@ -51,7 +51,7 @@ _FREE_PORT_ATTEMPTS = 3
 
 
 class BrokerError(CloudError):
-    """Raised when no broker is installed, its port is taken, or the broker ended unexpectedly."""
+    """Raised when a broker cannot be started, or has ended unexpectedly."""
 
 
 class Broker(Closing):
@@ -93,7 +93,7 @@ class Broker(Closing):
         """Raise BrokerError if the broker no longer runs.
 
         Raises:
-            BrokerError: the broker has ended; the message has the end of its log.
+            BrokerError: the broker has ended; the message contains the end of the broker's log.
         """
         status = self._process.poll()
         if status is not None:
@@ -177,7 +177,7 @@ def start_secure_broker(
     killed.
 
     Args:
-        files: the writer of the broker's configuration, lists and certificate, which are written
+        files: the writer of the broker's configuration, lists and certificate. It writes them
             before the broker starts.
         host: the host to listen on.
         port: the port to listen on; 0 picks a free one.

@@ -30,14 +30,14 @@ class BrokerAddress(Address):
     """The address of a broker, with the TLS files for a connection.
 
     Attributes:
-        tls: the files with the client's own certificate, and with the certificate of the authority
-            that must have signed the broker's certificate; None for an open broker on this machine.
+        tls: the files with the client's certificate and key, and with the certificate of the
+            broker's authority; None for an open broker on this machine.
     """
 
     tls: TlsFiles | None = None
 
     def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-        """Return a client for this broker that is not connected yet.
+        """Return a new client for this broker, which the caller has to connect.
 
         Args:
             will: the message that the broker publishes if the connection breaks; None for no
@@ -57,8 +57,8 @@ class BrokerAddress(Address):
 class _Client(aiomqtt.Client):
     """A client that fails at once if the broker closes a connection instead of accepting it.
 
-    A broker that is starting or stopping closes connections like this. aiomqtt alone would wait
-    10 s for an answer.
+    A broker that is starting or stopping closes connections in this way. Without this class,
+    aiomqtt would wait 10 s for an answer.
     """
 
     def _on_disconnect(

@@ -1,9 +1,9 @@
 """Runs an iotcore broker.
 
 Start it with `python -P iotcore_program.py < CONFIGURATION`. iotcore is the Rust broker rumqttd in
-a Python package. It reads its configuration only from a file whose name ends in .toml, so the
-configuration exists as a file while it is read. SIGTERM is blocked until that file is deleted. This
-includes the SIGTERM that arrives when the parent process is killed (see `parent_death.py`).
+a Python package. iotcore reads its configuration only from a file whose name ends in .toml, so the
+configuration is written to a temporary file. SIGTERM is blocked until that file is deleted, because
+it may arrive at any time when the parent process is killed (see `parent_death.py`).
 """
 
 import logging

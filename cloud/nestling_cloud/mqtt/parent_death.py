@@ -1,10 +1,10 @@
 """Runs a command that ends when its parent process ends.
 
-Start it with `python parent_death.py PARENT_PID COMMAND ARG...`. On Linux, a process can request a
-signal for the time when its parent ends (PR_SET_PDEATHSIG), even if the parent ends by kill -9. The
+Start it with `python parent_death.py PARENT_PID COMMAND ARG...`. On Linux, a process can ask to be
+sent a signal when its parent ends (PR_SET_PDEATHSIG), even if the parent is killed by SIGKILL. The
 request stays in force when the process executes another program. So this program makes the request
-and then executes the command. Making the request between fork and exec (`preexec_fn`) can deadlock
-in a process with threads.
+and then executes the command. Making the request between fork and exec (`preexec_fn`) could
+deadlock in a process with threads.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ def dies_with_parent(command: Sequence[str]) -> list[str]:
 
 
 def main() -> None:
-    """Request the signal for the parent's end, then execute the command.
+    """Ask Linux to send this process SIGTERM when its parent ends, then execute the command.
 
     If the parent has already ended, the program exits with status 1 instead.
     """

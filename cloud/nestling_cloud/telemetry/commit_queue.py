@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class CommitQueue:
-    """Queues deliveries of receipts and device reports, and commits them together.
+    """Queues device reports and deliveries of receipts, and commits them together.
 
     Attributes:
         fault: the reason why the last commit failed; "" if it succeeded.
@@ -42,7 +42,7 @@ class CommitQueue:
         self.fault = ""
 
     def report(self, report: device_registry.Report) -> None:
-        """Queue a report, and join it with the device's report that is waiting.
+        """Queue a report, joined with the waiting report of the same device if there is one.
 
         Args:
             report: the report of a device.
@@ -62,7 +62,7 @@ class CommitQueue:
         self._new_work.set()
 
     async def end_all(self) -> list[str]:
-        """Mark all devices offline, after the end of the commit that is in progress.
+        """Mark all devices offline, once any commit in progress has ended.
 
         Returns:
             The devices that were online.
@@ -120,7 +120,7 @@ class CommitQueue:
     async def _add_all(self, deliveries: Sequence[Delivery]) -> CommitResult | None:
         """Store batches and the waiting reports.
 
-        The result is None if that fails. The reports then wait for the next commit.
+        If they cannot be stored, the result is None, and the reports wait for the next commit.
         """
         reports, self._reports = self._reports, {}
         try:

@@ -54,13 +54,13 @@ class Ingest:
     """Receives, stores and acknowledges telemetry, as the fleet's Sparkplug host.
 
     Attributes:
-        subscribed: an event that is set when the telemetry is subscribed to for the first time.
+        subscribed: an event that is set once this object has first subscribed to the telemetry.
 
     Args:
         store: the store for receipts and device reports.
         broker: the address of the broker to which devices publish.
-        on_message: a function that is called in the event loop with every birth and data message,
-            in order, and must return at once; None for no such function.
+        on_message: a function that is called with every birth and data message, in order, or None.
+            The call is made in the event loop, so it must return at once.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Ingest:
     async def _request_births(self, client: aiomqtt.Client) -> None:
         """Mark all devices offline, and ask every device that was online for its birth certificate.
 
-        Births and deaths were missed while this host was disconnected.
+        Births and deaths may have been missed while this host was disconnected.
         """
         self._host.end_all()
         try:

@@ -2,8 +2,8 @@
 
 Eclipse Sparkplug 3.0 says the following. A birth certificate defines a node's metrics, their
 aliases (numbers that stand for their names), and the first sequence number `seq`. Every later
-message increases `seq` by one, modulo 256. A host that misses a number, or receives data from a
-node without its birth certificate, asks the node for a new birth certificate. A death certificate
+message increases `seq` by one, modulo 256. A host that misses a number, or that receives a node's
+data before its birth certificate, asks the node for a new birth certificate. A death certificate
 counts only if its `bdSeq` is that of the current birth. Commands refer to a metric by its alias if
 the birth certificate defined one. This module does no I/O.
 """
@@ -77,8 +77,8 @@ class SparkplugHost:
     def data(self, device: str, payload: Payload, *, now_ms: int) -> MessageContent:
         """Return the content of a data message, and whether to ask for a new birth certificate.
 
-        The values are returned even if an earlier message was lost. The node is asked at most once
-        every five seconds.
+        The values are returned even if an earlier message was lost. The method tells
+        the caller to ask a node at most once every five seconds.
 
         Args:
             device: the node's id.
@@ -136,7 +136,7 @@ class SparkplugHost:
     def rebirth(self, device: str, *, now_ms: int) -> Payload:
         """Return the payload of a command (NCMD) that asks a node for a new birth certificate.
 
-        The time is recorded as that of the latest request.
+        The host records `now_ms` as the time of the latest request.
 
         Args:
             device: the node's id.
@@ -146,7 +146,7 @@ class SparkplugHost:
         return self.command(device, {sparkplug_metrics.REBIRTH: True}, now_ms=now_ms)
 
     def is_online(self, device: str) -> bool:
-        """Return whether a node is online, so that the aliases of its metrics are known."""
+        """Return whether a node is online."""
         node = self._nodes.get(device)
         return node is not None and node.online
 

@@ -42,14 +42,14 @@ def csv_response(table: Table) -> Response:
 def receipt_lines(rows: Iterator[ReceiptRow]) -> Iterator[str]:
     """Format receipts as CSV.
 
-    The receipts are formatted while they are read, so that any number of receipts takes little
-    memory.
+    The receipts are formatted while they are read, so that memory use does not grow with their
+    number.
 
     Args:
         rows: the receipts.
 
     Yields:
-        Chunks of several lines each. The first chunk begins with the line of column names.
+        Chunks of lines. The first chunk begins with the line of column names.
     """
     fields = [name for name in ReceiptRow.__dataclass_fields__ if name != "success"]
     lines: list[list[Any]] = [[*fields, "success"]]

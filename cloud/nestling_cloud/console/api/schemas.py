@@ -31,7 +31,7 @@ class ViewMessage(BaseModel):
 
 
 class StepEnergyMessage(BaseModel):
-    """The energy of the answers in one step of time, from one source and of one provenance.
+    """Energy of one source and one provenance, summed over the answers in one step of time.
 
     The provenance says how the energy is known: measured, calibrated or modelled.
     """

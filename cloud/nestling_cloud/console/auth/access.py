@@ -37,9 +37,9 @@ class Decision:
     """The verdict on a request, with the name of the sender.
 
     Attributes:
-        verdict: the outcome of the check: either the request passes, or the reason why it does not.
+        verdict: whether the request passes or, if it does not, the reason.
         by: the sender: "console" for a browser with a session, "token NAME" for a program, or "" if
-            the sender is unknown.
+            the sender is not known.
     """
 
     verdict: Verdict
@@ -86,8 +86,8 @@ class Access:
     Args:
         sessions: the sessions of browsers.
         tokens: the API tokens.
-        local_only: whether the console listens on loopback; if so, requests that name any other
-            host do not pass.
+        local_only: whether the console listens on loopback. If so, requests whose Host header
+            does not name a loopback host are refused.
     """
 
     def __init__(self, sessions: Sessions, tokens: TokenFile, *, local_only: bool) -> None:
@@ -142,8 +142,8 @@ def _name(host: str) -> str:
 def _own_page(request: RequestHead, host: str) -> bool:
     """Return whether a page of this console sent the request.
 
-    The check compares the Host header with the Origin header, which browsers add to every websocket
-    handshake, and to every request with a method other than GET and HEAD.
+    The Origin header must name the same host as the Host header. Browsers add an Origin header to
+    every websocket handshake, and to every request with a method other than GET and HEAD.
     """
     try:
         return bool(host) and urlsplit(request.headers.get("origin", "")).netloc == host

@@ -1,4 +1,4 @@
-"""Checks the access to every route, page, asset and websocket of the console."""
+"""Checks access to every route, page, asset and websocket of the console."""
 
 import asyncio
 import logging
@@ -31,9 +31,9 @@ _CLOSE_LOGGED_OUT = 4401
 class AccessMiddleware:
     """ASGI middleware that forwards only the requests that `Access` allows.
 
-    Other requests are refused, and requests for a page without a session are redirected to the
-    login. If the credentials cannot be read, every request that needs them is treated as if it had
-    none. A websocket is closed when its session has ended.
+    Other requests are refused. A browser that opens a page without a session is redirected to the
+    login page. While the cloud cannot read the stored credentials, no request that needs
+    credentials is forwarded. A websocket is closed once its session has ended.
 
     Args:
         app: the guarded application.

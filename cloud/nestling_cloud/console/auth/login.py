@@ -32,7 +32,7 @@ class Login:
         password: the file with the hash of the password.
         sessions: the sessions of browsers, which login opens and logout closes.
         throttle: the counter of failed logins, which limits how fast passwords may be tried.
-        secure: whether browsers may send the session cookie over TLS only.
+        secure: whether the session cookie is restricted to TLS connections.
     """
 
     def __init__(

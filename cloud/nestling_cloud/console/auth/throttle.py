@@ -25,8 +25,8 @@ class LoginThrottle:
     """Counts the failed logins of each address, and says how long an address has to wait.
 
     All addresses of one IPv6 network (/64) count as one address. The counts are lost when the
-    process ends. If too many addresses have failed, the address whose last failure is oldest is
-    forgotten.
+    process ends. The number of addresses with a count is limited. Beyond the limit, the address
+    that has not failed for the longest time is forgotten.
 
     Args:
         clock: a monotonic clock, in seconds.
@@ -60,7 +60,7 @@ class LoginThrottle:
         self._minute.append(now_s)
 
     def succeeded(self, address: str) -> None:
-        """Forget the failures of this address, because it knows the password."""
+        """Forget the failures of this address, after it sent the correct password."""
         self._addresses.pop(network_of(address), None)
 
     def _address_wait_s(self, network: str, now_s: float) -> float:

@@ -30,7 +30,7 @@ class Token:
     """The data that the cloud stores about a token.
 
     Attributes:
-        name: the name that says who uses the token.
+        name: a name that says who uses the token.
         sha256: the hash of the token. A fast hash is enough, because a token has 256 random bits.
         added_at_ms: the Unix time at which the token was added.
     """

@@ -75,8 +75,8 @@ def routes_chart(table: Table, nest: int = 0) -> Options:
 def energy_chart(table: Table) -> Options:
     """Return a chart of the table from `energy_by_time`.
 
-    Each pair of source and provenance has a line, whose dashes show the provenance: measured,
-    calibrated or modelled.
+    Each pair of source and provenance has a line. The line style, solid or dashed, shows the
+    provenance: measured, calibrated or modelled.
     """
     series = []
     for index, column in enumerate(table.columns):
@@ -253,7 +253,7 @@ def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Opt
     The first column of the table must be the time.
 
     Args:
-        columns: a mapping from the index of each column to draw to its color.
+        columns: the color of each column to draw, by the index of the column.
         unit: the unit of the values.
     """
 

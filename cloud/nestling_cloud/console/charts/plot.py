@@ -16,7 +16,7 @@ _FEW = 40
 
 
 def few(table: Table, index: int) -> bool:
-    """Return whether a column has so few values that each is marked.
+    """Return whether a column has so few values that the chart marks every value with a dot.
 
     Args:
         table: the table.
@@ -26,7 +26,7 @@ def few(table: Table, index: int) -> bool:
 
 
 def points(table: Table, index: int) -> list[list[Any]]:
-    """Return the points of a line, each with the time of a row and the row's value in a column.
+    """Return the (time, value) points of a line, one for each row of a table.
 
     Args:
         table: the table; its first column is the time.
@@ -38,7 +38,7 @@ def points(table: Table, index: int) -> list[list[Any]]:
 def steps(table: Table, index: int) -> list[list[Any]]:
     """Return the points of a step line, with one more point that makes the last step visible.
 
-    A line of fewer than two points gets no further point, because the length of a step is unknown.
+    If there are fewer than two points, none is added, because the length of a step is unknown.
 
     Args:
         table: the table; its first column is the time.
@@ -67,7 +67,7 @@ def time_chart(series: list[Options], unit: str) -> Options:
 
 
 def base(series: list[Options]) -> Options:
-    """Return a chart's options that are the same in all charts, together with its series.
+    """Return the options that all charts have in common, together with the series of one chart.
 
     Args:
         series: the lines, areas or bars of the chart.

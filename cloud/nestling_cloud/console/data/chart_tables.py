@@ -16,7 +16,8 @@ CLOUD = "cloud"
 def routes_by_time(totals: Totals) -> Table:
     """Build a table of the answers by route, and of the fallbacks, in every step of time.
 
-    A fallback is an answer of the device to an input for which the cloud was asked without success.
+    A fallback is an answer that the device gave itself, because the cloud was asked but gave no
+    usable answer in time.
     """
     names = [figures.route for figures in totals.routes]
     columns = [("start_ms", ""), ("start_utc", "start, UTC")]
@@ -59,9 +60,9 @@ def energy_by_time(totals: Totals) -> Table:
 
 
 def energy_kinds(totals: Totals) -> list[tuple[str, str]]:
-    """Return the (source, provenance) pairs of the energies in a time range, sorted.
+    """Return the sorted (source, provenance) pairs of the energies in a time range.
 
-    An example of such a pair is ("compute", "measured").
+    An example of a pair is ("compute", "measured").
     """
     in_total = {(entry.source, entry.provenance) for entry in totals.energy}
     return sorted(in_total | {kind for bucket in totals.series for kind in bucket.energy_mj})
@@ -130,10 +131,11 @@ def bundles(view: FleetView) -> Table:
 
 
 def savings(totals: Totals) -> Table:
-    """Build a table of the energy spent and of the cost of sending every input to the cloud.
+    """Build a table that compares the energy spent with the cost of using only the cloud.
 
-    Each provenance of the energies (measured, calibrated or modelled) has its own row. The cost is
-    the energy and the bytes, and covers only the answers that reported it.
+    There is one row for each provenance of energy (measured, calibrated or modelled). The cost of
+    sending every input to the cloud consists of energy and bytes. It covers only the answers that
+    reported it.
     """
     columns = [
         ("provenance", "provenance"),
@@ -166,7 +168,10 @@ def cloud_share(totals: Totals) -> float | None:
 
 
 def answers_per_second(totals: Totals) -> float | None:
-    """Return the answers per second in the last complete step, or None if there is no such step."""
+    """Return the number of answers per second in the last complete step.
+
+    The result is None if no step is complete.
+    """
     if len(totals.series) < 2:
         return None
     return sum(totals.series[-2].routes.values()) / totals.step_ms * 1000

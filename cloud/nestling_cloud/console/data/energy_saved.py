@@ -26,11 +26,11 @@ class Savings:
 
     Attributes:
         energy_mj: the energy saved, which is negative if the answers took more energy than sending
-            every input would have taken. None if the energies to compare are of different
-            provenance, or if the energy of sending is not known for every answer.
+            every input would have taken. None if there are no answers, if the energies to compare
+            are of different provenance, or if the energy of sending is not known for every input.
         provenance: the provenance of the energy, or "" if the energy is None.
-        size_bytes: the number of bytes saved, sent and received together; None if the bytes of
-            sending are not known for every answer.
+        size_bytes: the number of bytes saved, in both directions together. None if there are no
+            answers, or if the bytes of an offload are not known for every input.
     """
 
     energy_mj: float | None

@@ -18,9 +18,9 @@ class ExpectedEnergy:
     """Estimated mean energy of an answer at a target offload share.
 
     Attributes:
-        compute_mj: a mapping from each provenance to the reported compute energy per answer.
-        radio_mj: a mapping from each provenance to the target share times the reported mean energy
-            of sending an input.
+        compute_mj: the reported compute energy per answer, split by provenance.
+        radio_mj: the reported mean energy of sending an input, multiplied by the target share and
+            split by provenance.
     """
 
     compute_mj: Mapping[str, float]
@@ -46,9 +46,11 @@ def mixed_accuracy(
     """Return the mean accuracy to expect of devices with different resident capacities.
 
     Every device counts once, with the accuracy of its resident capacity (the largest capacity in
-    memory). Devices whose capacity has no curve are left out. The accuracies are not weighted by
-    the answers of each capacity, because in a cascade a small capacity answers the easy inputs of a
-    device, but the routing curve of the resident capacity holds for all of the device's inputs.
+    memory). Devices whose capacity has no curve are left out.
+
+    The numbers of answers by capacity are not used as weights. In a cascade, a smaller capacity
+    answers the easy inputs of a device, but the curve of the resident capacity covers all of the
+    device's inputs.
 
     Args:
         curves: the routing curve of each capacity, smallest capacity first.
@@ -56,7 +58,7 @@ def mixed_accuracy(
         offload_share: the target share.
 
     Returns:
-        The mean over the devices, or None if no device has a capacity that `curves` holds.
+        The mean over the devices, or None if no device has a capacity with a curve.
     """
     counts = {k: count for k, count in residents.items() if 1 <= k <= len(curves)}
     total = sum(counts.values())

@@ -1,4 +1,4 @@
-"""Reads the figures of all open pages once, however many browsers show them."""
+"""Reads figures once for all open pages that show them."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ class DeviceQuery:
 
 
 class LiveFigures:
-    """Reads figures, and caches each of them for a short time.
+    """Reads figures, and caches most of them for a short time.
 
     The figures are read in threads, so that the event loop does not wait for the store.
 
@@ -132,7 +132,7 @@ class LiveFigures:
     def range(self, span: Span) -> TimeRange:
         """Return the time range of a span up to now.
 
-        The time range of the span "all" begins with the first answer, or now if there is none.
+        The span "all" begins with the first answer or, if there is no answer, now.
         """
         if span.length_ms is not None:
             return span.until(self.now_ms())
@@ -167,7 +167,7 @@ class TimedCache(Generic[Value]):
 
         Args:
             key: the identifier of the value.
-            fresh_s: the age in seconds from which on a cached value is no longer fresh.
+            fresh_s: the age in seconds at which a cached value stops being fresh.
             read: a function that reads the value.
         """
         now_s = time.monotonic()

@@ -1,7 +1,7 @@
-"""Reads the operating point of a device or of the fleet.
+"""Reads the state of the operating point of a device or of the fleet.
 
-The operating point is the target offload share, the share in force on devices, and the figures
-since the target was changed.
+The state consists of the target offload share, the target share in force on devices, and the
+figures since the last change of the target.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ class PointState:
 
     Attributes:
         target: the target offload share; None if the devices' own configuration applies.
-        in_force: the smallest and the largest share that devices reported as in force; None if no
-            device reported a share.
+        in_force: the smallest and the largest target share that devices reported as in force; None
+            if no device reported one.
         last_change: the last change of the target, which for a device may be a change of the
             fleet's target; None if there was no change.
         since: the figures since that change, beginning with the first full step of 10 s; None if
-            there are none.
+            there are no such figures.
         log: the last changes of any target, newest first.
     """
 
@@ -61,7 +61,7 @@ def _targets(
 ) -> tuple[float | None, TargetChange | None, list[TargetChange]]:
     """Return the target share, its last change, and the last changes of any target.
 
-    For a device, a change of the fleet's target may be the last change.
+    The last change of a device's target share may be a change of the fleet's target.
     """
     targets = parts.targets
     target = targets.for_fleet() if device is None else targets.for_device(device)

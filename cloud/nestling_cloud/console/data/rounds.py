@@ -37,10 +37,10 @@ class RoundView:
             to 1, smallest capacity first. It is measured on the cloud's calibration inputs, not on
             the fleet's. Empty if the round was not evaluated.
         dropped: the clients that were left out.
-        averaged: whether the model changed; it does not change if too few updates could be used.
+        averaged: whether the model changed. It does not change if too few updates can be used.
         bundle_version: the bundle that was released after the round, or "" if none was released.
-        verdict: the reason why the model of the run was or was not released, given in the last
-            round of the run; "" in other rounds.
+        verdict: in the last round of a run, the reason why the run's model was or was not
+            released; "" in other rounds.
     """
 
     run: str

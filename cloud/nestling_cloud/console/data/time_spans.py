@@ -12,7 +12,7 @@ class Span:
     Attributes:
         name: the name in URLs.
         label: the name on pages.
-        length_ms: the length; None for the span of all times.
+        length_ms: the length; None for the span "all".
         fresh_s: the number of seconds for which figures of this span are cached.
     """
 
@@ -33,7 +33,7 @@ class Span:
     def until(self, now_ms: int) -> TimeRange:
         """Return the time range of this span up to now.
 
-        The span of all times begins with the Unix epoch.
+        The span "all" begins with the Unix epoch.
         """
         since_ms = 0 if self.length_ms is None else now_ms - self.length_ms
         return TimeRange(since_ms=max(0, since_ms), until_ms=now_ms + 1)

@@ -1,4 +1,4 @@
-"""Formats numbers for people, with units and three significant digits."""
+"""Formats numbers and times for people, with units."""
 
 import math
 from collections.abc import Mapping
@@ -79,7 +79,9 @@ def percent(share: float) -> str:
 
 
 def age(then_ms: int, now_ms: int) -> str:
-    """Format how long ago an event was, such as "4 min ago", or "now" for less than a second.
+    """Format how long ago an event was, for example as "4 min ago".
+
+    Less than a second ago is "now".
 
     Args:
         then_ms: the Unix time of the event.

@@ -1,13 +1,13 @@
-"""Answers HEAD wherever GET is answered, as RFC 9110 requires."""
+"""Answers HEAD requests wherever GET requests are answered, as RFC 9110 requires."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware that answers HEAD with the status and headers of GET, and no body.
+    """ASGI middleware that answers HEAD requests like GET requests, but without a body.
 
     Args:
-        app: the application, which never receives HEAD.
+        app: the application, which receives every HEAD request as a GET request.
     """
 
     def __init__(self, app: ASGIApp) -> None:

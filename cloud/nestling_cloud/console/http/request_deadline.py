@@ -1,6 +1,6 @@
-"""Closes connections to the console whose client never completes a request.
+"""Closes connections on which the client does not complete a request in time.
 
-uvicorn itself waits forever for the beginning, the end and the body of a request.
+uvicorn itself does not limit how long it waits for a request.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ _POLL_S = 1.0
 
 
 async def close_overdue_connections(connections: Callable[[], Collection[Any]]) -> None:
-    """Keep closing the connections that have missed the deadline, until cancelled.
+    """Close every connection that misses the deadline, until cancelled.
 
-    A client has 10 s to send a complete request, from when it connected or received the previous
+    A client must send a complete request within 10 s of connecting, or of the end of the previous
     response.
 
     Args:
         connections: a function that returns uvicorn's protocol objects, one for each connection.
-            The objects of websockets are ignored, because websockets have no requests.
+            Websockets are ignored, because no requests follow on them.
     """
     since: dict[tuple[Any, Any], float] = {}
     while True:

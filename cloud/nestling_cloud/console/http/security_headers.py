@@ -1,6 +1,7 @@
 """Adds security headers to every response.
 
-Every script of a page also gets a nonce, a random value without which browsers do not run it.
+The inline scripts of a page also get a nonce (a random value). Browsers run no inline script that
+lacks the nonce.
 """
 
 import secrets
@@ -35,8 +36,8 @@ _NICEGUI_PAGE = "x-nicegui-content"
 class SecurityHeaders:
     """ASGI middleware that adds security headers to every response.
 
-    The inline scripts of a NiceGUI page all come from its template. The content of a page is JSON
-    with escaped brackets, so a script in the content gets no nonce and does not run.
+    All inline scripts of a NiceGUI page come from NiceGUI's template. The content of the page is
+    JSON with escaped brackets, so a script in the content gets no nonce and does not run.
 
     Args:
         app: the application.

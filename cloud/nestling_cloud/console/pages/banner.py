@@ -55,7 +55,7 @@ class Banner:
     """Shows what is wrong, above everything else on a page.
 
     Args:
-        read: a function that returns what is wrong now, the worst first.
+        read: a function that returns the current problems, the worst first.
     """
 
     def __init__(self, read: ReadFindings) -> None:

@@ -139,8 +139,6 @@ class _StateTiles:
 
 
 class _Panels:
-    """Charts of the device."""
-
     def __init__(self, device: str, nest: int) -> None:
         csv = f"/api/v1/devices/{quote(device, safe='')}"
         with block("div", "panels"):
@@ -173,8 +171,6 @@ class _Panels:
 
 
 class _Latest:
-    """Table of the device's latest answers, with one line for each answer."""
-
     def __init__(self, models: Models | None) -> None:
         self._models = models
         label = "Latest answers"

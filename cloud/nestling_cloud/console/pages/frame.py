@@ -63,8 +63,8 @@ def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Ba
 
     Args:
         request: the request for the page.
-        current: the path of the link in the bar that is marked as the current page.
-        findings: a function that returns what is wrong with the subject of the page.
+        current: the path of the link in the bar to mark as the current page.
+        findings: a function that returns the problems to show in the banner.
 
     Yields:
         The banner at the top of the page. The caller must call its `keep_fresh`.

@@ -1,4 +1,4 @@
-"""Shows the state of a target share on the devices, and the log of changes of all targets."""
+"""Shows a target share, how devices follow it, and the last changes of all targets."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Shows the charts that the fleet's and a device's page share: routes, energy and latency."""
+"""Shows the charts of routes, energy and latency on the pages of the fleet and of devices."""
 
 from functools import partial
 
