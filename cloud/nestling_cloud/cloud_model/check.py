@@ -17,21 +17,22 @@ _TOLERANCE = 1e-3
 def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
     """Return a model's logits after checking that an input gets the same logits in any batch.
 
-    The inputs run one at a time, and then again in batches of 1, 2, 3 and `MAX_BATCH` inputs. The
-    logits may differ by a thousandth of the largest logit, because of rounding.
+    The inputs run one at a time. Then the first 1, 2, 3 and `MAX_BATCH` inputs run again, as one
+    batch each. Rounding may change a logit by up to a thousandth of the largest absolute logit.
 
     Args:
         model: the model, loaded as `serve` loads it.
         signature: the task's signature.
-        inputs: at least one real input, (N, *shape). The first `MAX_BATCH` inputs are used; if
-            there are fewer, they are repeated.
+        inputs: at least one input of the task, (N, *shape). The first `MAX_BATCH` inputs are used;
+            if there are fewer, they are repeated.
 
     Returns:
         The logits of the `MAX_BATCH` inputs, (`MAX_BATCH`, classes).
 
     Raises:
-        ModelError: the model has another input shape or number of classes than the signature, its
-            logits are not finite, or the logits of an input depend on its batch or on chance.
+        ModelError: the model's input shape or number of classes differs from the signature, the
+            model fails, its logits are not finite, or the logits of an input depend on the rest of
+            its batch or on chance.
     """
     _check_signature(model, signature)
     rows = np.ascontiguousarray(np.resize(inputs, (MAX_BATCH, *signature.shape)), np.float32)
@@ -51,7 +52,7 @@ def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
 
 
 def run_in_batches(model: CloudModel, inputs: Rows) -> Rows:
-    """Return the logits (N, classes) of many inputs, which run in batches of up to `MAX_BATCH`.
+    """Return the logits (N, classes) of inputs, which run in batches of up to `MAX_BATCH`.
 
     Args:
         model: the model.

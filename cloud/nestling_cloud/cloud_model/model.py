@@ -22,7 +22,8 @@ MAX_BATCH = 32
 class ModelError(CloudError):
     """Raised when an ONNX model cannot be loaded or run, or when its tensors or answers are wrong.
 
-    Wrong answers have another shape than expected, are not finite, or depend on the batch.
+    An answer is wrong if it has an unexpected shape, is not finite, or depends on the rest of the
+    batch.
     """
 
 
@@ -30,8 +31,8 @@ class CloudModel:
     """A loaded model that returns the logits of a batch of inputs.
 
     The model has to map a float32 tensor "input" (n, *shape) to a float32 tensor "logits"
-    (n, classes). Loading a model also runs a single input and a batch of two inputs. Otherwise, a
-    model that drops the batch axis of a single input would fail only when a client sends one.
+    (n, classes). Loading a model also runs it on a single input and on a batch of two. Otherwise, a
+    model that drops the batch axis of a single input would not fail until a client sends one.
 
     Args:
         name: the model's name for clients.
@@ -42,8 +43,8 @@ class CloudModel:
             classes.
 
     Raises:
-        ModelError: the file is not an ONNX model, the model does not have exactly these two
-            tensors, or it does not give one row of logits for each input.
+        ModelError: the file cannot be read or is not an ONNX model, or the model does not have
+            exactly these two tensors, fails, or does not return one row of logits for each input.
     """
 
     def __init__(self, name: str, model: Path | bytes) -> None:
@@ -65,7 +66,7 @@ class CloudModel:
         """Return the logits (n, classes) of inputs (n, *shape).
 
         Raises:
-            ModelError: the model fails, or its output has another shape.
+            ModelError: the model fails, or its output has the wrong shape.
         """
         try:
             (logits,) = self._session.run([OUTPUT], {INPUT: rows}, quiet_run())

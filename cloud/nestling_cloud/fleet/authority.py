@@ -34,11 +34,11 @@ def utc_now() -> datetime:
 
 
 class Authority:
-    """Signs certificates for devices, for listeners, and for the cloud as its broker's client.
+    """Signs certificates for devices, for listeners, and for the cloud as a client of its broker.
 
     Its files have mode 0600. `authority.pem` holds the authority's key and certificate, so whoever
-    has a copy of it can enrol devices. `ca.pem` holds the certificate alone. Each listener, and the
-    cloud as a client, has a further file with its own key and certificate.
+    has a copy of this file can enrol devices. `ca.pem` holds only the certificate. Every listener
+    has a further file with its own key and certificate, and so has the cloud as a client.
     """
 
     def __init__(self, folder: Path, pair: Pair, now: Callable[[], datetime] = utc_now) -> None:
@@ -78,7 +78,7 @@ class Authority:
 
     @property
     def certificate_der(self) -> bytes:
-        """The authority's certificate in DER, which devices need to trust this cloud."""
+        """The authority's certificate in DER, which devices need in order to trust this cloud."""
         return self._pair.certificate.public_bytes(serialization.Encoding.DER)
 
     @property
@@ -141,8 +141,8 @@ class Authority:
 
         Args:
             name: the name of the listener and of its file.
-            hosts: the names and addresses by which clients reach the listener. The certificate also
-                has localhost, 127.0.0.1 and ::1.
+            hosts: the names and addresses by which clients reach the listener. The certificate
+                always includes localhost, 127.0.0.1 and ::1 too.
             folder: the folder of the files; None for the authority's own folder.
 
         Raises:

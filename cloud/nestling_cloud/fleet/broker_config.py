@@ -1,9 +1,9 @@
 """Writes the files of a Mosquitto broker that authenticates devices.
 
 The broker also isolates devices from each other, so that no device can read or write the topics of
-another. The same files serve the broker that `serve` starts and a broker that is run separately.
-Mosquitto reads its configuration when it starts. On SIGHUP it reads the access list, the revocation
-list and its certificate again.
+another. The files work both for the broker that `serve` starts and for a broker that runs
+separately. Mosquitto reads its configuration when it starts. On SIGHUP it reads the access list,
+the revocation list and its certificate again.
 """
 
 import os
@@ -49,8 +49,7 @@ class BrokerFolder:
     The files are `mosquitto.conf`, `acl`, `revoked.pem`, `broker.pem` and `ca.pem`.
 
     Attributes:
-        folder: the folder with the files, which is the only one that a separate broker needs access
-            to.
+        folder: the folder with the files. A separate broker needs access to no other folder.
         authority: the authority that signs the certificates of the broker and its clients.
         roster: the roster, which knows the removed devices and the revoked certificates.
     """
@@ -123,8 +122,8 @@ def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
             relative path against its working directory.
         host: the host to listen on.
         port: the port to listen on.
-        root: whether root starts the broker. The broker then stays root, because the user that it
-            would change to cannot read its files.
+        root: whether root starts the broker. The broker then keeps running as root, because the
+            user that Mosquitto would otherwise switch to cannot read the files.
     """
     lines = [
         # A wildcard address means IPv4 and IPv6, as for gRPC. Given the address, Mosquitto would
@@ -150,7 +149,7 @@ def access_list(removed: Sequence[str]) -> str:
 
     Args:
         removed: the names of removed devices. They are denied every topic, because their
-            connections may last longer than their certificates.
+            connections may stay open after their certificates are revoked.
     """
     blocks = [
         [f"user {CLOUD_NAME}", "topic readwrite #"],

@@ -207,7 +207,7 @@ def needs_renewal(certificate: x509.Certificate, now: datetime) -> bool:
 
 
 def made_at(certificate: x509.Certificate) -> datetime:
-    """Return the time at which a certificate was made, by the clock of that time."""
+    """Return the time at which a certificate was made, according to the clock at that time."""
     return certificate.not_valid_before_utc + _BACKDATED
 
 

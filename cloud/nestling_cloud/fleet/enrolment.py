@@ -25,7 +25,7 @@ class Enrolment:
     Attributes:
         authority: the authority, which signs certificates.
         roster: the roster, which knows the tokens and certificates of the devices.
-        broker: the writer of the broker's files, which are made from authority and roster.
+        broker: the writer of the broker's files, which depend on the authority and the roster.
     """
 
     authority: Authority

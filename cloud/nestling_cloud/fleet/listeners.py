@@ -106,7 +106,7 @@ class Security:
 
         Args:
             broker: the broker that this process started. None for a separate broker that reads the
-                same files; whoever started it must send it SIGHUP when the files change.
+                same files, whose operator must send it SIGHUP when the files change.
         """
         loop = asyncio.get_running_loop()
         files = _BrokerFiles(
@@ -153,7 +153,7 @@ class _BrokerFiles:
 
 
 def _own_public_host(host: str) -> str:
-    """Return the listener's own host, by which devices then reach the listener.
+    """Return the listener's own host as the host by which devices reach the listener.
 
     Raises:
         ExposureError: the host is a wildcard address, which no device can connect to.

@@ -13,11 +13,11 @@ class Member:
 
     Attributes:
         name: the device's name.
-        status: the device's standing. It is "enrolled" with a valid certificate, "invited" with
-            only a valid token, "expired" if the certificate or the token has expired, and
-            "removed" if all certificates were revoked.
-        until: the time at which the certificate or token expires or expired, or at which the last
-            certificate was revoked.
+        status: "enrolled" with a valid certificate, otherwise "invited" with a valid token. Without
+            either, it is "expired" if a certificate or token has expired, and "removed" if all
+            certificates were revoked.
+        until: the time at which the certificate or token expires or expired; for a removed device,
+            the time at which the last certificate was revoked.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Member:
 def member(
     name: str, invited: int | None, good: int | None, revoked: int | None, *, now: int
 ) -> Member:
-    """Return a device with its status, from times in Unix seconds.
+    """Return a member of the roster with its status, given all times in Unix seconds.
 
     Args:
         name: the device's name.

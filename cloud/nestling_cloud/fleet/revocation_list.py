@@ -14,10 +14,10 @@ def revocation_list(
 ) -> bytes:
     """Return the list of revoked certificates in PEM.
 
-    Of two lists, OpenSSL uses the list with the later date, in whole seconds. So the date counts
-    revisions. It rises by a second with each revision, and stays in the past unless there are more
-    revisions than seconds since the authority was made. Mosquitto 2.0 forgets the previous list,
-    but other brokers may not.
+    A broker may still hold the previous list, and OpenSSL then uses the list with the later date.
+    Dates are in whole seconds, so two lists made within a second could have the same date. The date
+    therefore counts revisions: it is the start of the authority's validity plus one second for each
+    revision. It is in the past unless there were more revisions than seconds since then.
 
     Args:
         authority: the authority that signs the list.

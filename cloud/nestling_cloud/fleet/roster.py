@@ -213,10 +213,10 @@ class Roster(Closing):
 
     @contextmanager
     def locked(self) -> Iterator[RevokedCertificates]:
-        """Yield the revoked certificates, and prevent changes of the roster during the block.
+        """Yield the revoked certificates, and prevent changes to the roster during the block.
 
-        So files that are written in the block cannot replace files that another process made from a
-        later revision.
+        Files that are written in the block therefore never replace files that another process has
+        made from a later revision.
         """
         with self._database.transaction() as cursor:
             with self._database.sound_rows():

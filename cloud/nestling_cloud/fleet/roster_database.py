@@ -105,7 +105,7 @@ class RosterDatabase(Closing):
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
-        """Yield a cursor for queries, which does not wait for a writer."""
+        """Yield a cursor for queries, without waiting for a writer."""
         with self._read_lock, self._wrapped(), closing(self._reader.cursor()) as cursor:
             yield cursor
 
@@ -120,7 +120,7 @@ class RosterDatabase(Closing):
 
     @contextmanager
     def sound_rows(self) -> Iterator[None]:
-        """Raise RosterError if the block finds a damaged row, because access cannot be decided."""
+        """Raise RosterError if the block finds a damaged row."""
         try:
             yield
         except (ValueError, TypeError, OverflowError, OSError) as err:  # also for invalid times

@@ -15,8 +15,8 @@ class TlsFiles:
     """The paths of the PEM files of one server or client.
 
     Attributes:
-        certificate: the file with the certificate, followed by the certificate's chain if there is
-            a chain.
+        certificate: the file with the certificate, followed by the rest of its chain if there is
+            more.
         key: the file with the private key, which may be the same as `certificate`.
         authority: the file with the certificate of the authority that must have signed the other
             side's certificate.
@@ -27,7 +27,7 @@ class TlsFiles:
     authority: Path
 
     def client_context(self) -> ssl.SSLContext:
-        """Return a client's TLS context, which checks the server's certificate and its name."""
+        """Return a client's TLS context, which checks the server's certificate and host name."""
         context = ssl.create_default_context(cafile=self.authority)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.certificate, self.key)

@@ -17,8 +17,8 @@ class ServeConfig:
         repository: the folder with the releases.
         state: the folder with the cloud's own state, such as receipts, credentials and the
             authority.
-        store: the database URL or the file of the receipts; None for receipts.sqlite in the state
-            folder.
+        store: the database URL or the SQLite file of the receipt store; None for receipts.sqlite in
+            the state folder.
         host: the host that gRPC and the started broker listen on. 127.0.0.1 serves this machine
             only; a host that other machines can reach turns on TLS.
         port: the port of inference and delivery; 0 picks a free one.
@@ -30,7 +30,7 @@ class ServeConfig:
         broker_port: the port of the started broker; 0 picks a free one. None means 8883 with TLS
             and 1883 without.
         broker_kind: the program of the started broker.
-        console: the address of the console and the API; None runs neither of them.
+        console: the address of the console and the API; None starts neither of them.
     """
 
     repository: Path
@@ -48,10 +48,7 @@ class ServeConfig:
 
     @property
     def exposed_host(self) -> str:
-        """The host of a listener that other machines can reach.
-
-        If other machines can reach no listener, this is `host`.
-        """
+        """The host of a listener that other machines can reach, or `host` if there is none."""
         hosts = [self.host, *([self.console.host] if self.console else [])]
         return next((host for host in hosts if needs_tls(host)), self.host)
 

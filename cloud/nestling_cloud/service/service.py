@@ -69,10 +69,10 @@ def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
 
     Args:
         config: the configuration of the services.
-        ready: a function that is called once with the addresses, when every port listens.
+        ready: a function that is called once with the addresses, when every port is open.
 
     Raises:
-        CloudError: the services cannot start or go on; `serve` lists the causes.
+        CloudError: the services cannot start or continue, see `serve`.
     """
 
     async def until_signalled() -> None:
@@ -91,12 +91,13 @@ async def serve(
 
     Args:
         config: the configuration of the services.
-        ready: a function that is called once with the addresses, when every port listens.
+        ready: a function that is called once with the addresses, when every port is open.
         stop: the event that ends all services within seconds.
 
     Raises:
-        CloudError: there is no bundle or no broker, a port is taken, the store cannot be opened,
-            or the broker that this process started died.
+        CloudError: the services cannot start or continue. For example, there is no bundle or no
+            broker, a port is taken, the store cannot be opened, or the broker that this process
+            started has ended.
     """
     raise_file_limit()
     repository = Repository(config.repository)
@@ -207,7 +208,7 @@ async def _grpc(
 async def _enrolment(
     config: ServeConfig, security: Security | None, grpc_address: Address, broker: BrokerAddress
 ) -> AsyncIterator[Addresses]:
-    """Serve enrolment if there is TLS.
+    """Serve enrolment if TLS is used.
 
     The addresses are then also saved in the state folder, where `device add` reads them.
 
@@ -281,7 +282,7 @@ def _console_work(
 def _connection_limits(
     security: Security | None, addresses: Addresses, console: ConsoleServer | None
 ) -> list[Coroutine[None, None, None]]:
-    """Return a list with the coroutine that limits connections, which is empty without TLS."""
+    """Return the coroutine that limits connections, in a list that is empty without TLS."""
     if security is None:
         return []
     listening_at = [addresses.grpc, addresses.enrolment or ""]

@@ -1,9 +1,10 @@
 """Limits connections, so that clients cannot use up the process's file descriptors.
 
-gRPC's server accepts every connection, and a connection without a certificate takes up a descriptor
-too. So the connections to the process's own ports are counted every second. If one network or all
-networks together have too many, the youngest connections are shut down. Older connections belong to
-authenticated devices, because the handshake has a deadline.
+gRPC's server accepts every connection, and even a client that never authenticates takes up a
+descriptor. So the connections to the process's own ports are counted every second. If one network
+or all networks together have too many, the youngest connections are shut down. The older ones
+mostly belong to authenticated devices, because a client that does not complete the TLS handshake in
+time is disconnected.
 """
 
 import asyncio
@@ -51,9 +52,9 @@ class Peer:
 
 
 def raise_file_limit() -> int:
-    """Raise the process's soft limit of open files to the hard limit, and return the new limit.
+    """Raise the process's soft limit on open files to the hard limit, and return the new limit.
 
-    If that is not possible, the limit stays.
+    If that is not possible, the limit stays as it is.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # "unlimited" exceeds Linux's maximum
@@ -76,7 +77,8 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
         - of every network with more than `per_peer` connections, the youngest beyond that number;
         - if more than `total` connections would remain, also the youngest connections of the
           networks with the most connections;
-        - if there are more than `total` networks, also the youngest of the remaining connections.
+        - if there are more than `total` networks, also the youngest of the remaining connections,
+          so that `total` remain.
     """
     by_network: defaultdict[str, list[Peer]] = defaultdict(list)
     oldest_first = sorted(since, key=lambda each: (since[each], each.port))
@@ -90,10 +92,10 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
 
 
 def _fair_share(counts: Sequence[int], total: int) -> int:
-    """Return the largest limit per network that keeps all connections together within `total`.
+    """Return the largest limit per network that keeps the sum of connections within `total`.
 
-    `counts` has the number of connections of each network. If no limit is needed, the result is the
-    largest of these counts.
+    `counts` are the numbers of connections of the networks. If no limit is needed, the result is
+    the largest of them.
     """
     left = total
     for index, count in enumerate(sorted(counts)):
@@ -132,10 +134,10 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
 def total_for(file_limit: int) -> int:
     """Return the number of connections that leaves enough file descriptors for other uses.
 
-    It is never less than half of the descriptors.
+    The result is at least half of the limit.
 
     Args:
-        file_limit: the process's limit of open files.
+        file_limit: the process's limit on open files.
     """
     return max(file_limit - RESERVED_FILES, file_limit // 2)
 
@@ -155,7 +157,7 @@ class Connections:
         self._known: dict[int, tuple[_File, Peer | None]] = {}
 
     def find(self) -> dict[Peer, int]:
-        """Return a mapping from the peer of each present connection to its file descriptor."""
+        """Return the file descriptor of each open connection, by the connection's peer."""
         found = ((descriptor, self._look(descriptor)) for descriptor in _descriptors())
         self._known = {descriptor: seen for descriptor, seen in found if seen is not None}
         return {
@@ -177,8 +179,7 @@ class Connections:
 class _Slot:
     """Shuts down connections with a reserved file descriptor.
 
-    The descriptor is reserved because there may be no free descriptor left when there are too many
-    connections.
+    With too many connections, the process may have no other free descriptor.
     """
 
     def __init__(self) -> None:
@@ -195,8 +196,8 @@ class _Slot:
     def shut_down(self, descriptor: int, peer: Peer) -> None:
         """Shut down a connection as if its peer had closed it.
 
-        The owner of the connection then closes it. If the descriptor belongs to another connection
-        by now, nothing happens.
+        The owner of the connection then closes it. Nothing happens if the descriptor has been
+        reused for another connection.
 
         Args:
             descriptor: the file descriptor of the connection.

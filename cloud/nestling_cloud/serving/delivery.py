@@ -51,9 +51,9 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     ) -> AsyncIterator[delivery_pb2.FetchBlobResponse]:
         """Stream a piece of a blob, which is one file of a bundle.
 
-        The piece begins at the request's `offset` and has `limit` bytes, or less if the blob ends
-        there. Without a limit, it has all bytes to the end of the blob. It is sent in chunks of at
-        most 64 KiB. If the offset is the blob's end, there is one empty chunk.
+        The piece begins at the request's `offset` and has `limit` bytes, or fewer if the blob ends
+        earlier. Without a limit, the piece extends to the end of the blob. The piece is sent in
+        chunks of at most 64 KiB. If the offset is the blob's end, one empty chunk is sent.
 
         The call ends with the status NOT_FOUND if there is no such blob, with OUT_OF_RANGE if the
         offset is beyond the blob's end, and with INTERNAL if the blob cannot be read.

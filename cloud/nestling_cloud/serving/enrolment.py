@@ -54,8 +54,8 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
     Args:
         enrolment: the fleet's enrolment, which checks tokens and signs certificates.
-        cloud: the HOST:PORT of inference and delivery, which devices are told.
-        broker: the HOST:PORT of the broker, which devices are told.
+        cloud: the HOST:PORT of inference and delivery, which is sent to devices.
+        broker: the HOST:PORT of the broker, which is sent to devices.
     """
 
     def __init__(self, enrolment: Enrolment, *, cloud: str, broker: str) -> None:
@@ -69,9 +69,9 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     ) -> pb.EnrolResponse:
         """Return a certificate for the device to which the token in the request belongs.
 
-        The call ends with the status PERMISSION_DENIED if the token is unknown or expired, or was
-        used with another key, with INVALID_ARGUMENT if the signing request is invalid, and with
-        UNAVAILABLE if the cloud fails.
+        If the token is unknown or expired, or was used with another key, the call ends with the
+        status PERMISSION_DENIED. If the signing request is invalid, the status is INVALID_ARGUMENT.
+        If the cloud fails, the status is UNAVAILABLE.
         """
         try:
             async with self._at_once:
@@ -111,10 +111,11 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     async def Renew(  # noqa: N802
         self, request: pb.RenewRequest, context: _Context
     ) -> pb.RenewResponse:
-        """Return another certificate for the caller, whose present certificate stays valid.
+        """Return a new certificate for the caller.
 
-        The call ends with the status INVALID_ARGUMENT if the signing request is invalid, and with
-        UNAVAILABLE if the cloud fails.
+        The caller's present certificate stays valid. The call ends with the status UNAUTHENTICATED
+        if the caller has no valid certificate, with INVALID_ARGUMENT if the signing request is
+        invalid, and with UNAVAILABLE if the cloud fails.
         """
         name = await self._peers.name(context)
         try:
@@ -129,9 +130,9 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
 
 
 async def _abort_broken(context: _Context, err: CloudError) -> NoReturn:
-    """End a call that failed on the cloud's side, with the status UNAVAILABLE.
+    """End a call with the status UNAVAILABLE because the cloud has failed.
 
-    The reason is only logged, and not sent to the caller.
+    The reason is logged, but not sent to the caller.
     """
     _LOG.error("cannot sign: %s", err)
     await context.abort(
@@ -143,20 +144,21 @@ async def _abort_broken(context: _Context, err: CloudError) -> NoReturn:
 async def enrolling(
     security: Security, host: str, port: int, *, cloud: str, broker: str
 ) -> AsyncIterator[Address]:
-    """Serve enrolment for devices with a token.
+    """Serve enrolment for devices with a token until the end of the block.
 
     Args:
         security: the cloud's authority and certificates.
         host: the host to listen on.
         port: the port to listen on; 0 picks a free one.
-        cloud: the HOST:PORT of inference and delivery, which devices are told.
-        broker: the HOST:PORT of the broker, which devices are told.
+        cloud: the HOST:PORT of inference and delivery, which is sent to devices.
+        broker: the HOST:PORT of the broker, which is sent to devices.
 
     Yields:
         The address of the listener.
 
     Raises:
-        ListenerError: the server cannot listen there, for example because the port is taken.
+        ListenerError: the server cannot listen on the host and port, for example because the port
+            is taken.
     """
     server = grpc.aio.server(options=_OPTIONS, interceptors=[UnreadableRequestInterceptor()])
     servicer = EnrolmentServicer(security.enrolment, cloud=cloud, broker=broker)

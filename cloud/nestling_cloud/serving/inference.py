@@ -54,7 +54,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         batcher: the batcher that runs the model. Its `max_batch` is the largest number of inputs in
             one request.
         on_answer: a function that is called with every answered request, its inputs and the logits.
-            It runs in the event loop and must return at once. None for no such function.
+            The function runs in the event loop and must return at once. None calls no function.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ServerReady(  # noqa: N802
         self, request: pb.ServerReadyRequest, context: _Context
     ) -> pb.ServerReadyResponse:
-        """Answer that every model is loaded.
+        """Answer that the server is ready.
 
-        Without its models, the server would not have started.
+        The server starts only after its model has been loaded.
         """
         del request, context
         return pb.ServerReadyResponse(ready=True)

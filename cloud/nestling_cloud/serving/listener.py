@@ -51,7 +51,8 @@ async def listening(
         The address that the server listens on.
 
     Raises:
-        ListenerError: the port is taken or needs privileges, or the host is not this machine.
+        ListenerError: the port is taken or needs privileges, or the host is not an address of this
+            machine.
     """
     wanted = str(Address(host=host, port=port))
     try:
@@ -83,16 +84,16 @@ def _why_not(host: str, port: int) -> str:
 def tls_credentials(
     files: Callable[[], TlsFiles], *, ask_for_certificate: bool
 ) -> grpc.ServerCredentials:
-    """Return a listener's TLS credentials, which change when its certificate is renewed.
+    """Return TLS credentials that always use a listener's newest certificate.
 
-    If the files cannot be read later, the present certificate stays in use.
+    If a newer certificate cannot be made or read, the present one stays in use.
 
     Args:
-        files: a function that returns the paths of the listener's files, and renews the certificate
-            if it is due. It is called at handshakes, at most once a second.
+        files: a function that returns the paths of the listener's files, after renewing the
+            certificate if it is due. It is called at handshakes, at most once a second.
         ask_for_certificate: whether to accept only clients with a certificate of the authority. If
-            not, client certificates are neither requested nor checked, because gRPC for Python has
-            no setting between the two.
+            not, client certificates are neither requested nor checked. gRPC for Python has no
+            setting that makes them optional.
     """
 
     def configuration() -> grpc.ServerCertificateConfiguration:

@@ -1,6 +1,7 @@
 """Delivers bundles over MQTT.
 
-Each request gets one answer, which has at most one chunk of 16 KiB.
+Each request that can be decoded gets one response, with at most 16 KiB of a blob (one file of a
+bundle).
 """
 
 import asyncio
@@ -27,7 +28,7 @@ class MqttDelivery:
     """Answers delivery requests that arrive over a broker.
 
     Attributes:
-        subscribed: an event that is set after the first subscription to the topics of the requests.
+        subscribed: an event that is set after the first subscription to the request topics.
 
     Args:
         repository: the repository with the releases.

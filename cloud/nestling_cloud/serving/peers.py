@@ -36,7 +36,8 @@ class Peers:
     async def name(self, context: Context) -> str:
         """Return the caller's name.
 
-        If the caller has no valid certificate, the call ends with the status UNAUTHENTICATED.
+        If the caller has no valid certificate, the call ends with the status UNAUTHENTICATED. If
+        the name cannot be looked up, the status is UNAVAILABLE.
 
         Args:
             context: the context of the call.
@@ -56,11 +57,11 @@ class Peers:
 
 
 class IdentityInterceptor(StepInterceptor):
-    """Rejects calls with a revoked certificate or with another device's name.
+    """Rejects calls without a valid certificate or with another device's name.
 
-    The TLS layer has checked that the authority signed the certificate. This interceptor checks for
-    every call that the certificate has not been revoked since, and that the request names no other
-    device.
+    The TLS layer has checked that the authority signed the certificate. For every call, this
+    interceptor checks that the certificate is still valid and has not been revoked, and that the
+    request names no other device.
     """
 
     def __init__(self, peers: Peers) -> None:
@@ -91,7 +92,7 @@ class IdentityInterceptor(StepInterceptor):
 
 
 def claimed_device(request: object) -> str:
-    """Return the device that a request names as its sender, or "" if the request names none."""
+    """Return the id of the device that a request names as its sender, or "" if it names none."""
     if isinstance(request, delivery_pb2.GetDesiredBundleRequest):
         return request.device_id
     if isinstance(request, inference_pb2.ModelInferRequest) and "device_id" in request.parameters:

@@ -1,7 +1,7 @@
 """Records hard inputs, which are the inputs that devices send to the cloud.
 
-Each hard input is stored with the device's answer and the cloud's. The inputs wait in a short queue
-until they are stored, and are dropped if the queue is full, so that no answer is delayed.
+Each hard input is stored with the answers of the device and the cloud. Until then, it waits in a
+short queue. If the queue is full, further inputs are dropped, so that no answer is delayed.
 """
 
 import asyncio
@@ -37,9 +37,9 @@ class HardInputRecorder:
         self._waiting: asyncio.Queue[HardInput] = asyncio.Queue(_MOST_WAITING)
 
     def offer(self, request: ModelInferRequest, rows: Rows, logits: Rows) -> None:
-        """Queue the input of a request if it is a hard input and the queue has space.
+        """Queue the hard input of a request, or drop it if the queue is full.
 
-        `hard_input` decides whether the input is a hard input.
+        A request for which `hard_input` returns None is ignored.
 
         Args:
             request: the request as received.
@@ -78,8 +78,8 @@ def hard_input(
         now_ms: the current Unix time.
 
     Returns:
-        The hard input, or None if the request has several inputs, names no valid device, names no
-        input index, or has a device's answer that is not a class index.
+        The hard input, or None if the request has several inputs, names no valid device or no input
+        index, or contains a device's answer that is not a class index.
     """
     given = request.parameters
     if (

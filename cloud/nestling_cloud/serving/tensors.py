@@ -87,7 +87,7 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
 
 
 def encode(request: Request, signature: Signature, logits: NDArray[np.float32]) -> Response:
-    """Return the response with the answer to a request.
+    """Return the response to a request.
 
     The answer is encoded like the request, as raw bytes or as typed values.
 

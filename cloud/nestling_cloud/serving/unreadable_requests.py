@@ -1,7 +1,7 @@
 """Rejects gRPC requests that cannot be decoded.
 
-The caller gets the status INVALID_ARGUMENT, and few of the requests are logged. gRPC itself would
-answer with the status UNKNOWN and log a traceback for each request.
+The caller gets the status INVALID_ARGUMENT, and only some of these requests are logged. gRPC itself
+would answer with the status UNKNOWN and log a traceback for each request.
 """
 
 import logging

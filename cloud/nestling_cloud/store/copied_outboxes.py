@@ -3,8 +3,8 @@
 An outbox is a device's queue of receipts. Every batch of receipts names the outbox that its device
 wrote before the current one. Two outboxes with the same predecessor come from two copies of a state
 folder, for example a cloned SD card or a restored backup. The outboxes of each copy form a branch.
-A restored backup ends the branch that it replaces. If two branches keep delivering, two devices run
-under one identity.
+A restored backup ends the branch that it replaces. If two branches both keep delivering, two
+devices run under one identity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ def assign_branches(
 ) -> None:
     """Record the arrival of batches in the ledgers of their outboxes.
 
-    Every ledger gets the time of its last batch. The ledger of a new outbox also gets its
-    predecessor and its branch.
+    In every ledger, the time of the last batch is set. In the ledger of a new outbox, the
+    predecessor and the branch are also set.
 
     Args:
         connection: a connection within a writing transaction.
@@ -85,14 +85,15 @@ def _branch(
     """Return the branch of a new outbox.
 
     If the predecessor already has another successor, or if the device itself reports a fork, the
-    outbox starts a new branch, which is named by the outbox's id. Otherwise the outbox continues
-    the branch of its predecessor, or the original branch "" if the predecessor is unknown.
+    outbox starts a new branch, whose name is the outbox's id. Otherwise the outbox continues the
+    branch of its predecessor, or the original branch "" if the predecessor is unknown.
 
     Args:
         connection: the connection for the query.
         placed: the ledgers of other new outboxes, which are not in the database yet.
         ledger: the ledger of the new outbox, which names the predecessor.
-        forked: whether the device reports a fork.
+        forked: whether the device reports a fork, that is, that it began the new outbox because the
+            cloud held other receipts under the sequences of the previous one.
     """
     columns = tables.OUTBOXES.c
     query = sa.select(columns.outbox_id, columns.previous_id, columns.branch).where(

@@ -51,9 +51,10 @@ def state_store_url(state: Path, store: str | None) -> str:
 class Database:
     """Opens transactions of a database for several threads.
 
-    There is one writer at a time, because a lock excludes other threads and the database's own lock
-    excludes other processes. So whatever a writing transaction reads still holds when it commits.
-    An SQLite file is made accessible to its owner only, and is created if it does not exist.
+    Only one transaction at a time can write: a lock excludes other threads, and the database's own
+    lock excludes other processes. So whatever a writing transaction reads still holds when it
+    commits. An SQLite file is made accessible to its owner only, and is created if it does not
+    exist.
 
     Args:
         url: the SQLAlchemy URL of an SQLite or PostgreSQL database.
@@ -101,7 +102,7 @@ class Database:
     def keep_open(self) -> None:
         """Open the connections of the pool before they are needed.
 
-        Later the process may have no free file descriptors left for them.
+        Later, the process may have no file descriptors left for them.
         """
         with contextlib.ExitStack() as stack:
             for _ in range(_KEPT_OPEN):

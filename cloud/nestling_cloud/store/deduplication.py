@@ -1,10 +1,10 @@
 """Tracks which receipts of an outbox are settled, so that no receipt is stored twice.
 
-A sequence is settled if its receipt is stored or will never be stored. A receipt counts as a
-duplicate by its sequence alone, so duplicates are cheap. A copied outbox may use the same sequence
-for another receipt. The chain, a hash over the settled receipts, reveals such a conflict: every
-acknowledgement carries the chain, and a device deletes receipts only if its own chain is the same.
-This module does no I/O.
+A sequence is settled if its receipt is stored or will never be stored. Duplicates are recognized by
+their sequence alone, which is cheap. However, a copied outbox may use the same sequence for another
+receipt. The chain, a hash over the settled receipts, reveals such a conflict: every acknowledgement
+carries the chain, and a device deletes receipts only if its own chain is the same. This module does
+no I/O.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,8 +48,8 @@ class _Unsettled:
 
     Attributes:
         sound: a mapping from sequence to the valid receipt.
-        lost: a mapping from sequence to the fingerprint of the receipt and the reason of its gap,
-            for receipts that are invalid or that their device could not read.
+        lost: the receipts that are invalid or that the device could not read, as a mapping from
+            sequence to the receipt's fingerprint and the reason for its gap.
         nowhere: the number of invalid receipts without a valid sequence.
     """
 
@@ -69,8 +69,8 @@ class Ledger:
             gap.
         chain: the chain (a hash) over the receipts up to `contiguous`, see
             `nestling_core.telemetry.receipt_chain`.
-        highest: the largest sequence that is stored or in a gap; equal to `contiguous` if no
-            sequence above it is.
+        highest: the largest sequence that is stored or in a gap; equal to `contiguous` if there
+            is none above it.
         redelivered: the number of receipts that arrived again after they were settled.
         rejected: the number of invalid receipts.
         previous_id: the id of the outbox that the device wrote before this one; "" if there was
@@ -102,9 +102,9 @@ class Ledger:
     def take(self, batch: receipt_pb2.ReceiptBatch) -> BatchEffect:
         """Enter a batch into the ledger, and return the receipts and gaps that are new.
 
-        A settled receipt is never new, even if its row has left the retention window since.
-        Receipts and gaps that begin more than `FARTHEST_AHEAD` sequences above `contiguous` are
-        ignored until the device repeats them. Invalid gaps are ignored too.
+        A settled receipt is never new, even if its row has been deleted since. Receipts that are
+        more than `FARTHEST_AHEAD` sequences above `contiguous` are ignored, and so are gaps that
+        begin there; the device repeats them later. Invalid gaps are ignored too.
         """
         unsettled = self._unsettled(batch.receipts)
         forgotten = list(self._forgotten(batch))
@@ -126,7 +126,7 @@ class Ledger:
         return BatchEffect(rows=rows, gaps=gaps)
 
     def _unsettled(self, receipts: Iterable[receipt_pb2.Receipt]) -> _Unsettled:
-        """Return the receipts that are not settled, with valid and invalid ones apart.
+        """Return the receipts that are not settled, divided into valid and lost receipts.
 
         Settled receipts are skipped before any other check, because devices repeat the most
         receipts when the cloud is already slow.
@@ -156,9 +156,9 @@ class Ledger:
         return sequence <= self.contiguous + FARTHEST_AHEAD
 
     def _forgotten(self, batch: receipt_pb2.ReceiptBatch) -> Iterator[Gap]:
-        """Yield the gap of receipts that the cloud acknowledged once but no longer knows.
+        """Yield the gap of receipts that the cloud once acknowledged but no longer knows, if any.
 
-        The device has deleted these receipts. No gap is yielded if there are none.
+        The device has deleted these receipts.
         """
         if self.contiguous < batch.acknowledged_sequence <= LARGEST_INTEGER:
             yield Gap(self.contiguous + 1, batch.acknowledged_sequence, batch.acknowledged_chain)

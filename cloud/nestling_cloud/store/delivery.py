@@ -1,4 +1,4 @@
-"""Holds the batches of receipts that devices deliver to the store."""
+"""Defines a batch of receipts that a device delivers, and checks its outbox ids."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Stores the latest inputs that each device sent to the cloud, so that people can see them."""
+"""Stores the latest inputs that each device sent to the cloud, so that people can look at them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class HardInput:
-    """An input that a device offloaded, with the device's and the cloud's answer.
+    """An input that a device offloaded, with the answers of the device and the cloud.
 
     Attributes:
         device: the id of the device that sent the input.

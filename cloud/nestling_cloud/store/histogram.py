@@ -2,9 +2,9 @@
 
 Each bin is 10 % wider than the one before. Bin n, from 1 on, holds latencies from
 0.01 ms · 1.1^(n - 1) up to 1.1 times that. Bin 0 holds the latencies below bin 1, and the last bin
-has no upper end. A percentile is reported as the geometric mean of the ends of the bin that holds
-the nearest-rank percentile. So the reported percentile is off by a factor of at most the square
-root of 1.1 (4.9 %) for latencies between 0.01 ms and 9.6 · 10^6 ms. The functions are pure.
+has no upper limit. The exact percentile (by nearest rank) lies in one of the bins, and the
+geometric mean of that bin's limits is reported. For latencies between 0.01 ms and 9.6 · 10^6 ms,
+this is off by a factor of at most the square root of 1.1 (4.9 %). The functions are pure.
 """
 
 import math

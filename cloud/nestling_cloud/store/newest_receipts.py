@@ -32,8 +32,8 @@ def add(connection: sa.Connection, rows: Sequence[ReceiptRow]) -> None:
 
     Args:
         connection: a connection within a writing transaction.
-        rows: the receipts to insert. None of them may be in the table yet, because the database
-            would refuse them.
+        rows: the receipts to insert, none of which may be in the table yet. The database refuses
+            duplicates.
     """
     # Python's text of a list of finite numbers is valid JSON.
     values = [{**vars(row), "success": str(list(row.success))} for row in rows]

@@ -45,9 +45,8 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
 def _ledger(row: sa.RowMapping) -> Ledger:
     """Return the ledger in a row.
 
-    If the row is damaged, the ledger is rebuilt from the receipts and gaps that are stored. Other
-    receipts that the device has already deleted then count as forgotten. Other outboxes are not
-    affected.
+    If the row is damaged, the ledger is rebuilt from the stored receipts and gaps. Receipts that
+    neither the store nor the device holds any longer then count as forgotten.
     """
     if all(isinstance(row[name], int) for name in _NUMBERS):
         return Ledger(**row, is_new=False)

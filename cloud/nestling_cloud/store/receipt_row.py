@@ -47,9 +47,9 @@ class ReceiptError(CloudError):
 class ReceiptRow:
     """The receipt of one answer as a flat row, in the form that is stored and exported.
 
-    Reasons and provenances are the enums' names in lower case. A provenance says how a figure is
-    known. It is "measured", "calibrated" or "modelled", or "none" if the device did not report the
-    figure.
+    A reason is the name of its enum value in lower case, without the prefix REASON_. A provenance
+    says how a figure is known: "measured", "calibrated" or "modelled". It is "none" if the device
+    did not report the figure.
 
     Attributes:
         device: the id of the device.

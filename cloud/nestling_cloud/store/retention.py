@@ -23,9 +23,9 @@ class Retention:
     """The amount of data that the store keeps.
 
     Attributes:
-        receipts: the number of newest receipts to keep. A receipt above a missing sequence of its
-            outbox stays until that sequence is settled, because its row is the only record that
-            it arrived.
+        receipts: the number of most recent receipts to keep. An older receipt is also kept while
+            an earlier sequence number of its outbox is still missing, that is, neither stored nor
+            recorded as lost. Until then, the receipt's row is the only record that it arrived.
         fleet_ms: a mapping from the step length of each rollup of the fleet to the time for which
             its sums are kept, both in ms; None keeps the sums forever.
         device_ms: the same mapping for the rollups of each device.
@@ -46,7 +46,7 @@ def trim(connection: sa.Connection, retention: Retention, *, new: int, now_ms: i
     Args:
         connection: a connection within a writing transaction.
         retention: the amount of data to keep.
-        new: the number of receipts that this transaction added; no receipt is deleted if it is 0.
+        new: the number of receipts that this transaction added; with 0, no receipt is deleted.
         now_ms: the current Unix time.
     """
     if new:

@@ -42,8 +42,8 @@ def add(
 ) -> None:
     """Add new receipts to every rollup that keeps sums for the time of their answers.
 
-    A receipt dated more than an hour in the future, which shows that the device's clock is wrong,
-    enters only the rollups that are kept forever.
+    If an answer is dated more than an hour in the future, the device's clock must be wrong. The
+    answer's receipt is then added only to the rollups that are kept forever.
 
     Args:
         connection: a connection within a writing transaction.
@@ -81,8 +81,8 @@ def _fold(
     Args:
         finest: the sums by device id, start of the short step in ms, and kind.
         step_ms: the length of the longer steps.
-        since_ms: the earliest start of a longer step; earlier ones are left out.
-        until_ms: the time from which on longer steps are left out.
+        since_ms: longer steps that start before this time are left out.
+        until_ms: longer steps that start at this time or later are left out.
         by_device: True for separate sums for each device, False for sums over the whole fleet.
 
     Returns:

@@ -4,8 +4,8 @@ A repeated receipt is counted but not stored. An invalid receipt is counted as r
 sequence becomes a gap with the reason "rejected". The gap is acknowledged, so that the device's
 outbox moves on to the next receipts.
 
-After the store was wiped or restored from an older copy, devices have already deleted receipts that
-the store had acknowledged. These receipts cannot arrive again, so they become a gap with the reason
+A store that was wiped or restored from an older copy lacks receipts that it had acknowledged. Their
+devices have deleted them and cannot send them again, so they become a gap with the reason
 "forgotten".
 """
 
@@ -61,10 +61,9 @@ class CommitResult:
 
     Attributes:
         new: the number of receipts that were stored for the first time.
-        contiguous: a mapping from each outbox with a batch in the commit, as a pair of ids (device,
-            outbox), to the largest N such that every sequence from 1 to N is stored or in a gap.
-        chains: a mapping from each of these pairs to the chain (a hash over the receipts) up to
-            that N.
+        contiguous: for each outbox with a batch in the commit, the largest N such that every
+            sequence from 1 to N is stored or in a gap. The keys are pairs of ids (device, outbox).
+        chains: the chain (a hash over the receipts) up to that N, by the same keys.
     """
 
     new: int
@@ -96,8 +95,8 @@ class Store(Closing):
         retention: the amount of data to keep; None for the defaults of `Retention`.
 
     Raises:
-        StoreError: the database cannot be opened, its tables cannot be created, or they have
-            another version.
+        StoreError: the database cannot be opened, or its tables cannot be created, are damaged or
+            have an unsupported version.
     """
 
     def __init__(self, url: str, *, retention: Retention | None = None) -> None:
@@ -228,7 +227,7 @@ class Store(Closing):
         return self._number(sa.select(sa.func.sum(tables.DEVICES.c.answers)))
 
     def redelivered(self) -> int:
-        """Return how many receipts arrived again after they were settled."""
+        """Return how many receipts arrived again after they were stored or recorded as lost."""
         return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.redelivered)))
 
     def rejected(self) -> int:
@@ -236,18 +235,18 @@ class Store(Closing):
         return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.rejected)))
 
     def dropped(self) -> int:
-        """Return how many receipts were dropped from full outboxes, as devices reported."""
+        """Return how many receipts devices have dropped because their outboxes were full."""
         return self._in_gaps(tables.DROPPED)
 
     def forgotten(self) -> int:
-        """Return how many acknowledged receipts were lost.
+        """Return how many acknowledged receipts the store has lost.
 
-        They are lost because the store was wiped or restored from an older copy.
+        A store loses receipts when it is wiped or restored from an older copy.
         """
         return self._in_gaps(tables.FORGOTTEN)
 
     def unreadable(self) -> int:
-        """Return how many receipts devices could not read, because the outbox was damaged."""
+        """Return how many receipts devices could not read because their outboxes were damaged."""
         return self._in_gaps(tables.UNREADABLE)
 
     def _in_gaps(self, reason: str) -> int:
