@@ -50,8 +50,8 @@ def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
         inputs: at least one input of the task, (N, *shape).
 
     Raises:
-        TeacherError: the teacher cannot be made, does not fit the signature, cannot be exported or
-            served, or gives other answers after the export.
+        TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
+            or served, or its answers differ after the export.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     teacher, asked = make_teacher(task), task.distillation
@@ -77,7 +77,7 @@ def prepare_to_serve(
         A pair of the exported teacher and its logits for the calibration inputs, (N, classes).
 
     Raises:
-        TeacherError: the teacher cannot be exported or served, or gives other answers after the
+        TeacherError: the teacher cannot be exported or served, or its answers differ after the
             export.
     """
     onnx, model = _export_and_check(task, teacher, calibration.inputs)
@@ -122,12 +122,7 @@ def _check_export(
 ) -> None:
     """Raise TeacherError if exported logits differ from the network's by more than a tolerance.
 
-    Args:
-        task: the task, which defines the input shape.
-        teacher: the network.
-        inputs: the inputs that the exported model answered, (N, *shape), repeated or cut to the
-            number of answers.
-        answers: the logits of the exported model.
+    The inputs are repeated or cut to the number of exported answers.
     """
     rows = np.resize(inputs, (len(answers), *task.signature.shape))
     expected = logits_of(teacher, torch.from_numpy(rows)).numpy()

@@ -28,8 +28,8 @@ class TrainingError(CloudError):
 def seeded(seed: int) -> torch.Generator:
     """Return a seeded random generator, after making torch deterministic.
 
-    For this, the function sets torch's number of threads and global seed, and turns on torch's
-    deterministic algorithms.
+    The function sets torch's number of threads and global seed, and turns on torch's deterministic
+    algorithms.
     """
     torch.set_num_threads(TRAINING_THREADS)
     torch.use_deterministic_algorithms(mode=True)
@@ -60,12 +60,12 @@ def train(
         recipe: the options of the training, such as epochs, batch size and learning rate.
         generator: the random generator for shuffling.
         progress: the progress display, advanced once per epoch.
-        what: the name of the step in the progress display and in error messages.
+        what: the name of the training in the progress display and in error messages.
         score: the function `(slice of the examples) -> score of the network` for early stopping,
             where a higher score is better. It is called after every epoch with the last tenth of
             the examples, on which the network is not trained. The network ends up with the weights
-            that had the best score. If this is None, or the recipe's patience is 0, the network is
-            trained on all examples for all epochs.
+            that had the best score. Without a score function, or if the recipe's patience is 0,
+            the network is trained on all examples for all epochs.
 
     Raises:
         TrainingError: there are too few examples for a batch, or the loss or a weight is no longer
@@ -117,8 +117,8 @@ def train(
 def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Return the optimizers that the recipe asks for.
 
-    They are either AdamW for all weights, or Muon for the weights of three or more axes and AdamW
-    for the other weights.
+    They are either AdamW for all weights, or Muon for the weights with three or more axes and
+    AdamW for the other weights.
     """
     weights = list(network.parameters())
     rate, decay = recipe.learning_rate, recipe.weight_decay
@@ -147,7 +147,7 @@ def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
 def with_channels_last(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
     """Return images, or the kernels of convolutions, with the channels last in memory.
 
-    This speeds up convolutions. The memory layout is changed only if any module of the network has
+    This speeds up convolutions. The memory layout is changed only if a module of the network has
     `channels_last = True`. Other networks may depend on the layout, for example because they call
     `Tensor.view`.
 
@@ -184,8 +184,8 @@ class _BestWeights:
     def is_over(self) -> bool:
         """Score the network after an epoch and return whether to stop the training.
 
-        The weights are copied if their score is the best so far. Without a patience or a score
-        function, nothing is scored and the training goes on.
+        The weights are copied if their score is the best so far. If the patience is 0 or there is
+        no score function, nothing is scored and the training continues.
         """
         if not self.patience or self.score is None:
             return False
@@ -198,7 +198,7 @@ class _BestWeights:
         return self._waited >= self.patience
 
     def restore(self) -> None:
-        """Load the best weights into the network; without scores, leave it unchanged."""
+        """Load the best weights into the network, if any were scored."""
         if self._state is not None:
             self.network.load_state_dict(self._state)
 

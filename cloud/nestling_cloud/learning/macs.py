@@ -45,7 +45,7 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
 
 
 def activation_counts(signature: Signature, config: StudentConfig, capacity: int) -> list[int]:
-    """Return the number of values in a student's input and in each layer's output, in this order.
+    """Return the number of values in a student's input, followed by those in each layer's output.
 
     Args:
         signature: the shape and classes of the task.
@@ -72,7 +72,7 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _LayerCount:
-    """The numbers of a layer's output values and of its multiply-accumulates for one input."""
+    """A layer's number of output values and of multiply-accumulates for one input."""
 
     values: int
     macs: int

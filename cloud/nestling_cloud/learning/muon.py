@@ -1,8 +1,8 @@
 """Implements Muon, an optimizer whose steps are orthogonalized (Jordan et al. 2024).
 
 The gradient of a kernel, seen as a matrix with one row per output, has only a few large singular
-values, so a plain gradient step hardly changes the kernel in the other directions. Muon sets all
-singular values of the step to about one. docs/lab-log.md reports the measured benefit. The training
+values, so a plain gradient step hardly changes the kernel in the other directions. Muon makes all
+singular values of the step about equal. docs/lab-log.md reports the measured benefit. The training
 loop uses Muon for weights with three or more axes, and AdamW for all other weights.
 """
 
@@ -22,7 +22,7 @@ _LIKE_ADAMW = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """The Muon optimizer, scaled so that AdamW's learning rates and weight decays suit it.
+    """The Muon optimizer, scaled so that AdamW's learning rates and weight decays work for it too.
 
     Args:
         kernels: the parameters to train, each with two or more axes. The first axis of each is the
@@ -66,10 +66,10 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     """Return a matrix with the same singular vectors, but singular values of about one.
 
-    The matrix is computed by Newton-Schulz iteration.
+    It is computed by Newton-Schulz iteration.
 
     Args:
-        matrix: the matrix, (M, N), whose rows and columns of zeros stay zero.
+        matrix: the matrix, (M, N). Its rows and columns of zeros stay zero.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     found: torch.Tensor = matrix.T if tall else matrix

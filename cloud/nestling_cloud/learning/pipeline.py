@@ -44,8 +44,8 @@ class LearnedCapacity:
         template_int8: the same graph for signed activations, which gives the same logits.
         ring: the int8 weights that this capacity adds to the next smaller one.
         macs: the number of multiply-accumulates of one inference.
-        memory_bytes: the sum of the bytes of the weights, the template, and the two successive
-            activations that are largest together.
+        memory_bytes: the total size of the weights, the template, and the input and output of one
+            layer, in bytes. This layer is the one whose input and output are largest together.
         accuracy: the share of the calibration inputs that this capacity answers correctly in
             onnxruntime.
         golden_logits: the logits for the golden inputs, (G, classes).
@@ -71,8 +71,8 @@ class LearnedTask:
         calibration: the thresholds for target offload shares and tolerated risks.
         golden_inputs: the inputs with known logits that test an installed bundle, (G, *shape).
         golden_tolerance: the largest difference allowed in any logit of the golden inputs.
-        checkpoint: the arrays of the nested student before rounding, by the names of
-            `nestling_core.student.weights`; devices do not get them.
+        checkpoint: the arrays of the nested student before rounding, by their names in
+            `nestling_core.student.weights`. Devices do not get these arrays.
     """
 
     layout: Sequence[NestedTensor]
@@ -95,7 +95,7 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
 
     Raises:
         TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
-            or served.
+            or served, or its answers differ after the export.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
@@ -119,8 +119,8 @@ def finish(
 ) -> LearnedTask:
     """Return everything that a bundle holds, given the trained student and teacher.
 
-    The function quantizes the student, builds its graphs, and fits the multiplexer, which chooses
-    between the student's capacities and the teacher.
+    The function quantizes the student, builds its graphs, and fits the multiplexer. The multiplexer
+    estimates how likely each capacity of the student, and the teacher, is to answer correctly.
 
     Args:
         task: the task that was learned.

@@ -25,11 +25,12 @@ class TeacherError(CloudError):
 def train_teacher(
     task: Task, examples: Examples, generator: torch.Generator, progress: Progress
 ) -> nn.Module:
-    """Return the task's trained teacher, after training it if the task sets a recipe for it.
+    """Return the task's teacher, after training it if the task sets a recipe for the teacher.
 
     Args:
         task: the task, which makes the teacher and sets its recipe.
-        examples: the training data, to which the teacher's `normalizer`, if any, is fitted too.
+        examples: the training data. If the task sets a recipe for the teacher, the teacher's
+            `normalizer`, if any, is fitted to this data too.
         generator: the random generator for shuffling and augmentation.
         progress: the progress display, advanced once per epoch.
 
@@ -104,7 +105,7 @@ def make_teacher(task: Task) -> nn.Module:
 
 @torch.no_grad()
 def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
-    """Raise TeacherError if a teacher does not answer one and two inputs as the task requires.
+    """Raise TeacherError unless a teacher answers one and two inputs with valid logits.
 
     Args:
         task: the task, which defines the input shape and the classes.

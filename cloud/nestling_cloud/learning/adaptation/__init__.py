@@ -1,4 +1,4 @@
-"""Holds the steps that adapt a student to a domain without labels, given a labeled domain.
+"""Holds the steps that adapt a student from a labeled domain to a domain without labels.
 
 The package also measures how much accuracy this adaptation recovers. It may import the other
 packages of `learning`.

@@ -17,18 +17,17 @@ from nestling_core.student.network import NestedStudent
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The accuracies of three students on the target domain, in float32 before quantization.
+    """The accuracies of three students on the target domain, before quantization.
 
-    Each tuple has one accuracy, as a share from 0 to 1, for each capacity, the smallest capacity
-    first.
+    Each tuple has one accuracy per capacity, the smallest capacity first. The accuracies are shares
+    from 0 to 1.
 
     Attributes:
         source_only: the accuracies of a student trained on the labeled source.
         adapted: the accuracies of a student trained on the labeled source and the unlabeled target.
         target_trained: the accuracies of a student trained on the target with its labels.
-        gain: how much more information about the inputs the source teacher's answers carry in the
-            frame chosen for the adapted student (the orientation assumed for the target's sensor)
-            than in the first frame, in nats; 0 if the first frame was chosen.
+        gain: the gain, as in `FrameChoice`, of the frame that was chosen for the adapted student.
+            The frame is the orientation of the target's sensor.
     """
 
     source_only: tuple[float, ...]
@@ -38,12 +37,12 @@ class Comparison:
 
 
 def recovered_share(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
-    """Return the share of the lost accuracy that adaptation recovers at every capacity.
+    """Return, for each capacity, the share of the lost accuracy that adaptation recovers.
 
     The share is (adapted - source only) / (target trained - source only), where each of these
-    accuracies is the mean over the comparisons. A mean of one ratio per comparison would be
-    dominated by comparisons with a small denominator. The share is not finite where the denominator
-    is 0.
+    accuracies is the mean over the comparisons. A mean of each comparison's own ratio would be
+    dominated by comparisons with a small denominator. If the denominator is 0, the share is not
+    finite.
 
     Args:
         comparisons: at least one comparison, all with the same number of capacities.
@@ -69,10 +68,10 @@ def compare(
     seed: int,
     progress: Progress,
 ) -> Comparison:
-    """Train three students with different data of the target domain and return their accuracies.
+    """Train three students on different data and return their accuracies on the target domain.
 
-    One is trained without the target, one with its inputs, and one with its inputs and labels. All
-    three have the same sizes and are trained with the same recipe.
+    The first is trained on the labeled source, the second on the labeled source and the unlabeled
+    target, and the third on the labeled target. All three have the same sizes and recipe.
 
     Args:
         task: the task, which sets the student's sizes and recipe.

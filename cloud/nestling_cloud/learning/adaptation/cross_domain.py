@@ -47,9 +47,9 @@ class AdaptedNetworks:
     Attributes:
         student: the nested student, with the normalization of every capacity measured on the
             target.
-        teacher: the source's teacher, which first maps its inputs by the chosen frame.
-        choice: the chosen frame, and how much more information the teacher's answers carry in this
-            frame than in the first frame.
+        teacher: a teacher that maps its inputs by the chosen frame and passes them to the source's
+            teacher.
+        choice: the chosen frame and its gain over the first frame.
     """
 
     student: NestedStudent
@@ -72,7 +72,7 @@ def adapt(
     The function chooses the frame (orientation) of the target's sensor with the teacher's help, and
     transforms the source's inputs to that frame. The student is trained with the task's own recipe,
     on the source with its labels and on the target with the teacher's answers as labels. Its
-    normalization is then measured again on the target.
+    normalization statistics are then measured again on the target.
 
     Args:
         task: the task, which sets the student's sizes and recipe.

@@ -29,11 +29,12 @@ def learn_adapted(
     seed: int,
     progress: Progress,
 ) -> tuple[LearnedTask, FrameChoice]:
-    """Return everything that a bundle for another domain of the task holds.
+    """Return the contents of a bundle for another domain, and the frame chosen for its sensor.
 
-    The teacher is trained on the task's own data, and the student also on the unlabeled inputs of
-    the other domain (the target). The multiplexer is fitted on the task's own calibration inputs,
-    as the target's sensor would have recorded them, because the target has no labels.
+    The teacher is trained on the task's own data (the source). The student is trained on this data
+    and on the unlabeled inputs of the other domain (the target). Because the target has no labels,
+    the multiplexer is fitted on the source's calibration inputs. They are first transformed to what
+    the target's sensor would have recorded.
 
     Args:
         task: the task to learn.
@@ -50,7 +51,7 @@ def learn_adapted(
     Raises:
         AdaptationError: the inputs or the frames do not fit the task.
         TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
-            or served.
+            or served, or its answers differ after the export.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """

@@ -1,8 +1,8 @@
 """Finds the frame (orientation of the axes) of the target's sensor without labels.
 
 A sensor on the other wrist, or mounted the other way round, records the same movements along other
-axes. Only a few frames are possible, and the teacher can distinguish them. Only in the right frame
-is the teacher confident about each input while its answers include all classes.
+axes. Only a few frames are possible, and the teacher's answers help to find the right one. In the
+right frame, the teacher is confident about each input, and its answers include all classes.
 """
 
 import itertools
@@ -28,12 +28,12 @@ _LEAST_GAIN = 0.1
 
 
 def inertial_frames() -> tuple[Frame, ...]:
-    """Return the eight frames of an inertial sensor that each reverse some of the three axes.
+    """Return the eight frames of an inertial sensor that result from reversing any of its axes.
 
     The channels are accelerations and angular rates (ax, ay, az, wx, wy, wz). The first frame keeps
     all axes. Three frames rotate the sensor by half a turn, and four mirror it, for example from
-    left to right. In the mirrored frames, all angular rates also change their sign, because they
-    are axial vectors.
+    left to right. In the mirrored frames, all angular rates also change sign, because an angular
+    rate is an axial vector.
     """
     signs = itertools.product((1.0, -1.0), repeat=3)
     return tuple(_diagonal((x, y, z), x * y * z) for x, y, z in signs)
@@ -50,8 +50,8 @@ class FrameChoice:
 
     Attributes:
         frame: the chosen frame.
-        gain: the information, in nats, that the teacher's answers carry in the chosen frame beyond
-            what they carry in the first frame; 0 if the first frame is chosen.
+        gain: the information about the inputs that the teacher's answers carry in the chosen frame,
+            minus that in the first frame, in nats. It is 0 if the first frame is chosen.
     """
 
     frame: Frame

@@ -1,7 +1,7 @@
 """Trains teacher assistants, which are networks whose size is between teacher and student.
 
-A student that is far smaller than its teacher learns more from an assistant that has learned from
-the teacher than from the teacher itself (Mirzadeh et al. 2020).
+A student that is far smaller than its teacher learns more from an assistant than from the teacher
+itself (Mirzadeh et al. 2020).
 """
 
 from dataclasses import replace
@@ -34,11 +34,11 @@ def train_assistants(
 
     Args:
         task: the task, which sets the signature, the augmentation and the recipe. The assistants
-            use the teacher's recipe, or the student's if the task provides the teacher trained.
+            use the teacher's recipe, or the student's if the task's teacher is already trained.
         teacher: the trained teacher.
         examples: the training data.
         distillation: the widths of the assistants, the temperature, the weight of the teacher's
-            answers against the labels, and the number of augmented copies.
+            answers relative to the labels, and the number of augmented copies.
         generator: the random generator for shuffling and augmentation.
         progress: the progress display, advanced once per epoch.
 

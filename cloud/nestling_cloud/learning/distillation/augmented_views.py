@@ -77,7 +77,7 @@ def make_views(
     The teacher is run only if the distillation uses its logits or its features.
 
     Args:
-        task: the task, which provides the augmentation. Its student's recipe decides whether the
+        task: the task, which provides the augmentation. The student's recipe decides whether the
             teacher computes in bfloat16.
         teacher: the trained teacher.
         examples: the data to augment.

@@ -48,7 +48,7 @@ def answers_of(
     Args:
         teacher: the teacher, which maps (N, *shape) to (N, classes) and is set to evaluation mode.
         inputs: the inputs, (N, *shape).
-        feature: the inner feature to capture.
+        feature: the inner feature to capture; "none" for the logits only.
         batch: the number of inputs per forward pass.
 
     Raises:
@@ -85,7 +85,7 @@ def check_teacher(teacher: nn.Module, shape: Sequence[int], feature: Feature) ->
 class _CapturedFeatures:
     """The features that a forward pass has produced most recently.
 
-    When the pass ends, they are the last such features of the network.
+    After the pass, they are the last such features of the network.
 
     Attributes:
         embedding: the latest input (N, F) of a linear layer; None if there was none yet.
@@ -127,12 +127,8 @@ def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFe
 def _is_map(output: Any, shape: Sequence[int]) -> bool:
     """Return whether the output of a module is a feature map.
 
-    A feature map has as many axes as the inputs and more than one position along the axes after the
-    channels, but not the inputs' shape.
-
-    Args:
-        output: the output of the module.
-        shape: the shape of one input.
+    A feature map has as many axes as the inputs, but another shape. It has more than one position
+    along the axes after the channels.
     """
     if not isinstance(output, torch.Tensor) or output.ndim != 1 + len(shape):
         return False

@@ -35,11 +35,12 @@ class Regressor(nn.Module):
 def hint_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return the mean squared error between two maps (FitNets, Romero et al. 2015).
 
-    If an axis has different lengths, both maps are first average-pooled to the shorter one.
+    If an axis has different lengths in the two maps, both are first average-pooled to the shorter
+    length.
 
     Args:
         student: the student's maps with the teacher's number of channels, (N, C, axes...).
-        teacher: the teacher's maps, (N, C, axes...), whose axes may have other sizes.
+        teacher: the teacher's maps, (N, C, axes...), whose axes may have other lengths.
     """
     return functional.mse_loss(*_of_one_size(student, teacher.detach()))
 
@@ -55,15 +56,16 @@ def attention_map(features: torch.Tensor) -> torch.Tensor:
 def attention_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return the attention transfer loss (Zagoruyko & Komodakis 2017).
 
-    If an axis has different lengths, both maps are first average-pooled to the shorter one.
+    If an axis has different lengths in the two maps, both are first average-pooled to the shorter
+    length.
 
     Args:
         student: the student's attention maps, (N, 1, axes...).
-        teacher: the teacher's attention maps, (N, 1, axes...), whose axes may have other sizes.
+        teacher: the teacher's attention maps, (N, 1, axes...), whose axes may have other lengths.
 
     Returns:
-        The squared distance between the maps after scaling each to unit length, averaged over the
-        batch, from 0 to 2.
+        The squared distance between the two maps, averaged over the batch, from 0 to 2. Each map is
+        first scaled to a norm of 1.
     """
     maps = _of_one_size(student, teacher.detach())
     own, reference = (functional.normalize(each.flatten(1)) for each in maps)
@@ -84,7 +86,7 @@ def angular_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
 
 def _of_one_size(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return both maps, with each axis after the channels pooled to the shorter of both lengths."""
+    """Return both maps, with each axis after the channels pooled to the shorter length."""
     axes = tuple(min(pair) for pair in zip(left.shape[2:], right.shape[2:], strict=True))
     pool = _POOL[len(axes) - 1](axes)
     return pool(left), pool(right)

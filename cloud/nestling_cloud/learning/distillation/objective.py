@@ -32,7 +32,7 @@ class Objective(Protocol):
             features: the output of every layer, followed by the pooled features, as returned by
                 `NestedStudent.features`.
             logits: the logits of the largest capacity, (N, classes).
-            batch: the inputs that the features belong to, their labels and the teacher's answers.
+            batch: the inputs, their labels and the teacher's answers.
         """
         ...
 
@@ -43,7 +43,7 @@ class Objective(Protocol):
 
         Args:
             logits: the logits of a capacity, (N, classes).
-            batch: the inputs that the logits belong to, their labels and the teacher's answers.
+            batch: the inputs, their labels and the teacher's answers.
         """
         ...
 
@@ -53,8 +53,9 @@ def answer_loss(logits: torch.Tensor, batch: Batch, distillation: Distillation) 
 
     Args:
         logits: the logits of the network that learns, (N, classes).
-        batch: the inputs that the logits belong to, their labels and the teacher's answers.
-        distillation: the temperature and the weight of the teacher's answers.
+        batch: the inputs, their labels and the teacher's answers.
+        distillation: the temperature, and the weight of the teacher's answers relative to the
+            labels.
     """
     if batch.logits is None:
         return functional.cross_entropy(logits, batch.labels)
@@ -70,8 +71,8 @@ def answer_loss(logits: torch.Tensor, batch: Batch, distillation: Distillation) 
 class TeacherObjective(nn.Module):
     """A loss on the labels, on the teacher's answers and on the teacher's features.
 
-    The options of the augmented views choose which of these count. The loss may have parameters,
-    which are trained together with the student's and not needed afterwards.
+    The options of the augmented views set the weight of each part. The loss may have its own
+    parameters, which are needed only during training.
     """
 
     def __init__(self, student: NestedStudent, views: AugmentedViews) -> None:

@@ -1,8 +1,8 @@
-"""Holds the two ways to train nested students, jointly or by growing, and the width search.
+"""Trains nested students, either jointly or by growing, and searches for their widths.
 
 A nested student holds all capacities (sizes of the model) in one set of weights. The search finds
-how many channels each layer should have at each capacity. This package may import `distillation`,
-the training `loop` and `macs` from `learning`, besides `tasks` and `recipes`.
+how many channels each layer should have at each capacity. From `learning`, this package may import
+`distillation`, the training `loop` and `macs`. It may also import `tasks` and `recipes`.
 """
 
 from nestling_cloud.learning.nesting.joint_training import joint_loss, objective_of, train_nested

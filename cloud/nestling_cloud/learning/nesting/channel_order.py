@@ -25,7 +25,7 @@ def ranked_layers(student: NestedStudent) -> list[Layer]:
     """Return the layers whose channels can be reordered, in the student's order.
 
     These are all layers except depthwise convolutions, which have the same channels as the layer
-    before.
+    before them.
 
     Raises:
         OrderError: the student has a shuffle block, which assigns channels by their positions.
@@ -90,9 +90,9 @@ def _reorder_places(layer: Layer, order: Sequence[int], whole: torch.Tensor) -> 
 
 
 def _source_axis(layer: Layer) -> tuple[str, int]:
-    """Return the name of the weight that reads the previous layer, and the axis of the positions.
+    """Return the name of the weight that reads the previous layer, and one of its axes.
 
-    This is the axis of the weight along which the positions of the previous layer's channels lie.
+    The positions of the previous layer's channels lie along this axis.
     """
     if isinstance(layer, RecurrentLayer):
         return "weight_ih", 2

@@ -1,8 +1,9 @@
 """Ranks a layer's filters by how well they separate the classes.
 
-The measure is NestDNN's triplet response residual (Fang et al., MobiCom 2018), which says how much
-further apart a filter's responses to inputs of two classes are than its responses to inputs of one
-class. Here, the response to an input is the maximum of the filter's output over all positions.
+The measure is NestDNN's triplet response residual (Fang et al., MobiCom 2018). It compares the
+distance between a filter's responses to two inputs of different classes with the distance between
+its responses to two inputs of the same class. Here, the response to an input is the maximum of the
+filter's output over all positions.
 Responses are scaled to mean 0 and standard deviation 1 over the inputs, because the next
 normalization undoes a filter's scale anyway.
 """
@@ -24,7 +25,7 @@ class RankingError(TrainingError):
 
 
 def draw_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> Triplets:
-    """Return random triplets of two inputs of one class and one input of another class.
+    """Return random triplets, each of two inputs of one class and one input of another class.
 
     Args:
         labels: the class index of each input, (N,).
@@ -64,7 +65,7 @@ def normalized(responses: Floats) -> Floats:
 
 
 def alive_filters(responses: Floats) -> NDArray[np.bool_]:
-    """Return for each filter whether its responses (N, F) differ by more than rounding, (F,)."""
+    """Return which filters have responses (N, F) that differ by more than rounding errors, (F,)."""
     varied: NDArray[np.bool_] = responses.std(axis=0) > _ROUNDING * np.abs(responses).max(axis=0)
     return varied
 
@@ -79,8 +80,8 @@ def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float
         triplets: the indices of anchor, positive and negative inputs, (T, 3).
 
     Returns:
-        The sum over the triplets of |anchor - negative|^2 - |anchor - positive|^2 of the responses,
-        (F,).
+        For each filter, the sum of |anchor - negative|^2 - |anchor - positive|^2 over the triplets,
+        (F,). Here, each name stands for the response to that input.
     """
     anchor, positive, negative = (responses[triplets[:, i]].astype(np.float64) for i in range(3))
     residuals: NDArray[np.float64] = (
@@ -90,7 +91,7 @@ def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float
 
 
 def filter_worths(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
-    """Return the triplet response residuals of filters after normalizing the responses, (F,).
+    """Normalize the responses of filters and return the triplet response residuals, (F,).
 
     Dead filters, whose response is the same for all inputs, get -inf.
 

@@ -2,8 +2,8 @@
 
 This is the method of NestDNN (Fang et al., MobiCom 2018). First, the largest capacity is trained,
 and its worst filters are pruned step by step, with fine-tuning after each step. Then the smallest
-capacity is trained and frozen. Finally, each larger capacity in turn gets its filters back. Then
-only the weights that these filters add (its ring) are trained.
+capacity is trained and frozen. Finally, each larger capacity in turn gets its filters back, and
+only the weights that they add (the ring) are trained.
 """
 
 import torch
@@ -23,12 +23,11 @@ def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
         grow: the options of pruning and growing, such as the number and length of the steps.
 
     Returns:
-        The student in evaluation mode, with the normalization of every capacity calibrated.
+        The student in evaluation mode, with normalization statistics for every capacity.
 
     Raises:
         OrderError: the student has shuffle blocks, so its channels cannot be reordered.
-        RankingError: the labels allow no triplets, because there is only one class or no class has
-            two inputs.
+        RankingError: there is only one class, or no class has two inputs.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     student = prune(training_set, grow)
@@ -39,7 +38,7 @@ def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 
 
 def grow_ring(student: NestedStudent, training_set: TrainingSet, capacity: int, grow: Grow) -> None:
-    """Train only the weights that a capacity adds to the next smaller one (its ring).
+    """Train only a capacity's ring, that is, the weights that it adds to the next smaller one.
 
     All smaller capacities stay the same bit for bit.
 

@@ -3,7 +3,7 @@
 A rule chooses the capacities that an optimizer step trains:
 
 - "turns" trains one capacity per step, each in turn. A nested capacity then becomes as accurate as
-  the same network trained alone (docs/lab-log.md).
+  a separate network of the same size (docs/lab-log.md).
 - "sum" sums the losses of all capacities.
 - "sandwich" sums the losses of the largest, the smallest and a random capacity in between, as
   slimmable networks do (US-Nets, Yu & Huang 2019).
@@ -52,7 +52,7 @@ def train_nested(
         joint: the options of joint training; the defaults of `Joint` if None.
 
     Returns:
-        The student in evaluation mode, with the normalization of every capacity calibrated.
+        The student in evaluation mode, with normalization statistics for every capacity.
 
     Raises:
         TrainingError: the data is too small, or the loss or a weight is no longer finite.
@@ -87,7 +87,7 @@ def train_nested(
 def _in_turns(recipe: Recipe, turns: int) -> Recipe:
     """Return the recipe with its epochs and its patience multiplied by the number of turns.
 
-    If capacities take turns, each of them then sees the data as often as if it were trained alone.
+    If capacities take turns, each is then trained for as many steps as the recipe sets.
     """
     return dataclasses.replace(
         recipe, epochs=recipe.epochs * turns, patience=recipe.patience * turns
@@ -108,8 +108,8 @@ def objective_of(
 
     Args:
         student: the nested student to train.
-        objective: the loss of the largest capacity, whose part on answers and labels the smaller
-            capacities use too.
+        objective: the loss of the largest capacity. The smaller capacities use only its part on
+            answers and labels.
         views: the augmented inputs with the teacher's answers.
         generator: the random generator by which the rule "sandwich" chooses a capacity.
         joint: the options of joint training, such as the rule that chooses a step's capacities.
@@ -161,13 +161,13 @@ def joint_loss(
 
     Args:
         student: the nested student to train.
-        objective: the loss of the largest capacity, whose part on answers and labels the smaller
-            capacities use too.
+        objective: the loss of the largest capacity. The smaller capacities use only its part on
+            answers and labels.
         batch: the inputs, their labels and the teacher's answers.
         capacities: the capacities whose losses are summed, in any order.
-        teacher_share: the weight, 0 to 1, of the loss on the teacher's answers and labels for the
-            smaller capacities. The remaining weight is on the largest capacity's logits, through
-            which no gradient flows.
+        teacher_share: for the smaller capacities, the weight, 0 to 1, of the loss on the teacher's
+            answers and the labels. The remaining weight is that of the loss on the largest
+            capacity's logits, through which no gradient flows.
     """
     largest = student.config.capacities
     loss, largest_logits = torch.zeros(()), None
@@ -190,6 +190,5 @@ def joint_loss(
 
 @torch.no_grad()
 def _largest_logits(student: NestedStudent, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the logits of the largest capacity, in a step that does not train this capacity."""
     logits: torch.Tensor = student(inputs, student.config.capacities)
     return logits

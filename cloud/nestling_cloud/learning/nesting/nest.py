@@ -34,12 +34,12 @@ def nest(
         nesting: the choice between joint training and growing, with the options of both.
 
     Returns:
-        The student in evaluation mode, with the normalization of every capacity calibrated.
+        The student in evaluation mode, with normalization statistics for every capacity.
 
     Raises:
         OrderError: the student is to be grown, but has shuffle blocks.
-        RankingError: the student is to be grown, but the labels allow no triplets, because there is
-            only one class or no class has two inputs.
+        RankingError: the student is to be grown, but there is only one class, or no class has two
+            inputs.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     if nesting.way == "joint":

@@ -37,8 +37,7 @@ def prune(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 
     Raises:
         OrderError: the student has shuffle blocks, so its channels cannot be reordered.
-        RankingError: the labels allow no triplets, because there is only one class or no class has
-            two inputs.
+        RankingError: there is only one class, or no class has two inputs.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
     task = training_set.task
@@ -92,7 +91,7 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 
     The normalization of this capacity and of all smaller ones is first measured again. The
     reordering does not change what the capacity computes, but smaller capacities get other filters.
-    In a layer with groups, filters at the same position of all groups are ranked together.
+    In a layer with groups, the filters at the same position in their groups are ranked together.
 
     Args:
         student: the nested student, which is changed in place and left in evaluation mode.
@@ -102,8 +101,7 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 
     Raises:
         OrderError: the student has a shuffle block, so its channels cannot be reordered.
-        RankingError: the labels allow no triplets, because there is only one class or no class has
-            two inputs.
+        RankingError: there is only one class, or no class has two inputs.
     """
     recalibrate(student, torch.from_numpy(training_set.train_inputs), capacity)
     labels = training_set.views.labels.numpy()
@@ -121,10 +119,10 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 
 @torch.no_grad()
 def _inherit(student: NestedStudent, capacity: int) -> None:
-    """Copy a capacity's arrays that are not nested from the next larger capacity.
+    """Initialize a capacity's own arrays with values of the next larger capacity.
 
-    These are the arrays of its normalizations and gates, and its head offsets. Only the values of
-    filters that the capacity has are copied.
+    These are the arrays that capacities do not share: those of the normalizations and gates, and
+    the head offsets. Only the values of filters that the capacity has are copied.
     """
     for layer in student.stack:
         if not isinstance(layer, ConvLayer | RecurrentLayer):

@@ -17,7 +17,7 @@ class FrozenNest:
     def __init__(
         self, student: NestedStudent, signature: Signature, *, above: int, up_to: int
     ) -> None:
-        """Copy all parameters and freeze all except those that one capacity adds to a smaller one.
+        """Copy all parameters, and freeze all but those that one capacity adds to a smaller one.
 
         Args:
             student: the nested student.

@@ -12,7 +12,7 @@ def units(config: StudentConfig) -> list[int]:
     """Return for each convolution the number of channels that a search adds or removes together.
 
     This is one channel per group. Depthwise convolutions are left out, because they have the same
-    channels as the layer before.
+    channels as the layer before them.
     """
     return [block.groups for block in config.blocks if isinstance(block, Conv)]
 
@@ -23,8 +23,8 @@ def smallest_widths(
     """Return the smallest widths that a search may give to the layers.
 
     A narrower layer would pass too little information to the layers after it. The function first
-    narrows all layers evenly until the student meets the target. Each layer's smallest width is a
-    share of its width at this point.
+    narrows all layers evenly until the student meets the target. Each layer's smallest width is the
+    share `floor` of its width at this point.
 
     Args:
         config: the sizes of a student that has only convolutions.

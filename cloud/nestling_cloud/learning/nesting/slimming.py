@@ -18,7 +18,7 @@ Measure = Literal["bytes", "latency"]
 
 @dataclass(frozen=True, kw_only=True)
 class PathPoint:
-    """The widths that a search visited, with their accuracy and cost.
+    """One set of widths that a search visited, with its accuracy and cost.
 
     Attributes:
         widths: the number of channels of each layer that is not depthwise.
@@ -79,8 +79,8 @@ def slim(
         measure: the kind of cost to reduce.
 
     Yields:
-        The points of the path, the largest first. At each point, one layer is narrower than at the
-        point before. The number of points is 1 + the sum of `len(ladder) - 1` over the ladders.
+        The points of the path, the largest first. From each point to the next, one layer becomes
+        narrower. The number of points is 1 + the sum of `len(ladder) - 1` over the ladders.
     """
 
     def point_of(rungs: tuple[int, ...]) -> PathPoint:
@@ -140,8 +140,8 @@ def choose(
         One point for each target, the smallest first.
 
     Raises:
-        NestingError: the targets do not rise strictly from above 0 to 1, all points cost more than
-            a target, or two targets lead to the same widths.
+        NestingError: the targets do not rise strictly from above 0 to 1, no point meets a target,
+            or two targets lead to the same widths.
     """
     check_targets(targets)
     whole = measured_by(measure, path[0].cost)

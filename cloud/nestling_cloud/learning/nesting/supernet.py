@@ -1,4 +1,4 @@
-"""Holds the supernet, a convolutional student that runs at any width of any layer.
+"""Holds the supernet, a convolutional student whose layers run at any widths.
 
 The width search uses the supernet to estimate the accuracy at given widths. As in AutoSlim (Yu &
 Huang 2019), each training step trains the largest widths on the labels and the teacher's answers,
@@ -30,7 +30,7 @@ from nestling_core.student.sandwich import TEMPERATURE
 
 
 class Supernet(nn.Module):
-    """A student that can run with any number of the first channels of every layer."""
+    """A student whose layers can each run with any number of their first channels."""
 
     channels_last = True  # trains faster
 
@@ -68,8 +68,8 @@ class Supernet(nn.Module):
 
         Args:
             x: the inputs, (N, *shape).
-            widths: the number of channels of each layer that is not depthwise, in order. Each of
-                these numbers is a multiple of the layer's number of groups.
+            widths: the number of channels of each layer that is not depthwise, in order. Each
+                number is a multiple of its layer's number of groups.
             measured: the number of inputs, counted from the start of `x`, whose statistics
                 normalize all inputs; None to measure the statistics on all inputs.
         """
@@ -126,8 +126,8 @@ def supernet_loss(
         supernet: the supernet to train.
         batch: the inputs, their labels and the teacher's logits.
         distillation: the temperature and the weight of the teacher's logits.
-        rows: the widths to train, each with one number for each layer that is not depthwise. The
-            first ones are the largest widths.
+        rows: the sets of widths to train. A set has one number for each layer that is not
+            depthwise. The first set has the largest widths.
     """
     largest, *smaller = rows
     logits = supernet(batch.inputs, largest)

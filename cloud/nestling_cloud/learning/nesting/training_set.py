@@ -36,14 +36,14 @@ class TrainingSet:
     def teach(
         self, student: NestedStudent, *, above: int, up_to: int, share: float, what: str
     ) -> None:
-        """Train the weights that one capacity adds to a smaller one on the teacher's answers.
+        """Train, by distillation, the weights that one capacity adds to a smaller one.
 
         Args:
             student: the nested student, which is changed in place and left in evaluation mode.
             above: the smaller capacity, whose weights stay fixed bit for bit; 0 for none.
             up_to: the larger capacity, which runs during the training.
             share: the number of epochs to train for, as a share of the recipe's epochs.
-            what: the name of the step in the progress display and in error messages.
+            what: the name of the training in the progress display and in error messages.
 
         Raises:
             TrainingError: the data is too small, or the loss or a weight is no longer finite.

@@ -1,6 +1,6 @@
 """Searches for capacities (sizes of a student) in which each layer has its own width.
 
-Without such a search, a capacity uses the same share of the channels of all layers.
+By default, a capacity uses the same share of every layer's channels.
 """
 
 from collections.abc import Callable
@@ -36,14 +36,14 @@ class WidthSearch:
             shares rise to 1.
         measure: the kind of cost that counts.
         step: the share of its remaining channels that a layer loses in a step.
-        floor: the smallest width of a layer, as a share of the width that it has if all layers are
-            narrowed evenly until they meet the smallest target.
-        random_widths: the number of random widths of the supernet that a training step trains, in
-            addition to the largest and the smallest widths.
+        floor: the smallest width of a layer, as a share of the width that it has after all layers
+            are narrowed evenly until the student meets the smallest target.
+        random_widths: the number of sets of random widths that a step of the supernet's training
+            trains, in addition to the largest and the smallest widths.
         held_out: the share of each class, taken from its last inputs, that the supernet does not
             train on and that widths are scored on.
         judged: the largest number of held-out inputs to score widths on. The normalization
-            statistics are measured on at most as many of the other inputs.
+            statistics are measured on at most the same number of other inputs.
     """
 
     targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
@@ -183,13 +183,8 @@ def _judge(
 ) -> Callable[[Widths], float]:
     """Return a function that measures the supernet's accuracy on held-out inputs at given widths.
 
-    The normalization statistics come from the inputs that are not held out.
-
-    Args:
-        supernet: the trained supernet.
-        training_set: the training data.
-        held: for each input, whether it is held out, (N,).
-        count: the largest number of held-out inputs to use, and also of other inputs.
+    The normalization statistics come from the inputs that are not held out. At most `count` inputs
+    of each kind are used.
     """
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
     inputs = torch.from_numpy(training_set.train_inputs[np.concatenate([learned, unseen])])

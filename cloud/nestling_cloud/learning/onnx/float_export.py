@@ -44,8 +44,6 @@ def alone(student: NestedStudent, signature: Signature, capacity: int) -> Nested
 
 
 class _First(nn.Module):
-    """A network that runs the first capacity of a student."""
-
     def __init__(self, student: NestedStudent) -> None:
         super().__init__()
         self.student = student

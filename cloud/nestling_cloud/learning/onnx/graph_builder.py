@@ -17,7 +17,7 @@ _IR_VERSION = 9
 class GraphBuilder:
     """The nodes and initializers of a graph under construction.
 
-    The methods that add something return the name of its output.
+    The methods that add something return the name by which nodes can use it.
 
     Args:
         name: the name of the graph.
@@ -44,7 +44,7 @@ class GraphBuilder:
         Args:
             kind: the ONNX operator.
             inputs: the names of the operator's inputs.
-            output: the name of the output; None for a new name.
+            output: the name of the output; None to generate a name.
             **attributes: the operator's attributes.
         """
         name = output or f"{kind}_{len(self._nodes)}"
@@ -84,7 +84,7 @@ class GraphBuilder:
         return self.node("Reshape", [turned, self.integers(shape)])
 
     def serialize(self, signature: Signature) -> bytes:
-        """Return the model, which maps "input" to "logits" in float32.
+        """Return the serialized model, which maps "input" to "logits" in float32.
 
         Args:
             signature: the shape of an input, and the classes.

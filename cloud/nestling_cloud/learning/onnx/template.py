@@ -1,15 +1,15 @@
 """Builds templates, which are small ONNX graphs that leave the int8 weights outside.
 
-There is one template for each capacity (size of a student).
+There is one template for each capacity (size of a student) and each type of activations.
 
 Convolutions are quantized in the QDQ format (QuantizeLinear and DequantizeLinear nodes), and the
 last layer computes in plain integers (ADR 13). The initializers of weights are external. A device
-passes their tensors in from its rings (the parts in which it stores the weights). Any other ONNX
-runtime finds the tensors in the file that the initializer names, for example `capacity-2.weights`,
-which `nestling-cloud bundle export` writes.
+supplies the weights from its rings (the parts in which it stores them). Any other ONNX runtime
+finds them in the file that the initializers name, for example `capacity-2.weights`, which
+`nestling-cloud bundle export` writes.
 
 Activations are unsigned integers, which x86 kernels prefer, or signed integers (each 128 less),
-which ARM kernels prefer. Both compute the same numbers with the same weights.
+which ARM kernels prefer. Both types give the same logits with the same weights.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def build_template(
 class _StudentGraph(GraphBuilder):
     """The graph of one capacity under construction, layer by layer.
 
-    The methods that add something return the name of its output.
+    Unless stated otherwise, the methods that add nodes return the name of their output.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class _StudentGraph(GraphBuilder):
         return np.array(grid.zero_point, np.uint8)
 
     def grid(self, x: str, grid: ActivationRange) -> str:
-        """Round activations to the numbers on an 8-bit grid, and return their name."""
+        """Round activations to the numbers on an 8-bit grid, and return the result's name."""
         real = self.node("DequantizeLinear", self.quantized(x, grid))
         self._grids[real] = grid
         return real
@@ -153,7 +153,10 @@ class _StudentGraph(GraphBuilder):
         return self.grid(self.node("Relu", [convolved]), layer.output)
 
     def _kernel(self, plan: LayerPlan, name: str) -> str:
-        """Return the name of a kernel as a convolution reads it, (C_out, C_in / groups, K...)."""
+        """Add a kernel in the shape that a convolution reads, and return its name.
+
+        The shape is (C_out, C_in / groups, K...).
+        """
         shape, stored = self.shapes[name], self.stored(name)
         axes = range(len(shape))
         if plan.groups > 1:  # (W, G, ...) -> (G W, ...)
@@ -179,7 +182,7 @@ class _StudentGraph(GraphBuilder):
     def recurrent(self, x: str, plan: LayerPlan, layer: QuantizedRecurrent) -> str:
         """Add a recurrent layer, and return the name of its hidden states (N, H, T).
 
-        Its input is (N, C, T), and it computes in 32 bits.
+        Its input is (N, C, T), and it computes in float32.
         """
         lstm = isinstance(plan.block, Lstm)
         order = (0, 3, 1, 2) if lstm else (1, 0, 2)  # torch's index of each ONNX gate
@@ -202,9 +205,9 @@ class _StudentGraph(GraphBuilder):
         return self.grid(output, layer.output)
 
     def _rows(self, name: str, order: Sequence[int], scale: NDArray[np.float32]) -> str:
-        """Return the name of a recurrent weight in real numbers, (1, Q H, C).
+        """Add the nodes that dequantize a recurrent weight, and return the name of the result.
 
-        Its gates are in ONNX's order.
+        The result has the shape (1, Q H, C), with its gates in ONNX's order.
         """
         shape = self.shapes[name]
         stored = self.node("Gather", [self.stored(name), self.integers(order)], axis=1)
@@ -241,5 +244,5 @@ def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArra
 
 
 def _gates(rows: NDArray[np.float32], order: Sequence[int]) -> NDArray[np.float32]:
-    """Return values (Q H,) with their gates in another order."""
+    """Return values (Q H,), where Q is the number of gates, with the gates in another order."""
     return rows.reshape(len(order), -1)[list(order)].flatten()
