@@ -65,6 +65,6 @@ class EnrolmentToken:
 def _is_whole_der(data: bytes) -> bool:
     """Return whether `data` is one complete DER sequence with a two-byte length.
 
-    A certificate is such a sequence.
+    The certificate in a token is such a sequence.
     """
     return data[:2] == b"\x30\x82" and len(data) == 4 + int.from_bytes(data[2:4], "big")

@@ -8,7 +8,7 @@ def write_synced(descriptor: int, data: bytes) -> None:
     """Write all bytes to an open file, and flush the file to the disk.
 
     Args:
-        descriptor: the descriptor of a file that is open for writing, and that stays open.
+        descriptor: the descriptor of a file that is open for writing. It is not closed.
         data: the bytes to write.
 
     Raises:

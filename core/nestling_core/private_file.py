@@ -14,10 +14,10 @@ def keep_private(path: Path) -> None:
     A missing file is created. The mode of an existing file, and of the files that SQLite keeps
     beside it, is restricted.
 
-    An existing file is never opened, because SQLite's locks belong to the process: closing any
-    descriptor of a database drops the locks of every connection that the process has to the
-    database. The next program that closes the database would then assume that no other program uses
-    it, and would delete the write-ahead log, which holds commits of this process.
+    An existing file is never opened. SQLite's locks belong to the process, and closing any
+    descriptor of a database drops all locks that the process holds on it. Another program that
+    closes the database would then assume that it is the last one to use it, and would delete the
+    write-ahead log, which holds commits of this process.
 
     Raises:
         OSError: the file cannot be created, or its mode cannot be changed.

@@ -65,7 +65,7 @@ class Progress:
         return Progress(collected=self.collected, file=file)
 
     def text(self, installed: int) -> str:
-        """Describe the progress in one line.
+        """Return the progress as one line of text.
 
         Args:
             installed: the number of packages that are installed so far.
@@ -138,7 +138,7 @@ def environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for pip, which are based on the caller's.
 
     Variables that would redirect the installation to another folder or make pip skip it are left
-    out. Others are set so that pip neither asks questions nor looks for a newer pip.
+    out. Others are set, for example to keep pip from asking questions.
     """
     kept = {name: value for name, value in inherited.items() if name not in _REDIRECTIONS}
     return {**kept, **_OVERRIDES}

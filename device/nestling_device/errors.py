@@ -1,6 +1,6 @@
 """Defines the base class of the device's errors.
 
-Every other error class is defined in the module that raises it::
+The tree shows the other error classes and the modules that define them::
 
     DeviceError
     ├── StorageError                storage/database.py

@@ -1,8 +1,8 @@
-"""Defines an example of a task of your own, with a teacher that is trained in advance.
+"""Defines an example of a custom task, with a teacher that is already trained.
 
 The task is to recognize scikit-learn's handwritten digits, which are pictures of 8 by 8 pixels.
 
-Run it with:
+Run the example with:
 
     nestling-sim run --task docs/examples/digits.py:TASK
 """
@@ -29,7 +29,7 @@ TRAIN, CALIBRATION, STREAMS = 1000, 400, 10
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
-    """Return the pictures as training, calibration and test data, read by data loaders.
+    """Return training, calibration and test data, read through torch's data loaders.
 
     Args:
         data_dir: the folder given with `--data-dir`, which is not used here.
@@ -37,8 +37,8 @@ def load(data_dir: Path | None, seed: int) -> Splits:
             The pictures for training are always the same.
 
     Returns:
-        The data. The test pictures are split into ten recordings, so that ten devices can each get
-        one.
+        The data. The test pictures are split into ten parts, so that each of ten devices can have
+        its own.
     """
     del data_dir  # scikit-learn brings the pictures
     digits = dataset()
@@ -81,7 +81,7 @@ class Perceptron(nn.Module):
 def teacher(signature: Signature) -> nn.Module:
     """Return a trained teacher.
 
-    A short loop trains it here; more often, a teacher is loaded from a file.
+    Here, a short loop trains it; usually, a teacher is loaded from a file.
     """
     del signature
     network = Perceptron()

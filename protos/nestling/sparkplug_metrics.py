@@ -67,7 +67,7 @@ def update(
     Args:
         value: the value, as for `metric`.
         timestamp_ms: the Unix time of the value in milliseconds.
-        name: the metric's name, if its birth certificate has no alias for it.
+        name: the metric's name, if the birth certificate has no alias for the metric.
         alias: the metric's alias from the birth certificate.
     """
     entry = Metric(timestamp=timestamp_ms)

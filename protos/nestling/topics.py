@@ -1,7 +1,7 @@
 """Holds the MQTT topics of telemetry and of delivery.
 
-Telemetry uses the topics of Sparkplug B. Delivery uses one topic for a device's requests and one
-for the responses.
+Telemetry uses the topics of Sparkplug B. For each device, delivery uses one topic for requests and
+one for responses.
 """
 
 import re

@@ -14,7 +14,7 @@ _SINGLE = (None, "store", "store_const", "store_true", "store_false")
 
 
 class _HelpFormatter(argparse.HelpFormatter):
-    """Wraps a description or epilog, unless some of its lines are indented, as examples are."""
+    """A help formatter that does not wrap text with indented lines, such as examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n " in text:
@@ -25,8 +25,8 @@ class _HelpFormatter(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """An argument parser that rejects a flag that is given twice.
 
-    argparse itself would silently use the last value. Flags that may repeat use `action="append"`
-    or "extend". The parsers of sub-commands have this class too.
+    argparse itself would silently use the last value. A flag that may repeat uses
+    `action="append"` or "extend". The parsers of sub-commands are of this class too.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
         Args:
             action: the flag's action.
             namespace: the namespace that the command line is parsed into. If it is not that of the
-                previous call, the record starts anew.
+                previous call, a new record is started.
 
         Raises:
             argparse.ArgumentError: the flag was already given on this command line.

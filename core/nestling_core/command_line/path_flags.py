@@ -1,9 +1,9 @@
 """Provides argparse types that check a path before the command starts its work.
 
-A check does to the path what the command will do later: it opens the path, or writes a little into
-an unnamed file in the folder. A full or read-only disk is therefore detected before hours of work,
-not after them. If a check fails, the type raises `argparse.ArgumentTypeError`, whose text says what
-to do instead.
+A check tries what the command will do later. It opens the file or folder, or writes some data to a
+temporary file in the folder of the output. A full or read-only disk is therefore detected before
+hours of work, not after them. If a check fails, the type raises `argparse.ArgumentTypeError`. Its
+message says what to do.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _TEST_WRITE_BYTES = 4096
 def input_folder(text: str) -> Path:
     """Return the path of a folder to read, after checking that an existing folder can be read.
 
-    A missing folder is accepted, because the command decides what its absence means.
+    A missing folder is accepted; the command decides what to do about it.
     """
     path = Path(text)
     with _usage_error(path, "read"):
@@ -32,7 +32,7 @@ def input_folder(text: str) -> Path:
 def input_file(text: str) -> Path:
     """Return the path of a file to read, after checking that an existing file can be opened.
 
-    A missing file is accepted, because the command decides what its absence means.
+    A missing file is accepted; the command decides what to do about it.
     """
     path = Path(text)
     with _usage_error(path, "read"):

@@ -1,7 +1,7 @@
 """Runs ONNX models, and times networks.
 
-The package imports no other package of Nestling. Its module `session` is the only module of
-Nestling that imports onnxruntime at run time. Others import it for type checking alone.
+The package imports no other package of Nestling. In cloud, device and simulator, onnxruntime is
+imported at run time only through the module `session`.
 """
 
 __all__ = ["session", "timing"]

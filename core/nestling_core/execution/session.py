@@ -19,13 +19,13 @@ def open_session(
     """Return a session that runs a model in one thread.
 
     The thread does not spin while it waits. On a processor whose fast int8 products may saturate,
-    the session uses the exact ones, which are slower.
+    the session uses exact products, which are slower.
 
     Args:
         model: a serialized ONNX model, or the path of a model file. A model with weights in other
             files of its folder must be opened by its path.
         external: a mapping from the name of each external initializer (weights that are stored
-            outside of the model) to its value. Each array is C-contiguous and has the shape and the
+            outside the model) to its value. Each array is C-contiguous and has the shape and the
             type that the model declares. The session copies the arrays or keeps them alive.
 
     Raises:
@@ -57,8 +57,8 @@ def quiet_run() -> onnxruntime.RunOptions:
 def saturates(processor: str) -> bool:
     """Return whether fast products of int8 vectors may saturate on a processor.
 
-    On an x86 processor without VNNI, intermediate sums saturate at 16 bits. The answer is also True
-    for a processor that is unknown or not an x86.
+    On an x86 processor without VNNI, intermediate sums saturate at 16 bits. The result is also True
+    for an unknown processor and for one that is not an x86.
 
     Args:
         processor: the text of /proc/cpuinfo, or "" if it is unknown.

@@ -1,8 +1,7 @@
 """Times networks by running each of them repeatedly after a warm-up.
 
-Networks that are compared take turns. Other load on a machine comes and goes within seconds, so
-networks that are timed one after another are disturbed by different load. Networks that take turns
-are all disturbed by the same load.
+Networks to compare take turns, because the load from other programs comes and goes within seconds.
+If each network were timed in one go, this load would disturb some networks more than others.
 """
 
 import time
@@ -49,7 +48,7 @@ def run_for(network: Network, seconds: float) -> TimedRuns:
 
     Args:
         network: the function that runs the network.
-        seconds: the time after the warm-up in which runs may start. At least one run starts.
+        seconds: the time after the warm-up during which new runs start. At least one run is timed.
     """
     for number in range(WARM_UP_RUNS):
         network(number)
@@ -73,8 +72,8 @@ def in_turns(
             turn of its network, and the network is released after the turn. Only one network is
             therefore in memory at a time.
         seconds: the total time for each network, without the warm-up of each turn.
-        rounds: the number of rounds. Each network has one turn per round, for an equal part of its
-            time.
+        rounds: the number of rounds. In each round, every network has one turn, which lasts
+            `seconds / rounds`.
 
     Yields:
         After every turn: the index of the network, and the times of its runs.
@@ -85,13 +84,12 @@ def in_turns(
 
 
 def on_random_inputs(session: "onnxruntime.InferenceSession") -> Network:
-    """Return a network, ready to be timed, that runs a model's session on random inputs.
+    """Return a network that runs the model of a session on random inputs.
 
-    The runs use a few fixed inputs in rotation. Axes of an input without a fixed length get the
-    length 1.
+    The runs use a few fixed inputs in rotation. An axis without a fixed length gets the length 1.
 
     Raises:
-        TimingError: an input of the model is not of 32-bit floats.
+        TimingError: an input of the model does not consist of 32-bit floats.
     """
     rng = np.random.default_rng(0)
     values = session.get_inputs()

@@ -1,7 +1,7 @@
 """Holds the layout of the nest, the names of a bundle's files, and the code that runs a capacity.
 
-The nest is the student's int8 weights, cut into rings. A capacity is one of its nested sizes. The
-package imports `execution` and the messages in `nestling`.
+The nest is the student's int8 weights, cut into rings. A capacity is one of the student's nested
+sizes. The package imports `execution` and the messages in `nestling`.
 """
 
 __all__ = ["bundle_files", "capacity", "layout"]

@@ -73,7 +73,7 @@ def weights_file(capacity: int) -> str:
 def template_of(entry: bundle_pb2.Capacity, activations: Activations) -> bundle_pb2.Blob:
     """Return the template (ONNX graph) of a capacity for a type of activations.
 
-    A bundle from before the field `template_int8` has one template, which serves both types.
+    A bundle that is older than the field `template_int8` has one template, which serves both types.
 
     Args:
         entry: the capacity's entry in the manifest.
@@ -100,7 +100,7 @@ def rings_and_templates(
 
     Args:
         manifest: the bundle's manifest.
-        capacity: the largest capacity that the device holds, from 1.
+        capacity: the largest capacity to include, 1 to K.
         activations: the activation type of the templates.
     """
     held = manifest.capacities[:capacity]

@@ -30,7 +30,7 @@ class CapacityOutput(NamedTuple):
     Attributes:
         logits: the logits of the classes, (N, classes).
         right: the estimated probability that each option answers correctly, (N, K + 1). The options
-            are capacity 1 to K, then the cloud. The estimates are those of the multiplexer, whose
+            are capacities 1 to K, then the cloud. The estimates are those of the multiplexer, whose
             layers are a part of the capacity's graph.
     """
 
@@ -103,9 +103,8 @@ def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity:
         capacity: the number of the capacity, 1 to K.
 
     Raises:
-        CapacityError: the logits have another shape than the bundle's or differ from them by more
-            than the bundle's tolerance, an option lacks a probability, or there are no golden
-            inputs.
+        CapacityError: the logits have the wrong shape or differ from the bundle's by more than its
+            tolerance, an option lacks a probability, or there are no golden inputs.
     """
     outputs = [run(row[None]) for row in golden_inputs(manifest, golden)]
     if not outputs:

@@ -1,12 +1,12 @@
 """Cuts nested int8 tensors into rings, and assembles tensors from rings.
 
-Capacity k uses one box of every tensor, which starts at the origin and has the shape of the
+Of every tensor, capacity k uses one box. The box starts at the origin and has the shape of the
 tensor's k-th prefix. Ring k holds the weights that are in box k but not in box k - 1. In each
 tensor, these weights form one block for each axis. The block of axis i consists of the indices that
 box k - 1 has on the axes before i, the indices that box k adds on axis i, and the indices that
-box k has on the axes after i. In ring 1, the only block of a tensor is box 1. A ring's bytes are
-the blocks of all tensors, one after another in C order, so all rings together hold every weight
-exactly once.
+box k has on the axes after i. In ring 1, each tensor has a single block, which is box 1. A ring's
+bytes are the blocks of all tensors, one after another in C order. Together, the rings hold every
+weight exactly once.
 """
 
 import itertools
@@ -36,7 +36,7 @@ def ring_bytes(layout: Sequence[bundle_pb2.NestedTensor], tensors: Tensors, capa
         The weights that this capacity adds to the next smaller one.
 
     Raises:
-        NestError: a prefix is larger than the next one, or a tensor does not match the layout.
+        NestError: the prefixes do not nest, or a tensor does not match the layout.
     """
     check_layout(layout)
     parts: list[bytes] = []

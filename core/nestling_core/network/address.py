@@ -1,7 +1,4 @@
-"""Parses and formats addresses of the form HOST:PORT.
-
-No other module does this.
-"""
+"""Parses and formats addresses of the form HOST:PORT."""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,6 @@
 """Parses and classifies host names and IP addresses.
 
-A host is parsed once, when it is entered or read from a file. From then on an IPv6 address has no
-brackets; only `nestling_core.network.address` adds brackets.
+A parsed IPv6 address has no brackets. Only `nestling_core.network.address` adds brackets again.
 """
 
 import ipaddress

@@ -16,8 +16,8 @@ def bypass_proxies(environment: Mapping[str, str], *hosts: str) -> dict[str, str
     """Return an environment in which the given hosts and this machine are reached without a proxy.
 
     Args:
-        environment: a mapping from the name of each environment variable to its value. It is not
-            changed. Its proxies still apply to all other hosts, except those that it exempts.
+        environment: a mapping from the name of each environment variable to its value. The
+            mapping itself is not changed. Hosts that it already exempts remain exempt.
         hosts: the names or addresses of the hosts, without brackets.
     """
     exempt = dict.fromkeys(

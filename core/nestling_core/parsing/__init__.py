@@ -1,7 +1,7 @@
 """Parses data from peers and files.
 
-It also keeps the log short when many messages cannot be read. The package imports no other package
-of Nestling.
+The package also limits the log lines about unreadable messages and repeated warnings. It imports no
+other package of Nestling.
 """
 
 __all__ = ["text", "throttled_log", "untrusted"]

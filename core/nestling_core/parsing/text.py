@@ -16,7 +16,7 @@ class EncodingError(ValueError):
 
 
 def decode_text(data: bytes) -> str:
-    """Return the text of UTF-8 data, without the byte-order mark that editors on Windows write.
+    """Return the text of UTF-8 data, without the byte-order mark that some Windows editors add.
 
     Raises:
         EncodingError: the data is not UTF-8 or has zero bytes. The message says what is wrong and

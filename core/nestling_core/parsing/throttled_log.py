@@ -3,7 +3,7 @@
 A peer that sends garbage a thousand times a second must neither fill the disk nor drown out other
 log lines. The first event of a kind is logged at once, then the tenth, the hundredth and so on. An
 event that occurs ten minutes or more after the last line of its kind is logged too. Every line
-except the first states how many events of its kind there were so far.
+except the first states the number of events of its kind so far.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class ThrottledLog:
         self._tallies: dict[str, _Tally] = {}
 
     def add(self, kind: str, peer: str, reason: object) -> None:
-        """Count a message that cannot be read, and log a line about the message if one is due.
+        """Count an unreadable message, and log it if a line of its kind is due.
 
         Args:
             kind: the kind of message. Each kind occupies memory, so kinds must be few, and a peer
@@ -72,7 +72,7 @@ class ThrottledLog:
 class RepeatFilter(logging.Filter):
     """A log filter that drops most repetitions of a warning.
 
-    To a repetition that is logged, the filter appends the number of equal warnings so far.
+    The filter appends the number of equal warnings so far to each repetition that it passes.
 
     Args:
         clock: the function that returns the seconds of a monotonic clock.
@@ -87,7 +87,8 @@ class RepeatFilter(logging.Filter):
         """Return whether to log a record.
 
         Records with a level other than WARNING always pass. Warnings are equal if their messages
-        are equal before formatting. If a repetition passes, the count is added to its record.
+        are equal before formatting. If a repetition passes, the number of equal warnings so far is
+        appended to its message.
         """
         if record.levelno != logging.WARNING:
             return True

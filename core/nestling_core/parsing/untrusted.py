@@ -52,7 +52,7 @@ def load_arrays(
 
     Args:
         source: the path of the file, or the content of the file.
-        most_bytes: the largest total size of the unpacked arrays that is accepted, in bytes.
+        most_bytes: the largest accepted total size of the unpacked arrays, in bytes.
 
     Raises:
         UnreadableError: the file is damaged, too large, or not a .npz file.

@@ -2,9 +2,8 @@
 
 An option is a capacity of the student, or the cloud. A capacity is admitted if it fits into the
 budget's memory, and the cloud if the transfer of an offload fits into the budget's latency. These
-rules hold on every device. The multiplexer's success probabilities and the device's policy both
-start from these rules. The policy also considers the latency and energy of each option on its own
-device.
+rules are the same on every device. The multiplexer and the policy both start from them. The policy
+also considers each option's latency and energy, which depend on the device.
 """
 
 from collections.abc import Sequence
@@ -78,7 +77,7 @@ def largest_capacity(needed_bytes: Sequence[int], memory_bytes: int) -> int:
 def admitted_options(
     memory_bytes: Sequence[int], offload_size_bytes: int, budget: budget_pb2.Budget
 ) -> list[bool]:
-    """Return a flag for each option that says whether a budget admits the option.
+    """Return, for each option, whether a budget admits it.
 
     Args:
         memory_bytes: the memory that each capacity needs, in bytes, for capacities 1 to K.

@@ -16,7 +16,7 @@ class BadCalibrationError(ValueError):
 def parse_calibration(data: bytes, capacities: int) -> Calibration:
     """Return a bundle's calibration, after checking its routing curves, cascades and guarantees.
 
-    Every capacity needs a curve from share 0 to 1. Cascades and guarantees are optional.
+    Every capacity needs a curve from offload share 0 to 1. Cascades and guarantees are optional.
 
     Args:
         data: the serialized calibration.

@@ -12,7 +12,7 @@ def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
     """Return the operating point for a target offload share, by linear interpolation.
 
     Args:
-        curve: the routing curve, with operating points by rising share from 0 to 1.
+        curve: the routing curve, whose operating points are ordered by share, from 0 to 1.
         offload_share: the target share; a value outside 0 to 1 is clamped.
     """
     shares = [point.offload_share for point in curve.points]

@@ -1,7 +1,7 @@
-"""Defines the blocks that a student is stacked from.
+"""Defines the blocks that make up a student.
 
-A block states its number of channels at the largest capacity. A student family is a particular
-stack of blocks, which a function in `nestling_core.student.config` builds.
+A block has the number of channels of the largest capacity. For each student family, a function in
+`nestling_core.student.config` stacks the blocks.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,8 +21,8 @@ class Conv:
         kernel: the kernel length on every axis, which is odd.
         stride: the stride on every axis.
         groups: the number of independent groups of channels, for example one for each sensor. The
-            first block splits the input's channels into groups. A later block must have as many
-            groups as its input, or one group, which joins the groups before it.
+            first block of a student splits the input's channels into its groups. A later block must
+            have as many groups as its input, or a single group.
     """
 
     kind: ClassVar[str] = "conv"

@@ -21,8 +21,8 @@ class StudentConfig:
         blocks: the blocks in order, with their numbers of channels at the largest capacity. A mean
             over the remaining axes and a linear layer follow the blocks.
         fractions: the share of the channels that each capacity uses, smallest first. The last share
-            is 1. Numbers of channels are rounded up, in a grouped convolution to a multiple of the
-            number of groups.
+            is 1. Numbers of channels are rounded up. In a grouped convolution, they are rounded up
+            to a multiple of the number of groups.
         widths: for each capacity, smallest first, the number of channels of every block that has
             its own channels (convolutions other than depthwise ones, and recurrent blocks), in
             order. If given, the widths replace the fractions.
@@ -72,7 +72,7 @@ class StudentConfig:
 
     @property
     def whole(self) -> tuple[int, ...]:
-        """The number of channels at the largest capacity of each block with its own channels."""
+        """The number of channels of each block with its own channels, at the largest capacity."""
         return tuple(block.channels for block in self._wide)
 
     @property
@@ -80,7 +80,7 @@ class StudentConfig:
         return tuple(block for block in self.blocks if isinstance(block, Conv | Gru | Lstm))
 
     def widths_at(self, capacity: int) -> tuple[int, ...]:
-        """Return the number of channels at a capacity of each block that has its own channels.
+        """Return the number of channels of each block that has its own channels, at one capacity.
 
         Args:
             capacity: the capacity, 1 to K.
@@ -255,7 +255,7 @@ def recurrent_student(
     """Return the sizes of a student of convolutions and a recurrent layer.
 
     Inputs have one axis after the channels. The convolutions shorten this axis, and the recurrent
-    layer runs along what is left of the axis.
+    layer runs along the shortened axis.
 
     Args:
         channels: the number of channels of each convolution at the largest capacity.

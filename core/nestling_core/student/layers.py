@@ -29,14 +29,14 @@ class Layer(nn.Module):
         self.plan = plan
 
     def weights(self) -> dict[str, nn.Parameter]:
-        """Return the whole nested weights, keyed by name within the layer."""
+        """Return the nested weights at the largest capacity, keyed by name within the layer."""
         return {name: getattr(self, name) for name in self.plan.weights(1)}
 
 
 class ConvLayer(Layer):
-    """A convolution with a normalization for each capacity and a ReLU.
+    """A convolution followed by a normalization and a ReLU.
 
-    The convolution is dense, grouped or depthwise.
+    The convolution is dense, grouped or depthwise. Each capacity has its own normalization.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -121,7 +121,8 @@ class RecurrentLayer(Layer):
     def __init__(self, plan: LayerPlan) -> None:
         """Create the layer with random weights from torch's global generator.
 
-        Their distribution is torch's default, for the hidden units of the largest capacity.
+        As is torch's default, the weights are uniform between -1 / sqrt(H) and 1 / sqrt(H). Here H
+        is the number of hidden units of the largest capacity.
         """
         super().__init__(plan)
         count = len(plan.widths)
@@ -179,8 +180,8 @@ class Pool(nn.Module):
 def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
     """Return a convolution's stored box in torch's layout, (C_out, C_in / groups, K...).
 
-    The output channels are ordered by group, and so are the input channels if they have groups
-    that the layer joins.
+    The output channels are ordered by group. If the layer joins the groups of its input, the input
+    channels are ordered by group too.
 
     Args:
         box: a box of the stored weight, from the origin.

@@ -35,8 +35,8 @@ def soft_divergence(
 ) -> torch.Tensor:
     """Return T^2 * KL(teacher_T || student_T), averaged over the batch, as a scalar.
 
-    With the largest capacity's logits as the teacher, this is the in-place distillation of US-Nets
-    (Yu & Huang 2019).
+    With the largest capacity as the teacher, this is the in-place distillation of US-Nets (Yu &
+    Huang 2019).
 
     Args:
         student: the student's logits, (N, classes).

@@ -6,7 +6,8 @@ record, unless they report a failure. Weights are in array records, with the nam
 
 - A training message has the weights of the receiver's capacity and all smaller ones. The reply has
   the same weights after the training, without the input normalization.
-- An evaluation message has two such sets of weights, the baseline and the model to compare.
+- An evaluation message has two such sets: those of the baseline, and those of the model to compare
+  with it.
 """
 
 import json

@@ -97,7 +97,7 @@ class NestedStudent(nn.Module):
         return [*outputs, self.pool(x, capacity)]
 
     def classify(self, pooled: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Return the logits that belong to pooled features.
+        """Return the logits for pooled features.
 
         Args:
             pooled: the features that `features` returns last, (N, F).

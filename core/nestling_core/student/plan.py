@@ -1,6 +1,6 @@
 """Derives the shape of every array from a student's blocks, without allocating any array.
 
-A nested tensor is stored so that every capacity's part is a box from the origin. Torch computes the
+A nested tensor is stored so that every capacity's part is a box from the origin. Torch orders the
 channels of a grouped layer group after group, but a smaller capacity uses the first channels of
 every group. The stored tensor therefore has the channel within the group as its first axis, and the
 group as its second. Shapes use these letters: W channels in a group, G groups, S source channels in

@@ -3,7 +3,7 @@
 The rule trains all capacities of a nest together (US-Nets, Yu & Huang 2019). In each step, the
 largest capacity learns from the labels or the teacher. The smallest capacity and a random one in
 between learn from the outputs of the largest (in-place distillation). Cloud and device use the same
-rule. In the cloud the largest capacity is the whole nest; on a device it is the largest capacity
+rule. In the cloud, the largest capacity is the whole nest; on a device, it is the largest capacity
 that the device holds. After the training, `recalibrate` measures the statistics of the
 normalizations again.
 """
@@ -26,10 +26,10 @@ def smaller_capacities_losses(
     largest: int,
     generator: torch.Generator,
 ) -> list[torch.Tensor]:
-    """Return the losses of the smaller capacities of one step against the logits of the largest.
+    """Return the losses of smaller capacities that learn from the logits of the largest.
 
-    The capacities are those of `smaller_capacities`. The logits are detached, so that these losses
-    do not train the largest capacity to match the smaller ones.
+    `smaller_capacities` selects the capacities. The logits are detached, so that these losses do
+    not train the largest capacity to match the smaller ones.
 
     Args:
         student: the nested student.
@@ -67,17 +67,17 @@ def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
 def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | None = None) -> None:
     """Replace the statistics of the normalizations with those of inputs without augmentation.
 
-    The running averages of training lag behind the weights, and those of capacities that are
-    trained less often lag more (US-Nets' post-statistics). A cumulative average has no lag.
-    Recordings contain one person or class after the other, and a batch of one kind of input has too
-    little variance. Each batch therefore consists of inputs from the whole recording.
+    During training, the running averages lag behind the weights. They lag most at capacities that
+    are trained less often. The new statistics are plain averages over all batches (US-Nets'
+    post-statistics). Inputs are often ordered by person or class, and a batch of one kind has too
+    little variance. Each batch therefore takes every n-th input, where n is the number of batches.
 
     Args:
         student: the nested student, which is left in evaluation mode. The momentum of its
             normalizations changes too.
         inputs: the inputs, (N, *shape). A single input has no variance, so the statistics are then
             reset to a mean of 0 and a variance of 1.
-        largest: the largest capacity to recalibrate, together with all smaller ones (default: all).
+        largest: the largest capacity to recalibrate, with all smaller ones (default: K).
     """
     capacities = range(1, (largest or student.config.capacities) + 1)
     norms = [norm for capacity in capacities for norm in student.norms(capacity)]

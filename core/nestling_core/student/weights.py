@@ -77,7 +77,7 @@ def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDA
 
     Args:
         arrays: a mapping from name to array.
-        shapes: a mapping from name to the shape of the box. Arrays that it lacks are left out.
+        shapes: a mapping from name to the shape of the box. Other arrays are left out.
 
     Returns:
         A mapping from each name in `shapes` to the box, C-contiguous.

@@ -1,9 +1,10 @@
 """Encodes and decodes STATE messages, by which a Sparkplug host reports whether it is online.
 
 A birth reports that the host is online, and a death that it is offline. In Eclipse Sparkplug 3.0,
-a birth has the same timestamp as the Will message of its connection. A death that the host itself
-publishes, at an orderly end, has a later timestamp. A death that is older than the current birth
-belongs to an earlier connection.
+every connection of a host has a Will message. This is the death that the broker publishes if the
+connection breaks, and it has the timestamp of the birth. At an orderly end, the host itself
+publishes a death with a later timestamp. A death that is older than the current birth belongs to an
+earlier connection.
 """
 
 import json
@@ -32,7 +33,7 @@ class HostState:
     def counts_after(self, earlier: "HostState | None") -> bool:
         """Return whether this message supersedes a message that was accepted earlier.
 
-        It does so unless it is older.
+        It does so unless its timestamp is older.
 
         Args:
             earlier: the message that was accepted last, or None if there was none.

@@ -2,9 +2,9 @@
 
 The device computes the chain from the receipts that it wrote, and the cloud from the receipts that
 it stored. An acknowledgement carries the cloud's chain, and a device deletes its receipts only if
-its own chain is the same. Receipts of another device that were stored under the same sequence
-numbers are thus never mistaken for the device's own. Chains guard against copied state folders and
-accidents, not against an attacker: a device may write anything into its own outbox.
+its own chain is the same. A device therefore notices if receipts of another device were stored
+under its sequence numbers. Chains guard against copied state folders and accidents, not against an
+attacker: a device may write anything into its own outbox.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def fingerprint(content: bytes) -> int:
 
 
 def extend(chain: int, receipt_fingerprint: int) -> int:
-    """Return a chain that is extended by one receipt.
+    """Return a chain extended by one receipt.
 
     Args:
         chain: the chain up to the previous receipt, or `EMPTY_CHAIN` before the first.

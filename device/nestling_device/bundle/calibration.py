@@ -33,8 +33,8 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
 def cascade_to(calibration: Calibration, capacity: int) -> Cascade:
     """Return the cascade to a capacity.
 
-    The cascade's `start` is the smaller capacity that runs first, or 0 if the capacity runs without
-    a cascade.
+    The cascade's `start` is the smaller capacity that runs first. It is 0 if the given capacity
+    runs without a cascade.
 
     Args:
         calibration: the bundle's calibration.

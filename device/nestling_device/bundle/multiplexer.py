@@ -1,9 +1,9 @@
 """Computes how likely each option is to answer correctly within the present budget.
 
-An option is a capacity of the student, or the cloud. The multiplexer's network is part of the graph
-of the capacity that runs and shares the capacity's layers, so `Nest.run` already returns the
-estimated probability that each option is right. Whether the budget admits an option is not
-estimated, because it is known exactly. This module sets the probability of all other options to 0.
+An option is a capacity of the student, or the cloud. The multiplexer's network is part of every
+capacity's graph, so `Nest.run` already returns the estimated probability that each option is right.
+Whether the budget admits an option is known exactly. This module sets the probability to 0 for the
+options that are not admitted.
 """
 
 import numpy as np

@@ -12,7 +12,7 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
 
     Args:
         receipt: the answer's receipt.
-        answer: the name of the class that was answered.
+        answer: the name of the class that is the answer.
         origin: the origin of the input.
         as_json: whether to return a JSON object instead of columns.
 

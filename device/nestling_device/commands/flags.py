@@ -106,7 +106,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the limits on each answer, and for the targets of the average."""
+    """Add the options for the limits on each answer, and for the targets for the average answer."""
     group = parser.add_argument_group(
         "budget", "limits on each answer, and a target for the average over many"
     )
@@ -131,7 +131,6 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_targets(group: argparse._ActionsContainer) -> None:
-    """Add the options for the targets of the average over many answers."""
     _add(
         group,
         "--offload-share",

@@ -22,10 +22,10 @@ class Kind(Protocol):
         ...
 
     def check(self, value: object) -> Any:
-        """Return a value of a TOML file in the setting's type.
+        """Return a value from a TOML file in the setting's type, after checking the value.
 
         Raises:
-            NotAllowedError: the value has another type or is out of range.
+            NotAllowedError: the value has the wrong type or is not allowed.
         """
         ...
 
@@ -33,7 +33,7 @@ class Kind(Protocol):
         """Return the value that a command-line argument represents.
 
         Raises:
-            NotAllowedError: the text is not such a value, or the value is out of range.
+            NotAllowedError: the text does not represent an allowed value.
         """
         ...
 
@@ -73,7 +73,9 @@ class Number:
         return f"{noun} {'above' if self.above else 'of at least'} {self.low:g}"
 
     def check(self, value: object) -> float:
-        """Return a number that is in the range, as an int if `whole` and otherwise as a float.
+        """Check that a value is a number in the range, and return the number.
+
+        It is returned as an int if `whole` is set, and as a float otherwise.
 
         Raises:
             NotAllowedError: the value has another type or is out of range.
@@ -134,7 +136,7 @@ class Text:
 
     Attributes:
         allowed: the format in words.
-        accept: the function that raises ValueError for text in another format.
+        accept: a function that raises ValueError for text in another format.
     """
 
     allowed: str

@@ -29,7 +29,6 @@ class ConfigError(DeviceError):
 
 
 def _check_address(text: str) -> None:
-    """Raise ValueError unless the text is empty or HOST:PORT."""
     if text:
         Address.parse(text)
 
@@ -53,11 +52,11 @@ class DeviceTable:
     """The table `[device]`, with the device's name, its state folder and the pace of its inputs.
 
     Attributes:
-        id: the name of the device, or "" for the name that it enrolled with, otherwise `device-1`.
+        id: the name of the device, or "" for the name that it enrolled with (`device-1` if none).
         state: the folder for everything that has to survive a restart, or "" for `nestling-<id>` in
             the current folder.
-        interval_s: the seconds between the starts of two inputs, for sources without their own
-            pace.
+        interval_s: the seconds from the start of one input to that of the next, for sources without
+            their own pace.
     """
 
     id: str = setting(
@@ -232,7 +231,7 @@ def read_config(path: Path) -> Config:
 
     Raises:
         ConfigError: the file cannot be read, or it has an unknown key or a value that is not
-            allowed. The message names file, table, key, what was found and what is allowed.
+            allowed. For such a key or value, the message says where it is and what is allowed.
     """
     try:
         data = tomllib.loads(decode_text(path.read_bytes()))
