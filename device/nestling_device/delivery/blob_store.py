@@ -1,6 +1,6 @@
 """Stores the blobs of bundles in a folder of the device.
 
-Each complete blob is one file, which is named by the SHA-256 of its bytes.
+The name of each complete blob's file is the SHA-256 digest of the blob's bytes.
 """
 
 import errno
@@ -55,9 +55,12 @@ class BlobStore:
 
         Raises:
             SourceUnreachableError: the source stopped answering. The received bytes are kept.
-            DeliveryError: the source refused, or the folder cannot be written, for example because
-                the disk is full (the received bytes are kept); or the bytes do not match the blob's
-                size and digest (the bytes are deleted).
+            DeliveryError: one of the following is true:
+
+                - The source refused. The received bytes are kept.
+                - The folder cannot be written, for example because the disk is full. The received
+                  bytes are kept.
+                - The bytes do not match the blob's size and digest. They are deleted.
         """
         if self.has(blob):
             return
@@ -82,10 +85,10 @@ class BlobStore:
             return 0
 
     def remove_except(self, keep: Iterable[bundle_pb2.Blob]) -> None:
-        """Delete every file of the store that does not belong to a blob in `keep`.
+        """Delete every file in the store except the blobs in `keep` and their unfinished downloads.
 
-        Unfinished downloads are deleted in the same way. If a file cannot be deleted, a warning is
-        logged, because such a file does not prevent an installation.
+        If a file cannot be deleted, a warning is logged. No error is raised, because such a file
+        does not prevent an installation.
         """
         kept = {blob.sha256 for blob in keep}
         try:

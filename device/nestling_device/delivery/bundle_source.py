@@ -1,6 +1,6 @@
 """Defines the interface through which a device fetches bundles.
 
-It also defines the errors that classes with this interface raise.
+It also defines the errors that the implementations of this interface raise.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class BlobSource(Protocol):
 
     @property
     def bytes_received(self) -> int:
-        """The total serialized size of all answers so far, without the transport's framing."""
+        """The total serialized size of all answers so far, in bytes, without transport framing."""
         ...
 
     def desired_bundle(self, active_version: str) -> delivery_pb2.GetDesiredBundleResponse:
@@ -51,7 +51,7 @@ class BlobSource(Protocol):
             offset: the number of bytes to skip.
 
         Raises:
-            SourceUnreachableError: the source stopped answering. The pieces that were yielded are
+            SourceUnreachableError: the source stopped answering. The pieces yielded until then are
                 valid.
             DeliveryError: there is no such blob, or an answer has the wrong offset or total size.
         """
@@ -76,7 +76,7 @@ def checked_chunk(
         offset: the offset at which the answer should start.
 
     Raises:
-        DeliveryError: the answer has another offset or total size, or is empty.
+        DeliveryError: the answer has the wrong offset or total size, or is empty.
     """
     if response.total_size != blob.size:
         raise DeliveryError(

@@ -52,7 +52,7 @@ class VerifiedBundle:
 class Installer:
     """Installs bundles into one state folder.
 
-    An installer must be used by one thread at a time.
+    Only one thread at a time may use an installer.
     """
 
     def __init__(
@@ -93,7 +93,8 @@ class Installer:
                 the bundle to run.
             AdmissionError: the release rules refuse the bundle, or not even capacity 1 fits.
             SelfTestError: the new bundle fails its self-test. The old bundle stays active.
-            DeliveryError: blobs are damaged or the disk is full. The old bundle stays active.
+            DeliveryError: the cloud refuses, a blob is damaged, or the disk is full. The old bundle
+                stays active.
         """
         active = self._state.active()
         desired = self._source.desired_bundle(active.version if active else "")
@@ -128,24 +129,24 @@ class Installer:
         )
 
     def active(self, memory_bytes: int) -> VerifiedBundle | None:
-        """Return the bundle that can run without asking the cloud.
+        """Return the installed bundle, without asking the cloud.
 
         If a ring (the weights that a capacity adds) or a template (a capacity's ONNX graph) is
-        damaged, its capacity and all larger ones are disabled. An older program may have fetched
-        templates with the other type of activations. If only those are on the device, they are used
-        until the next installation.
+        damaged, its capacity and all larger ones are left out. An older version of this program may
+        have fetched templates with the other type of activations. If only those are on the device,
+        they are used until the next installation.
 
         Args:
             memory_bytes: the memory that a resident capacity may occupy, in bytes.
 
         Returns:
-            The bundle, or None before the first installation. It is also None if this program does
-            not know the format of the installed manifest; the next installation then replaces the
-            bundle.
+            The bundle, or None before the first installation. The result is also None if this
+            program does not know the format of the installed manifest. The next installation then
+            replaces the bundle.
 
         Raises:
             AdmissionError: not even capacity 1 fits.
-            DeliveryError: blobs that every capacity needs are damaged. The bundle must be installed
+            DeliveryError: a blob that every capacity needs is damaged. The bundle must be installed
                 again.
         """
         held = self._state.active()
@@ -197,10 +198,9 @@ class Installer:
                 return
 
     def _remove_stale(self, *arriving: bundle_pb2.Blob) -> None:
-        """Delete all blobs except those of certain bundles.
+        """Delete the blobs of all bundles except the active, the previous and the arriving ones.
 
-        These are the active bundle, the previous one, and the bundles whose manifests are
-        `arriving`.
+        `arriving` contains the manifests of the arriving bundles.
         """
         held = [self._state.active(), self._state.previous()]
         manifests = [*arriving, *(bundle.manifest for bundle in held if bundle)]
@@ -211,7 +211,7 @@ class Installer:
         self._blobs.remove_except(keep)
 
     def _named(self, blob: bundle_pb2.Blob) -> list[bundle_pb2.Blob]:
-        """Return the blobs that a manifest names, or none if the manifest's format is unknown."""
+        """Return the blobs that a manifest names, or an empty list if its format is unknown."""
         try:
             return every_blob(release_rules.parse_manifest(self._blobs.read(blob)))
         except release_rules.UnknownFormatError:

@@ -1,6 +1,6 @@
 """Fetches bundles over MQTT.
 
-To suit slow links, a blob is fetched in small chunks, with one request for each chunk.
+A blob is fetched in small chunks, with one request for each, because the link may be slow.
 """
 
 import itertools
@@ -43,8 +43,8 @@ class MqttSource:
             broker: the address of the broker.
             device_id: the name of this device.
             identity: the identity of this device for TLS, or None for a connection without TLS.
-            timeout_s: the longest time to wait for an answer. After that time the request is sent
-                again, three times in all.
+            timeout_s: the longest time to wait for an answer to each attempt. A request is sent at
+                most three times.
 
         Raises:
             ValueError: the device id is not allowed in a topic.

@@ -1,6 +1,6 @@
 """Decides which bundle a device may install, and how many of its capacities.
 
-The rules are pure functions, which read and write nothing.
+The rules are pure functions: they perform no I/O.
 """
 
 from google.protobuf.message import DecodeError
@@ -54,7 +54,7 @@ def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
 
 
 def parse_manifest(data: bytes) -> bundle_pb2.Manifest:
-    """Return the manifest that some bytes encode, after checking that it is consistent.
+    """Return the manifest parsed from its bytes, after checking that it is consistent.
 
     Raises:
         AdmissionError: the bytes are not a manifest, or the manifest is inconsistent.
@@ -116,8 +116,8 @@ def check_release(
             - The release's number is too large to store.
             - The manifest does not match the cloud's answer.
             - The release is for another task than the active bundle.
-            - The release is older than one that was accepted.
-            - Another bundle was accepted under the same number.
+            - The device has accepted a newer release of the task.
+            - The device has accepted another bundle under the same number.
     """
     if manifest.release > LARGEST_RELEASE:
         raise AdmissionError(
@@ -175,7 +175,7 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
 def needed_blobs(
     manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
 ) -> list[bundle_pb2.Blob]:
-    """Return the blobs, without the manifest, that a device with capacities 1 to `capacity` needs.
+    """Return the blobs that a device needs for capacities 1 to `capacity`, except the manifest.
 
     Args:
         manifest: the bundle's manifest.

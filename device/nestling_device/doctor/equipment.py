@@ -22,7 +22,8 @@ from nestling_device.storage.snapshot import read_bundle
 def meter(subject: CheckedDevice) -> Finding:
     """Return a finding that says whether the power instrument can be read and is used.
 
-    The readings are not used before `nestling-device profile` has measured with the instrument.
+    A device uses the readings only after `nestling-device profile --write` has measured with the
+    same kind of instrument.
     """
     kind = subject.config.meter.kind
     if kind == "profile":
@@ -46,7 +47,10 @@ def meter(subject: CheckedDevice) -> Finding:
 
 
 def battery(subject: CheckedDevice, supplies: Path = POWER_SUPPLIES) -> Finding:
-    """Return a finding that states the charge of the battery, or that the battery does not exist.
+    """Return a finding that states the charge of the battery.
+
+    The check fails if the configured battery does not exist. A machine without a battery counts as
+    fully charged.
 
     Args:
         subject: the device to check.
@@ -65,9 +69,9 @@ def battery(subject: CheckedDevice, supplies: Path = POWER_SUPPLIES) -> Finding:
 
 
 def source(subject: CheckedDevice) -> Finding:
-    """Return a finding that says whether the source of inputs can be opened.
+    """Return a finding that says whether the source of inputs can be used.
 
-    A socket, camera or sensor that a running device uses is not touched.
+    If the device is running, its socket, camera or sensor is not opened.
     """
     table = subject.config.source
     if table.kind == "golden":

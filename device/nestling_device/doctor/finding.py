@@ -24,9 +24,9 @@ class Finding:
 
     Attributes:
         check: the name of the check.
-        level: the severity of the result. With "fail" the device cannot run or cannot use its
-            cloud; with "warn" it can.
-        found: the description of what is there, or of what is wrong.
+        level: the severity of the result. With "fail", the device cannot run or cannot use its
+            cloud. With "warn", it can do both.
+        found: a description of what was found.
         advice: the advice on what to do, or "" if nothing is wrong.
     """
 
@@ -42,7 +42,7 @@ class CheckedDevice:
 
     Attributes:
         config: the device's configuration, completed with the values that enrolment stored.
-        identity: the device's TLS identity, or None if it has not enrolled.
+        identity: the device's TLS identity, or None if the device has not enrolled.
         running: whether the device is running now.
         activations: the integer type of activations that suits the device's processor.
     """
@@ -96,7 +96,8 @@ def failing(check: str, level: Level = "fail") -> Iterator[None]:
         level: the level of the finding.
 
     Raises:
-        FailedCheckError: the block raised a DeviceError. The finding states its problem and advice.
+        FailedCheckError: the block raised a DeviceError. The finding has the error's problem and
+            advice.
     """
     try:
         yield

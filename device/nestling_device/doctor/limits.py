@@ -69,7 +69,7 @@ class _Plan:
 def offload(subject: CheckedDevice) -> Finding:
     """Return a finding that says whether an offload stays within the limits.
 
-    The offload is considered together with the runs on the device that precede it.
+    The runs on the device before the offload count too.
     """
     plan = _plan(subject, "offload")
     if plan is None:
@@ -92,11 +92,11 @@ def offload(subject: CheckedDevice) -> Finding:
 
 
 def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
-    """Yield each point at which the cloud may be asked.
+    """Yield the points at which an input may be sent to the cloud.
 
     Yields:
-        A pair: the capacities that have run by then, in order, and the consequence (in words) if a
-        limit rules out the cloud at this point.
+        A pair: the capacities that have run by then, in order, and a text. The text states the
+        consequence if a limit rules out the cloud at this point.
     """
     thresholds = policy.thresholds_for_budget(
         plan.curve, plan.budget, TargetController().share_to_aim_at(plan.target)
@@ -112,8 +112,8 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
 def targets(subject: CheckedDevice) -> Finding:
     """Return a finding that says whether the budget's limits and targets can be met.
 
-    Of all capacities, only capacity 1 is compared with the limits. A tolerated risk counts as a
-    target.
+    Only capacity 1 is compared with the limits, because a larger capacity that exceeds them is not
+    loaded. If a risk is tolerated, the other targets are not checked.
     """
     check = "targets"
     plan = _plan(subject, check)
@@ -147,7 +147,7 @@ def _missed(plan: _Plan) -> Iterator[str]:
 def _plan(subject: CheckedDevice, check: str) -> _Plan | None:
     """Return the plan for the installed bundle, or None if there is no bundle yet.
 
-    Raise FailedCheckError for the named check if the plan cannot be computed.
+    Raise FailedCheckError, with a finding for `check`, if the plan cannot be computed.
     """
     with failing(check):
         snapshot = read_bundle(subject.state_dir)

@@ -68,10 +68,10 @@ def _smallest(subject: CheckedDevice) -> int | None:
 
 
 def throttling(subject: CheckedDevice, ask: Callable[[], str] | None = None) -> Finding:
-    """Return a finding that says whether a Raspberry Pi is or was throttled since it booted.
+    """Return a finding that says whether a Raspberry Pi has been throttled since it booted.
 
-    Throttling is due to heat or to a weak power supply. On a machine without vcgencmd, it is not
-    known, and the level of the finding is "ok".
+    The cause of throttling is heat or a weak power supply. If the machine has no vcgencmd,
+    throttling cannot be detected, and the level of the finding is "ok".
 
     Args:
         subject: the device to check.

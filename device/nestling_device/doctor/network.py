@@ -1,4 +1,4 @@
-"""Checks whether cloud and broker can be reached with the device's own client code."""
+"""Checks the connections to the cloud and the broker, with the device's own client code."""
 
 import secrets
 from contextlib import suppress
@@ -56,7 +56,7 @@ def cloud(subject: CheckedDevice) -> Finding:
 def broker(subject: CheckedDevice) -> Finding:
     """Return a finding that says whether the broker accepts this device.
 
-    A running device stays connected.
+    The check does not disconnect a running device.
     """
     if not subject.config.cloud.broker:
         return _unknown("broker", "broker")
@@ -105,9 +105,10 @@ def host(subject: CheckedDevice) -> Finding:
 
 
 def _connect(subject: CheckedDevice, address: Address, topic: str) -> Connection:
-    """Return a connection to the broker that subscribes to a topic.
+    """Connect to the broker, subscribe to a topic, and return the connection.
 
-    The client id is random, so that a running device stays connected.
+    The client id is used by no other connection. A broker closes the older of two connections with
+    the same id, so reusing the running device's id would disconnect the device.
     """
     return Connection(
         address.host,
@@ -138,7 +139,7 @@ def _utc(state: HostState) -> str:
 
 
 def _blocked(check: str, address: Address, subject: CheckedDevice) -> Finding | None:
-    """Return a finding about the problem that prevents a connection, or None if there is none.
+    """Return a finding about a problem that prevents a connection, or None if it succeeds.
 
     Args:
         check: the name of the check.

@@ -50,7 +50,8 @@ def folder(subject: CheckedDevice) -> Finding:
 def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
     """Return a finding that says whether the device's certificate is valid.
 
-    The finding is a warning if the certificate expires soon, or if the device has not enrolled.
+    The finding is a warning if the certificate expires within 14 days, or if the device has not
+    enrolled.
 
     Args:
         subject: the device to check.

@@ -23,11 +23,11 @@ class NetworkCost:
 
     Attributes:
         latency_ms: the median time of a run, in ms.
-        latency_p95_ms: the 95th percentile of the time of a run, in ms, which is compared with
-            limits.
+        latency_p95_ms: the 95th percentile of the time of a run, in ms. It is the time that is
+            compared with limits.
         resident_bytes: the resident memory of the whole process while the network was loaded.
-        energy_mj: the energy of a run above the idle energy, in mJ. It is the mean over all runs,
-            or modelled from the median time if it could not be measured.
+        energy_mj: the mean energy of a run above the idle energy, in mJ. If it could not be
+            measured, it is modelled from the median time.
         energy_provenance: how the energy is known: "measured", "calibrated" or "modelled".
     """
 
@@ -49,7 +49,7 @@ class MeasuredCosts:
         meter: the kind of the meter, as in the configuration.
         idle_w: the power while nothing ran, in watts, or None if it was not measured.
         active_w: the power that running networks added, in watts, or None if it was not measured.
-        capacities: the costs of capacity 1 to the largest capacity on the device, in order.
+        capacities: the costs of all capacities on the device, smallest capacity first.
     """
 
     bundle: str
@@ -80,7 +80,7 @@ class MeasuredCosts:
         """Parse costs from JSON text.
 
         Raises:
-            ValueError: the text is not a profile (measured costs) of this format.
+            ValueError: the text does not contain measured costs in the format of this program.
         """
         data = parse_json(text)
         if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
@@ -100,8 +100,8 @@ def read_costs(state_dir: Path, machine: str) -> MeasuredCosts | None:
         machine: the name of this machine.
 
     Returns:
-        The costs, or None if there is no file. The result is also None, with a warning in the log,
-        if the file cannot be read or belongs to another format or machine.
+        The costs, or None if there is no file. The result is also None if the file cannot be read,
+        has another format, or is from another machine. In these cases, a warning is logged.
     """
     path = state_dir / FILE_NAME
     try:

@@ -29,7 +29,7 @@ from nestling_device.energy.sampler import Sampler
 
 @dataclass(frozen=True, kw_only=True)
 class StepCost:
-    """The time and energy of one step.
+    """The time and energy of one step: a run of a model, or an exchange with the cloud.
 
     Attributes:
         latency_ms: the time of the step, in ms.
@@ -59,7 +59,7 @@ class Meter(Protocol):
         ...
 
     def estimate(self, macs: int) -> StepCost:
-        """Return the predicted cost of one run of a model, given its multiply-accumulates."""
+        """Return the predicted cost of a run with this number of multiply-accumulates."""
         ...
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
@@ -95,8 +95,8 @@ class Meter(Protocol):
 class ProfileMeter:
     """Models the time and energy of a simulated board.
 
-    Both depend on the board's power table and the budget's link, but not on the machine that runs
-    the simulation. A simulated run is therefore reproducible.
+    Both are computed from the published figures and the budget. They do not depend on the machine
+    that runs the simulation, so a simulated run is reproducible.
 
     Attributes:
         board: the power and speed of the board.
@@ -111,7 +111,7 @@ class ProfileMeter:
     energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
     def estimate(self, macs: int) -> StepCost:
-        """Return the modelled cost of a run, given its multiply-accumulates."""
+        """Return the modelled cost of a run with this number of multiply-accumulates."""
         busy_ms = self.board.compute_ms(macs)
         return StepCost(latency_ms=busy_ms, energy_mj=self.board.compute_mj(busy_ms))
 
@@ -125,7 +125,7 @@ class ProfileMeter:
         return self.estimate(macs)
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
-        """Return the cost modelled from the bytes and the link's throughput and round trip."""
+        """Return the cost modelled from the bytes, the throughput and the round-trip time."""
         del wall_ms
         return StepCost(
             latency_ms=transfer_ms(size_bytes, budget),
@@ -140,12 +140,12 @@ class ClockMeter(ProfileMeter):
     latency_provenance: Provenance.ValueType = PROVENANCE_MEASURED
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Return the measured time and, at the board's busy power, the modelled energy."""
+        """Return the measured time, and the energy modelled from it."""
         del macs
         return StepCost(latency_ms=wall_ms, energy_mj=self.board.compute_mj(wall_ms))
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
-        """Return the measured time and the energy modelled from the bytes."""
+        """Return the measured time, and the energy modelled from the bytes and the throughput."""
         return StepCost(latency_ms=wall_ms, energy_mj=self.radio_mj(size_bytes, budget))
 
 
@@ -164,21 +164,21 @@ class Powers:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibratedMeter(ClockMeter):
-    """Reports the measured time of a step on a real board, and measures or calibrates the energy.
+    """Measures the time of steps on a real board, and measures or calibrates the energy of runs.
 
-    The energy of a run that spans several readings of the instrument is computed from the readings,
-    minus the idle energy; its provenance is that of the instrument. For a shorter run, or without
-    an instrument, the energy is the measured time multiplied by the power that was measured over
-    many runs; its provenance is "calibrated". The energy of the radio is modelled, because an
-    instrument measures the whole board and cannot distinguish waiting from sending. Predicted
-    energies are modelled too.
+    If a run spans enough readings of the instrument, its energy is computed from them, minus the
+    idle energy. The provenance of this energy is that of the instrument. For a shorter run, or
+    without an instrument, the energy is the measured time multiplied by `powers.active_w`, and its
+    provenance is "calibrated". The energy of the radio is modelled, because an instrument measures
+    the whole board and cannot distinguish waiting from sending. Predicted energies are modelled
+    too.
 
     Attributes:
         powers: the powers measured on this machine.
         sampler: the sampler that reads an instrument while the meter is in use, or None without an
             instrument.
-        clock: the function that returns the time on the clock of the sampler's readings, in
-            seconds.
+        clock: the function that returns the time in seconds. It reads the same clock as the
+            sampler.
     """
 
     powers: Powers
@@ -188,7 +188,7 @@ class CalibratedMeter(ClockMeter):
     def compute(self, macs: int, wall_ms: float) -> StepCost:
         """Return the measured time and the measured or calibrated energy.
 
-        Call this right after the run, because the run is assumed to end now.
+        Call this right after the run, because the run is assumed to have just ended.
         """
         del macs
         spent = self._measured(self.clock(), wall_ms / 1e3)

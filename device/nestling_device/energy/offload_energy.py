@@ -10,8 +10,8 @@ def offload_mj(link: Link, size_bytes: int, mbit_s: float) -> float:
     """Return the energy of an offload in mJ.
 
     The energy is the radio's power multiplied by the transfer time, plus the energy that the radio
-    uses before it sleeps again (Huang et al., MobiSys'12). A slow link therefore costs more per
-    byte. The energy is 0 if there are no bytes or no link.
+    uses before it sleeps again (Huang et al., MobiSys'12). It is 0 if there are no bytes or no
+    link.
 
     Args:
         link: the powers of the radio.

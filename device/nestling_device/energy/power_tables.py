@@ -41,9 +41,9 @@ class Board:
     def compute_mj(self, busy_ms: float) -> float:
         """Return the energy of computing for `busy_ms`, in mJ, above the idle energy.
 
-        The power of the one busy core is assumed to be the difference between the busy and the idle
-        power of the whole board. This overstates the energy of the device's own runs, but not that
-        of an offload's transfer.
+        A run uses one core. It is assumed to add the difference between the busy and the idle power
+        of the whole board. This overstates the energy of a run, but does not affect that of a
+        transfer.
         """
         return busy_ms * (self.busy_w - self.idle_w)
 
@@ -88,7 +88,7 @@ def load_link(name: str) -> Link:
 
 
 def profile_names(table: str) -> list[str]:
-    """Return the names in the table "boards" or "links"."""
+    """Return the names in a power table, which is "boards" or "links"."""
     return list(_read()[table])
 
 

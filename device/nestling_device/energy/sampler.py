@@ -30,7 +30,7 @@ class PowerLog:
         """Start without readings.
 
         Args:
-            keep_s: the shortest time for which each reading is kept, in seconds.
+            keep_s: the minimum time for which each reading is kept, in seconds.
         """
         self._keep_s = keep_s
         self._at_s: list[float] = []
@@ -56,7 +56,7 @@ class PowerLog:
     def clear(self) -> None:
         """Drop all readings.
 
-        This is called when a reading is missing, because no step may span the gap.
+        This is called when a reading is missing, because the energy during the gap is not known.
         """
         self._at_s.clear()
         self._joules.clear()
@@ -64,8 +64,8 @@ class PowerLog:
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Return the energy of an interval.
 
-        If the interval ends after the last reading, the power of that reading is assumed up to the
-        end.
+        If the interval ends after the last reading, the power is assumed not to change after that
+        reading.
 
         Args:
             start_s: the start of the interval on the monotonic clock.
@@ -117,13 +117,14 @@ class Sampler:
 
     @property
     def shortest_s(self) -> float:
-        """The length in seconds of an interval that always contains enough readings."""
+        """The length in seconds of an interval that has enough readings to compute its energy."""
         return (FEWEST_READINGS + 1) * self._instrument.period_s
 
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Return the energy of an interval in joules, or None if it cannot be computed.
 
-        It cannot be computed if the interval contains too few readings, or starts before the first.
+        It cannot be computed if the interval contains too few readings, or starts before the first
+        reading.
 
         Args:
             start_s: the start of the interval on the monotonic clock.

@@ -90,12 +90,12 @@ def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
 
 
 def renew(identity: Identity) -> None:
-    """Replace the key and certificate of an identity with new ones, also in its state folder.
+    """Obtain a certificate for a new private key from the cloud.
 
-    The cloud issues the new certificate.
+    The new key and certificate replace the old ones in `identity` and in its state folder.
 
     Args:
-        identity: the identity, whose certificate must not have expired.
+        identity: the identity to renew, whose certificate must not have expired.
 
     Raises:
         EnrolmentError: the cloud cannot be reached, or does not issue a valid certificate.
@@ -135,7 +135,7 @@ def _check_folder_owner(state_dir: Path, device_id: str) -> None:
 
 
 def _authority(token: EnrolmentToken, now: datetime) -> str:
-    """Return the certificate of the authority in a token, as PEM.
+    """Return the certificate of the cloud's authority, which a token contains, as PEM.
 
     Raise EnrolmentError if the certificate cannot be read, or is not valid yet.
     """
@@ -223,8 +223,8 @@ def _call_errors(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterato
 
     Args:
         address: the address that the call goes to.
-        tls: the function that returns a TLS context for a diagnostic connection, which is made if
-            gRPC did not reach the server.
+        tls: the function that returns a TLS context. If gRPC did not reach the server, the context
+            is used to find the reason.
 
     Raises:
         EnrolmentError: the call failed.

@@ -14,10 +14,9 @@ _log = logging.getLogger(__name__)
 
 
 class Renewal:
-    """A thread that checks an identity every hour, and renews the identity when that is due.
+    """A thread that renews a device's certificate when less than a third of its lifetime is left.
 
-    Renewal is due when less than a third of the certificate's lifetime is left. A renewal that
-    fails is tried again at the next check.
+    The thread checks this every hour. A renewal that fails is tried again at the next check.
     """
 
     def __init__(self, identity: Identity) -> None:

@@ -1,7 +1,7 @@
 """Finds a device's name and the addresses of its cloud.
 
-Name and addresses come from the configuration. Those that the configuration lacks come from the
-identity that the device received when it enrolled.
+They come from the configuration. Those that it lacks come from the identity that the device
+received when it enrolled.
 """
 
 from pathlib import Path
@@ -20,14 +20,15 @@ def state_dir_of(config: Config) -> Path:
 
 
 def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
-    """Return a configuration that is completed with the device's identity, and the identity.
+    """Complete a configuration from the device's identity, and return both.
 
     Returns:
-        A pair: the configuration, with the name, the state folder, and the addresses if they are
-        known; and the identity, or None if this device has not enrolled.
+        A pair: the completed configuration and the identity. The configuration has the device's
+        name and state folder, and the addresses if they are known. The identity is None if the
+        device has not enrolled.
 
     Raises:
-        IdentityError: the identity is damaged, or belongs to another device.
+        IdentityError: the identity is damaged, or is for another name than the configured one.
     """
     state_dir = state_dir_of(config)
     identity = Identity.load(state_dir)
@@ -51,7 +52,7 @@ def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
 def check_reachable(config: Config, identity: Identity | None) -> None:
     """Raise IdentityError if this device may not connect to its cloud or broker.
 
-    Without an identity nothing is encrypted, so nothing may leave this machine.
+    Without an identity, connections are not encrypted, so both must be on this machine.
 
     Args:
         config: a configuration that `resolve_identity` completed.

@@ -2,8 +2,8 @@
 
 The configuration of the Flower node describes the device: `id` (the device's name), `state` (its
 state folder, which holds the bundle), `data` (the file of its labeled examples) and `memory-kb`
-(the memory budget of a resident capacity, in kB of 1000 bytes). Neither windows nor labels leave
-the device: replies carry weights, counts and accuracies.
+(the memory budget of a resident capacity, in kB of 1000 bytes). Neither inputs nor labels leave the
+device: replies carry weights, counts and accuracies.
 """
 
 import functools
@@ -80,12 +80,13 @@ def query(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     """Return a reply with the student's prefix, trained on this device's examples.
 
-    The prefix is the part of the weights that belongs to the capacity in the message. The reply
-    also has the number of training examples, and the accuracy on the device's held-out examples
-    before and after the training.
+    The prefix consists of the weights of the capacity in the message. The reply also has the number
+    of training examples, and the accuracy on the device's held-out examples before and after the
+    training.
 
     Args:
-        message: the prefix, its capacity, the sizes of the student, the recipe and the seed.
+        message: the server's message, with the prefix, its capacity, the sizes of the student, the
+            recipe and the seed.
         context: the context of this node, whose configuration names the device.
     """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
@@ -116,8 +117,8 @@ def evaluate(message: Message, context: Context) -> Message:
     """Return a reply with two models' accuracies on examples that this device never trains on.
 
     Args:
-        message: the weights of both models (the baseline and the one to compare with it), their
-            capacity and the sizes of the student.
+        message: the server's message, with the weights of both models (the baseline and the one to
+            compare with it), their capacity and the sizes of the student.
         context: the context of this node, whose configuration names the device.
     """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]

@@ -50,7 +50,7 @@ def read_examples(path: Path, shape: Sequence[int], classes: int) -> LocalExampl
         classes: the number of the task's classes.
 
     Raises:
-        ExamplesError: the file cannot be read, has other content, or has values that cannot be
+        ExamplesError: the file cannot be read, lacks these arrays, or has values that cannot be
             trained on.
     """
     windows, labels = _arrays(path)
@@ -107,10 +107,10 @@ def _check(
 def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamples:
     """Split labeled windows into a training part and a held-out part.
 
-    Of every run of consecutive windows with the same label, the last fifth is held out, rounded
-    down. If all runs of a class are shorter than five windows, as when labels alternate, the last
-    fifth of all windows of the class is held out instead. A training window right before a held-out
-    window is discarded, because neighboring windows may overlap.
+    The last fifth (rounded down) of every run of consecutive windows with the same label is held
+    out. If all runs of a class are shorter than five windows, the last fifth of all windows of the
+    class is held out instead. A training window right before a held-out window is discarded,
+    because neighboring windows may overlap in time.
 
     Args:
         windows: the windows in the order of recording, float32 (N, *shape).

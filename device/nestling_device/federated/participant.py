@@ -47,7 +47,7 @@ class Node:
     def of(cls, config: Mapping[str, Any]) -> "Node":
         """Return the node that a Flower configuration describes.
 
-        The state folder and the examples that the configuration names are read.
+        The method reads the state folder and the examples that the configuration names.
 
         Args:
             config: a mapping with the keys `id` (the device's name), `state` (the path of its state

@@ -1,4 +1,4 @@
-"""Trains the part of the student that a device holds on the device's own examples."""
+"""Trains a device's part of the student on the device's own examples."""
 
 import numpy as np
 import torch
@@ -27,19 +27,19 @@ def train_prefix(
 ) -> None:
     """Train capacities 1 to `capacity` of a student in place.
 
-    In each step, the largest capacity is trained on the labels; capacity 1 and a random one in
-    between are trained on the outputs of the largest (the sandwich rule). In each epoch, the last
-    examples of the random order are left out if they do not fill a batch. Afterwards the statistics
-    of the normalizations are measured again. The function restricts torch to one thread and to
-    deterministic algorithms for the rest of the process.
+    In each step, the largest capacity is trained on the labels. Capacity 1 and a random capacity
+    between these two are trained on the outputs of the largest (the sandwich rule). In each epoch,
+    the last examples of the random order are left out if they do not fill a batch. After the last
+    epoch, the statistics of the normalizations are measured again. The function restricts torch to
+    one thread and to deterministic algorithms for the rest of the process.
 
     Args:
         student: the network, which holds at least these capacities and is left in evaluation mode.
         examples: the examples to train on.
         capacity: the largest capacity that the device holds.
         recipe: the number of epochs, the batch size, the learning rate and the weight decay.
-        generator: the generator that shuffles the examples and selects the intermediate capacity of
-            each step.
+        generator: the generator that shuffles the examples and selects the random capacity of each
+            step.
 
     Raises:
         LocalTrainingError: there are too few examples, or the loss is no longer finite.

@@ -14,7 +14,7 @@ class BusError(DeviceError):
 class Bus(Protocol):
     """The part of smbus2's `SMBus` that Nestling uses.
 
-    Each call raises OSError if the chip does not answer.
+    Reading and writing raise OSError if the chip does not answer.
     """
 
     def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> Sequence[int]:
@@ -43,7 +43,7 @@ class Bus(Protocol):
 
 
 def open_bus(number: int) -> Bus:
-    """Return the bus /dev/i2c-`number`, opened.
+    """Open the I2C bus /dev/i2c-`number`.
 
     Raises:
         BusError: smbus2 is not installed, the bus does not exist, or this user may not use it.

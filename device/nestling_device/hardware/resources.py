@@ -1,4 +1,4 @@
-"""Reads the memory and the battery charge that the machine has left."""
+"""Reads the available memory and the battery charge of the machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +29,9 @@ def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
 def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
     """Return the charge of this machine's battery.
 
-    Batteries of peripherals (mouse, keyboard, pen) are ignored. The charges of several batteries
-    are averaged, and weighted by the batteries' full energy if all batteries report it.
+    Batteries of peripherals (mouse, keyboard, pen) are ignored, unless `name` is one of them. The
+    charges of several batteries are averaged. The average is weighted by the batteries' full energy
+    if all of them report it.
 
     Args:
         supplies: the folder in which the kernel lists power supplies.
@@ -85,9 +86,9 @@ def _feeds_the_machine(folder: Path) -> bool:
 
 
 def _gauge(folder: Path) -> _Gauge | None:
-    """Return the charge and full energy of a battery, or None if the battery cannot be read.
+    """Return the state of a battery, or None if it cannot be read.
 
-    For example, a battery that was just unplugged cannot be read.
+    A battery that has just been unplugged, for example, cannot be read.
     """
     full = _number(folder / "energy_full")
     percent = _number(folder / "capacity")

@@ -27,13 +27,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """The conditions under which networks are measured.
+    """The machine, the instrument and the duration of a measurement.
 
     Attributes:
-        board: the board. Its power table gives the energy if there are no usable readings.
+        board: the power and speed of the board. The energy is modelled from them if there are no
+            usable readings.
         sampler: the sampler that reads an instrument, or None if there is no instrument.
-        seconds: the time, in seconds, for which each network runs after its warm-up. Before
-            the first network runs, the machine's idle power is measured for the same time.
+        seconds: the time, in seconds, for which each network runs after its warm-up. With an
+            instrument, the idle power is first measured for the same time.
         meter: the kind of the meter, as in the configuration.
         machine: the name of this machine.
     """
@@ -50,12 +51,12 @@ class Run:
     """The measurements of repeated runs of one network.
 
     Attributes:
-        times_ms: the times of individual runs, in milliseconds, float64 (n,). Of each long
-            uninterrupted series, at most 5000 evenly spaced runs are kept.
+        times_ms: the times of individual runs, in milliseconds, float64 (n,). At most 5000 evenly
+            spaced runs are kept from each uninterrupted series.
         runs: the number of runs that `wall_s` and `joules` cover.
         wall_s: the total time of these runs, in seconds.
-        joules: the energy of the whole machine during these runs, or None if there are too few
-            readings.
+        joules: the energy of the machine during these runs, in joules, or None if there is no
+            instrument or there are too few readings.
         resident_bytes: the resident memory of the process.
     """
 
@@ -69,8 +70,8 @@ class Run:
 def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
     """Return timed runs together with their energy and the memory of the process.
 
-    Call this right after the runs, because the memory is that at the time of the call, and because
-    the sampler keeps its readings only for a limited time.
+    Call this right after the runs, because it reads the memory now and the sampler keeps its
+    readings only for a limited time.
 
     Args:
         stretch: the timed runs.
@@ -89,16 +90,16 @@ def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
 def profile(
     bundle: LoadedBundle, windows: Windows, conditions: Conditions, report: Report
 ) -> MeasuredCosts:
-    """Return the measured costs of capacity 1 to the largest capacity on the device.
+    """Return the measured costs of all capacities on the device.
 
-    One capacity is loaded and measured after the other. The runs include the layers of the
+    The capacities are loaded and measured one after the other. The runs include the layers of the
     multiplexer.
 
     Args:
         bundle: the installed bundle.
-        windows: the inputs to run the capacities on, float32 (N, *shape). They are used again from
-            the first one on when all have been used.
-        conditions: the conditions of the measurement.
+        windows: the inputs to run the capacities on, float32 (N, *shape). After the last input, the
+            first one is used again.
+        conditions: the machine, the instrument and the duration of the measurement.
         report: a function that is called with the name of whatever is measured next.
 
     Raises:
@@ -128,7 +129,7 @@ def idle_watts(conditions: Conditions, report: Report) -> float | None:
     The measurement takes `conditions.seconds`, after a pause of at most one second.
 
     Args:
-        conditions: the conditions of the measurement.
+        conditions: the machine, the instrument and the duration of the measurement.
         report: a function that is called with the name of whatever is measured next.
 
     Returns:
@@ -155,15 +156,15 @@ def _run(network: Callable[[Windows], object], windows: Windows, conditions: Con
 def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCost:
     """Return the cost of one run, computed from repeated runs of a network.
 
-    The energy is the mean energy of a run above idle, from the readings of the instrument. If there
-    are no readings, or if they do not exceed the idle power, the energy is instead modelled from
-    the median time and the board's power table.
+    The energy is the mean energy of a run above the idle energy, from the readings of the
+    instrument. If the readings or the idle power are missing, or if the mean is not positive, the
+    energy is modelled from the median time.
 
     Args:
         run: the measurements of the network.
         idle_w: the power of the machine while no network runs, in watts, or None if it is not
             known.
-        conditions: the conditions under which the runs were measured.
+        conditions: the machine, the instrument and the duration of the measurement.
     """
     median, p95 = np.percentile(run.times_ms, [50, 95])
     cost = NetworkCost(
@@ -194,8 +195,8 @@ def active_watts(runs: Sequence[Run], idle_w: float | None) -> float | None:
             known.
 
     Returns:
-        The power in watts, or None if there are no readings or the power does not exceed the idle
-        power.
+        The power in watts, or None if the readings or the idle power are missing, or if the power
+        is not positive.
     """
     metered_runs = [(run.joules, run.wall_s) for run in runs if run.joules is not None]
     if not metered_runs or idle_w is None:

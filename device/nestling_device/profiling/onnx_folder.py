@@ -73,13 +73,13 @@ class ModelCosts:
 def profile_models(folder: Path, conditions: Conditions, report: Report) -> ModelCosts:
     """Return the measured costs of every model in a folder.
 
-    The models run in turns, on random inputs. Each model is opened for its turn and released after
-    it, so that the memory is that of a process with this model alone. Dynamic axes get length 1.
+    The models run in turns, on random inputs. A model is opened for its turn and released after it,
+    so that only one model is loaded at a time. Dynamic axes get length 1.
 
     Args:
-        folder: the folder whose `*.onnx` files are measured, including subfolders.
-        conditions: the conditions of the measurement. `seconds` is the time per model over all
-            rounds.
+        folder: the folder whose `*.onnx` files are measured, including those in subfolders.
+        conditions: the machine, the instrument and the duration of the measurement. `seconds` is
+            the total time of each model in all rounds.
         report: a function that is called with the name of whatever is measured next.
 
     Raises:
@@ -148,7 +148,7 @@ def _joined(turns: Sequence[Run]) -> Run:
     """Return the combined measurements of a model's turns.
 
     If some turns have instrument readings, the energy, the total time and the number of runs are
-    those of these turns alone. The memory is the smallest of all turns.
+    from these turns only. The memory is the smallest of all turns.
     """
     metered_turns = [turn for turn in turns if turn.joules is not None] or turns
     joules = [turn.joules for turn in metered_turns if turn.joules is not None]

@@ -28,7 +28,7 @@ class BundleLoader:
     def install(self, memory_bytes: int) -> LoadedBundle:
         """Return the desired bundle, after installing the capacities that fit into memory.
 
-        If another installation is in progress, the function waits until it has ended.
+        If another installation is in progress, the method waits until that one has ended.
 
         Args:
             memory_bytes: the memory budget, in bytes.
@@ -42,7 +42,7 @@ class BundleLoader:
     def install_or_resume(self, memory_bytes: int) -> LoadedBundle:
         """Return the desired bundle or, if it cannot be installed, the bundle on the disk.
 
-        Call this only before the other methods, because it does not exclude other installations.
+        Call this only before the other methods, because it does not wait for other installations.
 
         Args:
             memory_bytes: the memory budget, in bytes.
@@ -63,14 +63,13 @@ class BundleLoader:
             return installed
 
     def grow(self, memory_bytes: int, *, held: int) -> LoadedBundle:
-        """Return a bundle with more capacities, which may be another release.
+        """Return a bundle with the capacities that the budget admits, perhaps of another release.
 
-        The capacities are loaded from the disk if possible, and otherwise downloaded from the
-        cloud.
+        If the disk does not have more than `held` capacities, the missing ones are downloaded.
 
         Args:
             memory_bytes: the memory budget, in bytes.
-            held: the number of the largest capacity that the device can already run.
+            held: the largest capacity that the device can already run.
 
         Raises:
             DeliveryError: the cloud cannot deliver the capacities, or another installation is in

@@ -263,7 +263,7 @@ class Device:
     def abandon(self) -> None:
         """Cancel the current download and refuse later ones.
 
-        Any thread may call this. Entering a device that has no bundle yet then raises
+        Any thread may call this. If the device has no bundle yet, entering it then raises
         SourceUnreachableError.
         """
         self._source.close()

@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
     """Open a meter and its instrument for the length of the block.
 
-    An instrument is used only after `nestling-device profile` has measured the board's idle power
-    with it, because without the idle power, a reading cannot be attributed to a step. Until then,
-    energy is modelled from the board's power table. If the instrument cannot be opened, energy is
-    calculated from the measured powers instead. Both cases are logged as warnings.
+    An instrument is used only after `nestling-device profile --write` has measured the idle power
+    with it, because the energy of a step is what exceeds the idle energy. Until then, energy is
+    modelled from the board's power table. If the instrument cannot be opened, energy is calculated
+    from the measured powers instead. In both cases, a warning is logged.
 
     Args:
         config: the configuration, which names the meter, the board and the link.

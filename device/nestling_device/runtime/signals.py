@@ -29,8 +29,8 @@ def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterato
 
     Args:
         stop: the event that either signal sets.
-        cancel: a function that is called once, in another thread, after `stop` was set. It should
-            end any call that the main thread is waiting for.
+        cancel: a function that is called once, in another thread, after `stop` has been set. It
+            should end any call that the main thread is waiting for.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)  # required by set_wakeup_fd

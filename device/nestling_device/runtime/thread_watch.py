@@ -1,6 +1,6 @@
 """Detects threads that ended with an exception.
 
-A process must not continue without such a thread.
+The process must not continue without them.
 """
 
 import logging
@@ -42,9 +42,9 @@ class ThreadWatch:
 
 @contextmanager
 def watch_threads(on_end: Callable[[], None]) -> Iterator[ThreadWatch]:
-    """Watch all threads of this process during the block.
+    """Watch all threads of this process except the main thread during the block.
 
-    The check for ended threads is made when the block ends.
+    If a thread has ended with an exception, an error is raised when the block ends.
 
     Args:
         on_end: a function that is called whenever a thread ends with an exception, in that thread.

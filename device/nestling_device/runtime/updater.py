@@ -1,8 +1,8 @@
 """Installs a new release in the background while the device answers inputs.
 
 A separate thread downloads and tests the bundle, and the device switches to it between two inputs.
-A failed installation is tried again after a pause of 1 input after the first failure, and of at
-most 16 inputs after further ones (`Backoff`).
+After a failure, the next attempt waits for some inputs: 1 after the first failure, then twice as
+many after each further one, up to 16 (`Backoff`).
 """
 
 import logging
@@ -42,7 +42,7 @@ class Updater:
         Args:
             desired: the version that the cloud wants on this device, or "" if it is not known.
             active: the version in use.
-            memory_bytes: the memory budget of the next input.
+            memory_bytes: the memory budget of the next input, in bytes.
 
         Returns:
             The bundle to switch to, or None to keep the active one.

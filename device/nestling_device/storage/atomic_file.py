@@ -1,6 +1,7 @@
 """Writes files and flushes them to the disk.
 
-A kill or a power cut while a file is replaced leaves either the old content or the new one.
+If a kill or a power cut interrupts the replacement of a file, the file still has the old content or
+already has the new one.
 """
 
 import os

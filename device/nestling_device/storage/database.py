@@ -105,8 +105,8 @@ class Database(Closing):
 
         Args:
             give_up_s: the time in seconds after which no further attempt is made to begin the
-                transaction; one attempt is always made (default: that of this file's
-                `LockTimeout`).
+                transaction (default: that of this file's `LockTimeout`). At least one attempt is
+                made.
 
         Yields:
             A cursor for the statements.

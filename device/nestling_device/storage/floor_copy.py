@@ -55,10 +55,10 @@ def read_floors(path: Path) -> dict[str, ReleaseFloor]:
 
 
 def write_floors(path: Path, floors: Floors) -> None:
-    """Replace the copy, so that a kill leaves either the old file or the new one.
+    """Replace the copy atomically.
 
     Args:
-        path: the file.
+        path: the file of the copy.
         floors: a mapping from each task to its release floor.
 
     Raises:

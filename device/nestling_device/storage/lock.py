@@ -1,6 +1,6 @@
 """Locks a state folder, so that only one device at a time runs in it.
 
-Two devices in one folder would use the same numbers for different receipts.
+Two devices in one folder would use the same sequence numbers for different receipts.
 """
 
 import fcntl

@@ -41,8 +41,8 @@ class OutboxSnapshot:
     """The state of the outbox, the device's durable queue of receipts.
 
     Attributes:
-        written: the sequence of the newest receipt, or 0 before the first.
-        acknowledged: the sequence up to which the cloud has acknowledged everything.
+        written: the sequence number of the newest receipt, or 0 before the first.
+        acknowledged: the sequence number up to which the cloud has acknowledged all receipts.
         depth: the number of receipts in the outbox.
         oldest_ms: the Unix time, in milliseconds, at which the answer of the oldest receipt in the
             outbox was given. It is None if the outbox is empty or that receipt is damaged.

@@ -1,7 +1,7 @@
 """Stores the device's durable state.
 
-The state is the active and the previous bundle, the newest release of each task that the device
-accepted, and the number of the last broker connection (Sparkplug's bdSeq).
+The state is the active and the previous bundle, the newest accepted release of each task, and the
+number of the last broker connection (Sparkplug's bdSeq).
 """
 
 import logging
@@ -63,10 +63,9 @@ class BundleRecord:
 class State(Closing):
     """A device's durable state in one SQLite file.
 
-    A kill leaves either the old state or the new one. The release floors (the newest accepted
-    release of each task) are also in a second file. If the two files differ, the higher floor
-    applies. If state.db is lost, the device therefore no longer has a bundle, but it still refuses
-    older releases.
+    Changes to this file are atomic. The release floors (the newest accepted release of each task)
+    are also in a second file. If the two files differ, the higher floor applies. If state.db is
+    lost, the device no longer has a bundle, but it still refuses older releases.
     """
 
     def __init__(self, folder: Path, *, lock_timeout: LockTimeout | None = None) -> None:
@@ -144,7 +143,8 @@ class State(Closing):
     def floor(self, task: str) -> ReleaseFloor | None:
         """Return the newest release of a task that the device ever accepted.
 
-        No older release may be installed. The result is None if no release was accepted yet.
+        Older releases must not be installed. The result is None if no release of the task has been
+        accepted yet.
         """
         with self._database.transaction() as cursor:
             row = cursor.execute(

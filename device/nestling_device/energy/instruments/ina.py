@@ -1,8 +1,8 @@
 """Reads Texas Instruments' power monitors INA219 and INA260 over I2C.
 
-Both are wired into the board's supply. Both average current and voltage over most of the time
-between two readings. Registers and scales are those of the data sheets SBOS448 (INA219) and SBOS656
-(INA260).
+Both chips are wired into the board's supply. They average current and voltage over most of the
+time between two readings. The registers and scales are from the data sheets SBOS448 (INA219) and
+SBOS656 (INA260).
 """
 
 from collections.abc import Iterator
@@ -127,8 +127,8 @@ class Ina260:
     def watts(self) -> float:
         """Return the mean power over the last 9 ms, in watts.
 
-        The power is computed from current and voltage, because the chip's power register has steps
-        of 10 mW, which are coarser.
+        The power is computed from current and voltage. At 5 V, it has steps of 6.25 mW, whereas the
+        chip's power register has steps of 10 mW.
 
         Raises:
             InstrumentError: the chip does not answer.

@@ -1,8 +1,8 @@
 """Reads a Raspberry Pi 5's power management chip through `vcgencmd pmic_read_adc`.
 
 The chip measures the supply rails that it feeds, but neither the load on the 5 V connectors nor its
-own losses. The formula that corrects for both was fitted by jfikar to the readings of a wall meter:
-power = 1.1451 x (sum of volts x amperes) + 0.5879 W.
+own losses. A formula corrects for both: power = 1.1451 x (sum of volts x amperes) + 0.5879 W. It
+was fitted to the readings of a wall meter (github.com/jfikar/RPi5-power).
 """
 
 import re

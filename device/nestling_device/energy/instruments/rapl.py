@@ -1,6 +1,6 @@
 """Reads the energy counters of an x86 processor (RAPL) under Linux's powercap.
 
-The counters count the energy of the processor packages, not of the whole machine.
+They count the energy of the processor packages, not of the whole machine.
 """
 
 import time
@@ -84,7 +84,7 @@ class Rapl:
 
 
 def _is_package(zone: Path) -> bool:
-    """Return whether a zone counts one whole package.
+    """Return whether a powercap zone counts one whole processor package.
 
     Subzones such as intel-rapl:0:1 count a part of a package, and the zone psys counts all packages
     a second time.
