@@ -16,7 +16,7 @@ from benchmarks.learning.plan import plan_of
 from benchmarks.learning.rounding import as_bytes, open_capacities, rounded_cell, session_logits
 from benchmarks.learning.teacher import teacher_cell, teacher_of, test_of
 from nestling_cloud.learning.loop import logits_of
-from nestling_cloud.learning.macs import network_macs, student_macs
+from nestling_cloud.learning.macs import macs_by_capacity, network_macs
 from nestling_cloud.learning.routing import RoutingData
 from nestling_cloud.tasks import Examples, Task
 
@@ -82,7 +82,6 @@ def load_models(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModel
     )
     logits = cells.load_or_make(cell, lambda: _all_logits(cells, study, rounded, parts))
     teacher = teacher_of(task, teacher_cell(cells, task, seed))
-    capacities = range(1, task.student.capacities + 1)
     return SeedModels(
         task=task,
         seed=seed,
@@ -90,7 +89,7 @@ def load_models(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModel
         test=_routing_data(parts["test"], logits["test"]),
         rounded=rounded,
         macs=[
-            *(student_macs(task.signature, task.student, capacity) for capacity in capacities),
+            *macs_by_capacity(task.signature, task.student),
             network_macs(teacher, task.signature.shape),
         ],
     )

@@ -70,6 +70,16 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
     return layers + last.channels(capacity) * len(signature.classes)
 
 
+def macs_by_capacity(signature: Signature, config: StudentConfig) -> list[int]:
+    """Return `student_macs` of every capacity of a student, the smallest first.
+
+    Args:
+        signature: the shape and classes of the task.
+        config: the sizes of the student.
+    """
+    return [student_macs(signature, config, k) for k in range(1, config.capacities + 1)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _LayerCount:
     """A layer's number of output values and of multiply-accumulates for one input."""

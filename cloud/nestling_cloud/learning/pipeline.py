@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, prepare_to_serve
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.macs import activation_counts, student_macs
+from nestling_cloud.learning.macs import activation_counts, macs_by_capacity
 from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nest
 from nestling_cloud.learning.quantization import quantize
 from nestling_cloud.learning.routing import (
@@ -23,9 +23,7 @@ from nestling_cloud.learning.routing import (
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Splits, Task
-from nestling_core.execution.session import open_session
-from nestling_core.nest.layout import assemble
+from nestling_cloud.tasks.task import Splits, Task
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, arrays_of
 
@@ -138,37 +136,28 @@ def finish(
     checkpoint = arrays_of(student)
     quantized = quantize(student, splits.train.inputs, task.quantization)
     nest = compile_nest(quantized, task.signature, task.student)
-    data = _routing_data(cloud_logits, nest, splits.calibration)
+    unseen = splits.calibration
+    data = RoutingData(
+        inputs=unseen.inputs,
+        logits=nest.logits(unseen.inputs),
+        cloud=cloud_logits,
+        labels=unseen.labels,
+    )
+    macs = macs_by_capacity(task.signature, task.student)
     fitted, held_out = share_out(data)
     design = choose_design(fitted, seed=seed, progress=progress)
     multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
-    calibration = calibrate(multiplexer, fitted, held_out, _macs(task))
+    calibration = calibrate(multiplexer, fitted, held_out, macs)
     nest = nest.with_multiplexer(multiplexer)
-    golden = _golden_indices(len(splits.calibration))
+    golden = _golden_indices(len(unseen))
     return LearnedTask(
         layout=nest.layout,
-        capacities=_capacities(task, nest, data, golden),
+        capacities=_capacities(task, nest, macs, data, golden),
         cloud=cloud,
         calibration=calibration,
         golden_inputs=data.inputs[golden],
         golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(data.logits[:, golden]).max()),
         checkpoint=checkpoint,
-    )
-
-
-def _routing_data(cloud: NDArray[np.float32], nest: CompiledNest, unseen: Examples) -> RoutingData:
-    """Return the logits of the teacher and of each capacity for unseen inputs.
-
-    The capacities run in onnxruntime, as on a device.
-    """
-    device = [
-        open_session(template, assemble(nest.layout, nest.rings[:number])).run(
-            None, {"input": unseen.inputs}
-        )[0]
-        for number, template in enumerate(nest.templates, start=1)
-    ]
-    return RoutingData(
-        inputs=unseen.inputs, logits=np.stack(device), cloud=cloud, labels=unseen.labels
     )
 
 
@@ -185,6 +174,7 @@ def _memory_bytes(task: Task, nest: CompiledNest) -> list[int]:
 def _capacities(
     task: Task,
     nest: CompiledNest,
+    macs: Sequence[int],
     data: RoutingData,
     golden: NDArray[np.intp],
 ) -> list[LearnedCapacity]:
@@ -194,18 +184,13 @@ def _capacities(
             template=nest.templates[index],
             template_int8=nest.templates_int8[index],
             ring=nest.rings[index],
-            macs=macs,
+            macs=macs[index],
             memory_bytes=memory[index],
             accuracy=float(data.right[:, index].mean()),
             golden_logits=data.logits[index, golden],
         )
-        for index, macs in enumerate(_macs(task))
+        for index in range(len(macs))
     ]
-
-
-def _macs(task: Task) -> list[int]:
-    capacities = range(1, task.student.capacities + 1)
-    return [student_macs(task.signature, task.student, capacity) for capacity in capacities]
 
 
 def _golden_indices(count: int) -> NDArray[np.intp]:

@@ -78,6 +78,8 @@ def fine_tune_on_grid(
         TrainingError: there are too few examples for a batch, or the loss, a weight or an
             activation is no longer finite.
     """
+    if task.quantization.aware_epochs == 0:
+        return
     answers = dataclasses.replace(views, features=None)
     objective = TeacherObjective(student, answers)
     fine_tune(

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
 from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
 from nestling_cloud.learning.onnx.template import build_template
 from nestling_cloud.learning.quantization import QuantizedStudent
 from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_core.nest.layout import ring_bytes
+from nestling_core.execution.session import open_session
+from nestling_core.nest.layout import assemble, ring_bytes
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.plan import layout
 
@@ -30,6 +34,24 @@ class CompiledNest:
     rings: Sequence[bytes]
     templates: Sequence[bytes]
     templates_int8: Sequence[bytes]
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of each capacity, computed in onnxruntime as on a device.
+
+        Args:
+            inputs: the inputs, (N, *shape).
+
+        Returns:
+            The logits, (K, N, classes).
+        """
+        return np.stack(
+            [
+                open_session(template, assemble(self.layout, self.rings[:number])).run(
+                    None, {"input": inputs}
+                )[0]
+                for number, template in enumerate(self.templates, start=1)
+            ]
+        )
 
     def with_multiplexer(self, multiplexer: Multiplexer) -> "CompiledNest":
         """Return the compiled student with a multiplexer's layers added to its graphs."""

@@ -128,8 +128,7 @@ def fine_tune(
         count: the number of examples.
         recipe: the recipe that the student was trained with. Here, its learning rate is divided by
             10, its number of epochs is replaced, and all computation is in float32.
-        quantization: the options of the quantization. If its number of epochs, `aware_epochs`, is
-            0, nothing changes.
+        quantization: the options of the quantization, with at least one epoch of fine-tuning.
         turns: the factor by which the number of epochs is multiplied. It is the number of
             capacities if each step trains one of them in turn, and otherwise 1.
         generator: the random generator for shuffling.
@@ -139,8 +138,6 @@ def fine_tune(
         TrainingError: there are too few examples for a batch, or the loss, a weight or an
             activation is no longer finite.
     """
-    if quantization.aware_epochs == 0:
-        return
     gentle = replace(
         recipe,
         epochs=quantization.aware_epochs * turns,
