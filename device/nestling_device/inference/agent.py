@@ -1,17 +1,17 @@
 """Answers inputs on the device or in the cloud.
 
-An input takes these steps in `Agent.answer`:
+`Agent.answer` usually takes these steps:
 
-1. Fetch the missing rings (the weights that a capacity adds to the next smaller one) of the
-   capacities that the budget admits, and load the largest capacity that it admits.
-2. Run the first capacity, and compare the cloud's predicted advantage over the device with a
-   threshold (the gate). Then run the larger capacity if it is expected to improve the answer
-   enough, and compare again (accept or escalate).
-3. Use the device's own answer if the cloud has none.
-4. Store a receipt with the answer, its route and its costs.
+1. Fetch missing rings (the weights that a capacity adds to the next smaller one). Then load the
+   capacities that the budget admits: one, or a cascade of two.
+2. Run the first capacity. If the cloud's predicted advantage exceeds a threshold (the gate), send
+   the input to the cloud.
+3. Otherwise, run the larger capacity if it is expected to improve the answer enough. Then accept
+   the device's answer or escalate, that is, send the input to the cloud after all.
+4. If the cloud gives no answer, use the device's own answer.
+5. Store a receipt with the answer, its route and its costs.
 
-The rules are in `policy`. This module supplies them with model outputs and costs, and asks the
-cloud.
+The rules for these decisions are in `policy`, `limits` and `resident_capacity`.
 """
 
 import dataclasses
@@ -77,12 +77,12 @@ class Agent:
         meter: the meter that estimates or measures the time and energy of each step.
         deadline_ms: the longest wait for the cloud's answer, in wall-clock milliseconds.
         keep: a function that stores a receipt durably. It is called before `answer` returns.
-        grow: a function that fetches missing files of the bundle. It is called with a memory budget
-            in bytes when the budget admits more capacities than the device holds, or when a file of
-            the bundle is damaged. It returns the same bundle with the missing files, or raises
-            DeliveryError.
+        grow: a function that fetches missing files of the bundle. Its argument is the memory budget
+            in bytes. It is called when the budget admits more capacities than the device holds, or
+            when a file of the bundle is damaged. It returns the same bundle with the missing files,
+            or raises DeliveryError.
         costs: the costs measured on this machine, or None if there are none. The meter estimates
-            the costs that they lack.
+            the costs that were not measured.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class Agent:
     def drifting(self) -> bool | None:
         """Whether inputs are harder than those that the bundle was calibrated on.
 
-        The value is None if no capacity of the student ran on the last input, as with an offload
-        share of 1. The difficulty of an input is known only after such a run.
+        The value is None if no capacity of the student ran on the last input, for example while
+        the offload share is 1. The difficulty of an input is known only after such a run.
         """
         return self._student.drifting
 
@@ -183,8 +183,8 @@ class Agent:
     def _target(self, budget: Budget) -> Target:
         """Return the budget's target with the expected costs of keeping and of offloading an input.
 
-        A target below the cost of keeping an input cannot be met. It is logged, unless the budget
-        tolerates a risk, which replaces the target.
+        A target below the cost of keeping an input cannot be met. Such a target is logged, unless
+        the budget tolerates a risk, which replaces the target.
         """
         size = offload_bytes(self.bundle.manifest.signature.shape)
         nest = self.bundle.nest
@@ -243,10 +243,10 @@ class Agent:
     def _limit_reason(
         self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
     ) -> Reason.ValueType | None:
-        """Return the limit that rules out an offload after the runs so far, or None if none does.
+        """Return the receipt's reason if a limit rules out an offload, and None otherwise.
 
-        The limit is returned as the receipt's reason. Limits are compared with expected costs
-        instead of measured ones, so that a replay makes the same decision.
+        Limits are compared with the expected costs of the runs so far. Their measured costs vary,
+        so a replay that used them could decide differently.
         """
         ran = [
             self._loader.costs[number - 1] for number in {self.bundle.nest.start, local.capacity}
@@ -268,8 +268,8 @@ class Agent:
     ) -> _Outcome:
         """Return the cloud's answer, which is requested before the larger capacity runs.
 
-        If the cloud gives no answer, the larger capacity runs if it is expected to improve the
-        first capacity's answer enough; otherwise, the first capacity's answer is returned.
+        If the cloud gives no answer, the device answers. The larger capacity then runs only if it
+        is expected to improve the first capacity's answer enough.
         """
         outcome = self._offload(request, local, receipt_pb2.REASON_GATED, account)
         if not outcome.capacity:

@@ -13,12 +13,12 @@ _LONGEST_PAUSE = 16
 class Backoff:
     """A pause between attempts that doubles with every failure.
 
-    The pause lasts 1 input after the first failure, and at most 16 inputs. It counts inputs and not
-    seconds, so that a recorded trace replays to the same routes.
+    The pause lasts 1 input after the first failure, and at most 16 inputs. It is counted in inputs
+    instead of seconds, so that a recorded trace replays to the same routes.
 
     Attributes:
         failures: the number of consecutive failures.
-        left: the number of inputs to skip before the next attempt.
+        left: the number of inputs that are still answered without an attempt.
     """
 
     failures: int = 0

@@ -1,6 +1,6 @@
 """Loads the largest capacity that the budget admits.
 
-Capacities that the device lacks are fetched first. If the budget admits it, the smaller capacity
+Capacities that the device lacks are fetched first. If the budget admits both, the smaller capacity
 that the cascade runs first is loaded too.
 """
 
@@ -34,12 +34,12 @@ class CapacityLoader:
 
     Args:
         bundle: the active bundle.
-        meter: the meter that estimates the costs that `measured` lacks.
+        meter: the meter that estimates the costs that were not measured.
         notices: the log for limits that even the smallest capacity exceeds.
-        grow: a function that fetches missing files of the bundle. It is called with a memory budget
-            in bytes when the budget admits more capacities than the device holds, or when a file of
-            the bundle is damaged. It returns the same bundle with the missing files, or raises
-            DeliveryError.
+        grow: a function that fetches missing files of the bundle. Its argument is the memory budget
+            in bytes. It is called when the budget admits more capacities than the device holds, or
+            when a file of the bundle is damaged. It returns the same bundle with the missing files,
+            or raises DeliveryError.
         measured: the costs measured on this machine, or None if there are none.
     """
 
@@ -105,7 +105,7 @@ class CapacityLoader:
 
         If the capacity cannot be read from the disk, the largest smaller capacity that can be read
         is loaded instead. If only the capacity that runs first cannot be read, the larger one is
-        loaded alone. A later call of `fit` fetches the damaged file again.
+        loaded without it. A later call of `fit` fetches the damaged file again.
         """
         for smaller in range(capacity, 0, -1):
             cascade = cascade_to(self.bundle.calibration, smaller)
@@ -130,6 +130,6 @@ class CapacityLoader:
         self.costs = capacity_costs(bundle.manifest, bundle.version, self._meter, self._measured)
 
     def curve(self) -> RoutingCurve:
-        """Return the routing curve (thresholds for offload shares) for the loaded capacities."""
+        """Return the routing curve, which gives the thresholds for the loaded capacities."""
         nest = self.bundle.nest
         return curve_of(self.bundle.calibration, nest.start, nest.resident)

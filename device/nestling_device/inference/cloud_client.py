@@ -1,8 +1,8 @@
 """Asks the cloud for answers on behalf of the agent.
 
 `Cloud` determines whether the cloud is an option for an input. After a failed exchange, the cloud
-is no option for the next few inputs. The result of an exchange is a class index, or the reason why
-there is none.
+is not an option for the next few inputs. The result of an exchange is a class index, or the reason
+why there is none.
 """
 
 import logging
@@ -78,7 +78,7 @@ class Cloud:
             account: the cost account of the input, which has the input's budget.
 
         Returns:
-            The reason for the receipt, or None if the cloud is an option.
+            The reason to record in the receipt, or None if the cloud is an option.
         """
         if not self._pause.over:
             self._pause = self._pause.after_input()
@@ -92,9 +92,10 @@ class Cloud:
         *,
         after: Sequence[CapacityCost] = (),
     ) -> Reason.ValueType | None:
-        """Return the reason for the first limit of the budget that an offload would exceed.
+        """Return the receipt's reason if an offload would exceed a limit of the budget.
 
-        All limits that the offload would exceed are logged.
+        All limits that the offload would exceed are logged. The reason is the first of them, in the
+        order of `offload_excess`.
 
         Args:
             window: the input, in the task's shape.
@@ -103,7 +104,7 @@ class Cloud:
                 time and energy count toward the limits.
 
         Returns:
-            The reason for the receipt, or None if the budget admits the offload.
+            The reason to record in the receipt, or None if the budget admits the offload.
         """
         size = offload_bytes(window.shape)
         energy_mj = self._meter.radio_mj(size, account.budget)
@@ -121,12 +122,12 @@ class Cloud:
 
         Args:
             request: the input to send.
-            account: the cost account of the input. A failed exchange is added too. Its bytes are
-                not counted but assumed to be those of a full exchange, or those of the framing if
-                the cloud cannot be reached.
+            account: the cost account of the input. A failed exchange is added too. It is assumed
+                to take the bytes of a full exchange, or only those of the framing if the connection
+                failed.
 
         Returns:
-            The class index, or why there is none.
+            The class index, or the reason why there is none.
         """
         started = time.perf_counter()
         try:

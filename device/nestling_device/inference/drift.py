@@ -1,9 +1,9 @@
 """Detects when inputs are harder than those that a bundle was calibrated on.
 
 The multiplexer predicts how likely the resident capacity is to be right on an input. A bundle
-contains quantiles of this probability over the calibration inputs. They give an input's rank among
-the calibration inputs, from 0 for the easiest to 1 for the hardest. The mean rank is 1/2 while
-inputs are like the calibration inputs.
+contains quantiles of this probability over the calibration inputs. The quantiles determine the rank
+of any input among the calibration inputs, from 0 for the easiest to 1 for the hardest. The mean
+rank is 1/2 while inputs are like the calibration inputs.
 
 The detector is an e-CUSUM (Shin, Ramdas & Rinaldo 2022, arXiv 2203.03532). It tests the hypothesis
 that the mean rank is at most 1/2 + SLACK. Each input multiplies the evidence against the hypothesis

@@ -1,7 +1,7 @@
-"""Estimates what inputs cost before they are answered.
+"""Estimates the cost of an input in advance.
 
-It estimates the cost of each capacity, the mean cost of an input that stays on the device, and the
-cost of an input that is sent to the cloud.
+There are estimates for a run of each capacity, for the average input that stays on the device, and
+for sending an input to the cloud.
 """
 
 from collections.abc import Sequence
@@ -60,10 +60,10 @@ def kept_input(
 
 
 def sent_input(size_bytes: int, radio_mj: float, budget: Budget) -> InputCost:
-    """Return the expected cost of an input that is sent to the cloud.
+    """Return the expected cost of sending an input to the cloud, without any run on the device.
 
     Args:
-        size_bytes: the number of bytes on the link, both ways.
+        size_bytes: the number of bytes on the link, in both directions together.
         radio_mj: the energy of the radio for these bytes.
         budget: the budget, which has the throughput and the round trip of the link.
     """

@@ -4,7 +4,7 @@ from nestling_device.errors import DeviceError
 
 
 class InputError(DeviceError):
-    """Raised when an input cannot be answered, for example because its shape does not fit."""
+    """Raised when an input cannot be answered, for example because of its shape."""
 
 
 class UnanswerableError(InputError):

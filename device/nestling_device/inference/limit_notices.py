@@ -1,6 +1,6 @@
-"""Logs the limits and targets that cannot be met.
+"""Logs the limits, targets and tolerated risks that cannot be met.
 
-Each notice states the figures. It is logged only once for each limit, target or risk.
+Each notice states the figures, and is logged only once for each limit, target or risk.
 """
 
 import logging
@@ -23,7 +23,7 @@ _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 
 
 class LimitNotices:
-    """Logs the limits and targets of a budget that cannot be met.
+    """Logs the limits, targets and tolerated risks that cannot be met.
 
     Each notice is logged only once for each limit, target or risk.
     """

@@ -1,8 +1,8 @@
-"""Finds the limits of a budget that an option exceeds.
+"""Finds which limits of a budget an option exceeds.
 
 An option is a capacity or an offload. Each excess comes with the amount that the option needs and
-the amount that is allowed. The policy only asks whether a limit is exceeded, while logs, `doctor`
-and the simulator's report print the figures. Nothing here does I/O.
+the amount that is allowed. Routing only asks whether limits are exceeded. Logs, `doctor` and the
+simulator's report print the amounts. Nothing here does I/O.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ class CapacityCost:
         memory_bytes: the memory that the capacity needs while it is loaded.
         latency_ms: the time of one run, which is compared with limits. It is the 95th percentile if
             the capacity was measured, and an estimate otherwise.
-        median_ms: the median time of one run, which is used for targets for the mean cost of an
-            input. It is the same estimate if the capacity was not measured.
+        median_ms: the median time of one run, from which the mean cost of an input is estimated. It
+            equals `latency_ms` if the capacity was not measured.
         energy_mj: the energy of one run.
     """
 
@@ -106,9 +106,10 @@ def capacity_excess(costs: Sequence[CapacityCost], budget: Budget) -> tuple[Exce
 def offload_excess(
     size_bytes: int, energy_mj: float, budget: Budget, *, after: Sequence[CapacityCost] = ()
 ) -> tuple[Excess, ...]:
-    """Return the limits that an offload exceeds together with the runs before it.
+    """Return the limits that an offload and the runs before it exceed together.
 
-    The result is empty if the budget admits the offload. If there is no link, it is the link alone.
+    The result is empty if the budget admits the offload. If there is no link, the result contains
+    only the link.
 
     Args:
         size_bytes: the number of bytes on the link, in both directions together.

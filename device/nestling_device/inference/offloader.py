@@ -94,7 +94,7 @@ class Offloader(Protocol):
 
         Raises:
             DeadlineMissedError: no answer arrived by the deadline.
-            UnreachableError: the cloud cannot be reached.
+            UnreachableError: the connection failed, or broke before the answer arrived.
             BadAnswerError: the cloud refused the input, or the cloud's answer has the wrong shape
                 or is not finite.
         """
@@ -109,7 +109,7 @@ class GrpcOffloader:
     """Offloads inputs to any server of the Open Inference Protocol v2.
 
     It reconnects after a broken connection and after three consecutive missed deadlines, so that
-    the first call after an outage is answered. It is not thread-safe.
+    the first call after an outage can succeed. It is not thread-safe.
     """
 
     def __init__(
@@ -209,8 +209,8 @@ def read_logits(response: inference_pb2.ModelInferResponse, classes: int) -> NDA
         The logits, float32 of shape (classes,).
 
     Raises:
-        BadAnswerError: the response has another tensor, type or shape, or a value that is not
-            finite.
+        BadAnswerError: the response has a different tensor, type or shape, or a value that is
+            not finite.
     """
     if len(response.outputs) != 1 or response.outputs[0].name != "logits":
         names = [output.name for output in response.outputs]

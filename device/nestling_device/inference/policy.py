@@ -1,9 +1,9 @@
-"""Decides with pure rules where an input runs.
+"""Holds the rules that decide where an input is answered.
 
-One rule (`prefers_cloud`) is applied twice: after the first capacity has run (gate) and after the
-last one has run (accept or escalate). An input goes to the cloud if the cloud's predicted success
-probability exceeds the device's by more than a threshold. The bundle supplies the thresholds for
-every target offload share, and for the tolerated risks that it certifies.
+The rules are pure functions. One rule (`prefers_cloud`) is applied twice: after the first capacity
+has run (gate) and after the last one has run (accept or escalate). An input goes to the cloud if
+the cloud's predicted success probability exceeds the device's by more than a threshold. The bundle
+supplies the thresholds for every target offload share, and for the risks that it certifies.
 """
 
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ def runs_larger(gain: float, threshold: float) -> bool:
 def thresholds_for(curve: RoutingCurve, offload_share: float) -> Thresholds:
     """Return the thresholds for a target offload share.
 
-    The curve has an operating point, with the thresholds, for each of several shares. Between two
-    operating points, the thresholds are interpolated linearly.
+    Each operating point of the curve has the thresholds for one share. Between two operating
+    points, the thresholds are interpolated linearly.
 
     Args:
         curve: the routing curve, with operating points in ascending order of their share, from 0
@@ -84,8 +84,8 @@ def thresholds_for_budget(
 ) -> Thresholds:
     """Return the thresholds for the tolerated risk or, if there is none, for an offload share.
 
-    Every input goes to the cloud if the bundle does not certify the tolerated risk. The same holds
-    while inputs drift, because no certificate is valid then.
+    If a risk is tolerated, every input goes to the cloud in two cases: the bundle does not certify
+    the risk, or inputs drift, so that no certificate is valid.
 
     Args:
         curve: the routing curve of the loaded capacities.

@@ -1,4 +1,4 @@
-"""Decides which capacities are loaded, so that they meet the limits of the budget.
+"""Decides which capacities to load within the limits of the budget.
 
 Nothing here does I/O.
 """

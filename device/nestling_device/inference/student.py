@@ -80,7 +80,7 @@ class Student:
         return self._drift.noticed if self._ran else None
 
     def begin(self) -> None:
-        """Begin with the next input."""
+        """Begin the next input, on which no capacity has run yet."""
         self._ran = False
 
     def answer(self, window: Window, account: CostAccount) -> LocalAnswer:
@@ -112,8 +112,8 @@ class Student:
     def run_larger(self, window: Window, local: LocalAnswer, account: CostAccount) -> LocalAnswer:
         """Return the answer of the largest loaded capacity, or the earlier answer.
 
-        The largest capacity runs only if it is expected to improve the answer enough, and has not
-        given the earlier answer itself.
+        The largest capacity runs only if the earlier answer came from a smaller one, and if it is
+        expected to improve that answer enough.
 
         Args:
             window: the input.

@@ -1,19 +1,19 @@
-"""Holds the average offload share, energy or latency at its target while inputs change.
+"""Keeps the offload share, the mean energy or the mean latency at its target while inputs change.
 
 A bundle's thresholds for a share send that share of the calibration inputs to the cloud. If inputs
-are harder or easier, the thresholds send another share of them. The controller corrects this error.
+are harder or easier, the thresholds send a different share. The controller corrects this error.
 Its only state is the debt, which is the target times the number of inputs, minus the total cost of
 these inputs. While the debt is positive, the controller aims at a larger share than the target
 needs; while the debt is negative, it aims at a smaller share. The correction is proportional to a
 small debt, and grows with the cube of a larger one.
 
 The debt is limited, in both directions, to the amount that shifts the share by 1, that is, from one
-end of its range to the other. If a target cannot be met for a while, the controller therefore does
-not compensate for all of the difference later. While the debt is within its limits, the mean cost
-over a window differs from the target by the change of the debt divided by the length of the window,
-so it stays close to the target. This is the argument of adaptive conformal inference (Gibbs &
-Candès 2021, arXiv 2106.00170). The controller corrects a share, which the bundle's curve translates
-to thresholds. A correction therefore has the same meaning for every task.
+end of its range to the other. If a target cannot be met for a while, the controller therefore
+compensates for only a part of the difference later. While the debt is within its limits, the mean
+cost over a window differs from the target by the change of the debt divided by the length of the
+window, so it stays close to the target. This is the argument of adaptive conformal inference
+(Gibbs & Candès 2021, arXiv 2106.00170). The controller corrects a share, which the bundle's curve
+translates to thresholds. A correction therefore has the same meaning for every task.
 
 Offload share, energy and latency are controlled in the same way. They differ only in the cost of an
 input that stays on the device and in the extra cost of an offload, which depends on the link.
@@ -57,7 +57,7 @@ class InputCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A target for the mean cost of an input, with the costs that are expected of one input.
+    """A target for the mean cost of an input, and the expected costs of an input.
 
     Attributes:
         kind: the quantity: offload share, energy or latency.
@@ -78,7 +78,7 @@ class Target:
     def share(self) -> float:
         """The offload share at which the expected mean meets the target.
 
-        It may lie outside 0 to 1. If an offload has no extra cost, it is 1 if an input that stays
+        It may lie outside 0 to 1. For an offload without extra cost, it is 1 if an input that stays
         on the device meets the target, and 0 otherwise.
         """
         room = self.mean - self.kept
@@ -88,7 +88,7 @@ class Target:
 
 
 def with_share(budget: Budget, share: float | None) -> Budget:
-    """Return a budget in which the offload share set in the console is the target.
+    """Return a budget whose target is the offload share that was set in the console.
 
     The share replaces the budget's targets for share, energy and latency, but not a tolerated risk.
 
@@ -156,8 +156,8 @@ class TargetController:
     def share_to_aim_at(self, target: Target) -> float:
         """Return the offload share, from 0 to 1, whose thresholds the next input uses.
 
-        Without a window, or if an offload has no extra cost, this is the share of the target, which
-        is clipped to 0 to 1.
+        Without a window, or if an offload has no extra cost, this is the target's share, clipped to
+        the range from 0 to 1.
         """
         correction = 0.0
         if target.window and target.sent > 0:

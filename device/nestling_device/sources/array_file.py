@@ -19,7 +19,7 @@ _FLOATS, _INTEGERS = "f", "iu"
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
-    Anything else is refused, without blocking as opening a named pipe would.
+    Anything else is refused. The call never blocks, although opening a named pipe usually blocks.
 
     Raises:
         OSError: the file cannot be opened, or it is a folder, pipe, socket or device.
@@ -34,7 +34,7 @@ def open_regular(path: Path) -> BinaryIO:
 def read_array(path: Path) -> NDArray[Any]:
     """Return the array in a .npy file.
 
-    Nothing is ever unpickled.
+    An array of pickled objects is refused.
 
     Raises:
         SourceError: the file cannot be opened, or it does not contain exactly one array.
@@ -74,8 +74,8 @@ def to_windows(array: NDArray[Any], shape: Sequence[int]) -> Windows:
 
     Raises:
         ValueError: the array has another shape or type, a value that is not finite in float32, or
-            an integer beyond the range. The error's text continues a sentence that begins with the
-            array's name.
+            an integer outside that range. The error's text continues a sentence that begins with
+            the array's name.
     """
     wanted = tuple(shape)
     kind = array.dtype.kind

@@ -181,9 +181,8 @@ class Camera:
 def to_window(picture: NDArray[np.uint8], shape: Sequence[int]) -> Windows:
     """Return a picture scaled down to a window by averaging.
 
-    Each pixel of the window is the mean of a square of pixels. The side of the squares is the
-    largest integer for which they fit into the picture. Remaining rows and columns, such as
-    padding, are ignored.
+    Each pixel of the window is the mean of a square of pixels. The squares are as large as the
+    picture allows. Remaining rows and columns, such as padding, are ignored.
 
     Args:
         picture: the picture, uint8 (h, w, c), at least as high and as wide as the window. The first

@@ -2,7 +2,7 @@
 
 Before an input is answered, the cursor stores which input it is and the sequence number that the
 input's receipt will have. After a kill, the input counts as answered if a receipt with that number
-was ever written to the outbox. Files that were answered but could not be moved away are stored too.
+was ever written to the outbox. The cursor also stores which answered files could not be moved away.
 """
 
 import logging
@@ -62,7 +62,7 @@ class FileId(NamedTuple):
 class Cursor:
     """A SQLite file that records which inputs of a watched folder are answered.
 
-    It holds the input that is being answered, and the answered files that could not be moved away.
+    It also records the answered files that could not be moved away.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -75,7 +75,9 @@ class Cursor:
         self._database = Database(self._path, schema=_SCHEMA, version=2)
 
     def note(self, file: FileId, position: int, sequence: int) -> None:
-        """Record that an input is about to be answered, in place of the input recorded before.
+        """Record that an input is about to be answered.
+
+        This replaces the record of the previous input.
 
         Args:
             file: the file of the input.
@@ -121,7 +123,7 @@ class Cursor:
             cursor.execute("INSERT OR IGNORE INTO left_behind VALUES (?, ?, ?)", _to_row(file))
 
     def forget(self, file: FileId) -> None:
-        """Record that a file that was left behind is gone."""
+        """Delete the record of a file that was left behind."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "DELETE FROM left_behind WHERE (name, size, mtime_ns) = (?, ?, ?)", _to_row(file)

@@ -18,7 +18,7 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
     """Return the windows in a .npy file.
 
     Args:
-        path: the file, which holds an array (N, *shape) of real numbers. Nothing is unpickled.
+        path: the file, which holds an array (N, *shape) of real numbers.
         shape: the shape of the task's inputs.
 
     Returns:

@@ -1,4 +1,7 @@
-"""Defines the interface of a source, which supplies inputs one by one."""
+"""Defines the interface of a source, which supplies inputs one by one.
+
+A producer is a program that sends inputs to a source.
+"""
 
 import os
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ class SourceError(DeviceError):
 class Origin:
     """The place where an input came from.
 
-    It is included in the answer, so that a program can match the answer with the input.
+    It is included in the answer, so that the answer can be matched with the input.
 
     Attributes:
         file: the name of the input's file, or "" if the input comes from no file.
@@ -74,7 +77,7 @@ class Source(Protocol):
         ...
 
     def settle(self, line: str) -> None:
-        """Deliver the answer to the last input, and count the input as answered.
+        """Deliver the last input's answer to the producer, and count the input as answered.
 
         The answer's receipt must be durable before this is called.
 
@@ -103,12 +106,12 @@ class Source(Protocol):
 
 
 def readable_name(name: str) -> str:
-    """Return a file's name as Unicode, with bytes that are not UTF-8 escaped."""
+    """Return a file's name as Unicode, in which bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:
-    """Return text with its unprintable characters, such as line breaks, escaped.
+    """Return text in which unprintable characters, such as line breaks, are escaped.
 
     A file name within a message can then neither split a line of output nor imitate one.
     """

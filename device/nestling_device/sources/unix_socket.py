@@ -3,8 +3,8 @@
 The program (the producer) reads the answers from the same socket. It sends frames, each of which
 has a header and a body. The header is the length of the body, a little-endian unsigned integer of
 four bytes. The body is one window as little-endian float32 values in C order. If the highest bit of
-the header is set, the other bits are the length, and the body is instead the id of the window in
-the next frame: 1 to 128 bytes of UTF-8, which are returned with the answer.
+the header is set, the other bits are the length, and the body is the id of the window in the next
+frame. The id has 1 to 128 bytes of UTF-8, and is returned with the answer.
 
 Every window is answered by one line of JSON, which is the answer or {"error": ...}. A producer that
 reads too slowly misses whole lines. Only one producer at a time may be connected; any other gets an
@@ -99,7 +99,7 @@ class UnixSocket:
     def settle(self, line: str) -> None:
         """Send the answer to the producer if it is still connected.
 
-        The line is dropped if the producer has not read the earlier lines.
+        The line is dropped if an earlier line has not been sent completely yet.
         """
         if self._producer is not None:
             self._producer.send(line)
@@ -206,8 +206,8 @@ class UnixSocket:
 class _Producer:
     """The connection to a producer.
 
-    It buffers received bytes, and at most one line that is not sent completely. Further lines are
-    dropped meanwhile.
+    It buffers received bytes, and at most one line that has not been sent completely yet. While
+    there is such a line, further lines are dropped.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -245,7 +245,7 @@ class _Producer:
         return bool(data)
 
     def send(self, line: str) -> None:
-        """Send a line, or drop it if an earlier line is not sent completely.
+        """Send a line, or drop it if an earlier line has not been sent completely yet.
 
         The device therefore never waits for the producer to read.
         """

@@ -181,7 +181,8 @@ class WatchedFolder:
     def _next(self) -> _OpenFile | None:
         """Return the next readable file in the folder, or None if there is none.
 
-        It comes from the last listing of the folder or, once that is used up, from a new one.
+        The file comes from the last listing of the folder or, if none is left there, from a new
+        listing.
         """
         file = self._next_waiting()
         if file is None:

@@ -5,7 +5,7 @@ the cloud acknowledges from the front, and a full outbox drops from the front. T
 are therefore exactly those between the last acknowledged receipt and the first one held, and need
 no separate record.
 
-State folders get copied, for example with a cloned SD card or a restored backup, or while the
+A state folder may be copied, for example with a cloned SD card or a restored backup, even while the
 device runs. Every process that appends receipts therefore uses a new outbox id (`outbox_lineage`).
 Each acknowledgement contains a chain, a number computed from all receipts up to a sequence
 (`nestling_core.telemetry.receipt_chain`). Receipts are deleted only if the chain shows that the
@@ -37,10 +37,10 @@ class Slice(NamedTuple):
     """Consecutive receipts to send to the cloud.
 
     Attributes:
-        batch: the receipts. The sequences in it count from the start of the batch's outbox id.
-        first: the sequence in the file of the first receipt.
-        last: the sequence in the file of the last receipt. If there are no receipts, it is the last
-            sequence before which nothing remains to be sent.
+        batch: the receipts. Their sequences are numbered within the batch's outbox id.
+        first: the first receipt's sequence in the file.
+        last: the last receipt's sequence in the file. If there are no receipts, nothing up to this
+            sequence remains to be sent.
     """
 
     batch: receipt_pb2.ReceiptBatch
@@ -108,7 +108,7 @@ class Outbox(Closing):
 
     @property
     def acknowledged(self) -> int:
-        """The sequence up to which the cloud has acknowledged everything, which is 0 at first."""
+        """The sequence up to which the cloud has acknowledged everything, or 0 at first."""
         return self._read_marks().acknowledged
 
     def append(self, receipt: receipt_pb2.Receipt) -> int:
@@ -125,7 +125,7 @@ class Outbox(Closing):
     def append_many(self, receipts: Sequence[receipt_pb2.Receipt]) -> range:
         """Append several receipts in one transaction.
 
-        However many receipts there are, the disk is flushed only once. If the outbox then holds
+        The disk is flushed only once for all of them. If the outbox then holds
         more receipts than its capacity, the oldest are dropped.
 
         Returns:
@@ -157,7 +157,7 @@ class Outbox(Closing):
     def batch(self, limit: int, *, after: int = 0) -> Slice:
         """Return the oldest receipts after a sequence, copied into a batch.
 
-        If receipts were dropped that the cloud has not acknowledged, the batch also reports this
+        If receipts that the cloud has not acknowledged were dropped, the batch reports them as a
         gap. All receipts come from one span (the receipts that one process wrote), so there may be
         fewer than `limit` although more are waiting. A receipt whose row is damaged is marked as
         unreadable.
@@ -210,7 +210,7 @@ class Outbox(Closing):
         return AcknowledgementEffect.SETTLED
 
     def _is_complete(self, span: Span) -> bool:
-        """Return whether this file has the whole span, so that no other process can extend it."""
+        """Return whether no copy of this file can hold more of the span."""
         return span.has_ended or (span.is_open and self._began)
 
     def _read_marks(self) -> OutboxMarks:
@@ -236,8 +236,8 @@ def _agrees(
     """Return whether the cloud stored the receipts that were written here, up to a sequence.
 
     The result is also True if this can no longer be checked. If the sequence is the last of the
-    span and the stored chain differs from the cloud's, the chain is computed again from the rows
-    and stored.
+    span and the stored chain differs from the cloud's, rows may have been damaged after they were
+    written. The chain is then computed again from the rows and stored.
 
     Args:
         cursor: the cursor of the transaction.
@@ -281,7 +281,7 @@ def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
     fingerprint.
 
     Args:
-        row: the sequence in the file, the fingerprint when it was written, and the content.
+        row: the sequence in the file, the fingerprint of the receipt as written, and the content.
         span: the span of the receipt.
     """
     sequence, written, content = row

@@ -64,12 +64,12 @@ class Span(NamedTuple):
         last: the sequence in the file of the span's last receipt, or `first` - 1 if the span is
             empty.
         outbox_id: the id under which the cloud stores the span.
-        previous_id: the id of the span before, or "" if there was none.
+        previous_id: the id of the previous span, or "" if there was none.
         forked: whether the span was begun because the cloud held other receipts under the id of the
-            span before.
+            previous span.
         chain: the chain of the span up to `last`.
         is_open: whether this is the newest span, so that it may grow.
-        has_ended: whether the span's process recorded that it ended, so that no copy of the span is
+        has_ended: whether the span's process recorded its own end, so that no copy of the span is
             longer.
     """
 
@@ -186,7 +186,7 @@ def chain_at(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: i
 def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
     """Return a span's chain, computed again from the span's rows.
 
-    The new chain is also stored. Rows that were damaged after they were written may have other
+    The new chain is also stored. Rows that were damaged after they were written may have different
     fingerprints. Their receipts are sent with these fingerprints, so the chain must include them.
 
     Args:
@@ -202,8 +202,8 @@ def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
 def delete_up_to(cursor: sqlite3.Cursor, marks: OutboxMarks, sequence: int) -> None:
     """Delete the receipts up to a sequence, and the spans that are no longer needed.
 
-    The chain up to the last deleted receipt is stored. Spans are no longer needed if the cloud has
-    acknowledged all their receipts and a later span exists.
+    The chain up to the last deleted receipt is stored. A span is no longer needed if the cloud has
+    acknowledged all its receipts and a later span exists.
 
     Args:
         cursor: the cursor of the transaction.
@@ -296,5 +296,4 @@ def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
 
 
 def _new_id() -> str:
-    """Return a new, unique outbox id."""
     return secrets.token_hex(8)

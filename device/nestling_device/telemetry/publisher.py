@@ -70,7 +70,7 @@ class Telemetry(Closing):
 
     @property
     def bytes_sent(self) -> int:
-        """The total size of the MQTT PUBLISH packets so far, in bytes, without TCP/IP."""
+        """The total size of the MQTT PUBLISH packets sent so far, in bytes, without TCP/IP."""
         return self._bytes_sent
 
     @property
@@ -118,8 +118,9 @@ class Telemetry(Closing):
             return self._emptied.wait_for(lambda: self._outbox.depth == 0, timeout_s)
 
     def close(self) -> None:
-        """End the thread within seconds, after publishing NDEATH if it is connected.
+        """End the thread within seconds.
 
+        If the thread is connected, it first publishes NDEATH, which ends a Sparkplug connection.
         Unacknowledged receipts stay in the outbox.
         """
         self._stop.set()

@@ -11,9 +11,9 @@ class SendWindow:
     A few batches may be in flight (sent but not acknowledged). If no acknowledgement comes in time,
     everything from the first unacknowledged receipt on is sent again.
 
-    A partly filled batch is sent only if nothing is in flight (Nagle's rule). So a device that
-    produces receipts faster than the cloud acknowledges them sends full batches, and a slow device
-    sends every receipt at once.
+    A partly filled batch is sent only if nothing is in flight (Nagle's rule). A device that
+    produces receipts faster than the cloud acknowledges them therefore sends full batches, and a
+    slow device sends every receipt immediately.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SendWindow:
         self._progress_at = 0.0
 
     def restart(self) -> None:
-        """Treat all unacknowledged receipts as unsent, because the connection or host is new."""
+        """Treat all unacknowledged receipts as unsent, because the host may have missed them."""
         self._sent = self._acknowledged
         self._wait_s = self._first_wait_s
 

@@ -1,9 +1,13 @@
-"""Builds the messages of a Sparkplug B edge node, and reads the commands to that node.
+"""Builds the messages of a Sparkplug B edge node (a device), and reads the host's commands.
 
-Nothing here does I/O or reads the clock. The rules of Eclipse Sparkplug 3.0 are these: NDEATH is
-the Will (the message that the broker publishes when the connection breaks) and has the same bdSeq
-as NBIRTH. NBIRTH sets `seq` to 0 and gives every metric a data type, and an alias unless it is the
-rebirth metric. NDATA increments `seq`, which wraps after 255, and names metrics by alias only.
+The host is the cloud. Nothing here does I/O or reads the clock. The messages follow the rules of
+Eclipse Sparkplug 3.0:
+
+- NDEATH is the Will (the message that the broker publishes when the connection breaks). NDEATH and
+  NBIRTH contain bdSeq, the number of the connection.
+- NBIRTH sets `seq` to 0. It gives every metric a data type and, except for the rebirth metric, an
+  alias.
+- NDATA increments `seq`, which wraps after 255, and names metrics by alias only.
 """
 
 from dataclasses import dataclass
@@ -46,7 +50,7 @@ class Gauges:
 
     Attributes:
         profile: the name of the device's power table.
-        bundle_version: the name of the active bundle.
+        bundle_version: the version of the active bundle.
         capacity: the largest resident capacity, or 0 if none is resident.
         battery: the remaining charge, 0 to 1.
         offload_share: the target offload share in force. It is None before the first answer, and
@@ -173,8 +177,8 @@ class SparkplugNode:
 
         Args:
             gauges: the device's status.
-            depth: the number of receipts in the outbox. If only this number has changed, and there
-                is no batch, there is nothing to report.
+            depth: the number of receipts in the outbox, without those in `batch`. If only this
+                number has changed, and there is no batch, there is nothing to report.
             batch: the receipts to send, or None to send none.
             historical: whether the batch contains receipts that were sent before, or that were in
                 the outbox when the device started.

@@ -25,8 +25,8 @@ class ConnectionProblem:
     """The reason why a connection to a server fails.
 
     Attributes:
-        problem: a sentence about what is wrong, including the address.
-        advice: a sentence about what to do.
+        problem: what is wrong, and with which server.
+        advice: what to do about it.
     """
 
     problem: str

@@ -34,12 +34,12 @@ class ChannelClosedError(DeviceError):
 def dial(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
     """Return a new gRPC channel with the settings that all channels of a device share.
 
-    libc looks up the name (`GRPC_DNS_RESOLVER`) on first use, and again after a connection breaks.
-    If there are several addresses, the first that answers is used.
+    libc looks up the name on first use (`GRPC_DNS_RESOLVER=native`), and again after a connection
+    breaks. If there are several addresses, the first that answers is used.
 
     Args:
         address: the address of the cloud.
-        credentials: the TLS credentials, or None for a cloud on this machine, without TLS.
+        credentials: the TLS credentials, or None to connect without TLS.
     """
     target = f"dns:///{address}"  # without it, a host called "unix" would be read as a scheme
     if credentials is None:
@@ -61,8 +61,8 @@ class Channel:
 
         Args:
             address: the address of the cloud.
-            identity: the certificate to show to the cloud and the authority to verify the cloud by,
-                or None for a cloud on this machine, without TLS.
+            identity: the identity for TLS, or None to connect without TLS to a cloud on this
+                machine.
         """
         self.address = address
         self._identity = identity

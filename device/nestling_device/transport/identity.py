@@ -1,9 +1,9 @@
 """Reads and writes a device's identity.
 
-The identity is a private key that never leaves the device, a certificate, and the cloud's
-addresses. `identity` in the state folder is a link to a folder that is written completely before
-the link points to it, so a reader finds either the old identity or the new one. The previous folder
-is kept for processes that are still reading it.
+An identity consists of a private key that never leaves the device, certificates, and the cloud's
+addresses. It is stored in a folder, to which the link `identity` in the state folder points. This
+folder is written completely before the link points to it, so a reader finds either the old identity
+or the new one. The previous folder is kept for processes that are still reading it.
 """
 
 import json
@@ -45,7 +45,8 @@ class Credentials:
     Attributes:
         key: the private key, PEM.
         certificate: the device's certificate, PEM.
-        authority: the certificate of the authority that signs devices and clouds, PEM.
+        authority: the certificate of the authority that signs the certificates of devices and
+            clouds, PEM.
         cloud: the address of the cloud's inference and delivery services, as HOST:PORT.
         broker: the address of the broker, as HOST:PORT.
     """
@@ -174,8 +175,8 @@ class Identity:
 def save_identity(state_dir: Path, credentials: Credentials) -> Identity:
     """Write an identity into a state folder, and return the identity.
 
-    An earlier identity is replaced atomically. Its folder is kept, but the folders of identities
-    before the earlier one are deleted.
+    The previous identity is replaced atomically. Its folder is kept, and the folders of older
+    identities are deleted.
 
     Args:
         state_dir: the device's state folder.

@@ -1,8 +1,8 @@
-"""Provides a single MQTT connection to a broker, which never reconnects by itself.
+"""Provides an MQTT connection that never reconnects by itself.
 
 A Sparkplug node needs a different Will (the message that the broker publishes when the connection
-breaks) for every connection, and a caller that waits for an answer needs to know that the
-connection ended. paho's own thread only puts messages into a bounded queue. Messages that do not
+breaks) for every connection. A caller that waits for an answer needs to know when the connection
+ends. paho's own thread only puts messages into a bounded queue. Messages that do not
 fit are dropped, so a caller that misses an answer has to request it again.
 """
 
@@ -85,8 +85,8 @@ class Connection(Closing):
             subscriptions: the topics to subscribe to, at least one.
             will: the message that the broker publishes with QoS 1 if this client disappears without
                 disconnecting.
-            identity: the certificate to show to the broker and the authority to verify the broker
-                by, or None for a broker on this machine, without TLS.
+            identity: the identity for TLS, or None to connect without TLS to a broker on this
+                machine.
 
         Raises:
             BrokerConnectError: the TCP connection or TLS failed.
@@ -162,7 +162,7 @@ class Connection(Closing):
         return message
 
     def wake(self) -> None:
-        """Make the current call of `receive` return, or the next one if there is none.
+        """Make the current call of `receive` return, or the next call if none is in progress.
 
         Any thread may call this.
         """
