@@ -1,6 +1,6 @@
 """Describes a family of students.
 
-The students of a family have the same input signature, and blocks that differ only in their widths.
+The students of a family have the same signature and differ only in the widths of their blocks.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def family_fields(family: Family) -> dict[str, Any]:
 
 
 def family_of(fields: Mapping[str, Any]) -> Family:
-    """Return the family that `family_fields` converted to JSON values.
+    """Return the family for which `family_fields` returned these JSON values.
 
     Raises:
         KeyError: a field is missing.

@@ -1,10 +1,10 @@
-"""Computes the features of a network from which a latency model predicts its latency.
+"""Computes the features from which a latency model predicts a network's latency.
 
 The features are sums over the network's layers. Latency is not linear in the number of operations
 (FastDeepIoT, Yao et al., SenSys 2018): each layer has a fixed cost, the processor's routines work
-on blocks of channels, and gathering a convolution's inputs takes time as well. So the number of
-operations is only one of several features, and kinds of layers that run different routines are
-summed separately.
+on blocks of channels, and gathering a convolution's inputs takes time as well. The number of
+operations is therefore only one of several features. Layers of different kinds are summed
+separately, because they run different routines.
 """
 
 import math
@@ -30,9 +30,9 @@ class LayerWork:
     Attributes:
         layers: 1, so that the sum over the layers is their number.
         macs: the number of multiply-accumulates.
-        blocked_macs: the number of multiply-accumulates if the rows of each weight matrix are
-            padded to a multiple of 16, and the columns to a multiple of 4.
-        gathered: the number of input values that are copied into place for the products.
+        blocked_macs: the number of multiply-accumulates if each weight matrix is padded to a
+            multiple of 16 rows and a multiple of 4 columns.
+        gathered: the number of values that are copied into place for the products.
         values: the number of output values.
         odd: 1 if the number of output channels is not a multiple of 4, otherwise 0.
         odd_values: the number of output values if `odd` is 1, otherwise 0.
@@ -71,7 +71,7 @@ MACS = [place for place, name in enumerate(NAMES) if name.split("_", 1)[1] == "m
 
 
 def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
-    """Return the sums of the work over a network's layers, separately for each kind of layer.
+    """Return the work of a network's layers, summed separately for each kind of layer.
 
     Args:
         family: the family of the network.
@@ -159,10 +159,9 @@ def _work(layer: LayerPlan, positions: int) -> LayerWork:
 
 
 def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
-    """Return the weight matrices by which a layer multiplies at each output position.
+    """Return the shapes of the weight matrices that a layer applies at each output position.
 
-    Returns:
-        For each shape of matrix, the number of such matrices, their rows and their columns.
+    A shape is given as the number of such matrices, their rows and their columns.
     """
     width, source = layer.widths[0], layer.source_channels(1)
     match layer.block:
@@ -189,15 +188,10 @@ def _gathered(layer: LayerPlan) -> int:
 
 
 def _edges(channels: int, values: int) -> dict[str, int]:
-    """Return the fields of `LayerWork` on output channels that do not fill whole blocks.
+    """Return the fields of `LayerWork` about output channels that do not fill whole blocks.
 
-    Args:
-        channels: the number of output channels.
-        values: the number of output values.
-
-    Returns:
-        The fields `odd` and `odd_values` for blocks of 4, and `ragged` and `ragged_values` for
-        blocks of 16.
+    `odd` and `odd_values` are about blocks of 4, and `ragged` and `ragged_values` about blocks of
+    16.
     """
     odd, ragged = channels % _COLUMNS > 0, channels % _ROWS > 0
     return {

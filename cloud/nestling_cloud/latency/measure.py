@@ -1,6 +1,7 @@
 """Measures the latencies of networks on this machine.
 
-The networks of one call take turns, and each of them runs on one thread.
+The networks of one call take turns, because the machine's speed changes over time. Each runs on
+one thread.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,7 @@ def medians_us(
     Compare only figures of the same call, because the machine's speed changes between calls.
 
     Args:
-        sessions: sessions opened by `nestling_core.execution.session.open_session`, which have one
-            thread that does not busy-wait.
+        sessions: the sessions, opened by `nestling_core.execution.session.open_session`.
         seconds: the total measuring time for each session.
         rounds: the number of rounds in which the sessions take turns.
 

@@ -1,10 +1,10 @@
 """Predicts the latency of networks from the measured latencies of other networks, the probes.
 
-The model is the product of two parts: a linear function of the features, whose coefficients are not
-negative, and a correction factor from a small ensemble of trees. The linear part extrapolates where
-probes are few, and the trees represent what is not linear (FastDeepIoT, Yao et al., SenSys 2018).
-Both parts minimize relative errors, because a microsecond matters more for a small network than for
-a large one.
+The model is the product of a linear function of the features and a correction factor from a small
+ensemble of trees. The coefficients of the linear function are not negative. This function
+extrapolates where probes are few, and the trees represent what is not linear (FastDeepIoT, Yao et
+al., SenSys 2018). Both parts minimize relative errors, because a microsecond matters more for a
+fast network than for a slow one.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ class LatencyModel:
     def __init__(self, table: LatencyTable) -> None:
         """Fit the model to a table of measured latencies.
 
-        The same table always gives the same model, so only the table is stored in a file.
+        The same table always gives the same model, so only the table has to be stored.
 
         Raises:
             LatencyModelError: there are fewer than `FEWEST_PROBES` probes.
@@ -70,8 +70,8 @@ class LatencyModel:
 
         Args:
             signature: the input shape and the classes of the network.
-            config: the sizes of the student, of which only the blocks are used.
-            widths: the number of channels of every block that has its own width, in order.
+            config: the sizes of the student. Only its blocks are used.
+            widths: the number of channels of each block that has its own width, in order.
 
         Raises:
             LatencyModelError: the model was fitted to networks of another family.
@@ -102,9 +102,9 @@ def load_model(probes: Path, table: Path) -> LatencyModel:
 
 
 def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
-    """Return the error of one type of latency model on probes that it was not fitted to.
+    """Return the error of one type of latency model on probes to which it was not fitted.
 
-    The error is found by five-fold cross-validation with a fixed random split.
+    The error is estimated by five-fold cross-validation with a fixed random split.
 
     Args:
         table: the measured latencies.
@@ -125,7 +125,7 @@ def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
 
 
 def fit_trees(rows: Rows, microseconds: Rows) -> Predict:
-    """Fit a linear function of all features, and trees that correct it by a factor.
+    """Fit a linear function of all features, and trees that predict a correction factor.
 
     Args:
         rows: the features of each probe, (N, features).

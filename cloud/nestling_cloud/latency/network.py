@@ -1,4 +1,4 @@
-"""Builds untrained int8 networks of any widths, so that their latencies can be measured."""
+"""Builds untrained int8 networks of given widths, so that their latencies can be measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _INPUTS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Network:
-    """An int8 network as a graph without weights (a template) and the weights.
+    """An int8 network, split into a graph without weights (a template) and the weights.
 
     Attributes:
         template: the content of the ONNX file, whose weights are external data.
-        tensors: the weights by name, in the layout's order.
+        tensors: the weight tensors by name, in the order of the nest's layout.
     """
 
     template: bytes

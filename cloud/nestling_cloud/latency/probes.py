@@ -35,8 +35,8 @@ class Probe:
 
     Attributes:
         model: the path of the network's ONNX file, relative to the folder of probes.
-        sha256: the digest of the ONNX file, without the weights, which are in other files. It
-            shows whether a device measured this file.
+        sha256: the digest of the ONNX file, which shows whether a device measured this file. It
+            does not cover the weights, which are in other files.
         widths: the number of channels of every block that has its own width, in order.
     """
 
@@ -77,12 +77,12 @@ def write_probes(
         count: the number of networks. The first has the full widths, and the second the smallest
             widths.
         seed: the random seed of the widths and the weights.
-        progress: the display that shows how many networks have been written.
+        progress: the progress display, advanced once per network.
         activations: the integer type of the activations, which should suit the device's processor.
 
     Raises:
         ProbesError: the folder is not empty.
-        SizesError: the family has no student with some of the widths.
+        SizesError: the family has no student with the widths of one of the networks.
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise ProbesError(f"{folder} is not empty; name another folder")

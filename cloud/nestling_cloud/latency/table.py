@@ -38,7 +38,7 @@ class LatencyTable:
 
 
 def read_table(path: Path, probes: Probes) -> LatencyTable:
-    """Return the latencies of probes that a device measured.
+    """Return the latencies that a device measured for probes.
 
     The file may also contain the latencies of other models.
 
@@ -47,8 +47,8 @@ def read_table(path: Path, probes: Probes) -> LatencyTable:
         probes: the probes that were measured.
 
     Raises:
-        TableError: the file cannot be read, lacks a probe, has an invalid latency, or was measured
-            on a model file that differs from the probe's.
+        TableError: the file cannot be read, lacks a probe, or has an invalid latency, or the device
+            measured a model file that differs from the probe's.
     """
     fields = _fields(path)
     try:

@@ -14,15 +14,14 @@ Widths = tuple[int, ...]
 def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -> list[Widths]:
     """Return rows of random widths, one row for each of several networks.
 
-    No width is larger than the student's own.
-    The first row has the student's own widths and the second the smallest possible widths. In every
-    other row, each width is a random share of the student's own. The share lies between two limits,
-    which are chosen at random for each row. Without such limits, all rows would have similar sums
-    over the layers, and no row would be as small as the smallest capacity of a student or as large
-    as the largest.
+    The first row has the student's own widths, and the second the smallest possible widths. In
+    every other row, each width is a random share of the student's own width. The shares lie between
+    two limits, which are chosen at random for each row. Without such limits, large and small shares
+    would balance out, and all these rows would have similar total widths. No row would then be as
+    small as a student's smallest capacity or as large as its largest.
 
     Args:
-        config: the sizes of the student, of which only the blocks are used.
+        config: the sizes of the student. Only its blocks are used.
         count: the number of rows.
         rng: the source of randomness.
     """
@@ -37,10 +36,10 @@ def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -
 
 
 def width_steps(config: StudentConfig) -> Widths:
-    """Return the smallest width of every block that has its own width.
+    """Return the smallest width of each block that has its own width.
 
-    A width must be a multiple of this step, so that it can be divided into the groups of the block
-    and into the groups of the shuffles that follow the block.
+    The width of a block must be a multiple of this step. Otherwise, the channels could not be
+    divided into the groups of the block and of the shuffles that follow it.
     """
     return tuple(
         _groups(block) * math.prod(_shuffles_after(config.blocks[index + 1 :]))

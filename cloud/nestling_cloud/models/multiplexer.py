@@ -13,11 +13,10 @@ class Multiplexer(nn.Module):
     """Predicts the probability that each option answers an input correctly.
 
     The options are capacities 1 to K (the sizes of the student) and the cloud. The multiplexer
-    follows Eshratifar & Pedram 2020 (arXiv 2001.05870), but has no layers that process the raw
-    input. Instead, it uses the logits of the capacity that has run, usually the smallest. A
-    separate network on the raw input costs about as much as the smallest capacity, and predicts
-    worse (ADR 24). The budget is not learned: `nestling_device.bundle.multiplexer` applies it
-    exactly.
+    follows Eshratifar & Pedram 2020 (arXiv 2001.05870), but does not process the raw input.
+    Instead, it uses the logits of the capacity that has run. A separate network on the raw input
+    costs about as much as the smallest capacity, and predicts worse (ADR 24). The budget is not
+    learned: `nestling_device.bundle.multiplexer` applies it exactly.
     """
 
     def __init__(self, classes: int, capacities: int, *, knows_classes: bool = False) -> None:
@@ -26,8 +25,8 @@ class Multiplexer(nn.Module):
         Args:
             classes: the number of classes.
             capacities: the number of capacities, K.
-            knows_classes: True to use the probability of each class too, not only the sorted
-                largest probabilities.
+            knows_classes: True to use the probability of each class in addition to the largest
+                probabilities.
         """
         super().__init__()
         self.capacities = capacities

@@ -1,4 +1,4 @@
-"""Defines a teacher for images, a network with few layers at the full resolution."""
+"""Defines a teacher for images, a short residual network."""
 
 import torch
 from torch import nn

@@ -16,10 +16,10 @@ class DistillationError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """The options for what the largest capacity (size of the student) learns from.
+    """The options for what a student learns from.
 
-    The smaller capacities learn from the same answers, from the answers of the largest capacity, or
-    from both, as `Joint` says.
+    In joint training, they apply to the largest capacity (size of the student). `Joint` sets how
+    much the smaller capacities learn from the same answers or from the largest capacity.
 
     Attributes:
         temperature: the temperature of the softmax on the logits of teacher and student (Hinton et
@@ -28,14 +28,14 @@ class Distillation:
             the weight `1 - weight`.
         feature: the intermediate feature of the teacher that the student imitates as well.
             `nestling_cloud.learning.distillation.losses` describes the features.
-        feature_weight: the weight of the feature loss, where the loss on answers and labels has
-            the weight 1. Good values were 1 to 5 for "hints", 0.3 for "attention" and 1 for
-            "angular" (docs/lab-log.md).
+        feature_weight: the weight of the feature loss. The loss on answers and labels has the
+            weight 1. Good values were 1 to 5 for "hints", 0.3 for "attention" and 1 for "angular"
+            (docs/lab-log.md).
         assistants: the decreasing widths of `ConvTeacher` networks between teacher and student.
             Each network learns from the network before it, and the student learns from the last
             network (Mirzadeh et al. 2020).
         views: the number of augmented copies of the training data. Epochs use the copies in turn,
-            so that the teacher has to run only once on each copy.
+            so the teacher has to answer each copy only once.
     """
 
     temperature: float = 2.0

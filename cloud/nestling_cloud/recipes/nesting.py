@@ -21,13 +21,13 @@ class Joint:
     Attributes:
         rule: the rule that chooses the capacities to train in an optimizer step:
 
-            - "turns": one capacity per step, each in turn, the largest first. The epochs are
-              multiplied by the number of capacities, so that each capacity sees the data as often
-              as the recipe says.
+            - "turns": one capacity per step. They take turns, the largest first. The number of
+              epochs is multiplied by the number of capacities, so that each capacity sees the data
+              as often as the recipe says.
             - "sum": all capacities.
             - "sandwich": the largest, the smallest and a random one in between (US-Nets).
-        teacher_share: the weight of the loss on teacher and labels in the loss of a smaller
-            capacity, 0 to 1. The loss on the largest capacity's answers has the weight
+        teacher_share: the weight, 0 to 1, with which a smaller capacity learns from teacher and
+            labels. It learns from the largest capacity's answers with the weight
             `1 - teacher_share`.
     """
 
@@ -44,10 +44,11 @@ class Joint:
 
 @dataclass(frozen=True, kw_only=True)
 class Grow:
-    """The options for pruning the largest capacity down to the smallest and growing it again.
+    """The options for pruning a student to its smallest capacity and growing it again.
 
     Attributes:
-        triplets: the number of triplets of inputs on which a layer's filters are ranked.
+        triplets: the number of input triplets by which a layer's filters are ranked. A triplet has
+            two inputs of one class and one input of another class.
         prunings: the number of pruning steps from one capacity to the next smaller one.
         pruning_share: the epochs of fine-tuning after each pruning step, as a share of the recipe's
             epochs.

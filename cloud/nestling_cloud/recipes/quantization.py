@@ -18,7 +18,7 @@ class Quantization:
     """The options for quantizing a nested student to 8 bits.
 
     Attributes:
-        ranges: the method that chooses the range of an activation:
+        ranges: the method that chooses the range of activations:
 
             - "percentile": the range of all but the outermost values.
             - "entropy": the range that changes the distribution of the values least.
@@ -29,9 +29,9 @@ class Quantization:
         bias_correction: True to correct the biases so that every layer keeps the mean output that
             it had before rounding.
         equalize: True to equalize the ranges of channels across layers before the quantization.
-        aware_epochs: the number of epochs of fine-tuning with simulated rounding; 0 only quantizes
-            after the training. Fine-tuning cannot be combined with `equalize`, which would change
-            the weights that were tuned.
+        aware_epochs: the number of epochs of fine-tuning with simulated rounding; 0 for no
+            fine-tuning. It cannot be combined with `equalize`, which would change the tuned
+            weights.
     """
 
     ranges: RangeMethod = "percentile"

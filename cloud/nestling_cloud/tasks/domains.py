@@ -9,13 +9,13 @@ from nestling_cloud.tasks.task import Examples
 class Domains:
     """The data for adapting a student to another domain and for measuring the result.
 
-    The source domain has labels. The target domain is where the student will run. The three parts
-    of the target domain share no people or recordings.
+    The source domain has labels, and the student will run in the target domain. The three parts of
+    the target domain share no person and no recording.
 
     Attributes:
         source: labeled examples of the source domain.
-        target: labeled examples of the target domain. Adaptation sees only the inputs; the labels
-            are for training a reference student to compare the adapted student with.
+        target: labeled examples of the target domain. Adaptation sees only the inputs. The labels
+            are for training a reference student, with which the adapted student is compared.
         calibration: labeled examples of the target domain for choosing settings.
         test: labeled examples of the target domain that no training step sees.
     """

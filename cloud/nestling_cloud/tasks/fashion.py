@@ -59,7 +59,7 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
     Args:
         data_dir: the folder with the four files; None to search the usual places.
-        seed: the random seed that selects the calibration images and the order of the test set.
+        seed: the random seed that selects the calibration images and sets the order of all images.
 
     Returns:
         The three parts, with inputs (N, 1, 28, 28) from 0 (black) to 1 (white).
@@ -109,9 +109,8 @@ def cut(examples: Examples, start: int, end: int) -> Examples:
 def _read_idx(path: Path) -> NDArray[np.uint8]:
     """Return the array in a gzipped idx file of uint8 values.
 
-    The header of such a file consists of two zero bytes, a byte with 8 for uint8, a byte with the
-    number of axes, and the length of each axis (uint32, big-endian). Raises TaskError if the file
-    has another format.
+    The header of such a file consists of two zero bytes, the byte 8 for uint8, a byte with the
+    number of axes, and the length of each axis (uint32, big-endian).
     """
     try:
         content = gzip.decompress(path.read_bytes())
@@ -124,8 +123,8 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
 def augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Return the images after random flips, random shifts and random erasing.
 
-    A shift is up to two pixels long in each direction. An erased rectangle is up to 8 pixels long
-    on each side.
+    The shift is at most two pixels in each direction. The sides of an erased rectangle are at most
+    8 pixels long.
 
     Args:
         inputs: the images, (N, 1, 28, 28).

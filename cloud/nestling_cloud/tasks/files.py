@@ -1,4 +1,4 @@
-"""Finds or downloads a task's data files, in the same search order for every task."""
+"""Finds the data files of a task, or downloads them."""
 
 import hashlib
 import logging
@@ -15,10 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class DataMissingError(TaskError):
-    """Raised when a task's data files are not found or cannot be read.
-
-    The text names the folders that were searched.
-    """
+    """Raised when a task's data files are not found or cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +25,7 @@ class DataFiles:
     Attributes:
         name: the name of the files' folder in the user's cache.
         sha256: a mapping from the name of each file to the file's known SHA-256 digests. The first
-            is the digest of the downloaded file; others are of files that a distribution has
+            is the digest of the downloaded file. Others are for files that a distribution has
             recompressed.
         variable: the environment variable that may name the folder of the files.
         system_folder: the folder in which a distribution's package installs the files.
@@ -46,20 +43,20 @@ class DataFiles:
     def find(self, data_dir: Path | None) -> dict[str, Path]:
         """Return a mapping from the name of each file to its path.
 
-        If `data_dir` or the environment variable names a folder, only that folder is searched
-        (`data_dir` first). Its files are not checked, because they may be the user's own subset of
-        the data.
+        If `data_dir` or, failing that, the environment variable names a folder, only that folder
+        is searched. Its files are not checked, because they may be the user's own subset of the
+        data.
 
-        Otherwise, the files come from the distribution's folder or else from the user's cache,
-        provided that the folder has all files with known digests. If neither has, the files that
-        the cache lacks, or that are damaged there, are downloaded.
+        Otherwise, the files come from the distribution's folder or else from the user's cache. The
+        folder must have all files, with known digests. If neither folder does, files that are
+        missing or damaged in the cache are downloaded to it.
 
         Args:
             data_dir: the folder that the user names; None if the user names none.
 
         Raises:
-            DataMissingError: a folder that the user names lacks a file, or the files are found
-                nowhere and the download fails.
+            DataMissingError: a folder that the user names lacks a file, or no folder has all files
+                and the download fails.
         """
         named = data_dir or (Path(text) if (text := os.environ.get(self.variable)) else None)
         if named is not None:

@@ -20,8 +20,8 @@ def load_task(reference: str) -> Task:
             `NAME` in your own file.
 
     Raises:
-        TaskError: there is no such task, file or object, or the file fails when it is imported. If
-            the name is wrong, the text lists the names that exist.
+        TaskError: there is no such task, file or object, or importing the file fails. If the name
+            is wrong, the error text lists the names that exist.
     """
     if reference in BUILT_IN:
         return BUILT_IN[reference]

@@ -1,4 +1,4 @@
-"""Augments inertial windows, which have three accelerations and three angular rates."""
+"""Augments windows of three accelerations and three angular rates."""
 
 import math
 

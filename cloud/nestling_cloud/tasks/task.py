@@ -1,4 +1,4 @@
-"""Defines what a task is, and checks a task and its data before anything is trained.
+"""Defines what a task is, and checks tasks and their data before anything is trained.
 
 A task consists of data, the signature (the input's shape and the classes), the teacher, the
 student, and the options of their training.
@@ -73,10 +73,10 @@ class Splits:
     Attributes:
         train: the examples that the teacher and the student are trained on.
         calibration: examples that neither the teacher nor the student has seen. The multiplexer is
-            fitted on the first of them, and thresholds and risk guarantees come from the rest. Keep
-            the inputs of a subject together, so that the two parts share at most one subject.
-        test: whole recordings, which a simulation assigns to devices as streams. No choice may
-            depend on these recordings.
+            fitted on the first 60%, and thresholds and risk guarantees come from the rest. Keep the
+            inputs of a subject together, so that the two parts share at most one subject.
+        test: whole recordings, which a simulation assigns to devices as streams. Do not use
+            these recordings to choose any option.
     """
 
     train: Examples
@@ -106,11 +106,11 @@ class Task:
             trained.
         student_recipe: the options of the student's training.
         distillation: the options for what the student learns from the teacher.
-        nesting: the options for training the student's capacities (sizes) as parts of each other.
+        nesting: the options for nesting the student's capacities (sizes) in one another.
         quantization: the options for quantizing the student to int8.
-        augment: a function `(inputs, generator) -> inputs` that returns randomly changed inputs of
-            the same shape and type, as tensors. The teacher is trained on batches that are newly
-            augmented each time, and the student on a few augmented copies of the data.
+        augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
+            of the same shape and type. The teacher is trained on batches that are augmented anew
+            each time, and the student on a few augmented copies of the data.
     """
 
     name: str
@@ -126,7 +126,7 @@ class Task:
     augment: Augment = _no_augment
 
     def __post_init__(self) -> None:
-        """Raise TaskError for values that would otherwise only fail after training.
+        """Raise TaskError for values that would otherwise cause an error during or after training.
 
         Raises:
             TaskError: the name, the signature, a function, the student or the nesting is invalid.
@@ -159,7 +159,7 @@ class Task:
     def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
         """Return the task's data after checking it against the signature.
 
-        The augmentation is also tried on a few inputs.
+        This also tries the augmentation on a few inputs.
 
         Args:
             data_dir: the folder of the data files; None to let the task find the files.
@@ -183,7 +183,6 @@ class Task:
 
 
 def _check_functions(task: Task) -> None:
-    """Raise TaskError if the task's `load`, `teacher` or `augment` is not a function."""
     if isinstance(task.teacher, nn.Module):
         raise TaskError(
             f"task {task.name}: teacher must be a function that returns a network, not a network: "
@@ -213,7 +212,6 @@ def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:
 
 
 def _check_augment(task: Task, examples: Examples) -> None:
-    """Raise TaskError if the task's augmentation fails on a few inputs or returns wrong values."""
     inputs = torch.from_numpy(examples.inputs[:_TRIED])
     where = f"task {task.name}: augment(inputs, generator)"
     try:

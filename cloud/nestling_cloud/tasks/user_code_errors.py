@@ -10,15 +10,15 @@ _INSTALLED = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "purel
 
 
 def blamed(err: BaseException) -> str:
-    """Return an error's type and message, and the line of the task's own code that failed.
+    """Return an error's type and message, and the line of the user's code that failed.
 
     Args:
-        err: the error that a function of a task raised, directly or in a library.
+        err: the error that the user's code raised, directly or through a library.
 
     Returns:
         For example `FileNotFoundError: no teacher.pt (my_task.py, line 12)`. Only the first line of
         the message is used, up to 300 characters. File and line are left out if no frame of the
-        traceback is in the task's code.
+        traceback is in the user's code.
     """
     reason = (str(err).strip().splitlines() or [""])[0][:_LONGEST]
     text = f"{type(err).__name__}: {reason}" if reason else type(err).__name__
@@ -39,8 +39,8 @@ def is_installed(path: Path) -> bool:
 
 
 def _is_others(path: Path) -> bool:
-    """Return whether the path of a traceback's frame is not a file of the task's own code.
+    """Return whether the path of a traceback's frame does not belong to the user's code.
 
-    Such a path is no file, a file of Nestling, or a file of an installed library.
+    This is so if the file does not exist, or belongs to this package or an installed library.
     """
     return not path.is_file() or path.is_relative_to(_OWN) or is_installed(path)

@@ -59,11 +59,11 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def load_sides(data_dir: Path | None, seed: int) -> Domains:
-    """Return the windows of the right wrists as one domain, and those of the left as another.
+    """Return the windows of the right wrists as one domain and of the left wrists as another.
 
-    The source domain has the right wrists of the training subjects, and the target domain has the
-    left wrists of the same subjects. Calibration and test data are the left wrists of the other
-    subjects. `load` assigns the subjects in the same way.
+    The source data is from the right wrists of the training subjects, and the target data from the
+    left wrists of the same subjects. Calibration and test data are from the left wrists of the
+    other subjects. `load` assigns the subjects in the same way.
 
     Args:
         data_dir: the folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
@@ -85,7 +85,7 @@ def load_sides(data_dir: Path | None, seed: int) -> Domains:
 
 
 def _deal(data: dict[str, Any], seed: int) -> list[np.ndarray[Any, Any]]:
-    """Return the subjects of the training, calibration and test data, as one array for each."""
+    """Return three arrays: the subjects for training, for calibration and for testing."""
     subjects = np.random.default_rng(seed).permutation(np.unique(data["subject"]))
     return np.split(subjects, [TRAIN_SUBJECTS, TRAIN_SUBJECTS + CALIBRATION_SUBJECTS])
 
@@ -152,7 +152,7 @@ def _windows(samples: np.ndarray[Any, Any], label: int, hop: int) -> Examples:
 def _augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Return windows with a random rotation, speed and strength, and with noise.
 
-    The result is as if the watch sat differently and the exercise were done in another way.
+    The result is as if the watch sat differently and the exercise were done differently.
     """
     moved = rotate(stretch(inputs, 0.2, generator), 30.0, generator)
     strength = 1.0 + 0.1 * torch.randn(len(moved), 1, 1, generator=generator)

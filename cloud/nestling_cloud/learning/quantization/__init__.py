@@ -1,7 +1,7 @@
 """Holds the quantization of a trained nested student.
 
 The result is one set of int8 weights for all capacities, and a few scales and biases for each
-capacity. This package may import the training `loop` and `recipes`, but no other package of
+capacity. This package may import `learning.loop` and the cloud's `recipes`, but nothing else of
 `learning`.
 """
 

@@ -26,10 +26,10 @@ def activation_range(values: Floats, method: RangeMethod = "percentile") -> Acti
 
     Args:
         values: the activations of the layer, of any shape.
-        method: the way to choose the range. `percentile` clips the 0.01% of the values at each end.
+        method: the way to choose the range. `percentile` clips 0.01% of the values at each end.
             `mse` minimizes the mean squared rounding error. `entropy` minimizes the KL divergence
-            that rounding causes in the distribution of the values (Migacz, TensorRT, 2017). The
-            last two use a sample of the values if there are many.
+            between the distributions of the values before and after rounding (Migacz, TensorRT,
+            2017). `mse` and `entropy` use at most 200,000 of the values.
     """
     low, high = _BOUNDS[method](values.ravel())
     return grid_between(low, high)
@@ -67,12 +67,12 @@ def _entropy(values: Floats) -> tuple[float, float]:
 
 
 def _divergence(counts: NDArray[np.int64], end: int, levels: int) -> float:
-    """Return the KL divergence that clipping and rounding cause in a histogram.
+    """Return the KL divergence between a histogram before and after clipping and rounding.
 
     Args:
         counts: the number of values in each bin of the histogram of magnitudes.
-        end: the number of bins that stay; values beyond them are clipped into the last of these.
-        levels: the number of levels that the remaining bins are rounded to.
+        end: the number of bins to keep. Values in later bins are clipped into the last kept bin.
+        levels: the number of levels to which the kept bins are rounded.
     """
     kept = counts[:end].astype(np.float64)
     step = np.arange(end) * levels // end
@@ -87,7 +87,7 @@ def _divergence(counts: NDArray[np.int64], end: int, levels: int) -> float:
 
 
 def _clip(values: Floats, share: float) -> tuple[float, float]:
-    """Return the smallest and the largest value, clipped to a share of the largest magnitude."""
+    """Return the smallest and largest value, limited to a share of the largest magnitude."""
     low, high = float(values.min()), float(values.max())
     limit = share * max(-low, high)
     return max(low, -limit), min(high, limit)

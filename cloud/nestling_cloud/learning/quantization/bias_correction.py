@@ -1,8 +1,7 @@
 """Corrects the biases of a rounded student, because rounding shifts the mean output of each layer.
 
 This is the bias correction of Nagel et al. 2019, in the variant that measures the means on inputs.
-It proceeds layer by layer, because the correction of a layer depends on the corrections of the
-layers before it.
+Layers are corrected in order, because each correction depends on those of the layers before.
 """
 
 import contextlib
@@ -27,10 +26,10 @@ def correct_biases(
     grids: Sequence[Sequence[ActivationRange]],
     inputs: torch.Tensor,
 ) -> None:
-    """Change the biases so that every layer has the mean output that it had before rounding.
+    """Change the biases to restore the mean outputs that each capacity had before rounding.
 
-    This is done for every capacity and every channel. For a recurrent layer, the mean contribution
-    of the input to the gates is restored instead. Finally, the mean logits are restored.
+    For a convolution, the mean output of each channel is restored. For a recurrent layer, the mean
+    contribution of the input to each gate is restored. Finally, the mean logits are restored.
 
     Args:
         student: the student with rounded weights, in evaluation mode. Its normalization offsets,
@@ -53,13 +52,8 @@ def _observed(reference: NestedStudent) -> Iterator[Means]:
     """Record the mean activations of each layer's channels, within the context.
 
     For a convolution, these are the means of the normalized output before the ReLU. For a recurrent
-    layer, they are the means of the input.
-
-    Args:
-        reference: the student whose forward passes are observed.
-
-    Yields:
-        A mapping from the index of a layer to its means, (C,), filled by each forward pass.
+    layer, they are the means of the layer's input. Each forward pass stores the means, (C,), under
+    the layer's index in the mapping that the context yields.
     """
     means: Means = {}
 
@@ -84,10 +78,7 @@ def _observed(reference: NestedStudent) -> Iterator[Means]:
 def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -> Iterator[None]:
     """Correct the biases of each layer when a forward pass reaches it, within the context.
 
-    Args:
-        student: the student with rounded weights, which is changed in place.
-        reference: the same student before rounding.
-        means: the means of the reference by layer index, as recorded by `_observed`.
+    The means of the reference are given by layer index, as recorded by `_observed`.
     """
 
     def move_offset(index: int) -> Callable[..., torch.Tensor]:

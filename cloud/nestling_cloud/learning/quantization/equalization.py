@@ -1,12 +1,13 @@
-"""Equalizes the channels between layers, so that all channels use the 8-bit grid evenly.
+"""Scales the channels between layers, so that all channels use the 8-bit grid evenly.
 
-Each channel between two layers gets a factor that divides the output of the first layer and
-multiplies the weights of the second layer. This does not change what the student computes, because
-a ReLU commutes with positive factors (Nagel et al. 2019). In the first layer, the weight scale of
-each row absorbs the factor. The activation grid, however, is shared by all channels. The range of
-each channel is therefore balanced against the columns of the second layer, as in SmoothQuant (Xiao
-et al. 2023). The output of a recurrent layer is not divided, because its saturating gates do not
-commute with factors.
+Each channel between two layers gets a factor. The output of the first layer is divided by the
+factor, and the weights of the second layer are multiplied by it. This does not change what the
+student computes, because a ReLU commutes with positive factors (Nagel et al. 2019).
+
+In the first layer, the weight scale of each row absorbs the factor. The activation grid, however,
+is shared by all channels. The factors therefore balance the range of each channel against the
+weights that read the channel, as in SmoothQuant (Xiao et al. 2023). The output of a recurrent layer
+is not scaled, because its saturating gates do not commute with factors.
 """
 
 import itertools
@@ -29,14 +30,16 @@ _SMALLEST = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
-    """A weight tensor, split into columns that each read one channel of the layer before.
+    """A weight tensor, split into columns.
+
+    A column holds the weights that read one channel of the layer before.
 
     Attributes:
         weight: the weight tensor as the student stores it.
-        axes: the axes along which the channels that are read are stored. These are two axes if the
-            channels are in groups.
-        turned: whether the first of two axes is the index of the channel within its group and the
-            second is the group, and not the other way round.
+        axes: the axes of the tensor that index the columns. There are two if the channels are in
+            groups, and otherwise one.
+        turned: True if the first of two axes is the index of the channel within its group, and the
+            second is the index of the group. False if the order is reversed.
         free: whether each column has its own quantization scale.
     """
 
@@ -63,8 +66,8 @@ class _Columns:
 def equalize(student: NestedStudent) -> None:
     """Scale the output channels of convolutions so that all channels use the 8-bit grid evenly.
 
-    The layers that read these channels are scaled in the opposite direction, so the logits of all
-    capacities stay the same, apart from rounding.
+    The weights that read these channels are scaled by the inverse. The logits of all capacities
+    therefore stay the same, apart from floating-point rounding.
 
     Args:
         student: the trained student, which is changed in place.
@@ -113,7 +116,7 @@ def _head_columns(student: NestedStudent) -> _Columns:
 
 
 def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
-    """Return an estimate of the largest value of each channel at any capacity, (C,).
+    """Return the estimated largest value of each channel over all capacities, (C,).
 
     The estimate is the normalization's offset plus three times its gain, because normalized values
     seldom lie more than three standard deviations above their mean (Nagel et al. 2019).
@@ -128,14 +131,11 @@ def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
 
 
 def _factors(ranges: torch.Tensor, columns: _Columns) -> torch.Tensor:
-    """Return the factors for all channels, (C,), which balance the ranges against the columns.
+    """Return the factor of each channel, (C,), which balances its range against its column.
 
     Channels whose range or column is close to 0 get the factor 1. The other factors have a
-    geometric mean of 1, until they are clipped to between 1/16 and 16.
-
-    Args:
-        ranges: the estimated largest value of each channel, (C,), in the order of the columns.
-        columns: the weights that read the channels.
+    geometric mean of 1, before they are clipped to between 1/16 and 16. The ranges, (C,), are in
+    the order of the columns.
     """
     peaks = columns.peaks()
     ideal = ranges if columns.free else (ranges / peaks.clamp(min=_SMALLEST)).sqrt()
@@ -155,12 +155,7 @@ def _divide(layer: ConvLayer, factors: torch.Tensor) -> None:
 
 
 def _shuffled(channels: torch.Tensor, shuffles: list[ShuffleLayer]) -> torch.Tensor:
-    """Return one value per channel, (C,), in the order of the channels after the shuffles.
-
-    Args:
-        channels: one value per channel, in the order before the shuffles, (C,).
-        shuffles: the shuffle layers to apply, in order.
-    """
+    """Return the values of the channels, (C,), in the order of the channels after the shuffles."""
     x = channels.reshape(1, -1, 1)
     for shuffle in shuffles:
         x = shuffle(x, 0)

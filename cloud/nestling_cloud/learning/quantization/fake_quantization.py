@@ -49,8 +49,9 @@ def on_grids(grids: Sequence[Sequence[ActivationRange]]) -> Rounder:
 def activations_rounded(student: NestedStudent, rounder: Rounder) -> Iterator[None]:
     """Round the activations that a device rounds, in every forward pass within the context.
 
-    The activations are rounded at numbered points: 0 is the normalized input, each layer's output
-    has the next number, and the pooled features have the last. Outputs of shuffles are not rounded.
+    Points number the places in the student: point 0 is the normalized input, points 1, 2, ... are
+    the outputs of the layers in order, and the last point is the pooled features. The output of a
+    shuffle has a number too, but is not rounded.
 
     Args:
         student: the student, to which hooks are attached within the context.

@@ -1,4 +1,4 @@
-"""Maps weights and activations from real numbers to integers on 8-bit grids."""
+"""Defines the 8-bit grids of activations, and rounds weights to integers."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ SMALLEST_PEAK = 1e-30
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationRange:
-    """An unsigned 8-bit grid, on which real number = scale * (integer - zero_point).
+    """An unsigned 8-bit grid, whose real numbers are scale * (integer - zero_point).
 
     Attributes:
         scale: the step between two neighboring numbers on the grid.
@@ -59,7 +59,7 @@ def round_weight(weight: Floats, scale: Floats) -> NDArray[np.int8]:
 
 
 def spread(scale: Floats, ndim: int) -> Floats:
-    """Return scales with further axes of length 1, so that they can multiply an array.
+    """Return scales with axes of length 1 appended, so that they can multiply an array.
 
     Args:
         scale: the scales, in the shape of the array's first axes.

@@ -5,8 +5,8 @@ This is quantization-aware training.
 Every capacity uses prefixes of the same rounded weights, whose scales come from the whole tensor.
 Gradients pass through the rounding (straight-through estimator, Bengio et al. 2013). Activations
 are rounded to each capacity's own grids, whose ranges are moving averages over the batches (Jacob
-et al. 2018). The normalization does not have to be folded into the weights for this, because its
-gain later becomes part of the scales and changes no integer.
+et al. 2018). The normalization is not folded into the weights, because its gain later becomes part
+of the scales and changes no integer.
 """
 
 import contextlib
@@ -54,10 +54,10 @@ class _RoundedWeight(nn.Module):
 
 
 class _MovingRanges:
-    """A function that rounds activations to grids whose ranges are measured during training.
+    """Rounds activations to grids whose ranges are measured during training.
 
     The ends of a range are moving averages of the smallest and the largest activation of a batch.
-    In evaluation mode, a range that has been measured stays fixed.
+    In evaluation mode, a range stays fixed once it has been measured.
     """
 
     def __init__(self, student: NestedStudent) -> None:
@@ -80,7 +80,7 @@ class _MovingRanges:
 
 @contextlib.contextmanager
 def fake_quantization(student: NestedStudent, quantization: Quantization) -> Iterator[None]:
-    """Round a student's weights and activations to 8-bit grids when it runs, within the context.
+    """Round a student's weights and activations to 8-bit grids within the context.
 
     The stored weights, which an optimizer trains, are not rounded.
 
@@ -126,11 +126,11 @@ def fine_tune(
         loss_of: the loss that the student was trained with, as a function
             `(indices of a batch, epoch) -> loss`.
         count: the number of examples.
-        recipe: the recipe that the student was trained with. Here, its learning rate is divided by
-            10, its number of epochs is replaced, and all computation is in float32.
-        quantization: the options of the quantization, with at least one epoch of fine-tuning.
-        turns: the factor by which the number of epochs is multiplied. It is the number of
-            capacities if each step trains one of them in turn, and otherwise 1.
+        recipe: the recipe that the student was trained with. Fine-tuning divides its learning rate
+            by 10, replaces its number of epochs, and computes in float32.
+        quantization: the options of the quantization, whose number of epochs is not 0.
+        turns: the factor by which `aware_epochs` is multiplied. It is the number of capacities if
+            each step trains only one of them, and otherwise 1.
         generator: the random generator for shuffling.
         progress: the progress display, advanced once per epoch.
 

@@ -1,9 +1,9 @@
-"""Holds the parameters of a student that is quantized to int8 once for all capacities (sizes).
+"""Holds the parameters of a quantized student, whose int8 weights serve all capacities (sizes).
 
-The weights of the largest capacity are quantized with one symmetric scale for each row. Smaller
-capacities use prefix slices of the same integers. The parameters that differ between capacities
-(batch normalization, gate gains, activation ranges) become scales and biases. These are small, and
-are stored in the template (the ONNX graph) of each capacity.
+Each row of the largest capacity's weights is quantized with its own scale and no zero point.
+Smaller capacities use prefix slices of the same integers. The parameters that differ between
+capacities (batch normalization, gate gains, activation ranges) become scales and biases. These are
+small, and are stored in the template (the ONNX graph) of each capacity.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ class QuantizedConv:
     """The scales, biases and output range of one convolution at one capacity.
 
     Attributes:
-        weight_scale: the scale of each output channel, which includes the gain of the
-            normalization, (C_out,).
+        weight_scale: the scale of each output channel's weights, times the normalization's gain,
+            (C_out,).
         bias: the bias of each output channel, not quantized, (C_out,).
         output: the 8-bit grid of the activations after the ReLU.
     """
@@ -37,13 +37,14 @@ class QuantizedRecurrent:
     """The scales, biases and output range of one recurrent layer at one capacity.
 
     Each array has shape (Q H,) for Q gates and H hidden units, gate after gate in torch's order.
-    The weights are stored in 8 bits but used in 32 bits, because onnxruntime has no integer GRU.
+    The weights are stored as int8, but the layer computes in float32, because onnxruntime has no
+    integer GRU.
 
     Attributes:
-        scale_ih: the scale of each weight row that reads the input, which includes the row's gain.
-        scale_hh: the scale of each weight row that reads the state, which includes the row's gain.
-        bias_ih: the biases that are added to the input's part of the gates, not quantized.
-        bias_hh: the biases that are added to the state's part of the gates, not quantized.
+        scale_ih: the scale of each row of the input's weights, times the row's gain.
+        scale_hh: the scale of each row of the hidden state's weights, times the row's gain.
+        bias_ih: the biases added to the weighted input, not quantized.
+        bias_hh: the biases added to the weighted hidden state, not quantized.
         output: the 8-bit grid of the hidden state.
     """
 

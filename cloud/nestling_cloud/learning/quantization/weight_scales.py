@@ -17,10 +17,10 @@ _SHARES = np.linspace(1.0, 0.6, 21)
 
 @dataclass(frozen=True, kw_only=True)
 class TensorGrid:
-    """The properties of a weight tensor, other than its values, that its scales depend on.
+    """What the scales of a weight tensor depend on besides the tensor's values.
 
     Attributes:
-        rows: the number of leading axes of the tensor that index its rows. Each row has a scale.
+        rows: the number of leading axes that index the tensor's rows. Each row has its own scale.
         uses: the number of capacities that use each weight, in the shape of the tensor.
     """
 
@@ -29,7 +29,7 @@ class TensorGrid:
 
 
 def tensor_grids(student: NestedStudent) -> Mapping[str, TensorGrid]:
-    """Return a mapping from the name of each weight tensor to what its scales depend on."""
+    """Return the `TensorGrid` of each weight tensor, by the tensor's name."""
     capacities = range(1, student.config.capacities + 1)
     found = {
         layer.plan.tensor_name(name): TensorGrid(
@@ -52,7 +52,7 @@ def _uses(boxes: list[Shape]) -> Floats:
 
 
 def weight_scales(weight: Floats, grid: TensorGrid, method: WeightMethod) -> Floats:
-    """Return the scales of a tensor's rows, in the shape of the tensor's leading axes.
+    """Return the scales of a tensor's rows, in the shape of the axes that index the rows.
 
     Args:
         weight: the tensor at the largest capacity.
@@ -81,13 +81,7 @@ def _mse_scales(weight: Floats, peak: Floats, grid: TensorGrid) -> Floats:
 
 
 def _errors(weight: Floats, scale: Floats, uses: Floats) -> Floats:
-    """Return the squared rounding error of every row, summed over its weights and capacities.
-
-    Args:
-        weight: the tensor at the largest capacity.
-        scale: the scale of each row.
-        uses: the number of capacities that use each weight.
-    """
+    """Return the squared rounding error of each row, in which each weight counts `uses` times."""
     off = round_weight(weight, scale) * spread(scale, weight.ndim) - weight
     errors: Floats = (uses * off**2).reshape(*scale.shape, -1).sum(axis=-1)
     return errors

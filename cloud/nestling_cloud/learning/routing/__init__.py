@@ -1,9 +1,9 @@
-"""Holds the steps that fit the multiplexer and find a bundle's thresholds and risk guarantees.
+"""Fits the multiplexer, and finds a bundle's thresholds and risk guarantees.
 
 The multiplexer predicts which options (capacities or cloud) answer an input correctly. All data
 here comes from inputs that neither teacher nor student trained on. The multiplexer is fitted on one
 part of these inputs, and thresholds and guarantees are derived from the rest. This package may
-import the training `loop`, `models` and `recipes`, but no other package of `learning`.
+import `learning.loop` and the cloud's `models` and `recipes`, but nothing else of `learning`.
 """
 
 from nestling_cloud.learning.routing.calibration import calibrate, route_inputs

@@ -28,24 +28,25 @@ def calibrate(
 ) -> Calibration:
     """Return a bundle's thresholds for target offload shares and tolerated risks.
 
-    The thresholds are derived from inputs that nothing was fitted on.
+    The thresholds for offload shares are derived from the held-out inputs. The thresholds for
+    tolerated risks are proposed on the fitted inputs and tested on the held-out inputs.
 
     Args:
         multiplexer: the fitted multiplexer that the bundle ships.
-        fitted: the inputs that the multiplexer was fitted on, on which the cascades (a small
-            capacity first, then a larger one if needed) are fitted too.
+        fitted: the inputs that the multiplexer was fitted on. The cascades (a small capacity runs
+            first, and a larger one if needed) are fitted on them too.
         held_out: the inputs that nothing was fitted on.
         macs: the number of multiply-accumulates of each capacity, the smallest capacity first.
 
     Returns:
-        The number of held-out inputs, a curve for each capacity that runs directly, and for each
-        capacity the cascade that ends in it, with its own curve. The entry of a cascade is empty if
-        running the capacity directly is cheapest. Each curve holds:
+        The number of held-out inputs and, for each capacity, a curve for running it directly and
+        the cascade that ends in it, with a curve of its own. The cascade is empty if running the
+        capacity directly is cheapest. Each curve holds:
 
         - for each target offload share of a grid, the thresholds and the accuracy with them.
         - for each tolerated risk that can be certified, the thresholds.
-        - quantiles, over the held-out inputs, of the predicted probability that the capacity (in a
-          cascade, the larger one) is right, as predicted after the first run.
+        - quantiles, over the held-out inputs, of the probability that the capacity (in a cascade,
+          the larger one) is right, as predicted after the first run.
     """
     known, unseen = beliefs(multiplexer, fitted), beliefs(multiplexer, held_out)
     capacities = range(1, held_out.capacities + 1)
@@ -67,7 +68,7 @@ def calibrate(
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:
-    """Return how a cascade routes inputs: the cloud's predicted gains, and the agreement with it.
+    """Return the cloud's predicted gains over a cascade, and which answers agree with the cloud's.
 
     Args:
         cascade: the capacities of the cascade and the threshold between them.

@@ -49,8 +49,8 @@ class Gains:
     """The predicted gains in success probability of the cloud over the device.
 
     Attributes:
-        gate: for each input, the gain over the larger capacity, predicted before this capacity
-            runs, (N,); None if one capacity runs directly.
+        gate: for each input, the gain over the larger capacity, predicted before the larger
+            capacity runs, (N,); None if one capacity runs directly.
         accept: for each input, the gain over the capacity that runs last, predicted after its run,
             (N,).
     """
@@ -61,7 +61,7 @@ class Gains:
     def sent(self, gate_threshold: float, accept_threshold: float) -> Bools:
         """Return for each input whether it goes to the cloud at the given thresholds, (N,).
 
-        An input goes to the cloud if at least one of its gains exceeds its threshold.
+        An input goes to the cloud if at least one of its gains exceeds the threshold for that gain.
 
         Args:
             gate_threshold: the threshold for the gains in `gate`; not used if `gate` is None.
@@ -116,15 +116,15 @@ def gains(cascade: CascadeRule, believed: Floats) -> Gains:
 
 
 def of_answering_capacity(cascade: CascadeRule, believed: Floats, by_capacity: Bools) -> Bools:
-    """Return for each input the value of the capacity that answers it on the device, (N,).
+    """Select for each input the value of the capacity that answers it on the device, (N,).
 
-    This is the capacity that runs last.
+    This is the capacity that runs last. The values are given for all capacities.
 
     Args:
         cascade: the capacities of the cascade and the threshold between them.
         believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
             `beliefs`.
-        by_capacity: the values of each input for every capacity, (N, K), such as whether the
+        by_capacity: for each input, the value of every capacity, (N, K), such as whether the
             capacity is right. A further column for the cloud is ignored.
     """
     return np.where(
@@ -138,8 +138,8 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
     """Return the cheapest rule with a given top capacity, which runs directly or in a cascade.
 
     On the given inputs, the accuracy of a cascade may be at most 0.1 percentage points lower than
-    that of running the capacity directly. The cost of a rule is its mean number of
-    multiply-accumulates per input, where each run of a capacity adds a fixed number.
+    the accuracy of running `top` directly. The cost of a rule is its mean number of
+    multiply-accumulates per input, plus a fixed number for each run of a capacity.
 
     Args:
         believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
@@ -149,7 +149,7 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
         top: the capacity to run directly or as the larger one of a cascade, 1 to K.
 
     Returns:
-        The cheapest cascade, or the rule that runs `top` directly if no cascade is cheaper.
+        The cheapest such cascade, or the rule that runs `top` directly if none is cheaper.
     """
     right = data.right
     enough = right[:, top - 1].mean() - _TOLERANCE

@@ -18,9 +18,9 @@ def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Flo
     There are two estimates of the probability that an option is right. A label shows only whether
     the option is right on this one input, so it is a noisy estimate. The teacher's probability for
     the class that the option answers with is a smooth estimate, but it is wrong where the teacher
-    is wrong. It is computed at the temperature that fits these inputs best (Guo et al. 2017, arXiv
-    1706.04599). The target is a weighted mean of both estimates. docs/results/routing.md compares
-    the mean with either estimate alone.
+    is wrong. This probability is computed at the temperature at which the teacher fits the labels
+    best (Guo et al. 2017, arXiv 1706.04599). The target is a weighted mean of both estimates.
+    docs/results/routing.md compares this mean with each of the two estimates.
 
     Args:
         data: the outputs of every option and the labels.
@@ -44,7 +44,7 @@ def temperature(logits: Floats, labels: np.ndarray[tuple[int, ...], np.dtype[np.
         labels: the true class index of each input, (N,).
 
     Returns:
-        The temperature of a geometric grid at which the cross entropy is lowest.
+        The temperature with the lowest cross entropy among 41 geometrically spaced ones.
     """
     given, targets = torch.from_numpy(logits), torch.from_numpy(labels)
     losses = [functional.cross_entropy(given / float(t), targets).item() for t in _TEMPERATURES]
@@ -52,6 +52,6 @@ def temperature(logits: Floats, labels: np.ndarray[tuple[int, ...], np.dtype[np.
 
 
 def softmax(logits: Floats) -> Floats:
-    """Return the class probabilities (N, classes) of logits, which may be very large."""
+    """Return the class probabilities of logits of any magnitude, (N, classes)."""
     found: Floats = functional.softmax(torch.from_numpy(logits), dim=1).numpy()
     return found

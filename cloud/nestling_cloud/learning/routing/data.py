@@ -1,4 +1,4 @@
-"""Holds the data that routers learn from, and splits it into parts for fitting and thresholds."""
+"""Defines the data that routers learn from, and splits it for fitting and for thresholds."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,8 @@ FITTED_PART = 0.6
 class RoutingData:
     """The outputs of the student and the teacher for inputs that neither trained on.
 
-    On their own training data, models are more confident and more accurate than on new inputs.
+    Their training data is not suitable, because models are more confident and more accurate on it
+    than on new inputs.
 
     Attributes:
         inputs: the inputs, (N, *shape).
@@ -68,8 +69,8 @@ def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
     """Split the inputs into a part for fitting and a part for thresholds and guarantees.
 
     The first part is the first 60% of the inputs in recorded order, not a random choice, because
-    neighboring windows of one recording are very similar. A threshold derived from neighbors of the
-    fitted inputs would be too optimistic.
+    neighboring windows of one recording are very similar. Accuracies and guarantees derived from
+    neighbors of the fitted inputs would be too optimistic.
 
     Returns:
         A pair of the inputs to fit on and the inputs to derive thresholds and guarantees from.

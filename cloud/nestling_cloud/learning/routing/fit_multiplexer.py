@@ -23,8 +23,8 @@ class Design:
     Attributes:
         knows_classes: whether the multiplexer sees the probability of each class in addition to the
             largest probabilities.
-        label_part: the weight of the labels in the targets, where the teacher's probabilities have
-            the remaining weight.
+        label_part: the weight of the labels in the targets. The teacher's probabilities have the
+            weight `1 - label_part`.
     """
 
     knows_classes: bool = False
@@ -83,15 +83,15 @@ def fit_multiplexer(
 
 @torch.no_grad()
 def beliefs(multiplexer: Multiplexer, data: RoutingData) -> Floats:
-    """Return the probability that each option is right, as predicted after each capacity has run.
+    """Return the predicted success probability of each option, after each capacity has run.
 
     Args:
         multiplexer: the fitted multiplexer.
         data: the outputs of every option for some inputs.
 
     Returns:
-        The success probabilities, (K, N, K + 1). The first axis is the capacity that ran, the
-        second is the input, and the last is the option, where the cloud comes last.
+        The success probabilities, (K, N, K + 1). The axes are the capacity that has run, the input,
+        and the option. The cloud is the last option.
     """
     found = [
         multiplexer(torch.from_numpy(logits), torch.full((len(logits),), ran)).numpy()

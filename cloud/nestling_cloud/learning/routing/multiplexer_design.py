@@ -1,12 +1,13 @@
 """Chooses the multiplexer's inputs and training targets by cross-validation.
 
 By default, the multiplexer sees only the student's largest class probabilities, because they carry
-most of the information and have the same meaning for all classes. Its targets mix labels and the
-teacher's probabilities, because the latter are smoother than labels. Other choices may be better if
-the cloud is good at only some classes, or if the labels of some classes are noisy (Jitkrittum et
-al. 2023, arXiv 2307.02764). However, if the data comes from few people, a multiplexer that sees
-more than the largest probabilities overfits. Another design is therefore chosen only if it proves
-better.
+most of the information and have the same meaning for all classes. Its targets mix labels with the
+teacher's probabilities, which are smoother.
+
+Other choices may be better if the cloud is good at only some classes, or if the labels of some
+classes are noisy (Jitkrittum et al. 2023, arXiv 2307.02764). However, if the data comes from few
+people, a multiplexer that sees more than the largest probabilities overfits. Another design is
+therefore chosen only if it proves better.
 """
 
 import dataclasses
@@ -42,14 +43,14 @@ _FEWEST_STRETCHES = 10
 
 
 def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design:
-    """Return the design of the multiplexer that predicts the cloud's gain best.
+    """Return the multiplexer design with the best predictions of the cloud's gain over the device.
 
     Each design is fitted on one half of the inputs and evaluated on the other half, and vice versa.
-    The measure is the squared error of the predicted gain of the cloud over the device. It is
-    averaged over stretches of at least 50 neighboring inputs. Because neighbors are similar, each
-    stretch counts as one observation. Another design replaces the default only if its mean error is
-    lower by more than two standard errors of the difference. With fewer than ten stretches, the
-    default design is returned without any fit.
+    Designs are compared by the squared error of the predicted gain. The errors are averaged over
+    stretches of at least 50 neighboring inputs. Because neighbors are similar, each stretch counts
+    as one observation. Another design replaces the default only if its mean error is lower by more
+    than two standard errors of the difference. If there are fewer than ten stretches, the default
+    is returned without a comparison.
 
     Args:
         data: the outputs of every option, for inputs in recorded order that neither teacher nor
@@ -76,8 +77,8 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
 def _squared_errors(data: RoutingData, design: Design, seed: int) -> Doubles:
     """Return the squared error of the cloud's predicted gain for each input, (N,).
 
-    Each half of the inputs is predicted by a multiplexer fitted on the other half. The errors are
-    averaged over the capacities.
+    The gain for each half of the inputs is predicted by a multiplexer that was fitted on the other
+    half. The errors are averaged over the capacities.
     """
     halves = np.array_split(np.arange(len(data)), 2)
     found = []

@@ -52,9 +52,9 @@ def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) ->
 def thresholds(gained: Gains, share: float) -> tuple[float, float]:
     """Return the gate and the accept threshold that send a share of the inputs to the cloud.
 
-    The gate sends inputs to the cloud before the larger capacity has run. In a cascade, it sends a
-    tenth of the inputs to be sent. If one capacity runs directly, the gate sends no input. If all
-    inputs are to be sent, both thresholds are below every possible gain.
+    In a cascade, a tenth of these inputs is sent at the gate, before the larger capacity has run.
+    If one capacity runs directly, the gate sends no input. If all inputs are to be sent, both
+    thresholds are below every possible gain.
 
     Args:
         gained: the predicted gains of the cloud for the inputs.
@@ -73,7 +73,7 @@ def thresholds(gained: Gains, share: float) -> tuple[float, float]:
 
 
 def _threshold(gains: Floats, share: float) -> float:
-    """Return the threshold that a share (0 to 1) of the gains, which lie in [-1, 1], exceeds."""
+    """Return the threshold that a share (0 to 1) of the gains exceeds; gains are from -1 to 1."""
     if share <= 0 or len(gains) == 0:
         return 1.0
     if share >= 1:

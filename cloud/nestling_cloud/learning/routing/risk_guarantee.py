@@ -1,9 +1,9 @@
 """Finds thresholds at which the device seldom disagrees with the cloud, with a guarantee.
 
 For a tolerated risk alpha, the guarantee is that P(device and cloud disagree | the device kept the
-input) <= alpha, for inputs from the same distribution as those that it was certified on. Because
-these inputs are a random sample, the guarantee is false with a probability of at most delta. The
-method is "Learn then Test" (Angelopoulos et al. 2021, arXiv 2110.01052), with the bound for a
+input) <= alpha, for inputs from the same distribution as those that it was certified on. Those
+inputs are only a random sample, so the guarantee may be false, with a probability of at most delta.
+The method is "Learn then Test" (Angelopoulos et al. 2021, arXiv 2110.01052), with the bound for a
 selective classifier (Geifman & El-Yaniv 2017, arXiv 1705.08500).
 """
 
@@ -25,7 +25,7 @@ _TESTED_SHARES = tuple(number / 40 for number in range(39, -1, -1))
 
 @dataclass(frozen=True, kw_only=True)
 class RoutedInputs:
-    """The predicted gains of the cloud for some inputs, and whether the device agrees with it.
+    """The cloud's predicted gains for some inputs, and whether device and cloud agree.
 
     Attributes:
         gains: the predicted gains of the cloud for the inputs.
@@ -51,11 +51,11 @@ def certify(
 ) -> CertifiedPoint | None:
     """Return the thresholds that keep as many inputs on the device as a tolerated risk allows.
 
-    The sequence of thresholds, including its start, is fixed in advance on the inputs that the
-    router was fitted on. The thresholds are then tested on the held-out inputs, one after the
-    other, from those that offload the most inputs to those that offload the fewest, until a test
-    fails. Because the sequence is fixed in advance, the guarantees of all thresholds that passed
-    hold together with a probability of at least 1 - delta, without a correction for multiple tests.
+    A sequence of thresholds is first fixed on the inputs that the router was fitted on, in order of
+    decreasing offload shares. The thresholds are then tested in this order on the held-out inputs,
+    until a test fails. Because the sequence is fixed in advance, the guarantees of all thresholds
+    that passed hold together with a probability of at least 1 - delta. No correction for multiple
+    tests is needed.
 
     Args:
         fitted: the inputs that the router was fitted on.
@@ -90,10 +90,10 @@ def certify(
 def _test_sequence(fitted: RoutedInputs, count: int, delta: float) -> list[tuple[float, float]]:
     """Return the pairs of gate and accept threshold to test, in the order of the tests.
 
-    From pair to pair, the device keeps at least as many inputs. The first pair is the one for which
-    the lowest bound on the risk is expected. With lower thresholds, the device would keep too few
-    inputs for a low bound. With higher ones, it keeps more inputs on which it disagrees with the
-    cloud.
+    With each pair, the device keeps at least as many inputs as with the pair before. The first pair
+    is the one with the lowest expected bound on the risk. With lower thresholds, the device would
+    keep too few inputs for a low bound. With higher thresholds, it keeps more inputs on which it
+    disagrees with the cloud.
 
     Args:
         fitted: the inputs that the router was fitted on.

@@ -1,9 +1,10 @@
-"""Holds routers from the literature that are reimplemented behind one interface.
+"""Holds routers from the literature, reimplemented behind one interface.
 
-For inputs that a capacity has answered, each router says how urgently they should go to the cloud.
-The resulting ranking is cut at any offload share from 0 (no input is sent) to 1 (every input is
-sent), so these two extremes need no router. This package may import `correctness_labels` and `data`
-from `routing`, and the training `loop`.
+For inputs that a capacity has answered, each router computes how urgently they should go to the
+cloud. The most urgent inputs are then sent, up to a given offload share. At a share of 0, every
+router sends no input, and at a share of 1 every input, so these two cases need no routers of their
+own. This package may import `correctness_labels` and `data` from `routing`, `learning.loop`, and
+the cloud's `recipes`.
 """
 
 from nestling_cloud.learning.routing.rivals import confidence, heads, without_logits

@@ -23,15 +23,15 @@ def probabilities(logits: Floats, divisor: float = 1.0) -> Doubles:
 
 
 def max_softmax(trial: Trial) -> Doubles:
-    """Return the urgency of each input, highest if its top class probability is smallest, (N,)."""
+    """Return the urgency of each input, which is minus its largest class probability, (N,)."""
     urgency: Doubles = -probabilities(trial.logits).max(axis=1)
     return urgency
 
 
 def margin(trial: Trial) -> Doubles:
-    """Return the urgency of each input, highest for the smallest margin, (N,).
+    """Return the urgency of each input, which is minus its margin, (N,).
 
-    The margin is the difference between the largest and the second largest class probability.
+    The margin is the difference between the largest and the second-largest class probability.
     """
     ranked = np.sort(probabilities(trial.logits), axis=1)
     urgency: Doubles = ranked[:, -2] - ranked[:, -1]
@@ -47,7 +47,7 @@ def entropy(trial: Trial) -> Doubles:
 
 
 def sedna_cross_entropy(trial: Trial) -> Doubles:
-    """Return the urgency of each input, which is Sedna's score with the opposite sign, (N,).
+    """Return the urgency of each input, which is minus Sedna's score, (N,).
 
     The score is 1 + sum(p ln p) / ln K over the class probabilities p, where K is the number of
     classes and p = 0 contributes 0.
@@ -57,9 +57,9 @@ def sedna_cross_entropy(trial: Trial) -> Doubles:
 
 
 def temperature_scaled(known: Trial, seed: int) -> Urgency:
-    """Return a rule that ranks inputs by their top class probability at a fitted temperature.
+    """Return a rule that ranks inputs by their largest class probability at a fitted temperature.
 
-    The input with the smallest top class probability is the most urgent.
+    The input whose largest class probability is lowest is the most urgent.
 
     Args:
         known: the inputs to fit the temperature on.

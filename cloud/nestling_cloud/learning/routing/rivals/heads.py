@@ -18,10 +18,11 @@ _APPEAL_WEIGHT = 0.1
 
 
 def deferral_mlp(known: Trial, seed: int) -> Urgency:
-    """Return a rule that ranks inputs by how much likelier the cloud is right than the device.
+    """Return a rule that ranks inputs by the cloud's predicted gain over the device.
 
-    This difference is predicted by regression on the device's sorted class probabilities, as in the
-    post-hoc rule "Diff-01" of Jitkrittum et al. 2023.
+    The gain is the difference in the probability of being right. It is predicted by regression on
+    the device's sorted class probabilities, as in the post-hoc rule "Diff-01" of Jitkrittum et al.
+    2023.
 
     Args:
         known: the inputs to fit on.
@@ -42,8 +43,8 @@ def appeal_head(known: Trial, seed: int) -> Urgency:
 
     The input with the smallest q is the most urgent. The head that predicts q is trained with
     AppealNet's loss, which is q * (cross entropy of the device) + (1 - q) * (cross entropy of the
-    cloud) - 0.1 * log q. AppealNet trains the device's network together with the head. Here the
-    student stays fixed, as for every other router.
+    cloud) - 0.1 * log q. AppealNet also trains the device's network. Here, the student stays
+    unchanged, as for every other router.
 
     Args:
         known: the inputs to fit on.

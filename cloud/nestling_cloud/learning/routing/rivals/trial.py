@@ -68,8 +68,8 @@ class Rival:
     Attributes:
         name: the name of the router in tables.
         source: the publication or project that defines the router.
-        fit: the function `(trial, seed) -> urgency`, which fits the router on inputs that the
-            models did not train on. Many routers have nothing to fit.
+        fit: the function `(trial, seed) -> urgency`, which fits the router on the inputs of the
+            trial. Neither teacher nor student trained on them. Many routers have nothing to fit.
     """
 
     name: str

@@ -21,7 +21,7 @@ def at_random(known: Trial, seed: int) -> Urgency:
 
 
 def oracle(trial: Trial) -> Doubles:
-    """Return the urgency of each input, which depends on whether device and cloud are right, (N,).
+    """Return the urgency of each input, which depends on who answers it correctly, (N,).
 
     It is 1 if only the cloud is right, -1 if only the device is right, and 0 otherwise.
     """
@@ -30,7 +30,7 @@ def oracle(trial: Trial) -> Doubles:
 
 
 def resource_sensitive(trial: Trial) -> Doubles:
-    """Return the urgency of each input, which depends only on the device's state, (N,).
+    """Return the urgency of each input, which depends only on the state of the device, (N,).
 
     It is 1 if the device is hot, low on battery, busy or low on memory, and 0 otherwise. It is also
     0 if the state is not known.
