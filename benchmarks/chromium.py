@@ -65,7 +65,7 @@ def resize(
         driver: the browser.
         width: the width in CSS pixels.
         height: the height in CSS pixels.
-        mobile: whether the browser behaves like that of a phone.
+        mobile: whether the browser behaves like a phone's browser.
     """
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

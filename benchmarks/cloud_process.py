@@ -14,13 +14,13 @@ def serve(repository: Path, state: Path, *flags: str) -> Iterator[dict[str, Any]
     """Run `nestling-cloud serve` on free ports during the block.
 
     Args:
-        repository: the folder of the release.
+        repository: the folder of the repository.
         state: the state folder of the cloud.
         *flags: further flags of the command.
 
     Yields:
-        The JSON object that the cloud prints when it is ready, with its addresses and passwords.
-        The process id of the cloud is added as `pid`.
+        The JSON object that the cloud prints when it is ready, with its addresses and the console's
+        password. The process id of the cloud is added as `pid`.
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),

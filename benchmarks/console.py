@@ -1,8 +1,8 @@
-"""Measure how responsive the console is with a store of 10,000 devices.
+"""Measure how responsive the console is when the store holds 10,000 devices.
 
-The same run measures telemetry. Simulated devices report through a real broker while a browser
-shows the fleet page. Every device makes one receipt per second, and sends ten receipts in each
-message.
+The same run measures telemetry. For this, simulated devices report through a real broker while a
+browser shows the fleet page. Every device makes one receipt per second, and sends a message after
+every ten receipts.
 """
 
 import itertools

@@ -1,8 +1,8 @@
 """Measure how much accuracy a fleet gains in federated rounds, over several seeds.
 
 Each seed trains its models and then runs the federated scenario. A seed determines the subjects for
-training, calibration and test, the initial weights, which device replays which recording, and every
-device's drift (how its sensor's signal differs from the training data).
+training, calibration and test, the initial weights, the recording that each device replays, and
+each device's drift. Drift is how a sensor's signal differs from the training data.
 """
 
 from collections.abc import Mapping, Sequence

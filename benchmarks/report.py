@@ -1,6 +1,6 @@
-"""Parses the options of the benchmarks, and writes their results.
+"""Parses the options of a benchmark, and writes its results.
 
-A result is written as JSON, a console table, a Markdown page and charts.
+Results are written as a JSON file, a Markdown page and charts, and printed as a table.
 """
 
 import argparse
@@ -75,7 +75,7 @@ class ResultTable:
 def figure(
     values: Sequence[float], unit: str = "", *, goal: str | None = None, anchor: str = ""
 ) -> Figure:
-    """Return a figure with its mean and spread over seeds, checked against its goal.
+    """Return the mean and the spread of a figure's values, and whether the mean meets the goal.
 
     Args:
         values: one value for each seed, or for each other repetition of the measurement.
@@ -130,7 +130,7 @@ def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
 
 
 def log_elapsed(started: float, text: str) -> None:
-    """Write a line to standard error that begins with the minutes since the start.
+    """Write a line to standard error, which begins with the minutes since the start.
 
     Args:
         started: the time of the start, as `time.monotonic` returned it.
@@ -144,7 +144,8 @@ def parse_arguments(
 ) -> argparse.Namespace:
     """Return the options of a benchmark's command line.
 
-    All benchmarks share these options, except `--task`, which only those with several tasks have.
+    Only benchmarks with several tasks have the option `--task`. All other options are the same for
+    every benchmark.
 
     Args:
         description: the help text.
@@ -184,7 +185,7 @@ def publish(
     note: str,
     charts: Mapping[str, Chart],
 ) -> None:
-    """Print the figures, and write the result file with its page and charts beside it.
+    """Print the figures, and write the result file, with the page and the charts beside it.
 
     Args:
         name: the name of the benchmark.
@@ -265,7 +266,7 @@ def _holds(entry: Mapping[str, Any]) -> str:
 
 
 def _commit() -> str:
-    """Return the checked-out commit, marked as dirty if files other than results have changed."""
+    """Return the commit, marked as dirty if a tracked file outside docs/results has changed."""
     described = _git("describe", "--always", "--abbrev=12")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results")
     return described + ("-dirty" if changed else "")

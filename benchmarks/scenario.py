@@ -42,8 +42,8 @@ def draw_accuracy_bars(
     Args:
         axes: the axes to draw on.
         places: the position or the name of each bar.
-        entries: for each bar, the figure's entry in the result file, with `value` and `spread` in
-            %.
+        entries: for each bar, the entry of its figure in the result file. The entry has `value` and
+            `spread`, both in %.
         **style: further arguments of `Axes.barh`.
     """
     values = [entry["value"] for entry in entries]

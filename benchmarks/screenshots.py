@@ -105,7 +105,7 @@ def _take_all(driver: webdriver.Chrome, console: str, out: Path) -> Iterator[Pat
 
 
 def _settle(driver: webdriver.Chrome) -> None:
-    """Wait for the charts, and for the first update of a live page."""
+    """Wait until the charts are drawn and a live page has had time for its first update."""
     ready = "return !!window.did_handshake && document.querySelectorAll('.chart svg').length > 0"
     wait(lambda: bool(driver.execute_script(ready)))
     time.sleep(1.5)

@@ -1,8 +1,8 @@
 """Measure the accuracy, the energy and the reliability of the default scenario over several seeds.
 
 Each seed is run twice, first with an empty cache and then with the models from the cache. A seed
-determines the subjects for training, calibration and test, the initial weights, and which device
-replays which recording. The spread is therefore over people as well as over random weights.
+determines the subjects for training, calibration and test, the initial weights, and the recording
+that each device replays. The spread is therefore over people as well as over random weights.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
-"""Measure whether devices end cleanly when they are stopped soon after their first start.
+"""Check that devices end cleanly when they are stopped soon after their first start.
 
 Each device starts with an empty state folder. The cloud is a real process with a given release.
-SIGTERM is sent at a random moment after the device has locked its state folder, while it connects,
-downloads, tests the bundle or answers.
+SIGTERM is sent at a random moment after the device has locked its state folder. At that moment the
+device connects, downloads, tests the bundle or answers.
 
     python -m benchmarks.stopping --repository DIR --starts 500 --at-once 3
 """
@@ -54,8 +54,7 @@ def _start_and_stop(cloud: str, broker: str, state: Path, *, delay_s: float) -> 
         cloud: the gRPC address of the cloud.
         broker: the address of the broker.
         state: the state folder of the device, which does not exist yet.
-        delay_s: the time from when the device has locked its state folder until SIGTERM is sent,
-            seconds.
+        delay_s: the time from the lock of the device's state folder to SIGTERM, seconds.
     """
     command = [sys.executable, "-P", "-m", "nestling_device.cli", "run"]
     command += ["--cloud", cloud, "--broker", broker, "--state", str(state), "--interval", "0.01"]
@@ -145,7 +144,7 @@ def main() -> int:
 
 
 def _report(stops: Sequence[Stop]) -> None:
-    """Print how often each exit status occurred, and the times from the signal to the end.
+    """Print how often each exit status occurred, and how long devices took to end after the signal.
 
     For devices that failed, also print the end of what they wrote on standard error.
     """

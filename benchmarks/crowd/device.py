@@ -1,6 +1,6 @@
-"""Simulates one device that only reports, with its receipts, birth and data messages.
+"""Simulates a device that only reports, by a birth message and by data messages with receipts.
 
-A birth is the message that announces a device.
+A birth message announces a device.
 """
 
 from collections import deque
@@ -111,7 +111,7 @@ class Device:
             del self._sent[last]
 
     def apply(self, command: Command) -> None:
-        """Store a command's target and desired bundle, and report them from the next message on."""
+        """Store a command's target and desired bundle, and report them in all later messages."""
         if command.target is not None:
             self._gauges = replace(self._gauges, offload_target=command.target.share)
         if command.desired_bundle is not None:
@@ -119,7 +119,7 @@ class Device:
 
     @property
     def settled(self) -> bool:
-        """Whether all messages are acknowledged."""
+        """Whether the cloud has acknowledged all batches that were sent."""
         return not self._sent
 
     def _message(self, batch: ReceiptBatch, *, historical: bool) -> bytes:
@@ -129,7 +129,7 @@ class Device:
         return payload.SerializeToString()
 
     def batch(self, answered_ms: Sequence[int]) -> ReceiptBatch:
-        """Return a batch with one new receipt for each time of an answer.
+        """Return a batch of new receipts, one for each of the given times.
 
         Args:
             answered_ms: the times of the answers, Unix ms.

@@ -1,7 +1,8 @@
-"""Simulates many devices that report to a broker on one connection at a given rate.
+"""Simulates many devices that report to a broker over one connection.
 
-Like real devices, they repeat messages that are not acknowledged, and send another birth (the
-message that announces a device) when a rebirth is requested.
+Each device makes one receipt per second. Like real devices, the devices repeat messages that are
+not acknowledged, and send another birth (the message that announces a device) when a rebirth is
+requested.
 """
 
 import argparse
@@ -30,7 +31,8 @@ _Message = tuple[str, str, bytes]  # kind, device, payload
 def main() -> None:
     """Run all devices.
 
-    A line of JSON is printed after the births, after the new messages and after the repetitions.
+    A line of JSON is printed when all births are sent, when all new messages are sent, and when the
+    repetitions end.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--broker", required=True, help="address of the broker")
@@ -95,7 +97,7 @@ class _Crowd:
     async def report(self) -> dict[str, float]:
         """Send one receipt per second for each device, in batches.
 
-        Return the number of messages, the number of receipts and the seconds that were needed.
+        Return the numbers of messages and receipts, and the time that was needed, in seconds.
         """
         started = time.monotonic()
         rate = len(self._devices) / self._batch
@@ -115,8 +117,8 @@ class _Crowd:
     async def settle(self) -> dict[str, float]:
         """Repeat messages until all are acknowledged, for at most three minutes.
 
-        Return the seconds that this took, the number of messages repeated since the start, and the
-        number of devices with messages that are still not acknowledged.
+        Return the time that this took in seconds, the number of messages repeated since the start,
+        and the number of devices with messages that are still unacknowledged.
         """
         started = time.monotonic()
         while unsettled := [device for device in self._devices if not device.settled]:
@@ -133,7 +135,7 @@ class _Crowd:
     def _next_message(self, number: int) -> _Message:
         """Return a new message of the device whose turn it is.
 
-        The message has one receipt for each of the last seconds, as many as a batch holds.
+        The message has a full batch, with one receipt for each of the last seconds.
 
         Args:
             number: the number of the message, from 0. The devices take turns.
@@ -157,7 +159,7 @@ class _Crowd:
         await self._publish([*births, *repeats])
 
     async def _publish(self, messages: Sequence[_Message]) -> None:
-        """Publish messages with QoS 1, with a limited number of them in flight at once."""
+        """Publish messages with QoS 1, and limit how many of them wait for the broker at once."""
         waiting: set[asyncio.Task[None]] = set()
         for kind, device, payload in messages:
             topic = topics.sparkplug(kind, device)

@@ -1,11 +1,12 @@
 """Caches the results of the steps of the learning benchmark.
 
-A cell is the cached result of one step for one seed, such as a teacher, a nest or a comparison. The
-key of a cell is a hash of the step's name and parameters, the cells that the step builds on, the
-code that it runs (its syntax tree, so that comments do not count), the versions of torch and
-onnxruntime, and whether the processor supports bfloat16. A stopped benchmark therefore continues
-where it was. A cell's file is checked against the digest beside it, and a damaged cell is made
-again.
+A cell is the cached result of one step for one seed, such as a teacher, a nest or a comparison. A
+stopped benchmark therefore continues where it was. A cell's file is checked against the digest
+beside it, and a damaged cell is made again.
+
+The key of a cell is a hash of the step's name and parameters, the keys of the cells that the step
+builds on, the step's code, the versions of torch and onnxruntime, and whether the processor
+supports bfloat16. The code is hashed as a syntax tree, so that comments do not count.
 """
 
 import ast
@@ -84,7 +85,7 @@ class Cells:
 
     @property
     def seconds(self) -> float:
-        """The total time that it took to make the cells used here, whenever they were made.
+        """The total time that it took to make this run's cells, including loaded ones, in seconds.
 
         The time of a cell that was made on a share of the processor is multiplied by that share.
         """
@@ -93,7 +94,7 @@ class Cells:
     def load_or_make(self, cell: Cell, make: Callable[[], Content]) -> Content:
         """Return the content of a cell, which is made and stored first if it is missing.
 
-        To make a cell, the number of torch's threads is set to that of training.
+        Before a cell is made, torch's number of threads is set to the number for training.
 
         Args:
             cell: the description of the step.
@@ -133,7 +134,7 @@ class Cells:
 def _digest(path: Path) -> str:
     """Return the digest of a file's code, as it was when the file was first read.
 
-    The digest is cached because a file that is edited during a run is not the code that runs.
+    The digest is cached because the run does not use code that is edited after its start.
     """
     return code_digest(path)
 

@@ -1,4 +1,4 @@
-"""Measures adaptation from one wrist, whose data is labeled, to the other wrist without labels."""
+"""Measures adaptation from one wrist, with labeled data, to the other wrist, without labels."""
 
 from dataclasses import asdict
 
@@ -33,7 +33,7 @@ def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
 
     Returns:
         A mapping from the name of the student to its accuracies by capacity, from 0 to 1, smallest
-        capacity first. It is None if the task has only one domain.
+        capacity first. The result is None if the task has only one domain.
     """
     if task.name != "wearable":
         return None

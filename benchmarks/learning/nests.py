@@ -1,6 +1,6 @@
 """Trains the students of the learning benchmark in float32.
 
-The students are nests, and networks of one capacity that are trained alone.
+The students are nests and, for comparison, separate networks with only one capacity.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -38,7 +38,8 @@ class Study:
     """The description of one student.
 
     Attributes:
-        task: the task with its sizes and recipes. Its quantization has no effect on the training.
+        task: the task, with the student's sizes and the recipes. The task's quantization has no
+            effect on the training.
         seed: the seed of data, teacher and student.
         draw: the number of this repetition of the training, from 0. Repetitions differ in initial
             weights and data order.
@@ -51,7 +52,7 @@ class Study:
     examples: int = 0
 
     def alone(self, capacity: int) -> "Study":
-        """Return the study of a network with one capacity only, which is trained alone.
+        """Return the study of a separate network of the size of one capacity.
 
         Args:
             capacity: the capacity, from 1.

@@ -59,11 +59,11 @@ class Plan:
     Attributes:
         full: the built-in task, whose teacher and nest are trained as `nestling-cloud bundle train`
             trains them.
-        compared: the task with a shorter recipe, for the comparison with networks trained alone.
+        compared: the task with a shorter recipe, for the comparison of nests with separate
+            networks.
         distilled: a mapping from distillation variant to the task with that distillation, and with
             a smaller student or an even shorter recipe.
-        families: a mapping from student family to the task with a student of other blocks, and with
-            the recipe of `distilled`.
+        families: a mapping from student family to the task with a student of that family.
         examples: the number of training examples for all tasks but `full`, or 0 for all examples.
         draws: the number of times that `compared` is trained for each seed. The results are
             averaged.
@@ -86,7 +86,7 @@ class Plan:
         return Study(task=self.full, seed=seed)
 
     def comparisons(self, seed: int) -> list[Study]:
-        """Return the studies of the nests that networks trained alone are compared with.
+        """Return the studies of the nests that are compared with separate networks.
 
         There is one study for each repetition of the training.
         """
@@ -130,10 +130,10 @@ def plan_of(name: str, *, quick: bool) -> Plan:
 
 
 def _fashion(task: Task) -> Plan:
-    """Return the plan for `fashion`, whose students learn from few pictures in small batches.
+    """Return the plan for `fashion`, in which most students learn from few pictures.
 
-    Small batches result in enough training steps despite the few pictures. The recipe uses one
-    thread, so that two seeds can be trained at the same time.
+    These students learn in small batches, which result in enough training steps despite the few
+    pictures. They are trained with one thread, so that two seeds can be trained at the same time.
     """
     recipe = replace(task.student_recipe, epochs=8, batch=64, learning_rate=3e-3, threads=1)
     compared = replace(task, student_recipe=recipe, distillation=_VIEWED)
@@ -151,8 +151,9 @@ def _fashion(task: Task) -> Plan:
 def _wearable(task: Task) -> Plan:
     """Return the plan for `wearable`, whose students learn from all inputs.
 
-    The comparison trains three students for each seed, because the accuracies of students with the
-    same recipe vary by more than the goal.
+    For the comparison with networks trained alone, each seed trains three students and averages
+    their accuracies. The accuracies of students of one recipe differ by more than the difference
+    that the benchmark's goal for this comparison allows.
     """
     short, longer = (replace(task.student_recipe, epochs=epochs) for epochs in (8, 20))
     distilled = replace(task, student_recipe=short, distillation=_VIEWED)

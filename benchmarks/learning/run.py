@@ -89,8 +89,8 @@ def main() -> None:
 def _make(name: str, seed: int, started: float, share: float, *, quick: bool) -> None:
     """Make all cells (cached steps) of a task and seed.
 
-    The function runs in a separate process, so that two seeds can be trained at the same time.
-    Small networks train fastest on one thread.
+    The function runs in a separate process, so that two seeds can be trained at the same time, each
+    on one thread. Small networks train fastest on one thread.
     """
     run_seed(Cells(partial(log_elapsed, started), share=share), plan_of(name, quick=quick), seed)
 

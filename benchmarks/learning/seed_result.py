@@ -24,11 +24,11 @@ class SeedResult:
         rounded: the cell of the full nest in int8, with the task's own quantization.
         plain: the cell of the int8 nest of the distillation variant "logits", rounded after
             training.
-        aware: the cell of the same nest after quantization-aware fine-tuning.
-        nested: the test accuracies of the nest that is compared with networks trained alone, as
-            means over the repetitions of the training.
-        alone: the test accuracies of the networks trained alone, as means over the repetitions of
-            the training.
+        aware: the cell of the same nest, rounded after quantization-aware fine-tuning.
+        nested: the test accuracies of the nest that is compared with separate networks, as means
+            over the repetitions of the training.
+        alone: the test accuracies of separate networks of the same sizes, as means over the
+            repetitions of the training.
         distilled: a mapping from distillation variant to the test accuracies.
         families: a mapping from student family to the cell of its int8 nest.
         domains: a mapping from each of `domains.STUDENTS` to its accuracies from 0 to 1, or None
@@ -82,7 +82,9 @@ def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
 
 
 def _alone(cells: Cells, nested: Study) -> list[float]:
-    """Return the test accuracies of networks that were trained alone, by capacity.
+    """For each capacity, return the test accuracy of a separate network of that size.
+
+    The networks are trained alone, that is, not nested in one another.
 
     Args:
         cells: the cache of finished steps.

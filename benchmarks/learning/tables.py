@@ -46,7 +46,7 @@ def _capacity_rows(
     Args:
         by_task: a mapping from task to the results of its seeds.
         columns: a function that is called with the results of all seeds of a task. It returns the
-            columns, each as one cell per capacity.
+            columns, and each column has one cell per capacity.
     """
     return [
         [task, str(capacity), *cells]
@@ -117,7 +117,7 @@ def _aware(by_task: ByTask) -> ResultTable:
 
 
 def _int8_columns(*quantized: Sequence[Content]) -> list[list[str]]:
-    """Return a column of float32 accuracies, then two columns for each quantization.
+    """Return a column of float32 accuracies, followed by two columns for each quantization.
 
     The two columns are the accuracies in int8 and their differences from those in float32.
 

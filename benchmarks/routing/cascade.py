@@ -1,7 +1,7 @@
 """Measures how much compute and energy our router saves with one capacity or with a cascade.
 
-A device either runs one capacity at once or a cascade, in which a small capacity runs first, and a
-larger one only if the expected improvement is worth the extra run.
+A device runs either one capacity or a cascade. In a cascade, a small capacity runs first. A larger
+one runs only if the expected improvement is worth the extra run.
 """
 
 from dataclasses import dataclass
@@ -31,18 +31,18 @@ class CascadeResult:
 
     Attributes:
         top: the largest capacity that runs, from 1.
-        start: the capacity that runs first, from 1. It equals `top` if that capacity runs at once.
+        start: the capacity that runs first, from 1. Without a cascade, it is the same as `top`.
         larger_share: the share of test inputs for which `top` runs, %.
         macs: the device's mean multiply-accumulates per input, as a fraction of those of `top`.
-        alone: the accuracy without the cloud, %.
+        alone: the accuracy if the device answers every input, %.
         accuracy: the accuracies at `SHARES`, %.
-        cloud_saving: the factor by which the cloud's compute is reduced, which is 1 divided by the
-            smallest offload share that reaches the cloud's accuracy, found with hindsight. It is
-            NaN if the device alone is no worse than the cloud.
-        energy_saving: the change in the energy of device and radio relative to the best confidence
-            rule, in %. It is negative if our router needs less energy. The confidence rule runs
-            `top` at once and sends 20 %. Our router sends the smallest share that reaches the same
-            accuracy.
+        cloud_saving: the factor by which the cloud's compute is reduced at the cloud's accuracy. It
+            is 1 divided by the smallest offload share that reaches this accuracy, found with
+            hindsight. It is NaN if the device reaches this accuracy without offloads.
+        energy_saving: the change in the energy of device and radio compared with the best
+            confidence rule, %. It is negative if our router needs less energy. The confidence rule
+            runs `top` on every input and sends 20 % of the inputs. Our router sends the smallest
+            share that reaches the accuracy of the confidence rule.
     """
 
     top: int
@@ -68,7 +68,7 @@ def measure_rule(routers: FittedRouters, rule: CascadeRule) -> CascadeResult:
 
     Args:
         routers: our router, and the confidence rules that it is compared with.
-        rule: the rule, which is one capacity at once or a cascade.
+        rule: the rule, which runs one capacity or a cascade.
     """
     models, predictions, top = routers.models, routers.predictions["test"], rule.top
     right = models.test.right
@@ -119,7 +119,7 @@ def cascade_rule(routers: FittedRouters, top: int) -> CascadeRule:
     """Return the cascade to a capacity, fitted in the same way as the cascades of a bundle.
 
     Args:
-        routers: the fitted routers, of which ours decides.
+        routers: the fitted routers. Only ours is used.
         top: the capacity, from 1.
     """
     return fit_cascade(routers.predictions["fitted"], routers.fitted, routers.models.macs[:-1], top)

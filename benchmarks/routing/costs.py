@@ -1,4 +1,4 @@
-"""Measures or models the costs of routing in time, bytes and energy."""
+"""Measures the time and the bytes that routing costs, and computes its modelled energy."""
 
 from dataclasses import dataclass
 
@@ -24,8 +24,8 @@ class RouterCost:
 
     Attributes:
         microseconds: the median latencies of one run, as the pair (with the multiplexer, without).
-        size: the sizes of template (graph) and weights in bytes, as the pair (with the multiplexer,
-            without).
+        size: the total sizes of template (graph) and weights in bytes, as the pair (with the
+            multiplexer, without).
     """
 
     microseconds: tuple[float, float]

@@ -63,8 +63,8 @@ def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
 
     Args:
         models: the models of the task and seed.
-        draw: the number of the random split of the calibration inputs, which is also the seed of
-            the fits.
+        draw: the number of the random split of the calibration inputs. It is also the seed of the
+            fits.
     """
     rng, test = np.random.default_rng([models.seed, draw]), models.test
     fitted, held_out = share_out(models.draw_calibration(rng))
@@ -107,8 +107,8 @@ def fit_design(fitted: RoutingData, design: Design, seed: int) -> Multiplexer:
 def our_urgencies(predictions: Floats) -> list[Doubles]:
     """Return our router's scores of the inputs, (N,), for each capacity, smallest first.
 
-    The score is the gain in success probability of the cloud over the capacity, as predicted after
-    that capacity has run.
+    The score says how much higher the success probability of the cloud is than that of the
+    capacity, as predicted after the capacity has run.
 
     Args:
         predictions: the predicted success probabilities, (K, N, K + 1).
@@ -120,8 +120,9 @@ def our_urgencies(predictions: Floats) -> list[Doubles]:
 def _smallest_urgencies(predictions: Floats) -> list[Doubles]:
     """Return our router's scores if only the smallest capacity runs before the decision.
 
-    The score is the gain in success probability of the cloud over a capacity, as predicted after
-    the smallest capacity has run. There is one array (N,) for each capacity, smallest first.
+    There is one array (N,) for each capacity, smallest first. The score says how much higher the
+    success probability of the cloud is than that of the capacity, as predicted after the smallest
+    capacity has run.
 
     Args:
         predictions: the predicted success probabilities, (K, N, K + 1).
@@ -231,14 +232,14 @@ def accuracies_by_capacity(models_right: Bools, urgencies: list[Doubles]) -> lis
 
 
 def area_differences(routers: FittedRouters, rival: str, index: int) -> Doubles:
-    """Return how much larger the area of our router is than that of a rival, (RESAMPLES,).
+    """Return the differences between the area of our router and that of a rival, (RESAMPLES,).
 
-    The area is the mean accuracy over `SHARES`, in %. The differences are computed for random
-    resamples of the test inputs (bootstrap), which are the same for every rival. If neighboring
-    inputs are alike, blocks of 50 consecutive inputs are resampled.
+    The area is the mean accuracy over `SHARES`, in %. Each difference is for one random resample of
+    the test inputs (bootstrap). The resamples are the same for every rival. If neighboring inputs
+    are alike, blocks of 50 consecutive inputs are resampled.
 
     Args:
-        routers: the fitted routers, of which ours is compared with the rival.
+        routers: the fitted routers, which include ours and the rival.
         rival: the name of the rival.
         index: the capacity, from 0.
     """

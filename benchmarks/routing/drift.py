@@ -45,11 +45,11 @@ class DriftDetection:
     """The output of the drift detector for one rule.
 
     Attributes:
-        drifting: the share of test inputs after which drift is reported, %. Pictures are in random
-            order, and people's recordings follow one after the other.
-        alarms: the number of times that a report of drift begins.
+        drifting: the share of test inputs after which the detector reports drift, %. The detector
+            sees pictures in random order, and people's recordings in their original order.
+        alarms: the number of times that the detector starts to report drift.
         delay: the median number of hard inputs until an alarm, over 20 random sequences of hard
-            inputs. It is infinite if most sequences cause no alarm, and None for people's
+            inputs. A sequence without an alarm counts as infinite. The delay is None for people's
             recordings.
     """
 
@@ -61,13 +61,13 @@ class DriftDetection:
 def run_drift(
     routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve
 ) -> tuple[DriftRun, DriftRun]:
-    """Route a drifting stream with a target window, and again with fixed thresholds.
+    """Route a drifting stream twice, with a target window and with fixed thresholds.
 
     The target is an offload share of 20 %.
 
     Args:
-        routers: the fitted routers, of which ours decides.
-        rule: the rule, which is one capacity at once or a cascade.
+        routers: the fitted routers. Only ours is used.
+        rule: the rule, which runs one capacity or a cascade.
         curve: the routing curve with the thresholds of the rule.
 
     Returns:
@@ -152,10 +152,10 @@ def detect_drift(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve)
     """Return the output of the drift detector on the test inputs, and its delay on hard ones.
 
     Args:
-        routers: the fitted routers, of which ours predicts the success.
-        rule: the rule, which is one capacity at once or a cascade.
-        curve: the routing curve, which has the quantiles of the success probabilities that were
-            predicted for the calibration inputs.
+        routers: the fitted routers. Only ours is used.
+        rule: the rule, which runs one capacity or a cascade.
+        curve: the routing curve, with the quantiles of the success probabilities predicted for the
+            calibration inputs.
     """
     models, index = routers.models, rule.top - 1
     predicted = routers.predictions["test"][rule.start - 1, :, index]

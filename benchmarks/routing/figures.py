@@ -54,7 +54,7 @@ def figures(
 
 
 def _start_figures(results: Sequence[SeedResult], start: str) -> dict[str, Figure]:
-    """Return the figures of routers on a device that runs one capacity at once.
+    """Return the figures of routers on a device that runs only one capacity.
 
     Args:
         results: the results of all seeds.
@@ -149,10 +149,10 @@ def _costs(costs: Sequence[RouterCost]) -> dict[str, Figure]:
 
 
 def _cloud_savings(results: Iterable[tuple[SeedResult, Sequence[CascadeResult]]]) -> list[float]:
-    """Return, for each seed, the mean factor by which our router reduces the cloud's compute.
+    """Return the mean factor by which our router reduces the cloud's compute, for each seed.
 
-    The factor is that at the cloud's accuracy. Fits for which the device alone is at least as
-    accurate as the cloud are left out, and so are seeds that have only such fits.
+    The factor holds at the cloud's accuracy. A fit of the router is left out if the device reaches
+    this accuracy without offloads. A seed is left out if it has only such fits.
 
     Args:
         results: pairs of a seed's result and the results of each fit of the router under one rule.

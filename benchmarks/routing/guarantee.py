@@ -1,4 +1,4 @@
-"""Measures how often a certified risk is exceeded on other inputs.
+"""Measures how often a certified risk is exceeded on inputs that it was not certified on.
 
 The risk is the share of disagreements with the cloud among the answers that the device keeps. A
 risk is certified if held-out inputs show with the stated confidence that it is not exceeded.
@@ -25,17 +25,18 @@ DRAWS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class GuaranteeStatistics:
-    """The guarantees of one risk over many random splits of the inputs.
+    """How often a risk is certified and exceeded, over many random splits of the inputs.
 
     A guarantee is certified on one part of the inputs and checked on the other part.
 
     Attributes:
         risk: the tolerated risk, from 0 to 1.
         certified: the share of splits in which the risk was certified.
-        violated: the share of all splits in which the risk was certified, and exceeded on the other
-            inputs.
-        offloaded: the mean share of the other inputs that is sent to the cloud, over the splits in
-            which the risk was certified, %. It is NaN if there are no such splits.
+        violated: the share of all splits in which the risk was certified on one part, but exceeded
+            on the other.
+        offloaded: the mean share of the other part's inputs that are sent to the cloud, %. The mean
+            is over the splits in which the risk was certified. It is NaN if there are no such
+            splits.
     """
 
     risk: float
@@ -66,8 +67,8 @@ def check_guarantees(
     """Return how well the certified risks hold on other inputs.
 
     Args:
-        routers: the fitted routers, of which ours is checked.
-        rule: the rule, which is one capacity at once or a cascade.
+        routers: the fitted routers. Only ours is used.
+        rule: the rule, which runs one capacity or a cascade.
 
     Returns:
         Two lists:
@@ -134,7 +135,7 @@ def _check(
 
 
 def consistent_violations() -> float:
-    """Return the largest share of violations that is within two standard errors of delta.
+    """Return the largest share of violations that is at most two standard errors above delta.
 
     Delta is the tolerated probability that a guarantee does not hold.
     """

@@ -1,9 +1,10 @@
-"""Tests routers under conditions in which the student's confidence misleads.
+"""Tests routers when the student's confidence misleads them.
 
-One condition is a specialist cloud, which knows half of the classes; the other is noisy labels.
-Both follow Jitkrittum et al. 2023 (arXiv 2307.02764), and no model is trained again. The cloud's
-logits or the labels are changed in the same way for the inputs that routers are fitted on and for
-the test inputs.
+One condition is a specialist cloud, which knows only half of the classes. The other is noisy
+labels. Both follow Jitkrittum et al. 2023 (arXiv 2307.02764).
+
+No model is trained again. Instead, the cloud's logits or the labels are changed, in the same way
+for the inputs that routers are fitted on and for the test inputs.
 """
 
 import dataclasses
@@ -32,7 +33,9 @@ _NOISE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionResult:
-    """The results of routers under one condition, fitted on one part of the calibration inputs.
+    """The results of routers under one condition.
+
+    The routers are fitted on one random part of the calibration inputs.
 
     Attributes:
         design: the design that was chosen for our multiplexer.
@@ -78,8 +81,8 @@ def run_condition(models: SeedModels, draw: int, condition: str) -> ConditionRes
 
     Args:
         models: the models of the task and seed.
-        draw: the number of the random split of the calibration inputs, which is also the seed of
-            the fits.
+        draw: the number of the random split of the calibration inputs. It is also the seed of the
+            fits.
         condition: the name of the condition, a key of `CONDITIONS`.
     """
     rng, change = np.random.default_rng([models.seed, draw]), CONDITIONS[condition]

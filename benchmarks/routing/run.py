@@ -1,4 +1,4 @@
-"""Measure how well our router and others choose the inputs that are sent to the cloud.
+"""Measure how well our router and its rivals choose the inputs that are sent to the cloud.
 
 All routers use the same students, cloud and inputs. The models are those of the learning benchmark.
 Missing models are trained first and cached.

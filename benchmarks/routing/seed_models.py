@@ -29,8 +29,7 @@ class SeedModels:
         task: the task.
         seed: the seed of data, teacher and students.
         calibration: the inputs, logits and labels that routers are fitted and calibrated on.
-        test: the inputs, logits and labels that nothing is fitted on, one recording after the
-            other.
+        test: the test inputs with their logits and labels, one recording after the other.
         rounded: the int8 nest (the student's weights as rings), a cell of the learning benchmark.
         macs: the multiply-accumulates of each capacity, smallest first, then of the teacher.
     """
@@ -44,7 +43,7 @@ class SeedModels:
 
     @property
     def has_people(self) -> bool:
-        """Whether inputs are people's recordings, so that neighboring inputs are alike."""
+        """Whether the inputs are recordings of people, in which neighboring inputs are alike."""
         return self.task.name == "wearable"
 
     def draw_calibration(self, rng: Generator) -> RoutingData:

@@ -37,8 +37,9 @@ _Value = TypeVar("_Value")
 class RuleResult:
     """The results of one rule, which says which capacities run.
 
-    The rules run the smallest or the second capacity at once, or a cascade, in which a small
-    capacity runs first and the largest one only if the expected improvement is worth the extra run.
+    A rule runs the smallest capacity, the second capacity or a cascade. In the cascade, a small
+    capacity runs first. The largest one runs only if the expected improvement is worth the extra
+    run.
 
     Attributes:
         repeated_guarantees: the guarantees over many random splits of the inputs, one entry for
@@ -68,18 +69,18 @@ class SeedResult:
         models: the models of the task and seed.
         curves: a mapping from the name of a router to its accuracies at `SHARES` in %, (draws, K,
             shares).
-        area_differences: a mapping from the name of a rival to how much larger our router's area
-            is. There is one array (RESAMPLES,) for each of `STARTS`, with the mean over draws for
-            each resample of the test inputs.
-        at_once: a mapping from each of `STARTS` to the results of running that capacity at once,
-            one for each draw.
+        area_differences: a mapping from the name of a rival to the differences between our router's
+            area and the rival's. There is one array (RESAMPLES,) for each of `STARTS`. It has one
+            difference for each resample of the test inputs, as the mean over draws.
+        at_once: a mapping from each of `STARTS` to the results of running only that capacity, one
+            for each draw.
         calibration_errors: a mapping from the description of a predicted probability to its
             expected calibration error, points.
         rules: a mapping from the name of a rule to its results, with the router of the first draw.
         cascades: a mapping from "second" and "largest" to the results of the cascade to that
             capacity, one for each draw.
-        conditions: a mapping from the name of a condition of misleading confidence to its results,
-            one for each of the first two draws.
+        conditions: a mapping from the name of a condition (see `misleading_confidence`) to its
+            results, one for each of the first two draws.
         multiplexer: the multiplexer of the first draw.
     """
 
@@ -95,7 +96,7 @@ class SeedResult:
 
     @property
     def device(self) -> Doubles:
-        """The accuracy of every capacity alone, (K,), %."""
+        """The accuracy of each capacity if it answers every input, (K,), %."""
         accuracy: Doubles = 100 * self.models.test.right[:, :-1].mean(axis=0)
         return accuracy
 

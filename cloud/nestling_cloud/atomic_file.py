@@ -20,7 +20,7 @@ def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
     Args:
         path: the path of the file to write.
         data: the file's new content.
-        folder_mode: the mode of the parent folder if that has to be created.
+        folder_mode: the mode of the parent folder, which is created if it is missing.
 
     Raises:
         OSError: the file or its folder cannot be written.

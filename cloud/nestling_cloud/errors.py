@@ -1,4 +1,4 @@
-"""Defines the base class of the cloud's errors, so that a command has only one type to catch.
+"""Defines the base class of the errors that the cloud raises on purpose, and lists these errors.
 
     CloudError
     ├── BrokerError             no broker is installed, its port is taken, or it ended unexpectedly

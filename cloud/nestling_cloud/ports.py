@@ -8,8 +8,8 @@ from nestling_core.network.hosts import is_wildcard
 def bound_socket(host: str, port: int) -> socket.socket:
     """Return a TCP socket that is bound to a host and a port, but does not listen yet.
 
-    A wildcard address (0.0.0.0 or ::) binds IPv4 and IPv6 where the machine has both, as gRPC and
-    the broker do.
+    With a wildcard address (0.0.0.0 or ::), the socket is bound to IPv4 and IPv6 if the machine has
+    both. gRPC and the broker do the same.
 
     Args:
         host: a name or an address of this machine, or a wildcard address.

@@ -28,7 +28,7 @@ class ConsoleProgress:
     """Shows a progress bar on a terminal, and prints one line for each step elsewhere."""
 
     def __init__(self, console: Console) -> None:
-        """Show the progress on `console`."""
+        """Create a display that writes to `console`."""
         self._console = console
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:

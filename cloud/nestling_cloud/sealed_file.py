@@ -1,7 +1,7 @@
 """Writes files together with a seal, and checks the seal whenever a file is read.
 
-The seal is a second file with the first one's SHA-256. The seal of `teacher.onnx` is
-`teacher.onnx.sha256`, in the format of sha256sum.
+The seal of a file is another file, which contains the first file's SHA-256. The seal of
+`teacher.onnx` is `teacher.onnx.sha256`, in the format of sha256sum.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ def seal_of(path: Path) -> Path:
 def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
     """Write a file and its seal, replacing existing ones.
 
-    `read_sealed` returns the old or the new content at every moment, also after a kill or a power
-    cut. For this, the seal lists the digests of both contents while the file is replaced, and also
-    the digests of earlier attempts that were killed.
+    `read_sealed` returns the old or the new content at every moment, even after a kill or a power
+    cut. To make this possible, the seal lists the digests of both contents while the file is
+    replaced. It also lists the digests from earlier attempts that were killed.
 
     Args:
         path: the path of the file to write.

@@ -1,9 +1,9 @@
 """Makes temporary folders and files that are removed even if the process that uses them is killed.
 
 A process keeps its temporary folder or file locked while in use, and the kernel releases the lock
-however the process ends. The next process of the same user that makes a temporary folder or file
-with the same prefix in the same parent folder first removes all that are not locked. On a file
-system without locks, the folders and files of killed processes are not removed.
+however the process ends. Before a temporary folder or file is made, all unlocked ones of the same
+user with the same prefix and parent folder are removed. On a file system without locks, the folders
+and files of killed processes are not removed.
 """
 
 import fcntl
@@ -22,9 +22,9 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     If this process is killed, the next caller with the same prefix and parent removes the folder.
 
     Args:
-        prefix: the start of the folder's name. Everything of this user in `parent` whose name
-            starts with the prefix counts as temporary, so choose one that no other name starts
-            with.
+        prefix: the start of the folder's name. All of this user's files and folders in `parent`
+            whose names start with the prefix count as temporary, so no other name may start with
+            it.
         parent: the parent folder; None for the system's folder for temporary files.
 
     Yields:
@@ -69,7 +69,7 @@ def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
 
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove the temporary files and folders that killed processes of this user left.
+    """Remove the temporary files and folders that killed processes of this user left behind.
 
     Files and folders that a process has locked are still in use and stay.
 

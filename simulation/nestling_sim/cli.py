@@ -86,8 +86,8 @@ class _StopSignal(BaseException):
 def _unwinding() -> Iterator[None]:
     """Raise `_StopSignal` in the block when SIGINT or SIGTERM is received.
 
-    The exception unwinds the stack, so that every device, process and folder is cleaned up. Until
-    the block has ended, further signals are ignored.
+    The exception unwinds the stack, so that devices and processes are stopped and temporary folders
+    are removed. Further signals are ignored until the block has ended.
     """
     before = {number: signal.signal(number, _unwind) for number in _SIGNALS}
     try:
@@ -156,7 +156,6 @@ def _add_run(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _add_training(command: argparse.ArgumentParser) -> None:
-    """Add the flags that say which bundle to train."""
     add = command.add_argument
     add(
         "--task",

@@ -13,7 +13,7 @@ SimError
 
 
 class SimError(Exception):
-    """The base class of all errors that the simulator raises.
+    """The base class of the errors that the simulator raises on purpose.
 
     The text of such an error says what to do next.
     """

@@ -1,4 +1,7 @@
-"""Stores blobs, which are files that are named by their digest, in a folder."""
+"""Stores blobs in a folder.
+
+A blob is a file that is named by the digest of its content.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -113,7 +113,7 @@ def trained_repository(
 
 @contextlib.contextmanager
 def _writing_to(bundles: Path) -> Iterator[None]:
-    """Convert an OSError that the body raises to a CacheError that says what to do."""
+    """Raise CacheError in place of an OSError of the body; its text says what to do."""
     try:
         yield
     except OSError as err:

@@ -38,8 +38,8 @@ def export_bundle(
     Args:
         repository: the repository of the bundle.
         folder: the folder to write to, which is created if it does not exist.
-        activations: the integer type of the activations in the capacities' graphs. x86 is fast
-            with "uint8", ARM with "int8".
+        activations: the integer type of the activations in the capacities' graphs. x86 processors
+            are faster with "uint8", ARM processors with "int8".
         force: True to write to a folder that is not empty and replace files with the same names.
 
     Returns:
@@ -47,10 +47,10 @@ def export_bundle(
         then the teacher as `<cloud model>.onnx`, and `manifest.json`.
 
     Raises:
-        ExportError: the folder is not empty and `force` is False, a capacity has no template
-            (graph without weights) with these activations, or the exported files fail their check.
-            A model fails if it cannot be loaded, or if it is a capacity with wrong logits for the
-            golden inputs. The files then stay in the folder.
+        ExportError: the folder is not empty and `force` is False, a capacity has no template (graph
+            without weights) with these activations, or the exported files fail their check. The
+            check fails if a model cannot be loaded, or if a capacity's logits for the golden inputs
+            are wrong. The files then stay in the folder.
         RepositoryError: nothing was released, or a blob is missing or damaged.
     """
     manifest = repository.manifest()
@@ -98,8 +98,8 @@ def export_capacity(
 def _check_activations(manifest: Manifest, activations: Activations) -> None:
     """Raise ExportError if the bundle does not have every graph with this type of activations.
 
-    Exporting the other type instead would go unnoticed: it gives the same answers, and would only
-    make the device slower.
+    If graphs with the other type were exported instead, nobody would notice: they give the same
+    answers, and are only slower on the device.
     """
     if activations not in activations_in(manifest):
         raise ExportError(

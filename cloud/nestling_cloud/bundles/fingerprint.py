@@ -56,14 +56,15 @@ def fingerprint(task: Task, splits: Splits, seed: int) -> str:
 
     - the seed, and the task's name, signature, student and recipes;
     - the data;
-    - the layers and weights of the teacher as built by the task, even if they come from a file;
+    - the layers and weights of the teacher that the task builds, even if the weights come from a
+      file;
     - the learning code of Nestling, and the code of the task with the modules that it imports;
     - the versions of torch, onnxruntime and numpy.
 
     The function sets torch's number of threads, its deterministic mode and its random seed.
 
     Args:
-        task: the task, whose teacher is built once for this.
+        task: the task, whose teacher is built once to be hashed.
         splits: the task's data.
         seed: the random seed of the training, which may determine the teacher's initial weights.
 

@@ -19,12 +19,12 @@ def guarantees(calibration: Calibration) -> list[dict[str, Any]]:
         One mapping for each capacity, the smallest first, with four entries:
 
         - `capacity`: the number of the capacity, from 1.
-        - `guaranteed`: the guarantees for the case that the capacity runs directly. Each is a
-          mapping with the tolerated `risk`, the largest probability `delta` that the guarantee does
-          not hold, and the `offload_share`, which is the share of inputs that are offloaded.
+        - `guaranteed`: the guarantees that apply if no smaller capacity runs first. Each guarantee
+          is a mapping with the tolerated `risk`, the largest probability `delta` of a broken
+          guarantee, and the share of offloaded inputs, `offload_share`.
         - `start`: the number of the smaller capacity that runs first in a cascade; 0 if the
           capacity has no cascade.
-        - `by_cascade`: the guarantees for the cascade, in the same form as `guaranteed`.
+        - `by_cascade`: the guarantees that apply to the cascade, in the same form as `guaranteed`.
     """
     cascades = list(calibration.cascades) or [Cascade()] * len(calibration.curves)
     return [
@@ -50,8 +50,7 @@ def _certified(curve: RoutingCurve) -> list[dict[str, float]]:
 def guarantee_lines(listed: Sequence[dict[str, Any]]) -> list[str]:
     """Return the output of `guarantees` as lines of text.
 
-    A heading is followed by one line for each capacity, and by a second line for a capacity that
-    has a cascade.
+    The first line is a heading. Each capacity has one line, and a second one if it has a cascade.
     """
     lines = ["certified risks, each with the share of inputs that it offloads:"]
     for entry in listed:

@@ -16,10 +16,10 @@ _BOOKKEEPING = vars(nn.Module()).keys() - {"_parameters", "_buffers"}
 def content_of(network: nn.Module) -> Iterator[bytes]:
     """Yield a network's layers and their values as bytes, in a fixed order.
 
-    The values are numbers, strings, tensors and arrays, also in lists and dictionaries. They
-    include values that the state dictionary lacks, such as plain attributes of layers. Objects of
-    other types and memory addresses are left out. A lazy parameter, which has no value yet, is
-    represented only by the description of its layer.
+    The values are numbers, strings, tensors and arrays, including those inside lists and
+    dictionaries. Plain attributes of layers, which the state dictionary lacks, are included too.
+    Objects of other types and memory addresses are left out. A lazy parameter, which has no value
+    yet, is represented only by the description of its layer.
     """
     yield _text_of(network)
     for name, layer in network.named_modules():

@@ -1,6 +1,6 @@
-"""Keeps files open that are read repeatedly.
+"""Reads files and keeps them open, so that they can be read again.
 
-A server that runs out of file descriptors can still read the files that it has open.
+A server that has run out of file descriptors can still read its open files.
 """
 
 import os

@@ -18,7 +18,7 @@ Read = Callable[[Blob], bytes]
 
 
 class UnfitBundleError(CloudError):
-    """Raised when a new bundle cannot be served or cannot run on devices, and is not released."""
+    """Raised when a bundle is not released because it cannot be served or cannot run on devices."""
 
 
 def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
@@ -27,8 +27,8 @@ def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
     The function checks everything that `serve` checks when it starts, and everything that a device
     checks before it switches to a bundle. Every capacity answers the golden inputs (inputs with
     known logits) one at a time, with each type of activations that the bundle has. The calibration
-    is parsed as on a device. The teacher is loaded as in `serve`, and has to give the same logits
-    for an input in any batch.
+    is parsed as on a device. The teacher is loaded as in `serve`, and its logits for an input must
+    not depend on the other inputs in the batch.
 
     Args:
         manifest: the manifest of the bundle.

@@ -1,10 +1,11 @@
 """Stores releases in a folder.
 
-The folder holds the parts of bundles as blobs (files that are named by their digest, see
-`blob_folder`), cloud models and checkpoints with their digests in files beside them, and the
-version of the bundle that devices should run. Every file is checked against its digest before it is
-used. A checkpoint holds the weights from which a later federated round starts. Devices can fetch
-only blobs, so they never receive a cloud model or a checkpoint.
+The parts of bundles are stored as blobs, which are files that are named by their digest (see
+`blob_folder`). The digests of cloud models and checkpoints are in files beside them. A checkpoint
+holds the weights from which a later federated round starts. Another file holds the version of the
+bundle that devices should run.
+
+Devices can fetch only blobs, so they never receive a cloud model or a checkpoint.
 """
 
 import re

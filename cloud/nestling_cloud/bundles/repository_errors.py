@@ -10,7 +10,8 @@ from nestling_cloud.errors import CloudError
 class RepositoryError(CloudError):
     """Raised when a release is refused, or a file of the repository cannot be used.
 
-    The file is missing, damaged or unreadable, or the requested name or version is not valid.
+    A file cannot be used if it is missing, damaged or unreadable. The error is also raised for an
+    invalid name or version.
     """
 
 

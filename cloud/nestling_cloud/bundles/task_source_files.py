@@ -23,7 +23,7 @@ def files_behind(*makers: Any) -> set[Path]:
 
         - the files that define the functions and classes;
         - the files of the modules that these files import, directly or indirectly;
-        - the existing files that a global variable of one of these modules names.
+        - the files whose paths are in global variables of these modules, if the files exist.
 
         Files of installed libraries and of Nestling are left out, because `fingerprint` hashes
         Nestling's learning code and the versions of the main libraries separately. But a file of

@@ -51,7 +51,7 @@ def adapt_next(
     seed: int,
     progress: Progress,
 ) -> tuple[GetDesiredBundleResponse, FrameChoice]:
-    """Train a task, adapt it to a domain without labels, and release the next bundle.
+    """Train a task's models, adapt them to a domain without labels, and release the next bundle.
 
     Args:
         repository: the repository to release to, which is created if it does not exist.

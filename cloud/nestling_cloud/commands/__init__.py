@@ -1,6 +1,7 @@
-"""Holds the sub-commands of `nestling-cloud`, one in each module.
+"""Holds the sub-commands of `nestling-cloud`, and the flags that several of them share.
 
-This package may import every other package of the cloud. Only `cli` imports this package.
+Each sub-command is a module. This package may import every other package of the cloud. Only `cli`
+imports this package.
 """
 
 __all__ = [

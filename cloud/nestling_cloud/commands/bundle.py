@@ -144,7 +144,6 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _print_guarantees(repository: Repository) -> None:
-    """Print the risk guarantees that the new bundle has for each capacity."""
     lines = guarantee_lines(overview(repository)["guarantees"])
     Console(stderr=True).print("\n".join(lines), highlight=False)
 

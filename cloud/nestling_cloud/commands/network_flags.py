@@ -7,7 +7,7 @@ from nestling_core.network.hosts import HostError, parse_host
 
 
 def host(text: str) -> str:
-    """Parse the name or the address of a machine.
+    """Return a host name or IP address in its canonical form.
 
     Raises:
         argparse.ArgumentTypeError: the text is neither a name nor an address.

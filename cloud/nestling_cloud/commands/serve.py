@@ -168,7 +168,7 @@ def _lines(addresses: Addresses) -> Iterator[str]:
 
 
 def port(text: str) -> int:
-    """Parse the number of a port, where 0 stands for a free port.
+    """Parse a port number; 0 stands for any free port.
 
     Raises:
         argparse.ArgumentTypeError: the text is not a number from 0 to 65535.

@@ -17,7 +17,8 @@ def add_state(
 
     Args:
         parser: the parser of the command.
-        folder: the function that checks the folder; by default, the folder must exist.
+        folder: the function that converts the flag's value to a path and checks the folder. By
+            default, the folder may be missing but must be readable if it exists.
         text: the help text, without the default value.
     """
     parser.add_argument(

@@ -24,8 +24,8 @@ class Update:
         node: Flower's number for the client.
         capacity: the largest capacity that the client trained.
         examples: the number of examples that the client trained on.
-        arrays: a mapping from the name of each trained array to the array, which is the part of the
-            full model's array that starts at index 0 of every axis.
+        arrays: a mapping from names to the trained arrays. Each is a prefix of the full model's
+            array, that is, the part that starts at index 0 of every axis.
     """
 
     node: int
@@ -38,8 +38,8 @@ def aggregate(whole: Arrays, updates: Sequence[Update]) -> dict[str, NDArray[np.
     """Return the full model with each coordinate averaged over the clients' updates.
 
     Args:
-        whole: the full model at the start of the round, as a mapping from array names to arrays,
-            which are not changed.
+        whole: the full model at the start of the round, as a mapping from array names to arrays.
+            The arrays are not changed.
         updates: the clients' updates. Their order does not affect the result, not even by rounding.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Reads the replies of clients, and leaves out those that are missing, failed or invalid."""
+"""Reads the replies of clients, and leaves out those that report a failure or are invalid."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -31,8 +31,8 @@ def valid_replies(
         replies: the messages that arrived.
         check: a function that returns the content of a reply, or raises UpdateError if the reply is
             not valid.
-        tally: the record of the round, in which invalid, unrequested and missing replies are
-            recorded as dropped, and the sizes of the received arrays are added up.
+        tally: the record of the round. It is updated with the clients whose replies are missing,
+            failed, invalid or unrequested, and with the sizes of the received arrays.
     """
     valid: dict[int, tuple[Member, _T]] = {}
     waiting = dict(asked)
@@ -80,7 +80,7 @@ def trained_arrays(reply: Message) -> dict[str, NDArray[np.float32]]:
 
 
 def _check_success(reply: Message, tally: RoundTally) -> None:
-    """Add up the size of a reply's arrays, and raise UpdateError if the client failed."""
+    """Raise UpdateError if the client failed, and add the size of its arrays to the tally."""
     if reply.has_error():
         raise UpdateError(f"it failed: {_last_line(reply.error.reason)}")
     tally.bytes_up += sum(record.count_bytes() for record in reply.content.array_records.values())
@@ -102,6 +102,6 @@ def _last_line(reason: str | None) -> str:
 
 
 def _one_line(reason: object) -> str:
-    """Return a client's text as one short line of printable characters, which is safe to show."""
+    """Return a client's text as one short line of printable characters."""
     text = " ".join(str(reason).split())
     return "".join(letter for letter in text if letter.isprintable())[:_LONGEST] or _NO_REASON

@@ -1,10 +1,12 @@
 """Trains the nested student on the answers of the teacher and of the clients' models.
 
-The training uses the cloud's own training data. After averaging alone, capacities (sizes of the
-student) that few clients trained are less accurate, and the student forgets data that the clients
-do not have. As in FedDF (Lin et al. 2020), the clients' models form an ensemble that acts as a
-second teacher. Here each capacity has a separate ensemble, which consists of the models of the
-clients that trained this capacity.
+The training uses the cloud's own training data. Without this training, a capacity (size of the
+student) that few clients trained would be less accurate, and the student would forget what it
+learned from data that the clients do not have.
+
+As in FedDF (Lin et al. 2020), the clients' models form an ensemble that acts as a second teacher.
+Here each capacity has a separate ensemble, which consists of the models of the clients that trained
+this capacity.
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,7 @@ _BATCH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecipe:
-    """The options of the distillation after the rounds.
+    """The options of the distillation that follows the federated rounds.
 
     Attributes:
         client_weight: the weight of the clients' mean logits in the blended logits, 0 to 1. The
@@ -55,8 +57,8 @@ def blend(
 
     Args:
         teacher: the teacher's logits, (N, classes).
-        clients: the logits (N, classes) of each client that trained the capacity. If it is empty,
-            the teacher's logits are returned.
+        clients: the logits (N, classes) of each client that trained the capacity. If there are no
+            clients, the teacher's logits are returned.
         client_weight: the weight of the clients' mean logits, 0 to 1.
 
     Returns:
@@ -116,7 +118,8 @@ def distil_ensemble(
         task: the task, with the student's sizes and the augmentation.
         whole: a mapping from the name of each array of the full student to the array after the
             rounds.
-        updates: the updates of the last round; without any, only the teacher is used.
+        updates: the updates of the last round. If there are none, the student learns only from the
+            teacher and the labels.
         teacher_onnx: the content of the teacher's ONNX file, as it is served.
         examples: the cloud's own training data.
         recipe: the options of the distillation.

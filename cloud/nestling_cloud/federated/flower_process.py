@@ -133,8 +133,8 @@ def write_app(folder: Path, config: RunConfig) -> None:
 def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
     """Run an app at a SuperLink, wait until the run ends, and return the result.
 
-    `flwr run` succeeds when the run is accepted, and the log stream ends when the run is over,
-    whatever the result. Only the status of the run shows whether the run succeeded.
+    `flwr run` succeeds as soon as the SuperLink accepts the run, and the log stream ends in the
+    same way after a failed run. Therefore the result is read from the run's status.
 
     Args:
         folder: the folder written by `write_app`, whose files are all sent to the SuperLink.

@@ -43,8 +43,8 @@ def judge(
 ) -> Verdict:
     """Return whether the candidate may replace the bundle that the rounds started from, and why.
 
-    Among the clients, the median counts, so that a single dishonest client cannot decide. If no
-    client has held-out data, the candidate is not released.
+    The median client decides, so that a single dishonest client has little influence. If no client
+    has held-out data, the candidate is not released.
 
     Args:
         before: the accuracy of each capacity of the released bundle on the calibration data.

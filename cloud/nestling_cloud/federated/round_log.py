@@ -104,10 +104,10 @@ class Round:
         accuracy: the accuracy of each capacity on the cloud's calibration data after the round,
             from 0 to 1, the smallest capacity first.
         averaged: True if the updates were averaged; False if there were too few updates.
-        released: the version of the bundle that the run released. Only the last round of a run has
-            it.
-        verdict: the reason why the run released a bundle, or why not. Only the last round of a run
-            has it.
+        released: the version of the bundle that the run released. It is None if nothing was
+            released, and in all rounds of a run but the last.
+        verdict: the reason why the run released a bundle, or why not. It is "" in all rounds of a
+            run but the last.
     """
 
     run: str

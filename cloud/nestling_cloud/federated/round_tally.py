@@ -40,7 +40,7 @@ class RoundTally:
         self.dropped.append((node, device, reason))
 
     def entry(self, run: str, bundle_version: str, accuracy: tuple[float, ...]) -> Round:
-        """Return the entry for the table of rounds of a round that ends now.
+        """Return the round's entry for the table of rounds, with the current time as its end.
 
         Args:
             run: the name of the run that the round belongs to.

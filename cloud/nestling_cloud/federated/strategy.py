@@ -46,7 +46,7 @@ class Rules:
     Attributes:
         min_clients: the fewest valid updates in a round; with fewer, the model does not change.
         recipe: the options of the clients' training.
-        timeout_s: the longest time for the answers of all clients to one set of messages, in
+        timeout_s: the longest time to wait for the clients' answers to a set of messages, in
             seconds.
         wait_s: the longest time to wait for enough clients to connect before a round, in seconds.
         seed: the random seed of the clients' shuffling.
@@ -152,17 +152,17 @@ class NestedAveraging(Strategy):
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
-        """Return None, because nothing was sent."""
+        """Return None, because no messages were sent."""
         del server_round, replies
         return None
 
     def summary(self) -> None:
-        """Log nothing, because every round is recorded."""
+        """Log nothing, because every round is stored in the table of rounds."""
 
     def ask(self, grid: Grid, baseline: Arrays, candidate: Arrays) -> list[HeldOutComparison]:
-        """Return the comparisons of two models that the clients make on their held-out data.
+        """Ask clients to compare two models on their own held-out data, and return the comparisons.
 
-        The clients of the latest round in which updates were averaged are asked.
+        Only those clients are asked whose updates were averaged most recently.
 
         Args:
             grid: Flower's connection to the clients.

@@ -1,8 +1,8 @@
-"""Computes how accurate each option and each other router would have been in a run.
+"""Computes how accurate a run would have been with one option only, or with another router.
 
-A run records only the answers that it gave. Here, every capacity and the teacher answer every input
-of the run with the bundle's own models. Other routers can therefore be evaluated on the same
-inputs, with the same resident capacities and under the same conditions.
+A run records only the answers that it gave. Therefore every capacity and the teacher answer every
+input of the run again, with the bundle's own models. Other routers can then be evaluated on the
+same inputs, with the same resident capacities and under the same conditions.
 """
 
 import platform
@@ -102,7 +102,7 @@ def evaluate(
 
 
 def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
-    """Return the scores of the inputs by each of the other routers that the report shows.
+    """Return the scores that the other routers in the report give the inputs.
 
     These routers need no training.
 
@@ -148,14 +148,14 @@ def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
     """Return the accuracy of a run in which only the inputs with the highest scores are sent.
 
     This is the accuracy of a router with one threshold for the whole fleet, chosen with hindsight
-    to send a given number of inputs. Inputs for which the cloud could not be used keep the answer
-    of the resident capacity, so that a baseline meets the same conditions as the run.
+    to send a given number of inputs. Inputs for which the cloud could not be used in the run keep
+    the answer of the resident capacity, so that the router meets the same conditions as the run.
 
     Args:
         evaluation: the result of each option in the run.
         urgency: the router's scores of the inputs, (N,).
-        count: the number of inputs that the router sends. Fewer are sent if the cloud could be used
-            for fewer.
+        count: the number of inputs that the router sends. If the cloud could be used for fewer
+            inputs, only these are sent.
     """
     rows = np.flatnonzero(evaluation.cloud_open)
     chosen = np.zeros(len(urgency), np.bool_)

@@ -12,7 +12,7 @@ from nestling_sim.fleet.live import DeviceRun, Fleet
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """A fleet's answers under one bundle, with the results of the other options.
+    """A fleet's answers with one bundle, and what the other options would have answered.
 
     Attributes:
         manifest: the manifest of the bundle.
@@ -20,7 +20,8 @@ class FinishedRun:
         fleet: the fleet that answered, with its streams.
         runs: the counts of each device, in the scenario's order.
         receipts: one receipt for each answered input, sorted by device and input index.
-        every_receipt: all receipts that the cloud stored, including those of an earlier phase.
+        every_receipt: all receipts that the cloud stored, including those from before the federated
+            rounds.
         evaluation: the results of every option, in the order of `receipts`.
         learning: the summary's entry on federated rounds, or None if there were no rounds.
     """

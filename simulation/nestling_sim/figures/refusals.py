@@ -32,11 +32,12 @@ def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
         A mapping with four entries:
 
         - `inputs`: the number of these inputs.
-        - `reasons`: a mapping from reason to the number of these inputs.
-        - `devices`: for each device, a mapping from each reason to a mapping. Its entry `inputs` is
-          the number of inputs. If the reason is a limit with a unit, `needed` is what the offload
-          needed, `allowed` is what the budget allowed, and `unit` is the unit of both. These
-          figures are from the input that exceeded the limit by the largest factor.
+        - `reasons`: the number of these inputs by reason.
+        - `devices`: the figures of each reason on each device, as `devices[device][reason]`. The
+          figure `inputs` is the number of inputs. If the reason is a limit with a unit, there are
+          three more figures: `needed` is what the offload needed, `allowed` is what the budget
+          allowed, and `unit` is the unit of both. They are from the input that exceeded the limit
+          by the largest factor.
         - `never`: the devices on which a limit ruled out the offload of every input.
     """
     counts: Counter[tuple[str, str]] = Counter()
@@ -64,9 +65,9 @@ def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
 def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
     """Yield each reason for which the offload of an input was ruled out or failed.
 
-    The reason in the receipt comes first. If it is a limit, all other limits that the offload
-    exceeds follow. Each reason is paired with the excess over the limit, which the policy's own
-    rule computes again from the receipt. The excess is None if the reason is not a limit or the
+    The reason in the receipt comes first. If it is a limit, the other limits that the offload
+    exceeds follow. Each reason comes with the excess over the limit, which is computed from the
+    receipt by the policy's own rule. The excess is None if the reason is not a limit, or if the
     rule finds no excess.
     """
     if row.reason not in NOT_SENT:
@@ -82,9 +83,9 @@ def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
 def _excesses(row: ReceiptRow) -> Sequence[Excess]:
     """Return the limits that the offload of an input exceeds.
 
-    These are the limits that the offload exceeds by itself or, if there are none, those that it
-    exceeds when added to the work already done. There are none if the receipt's reason is not a
-    limit.
+    These are the limits that the transfer exceeds by itself. If there are none, they are the limits
+    that the transfer and the device's own run exceed together. The result is empty if the receipt's
+    reason is not a limit.
     """
     if row.reason not in LIMITS:
         return ()

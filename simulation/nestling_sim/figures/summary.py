@@ -128,9 +128,9 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
 
     - `hybrid`: the run itself, according to its receipts.
     - `device_only`: every input runs once, on the capacity that was resident.
-    - `cloud_only`: every input is sent at the link throughput of its budget, as if the cloud had
-      always been available. Inputs without a link are sent at the throughput that the device has in
-      fair conditions.
+    - `cloud_only`: every input is sent, as if the cloud had always been available. The throughput
+      is that of the input's budget or, if the budget has no link, that of the device's own table in
+      the scenario.
     """
     devices = {device.device_id: device for device in outcome.scenario.fleet()}
     meters = {

@@ -17,7 +17,7 @@ _SERVER_NODE = 1
 class LocalGrid(Grid):
     """Runs a ClientApp for every node, with a persistent context for each node.
 
-    The nodes reply in the order of the messages that are pushed.
+    The nodes reply in the order in which the messages are pushed.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class LocalGrid(Grid):
     ) -> None:
         """Create a grid with one node for each configuration.
 
-        This also sets the identity of the sender that Flower's messages have in this process.
+        This also sets the sender of all Flower messages that are created in this process.
 
         Args:
             client: the ClientApp, or any callable with its signature.

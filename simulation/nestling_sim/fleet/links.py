@@ -20,9 +20,9 @@ _PAUSE_S = 0.1
 class CuttableLink:
     """Forwards TCP connections to a target until `cut`, and again after `restore`.
 
-    While the link is cut, new connections are refused at once, as by a host whose service is down,
-    and the port stays reserved. The link does not shape traffic, because the cost of a slow link is
-    modelled.
+    While the link is cut, new connections are refused at once, as if the target were not running,
+    and the port stays reserved. The link does not slow down traffic, because the cost of a slow
+    link is modelled.
     """
 
     def __init__(self, name: str, host: str, port: int) -> None:
@@ -55,7 +55,7 @@ class CuttableLink:
     def cut(self) -> None:
         """Close all connections and refuse new ones.
 
-        The function returns when all connections are closed.
+        The method returns when all connections are closed.
         """
         self._in_loop(self._close())
 

@@ -40,7 +40,7 @@ _TICK_S = 0.2
 
 
 class FleetError(SimError):
-    """Raised when a device or a thread fails, or no receipt has reached the cloud.
+    """Raised when a device or a thread fails, or when no receipt has reached the cloud.
 
     It is also raised when a package for federated runs is missing.
     """
@@ -74,8 +74,8 @@ class DeviceRun:
 
     Attributes:
         device_id: the device's id.
-        answered: the number of inputs that the device answered. An input of huge values may have no
-            answer.
+        answered: the number of inputs that the device answered. An input with huge values may have
+            no answer.
         receipts: the number of receipts that the device has written since its outbox was created.
         flushed: whether the cloud acknowledged all of these receipts within a minute after the last
             input.
@@ -137,7 +137,8 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
 def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
     """Return the result of each device's thread.
 
-    Raise the first failure that is not a NotStartedError; a DeviceError becomes a FleetError.
+    The first failure is raised, with a FleetError in place of a DeviceError. A NotStartedError is
+    skipped, because it only follows from another device's failure.
     """
     for device, run in zip(devices, runs, strict=True):
         err = run.exception()
@@ -169,7 +170,7 @@ def _arriving(
 
 @dataclass(frozen=True, kw_only=True)
 class _Control:
-    """The start, the stop event and the watch for failures that the threads of a fleet share."""
+    """The objects with which the threads of a fleet start, stop and notice failures together."""
 
     start: FleetStart
     stop: threading.Event
@@ -265,8 +266,8 @@ def _answer(
 ) -> Iterator[tuple[int, bool]]:
     """Answer inputs of the stream, and cut and restore the links according to the scenario.
 
-    The stream repeats if there are more turns than inputs. Yield the number of each turn, and
-    whether its input has an answer.
+    The stream repeats if there are more turns than inputs. After each turn, the turn's number is
+    yielded, with True if its input has an answer.
     """
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:

@@ -1,4 +1,4 @@
-"""Starts a fleet a few devices at a time, and lets them answer once all devices are up.
+"""Starts the devices of a fleet a few at a time, and lets them answer once all are up.
 
 If a hundred devices connected, fetched and tested their bundles at once, they would miss their
 connection deadlines on a small machine.
@@ -27,10 +27,11 @@ class FleetStart:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Let a device start during the block, once fewer than eight others are starting.
+        """Wait for a turn, and let a device start during the block.
 
-        If the block raises an exception, the start of the whole fleet is aborted, and all other
-        devices that are starting or waiting raise NotStartedError.
+        At most eight devices start at the same time. If the block raises an exception, the start of
+        the whole fleet is aborted, and all other devices that are starting or waiting raise
+        NotStartedError.
 
         Raises:
             NotStartedError: the fleet is being stopped.

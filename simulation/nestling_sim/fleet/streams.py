@@ -1,8 +1,8 @@
 """Distributes a task's test recordings over the devices of a fleet.
 
 Each recording is assigned as a whole. If there are more devices than recordings, several devices
-share a recording: each device starts at a different point and wraps around, so that no two of them
-are ever at the same input.
+share a recording: each of these devices starts at a different point and wraps around, so that their
+n-th inputs are always different.
 """
 
 from collections.abc import Sequence
@@ -43,8 +43,7 @@ class Stream:
     def rotated(self, part: Examples) -> Examples:
         """Return a part of the recording, shifted to begin at this device's starting point.
 
-        The shift is cyclic. Starting points are evenly spaced over the part, so devices that share
-        a recording are never at the same input.
+        The shift is cyclic. The starting points are evenly spaced over the part.
 
         Args:
             part: the part of the recording.
@@ -75,8 +74,8 @@ def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream
         seed: the seed of the random order.
 
     Returns:
-        One stream for each device. Together the streams hold every recording, exactly once if there
-        are at least as many recordings as devices.
+        One stream for each device. If there are at least as many recordings as devices, each
+        recording is in exactly one stream. Otherwise it is in at least one.
 
     Raises:
         StreamError: there are fewer inputs than devices.

@@ -18,8 +18,8 @@ class Wearer:
 
     Attributes:
         drift: the drift that has been applied to the inputs.
-        local: the labeled examples that the device trains on.
-        measured: the examples that accuracy is measured on, on which nothing is trained.
+        local: the labeled examples for local training.
+        measured: the examples for measuring accuracy, which are not used for training.
     """
 
     drift: Drift
@@ -30,11 +30,11 @@ class Wearer:
 def wearers(streams: Mapping[str, Stream], table: FederatedTable, seed: int) -> dict[str, Wearer]:
     """Apply a random drift to every device's inputs, and split them into two parts.
 
-    One part is for local training, and the other for measuring accuracy. Each sequence of inputs
-    with the same label is split separately, and one input between the parts is left out because
-    neighboring inputs overlap. Devices that share a recording split it in the same way, and start
-    at different points of both parts. So no device is trained on inputs that another device is
-    measured on.
+    One part is for local training, and the other for measuring accuracy. Each run of consecutive
+    inputs with the same label is split separately. One input between the parts is left out, because
+    neighboring inputs overlap. Devices that share a recording split it in the same way, so that no
+    device is trained on inputs that another device is measured on. These devices start at different
+    points of both parts.
 
     Args:
         streams: a mapping from device id to the recordings of the device.

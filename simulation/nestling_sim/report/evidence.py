@@ -83,7 +83,7 @@ def answering_capacity(row: ReceiptRow) -> int:
 
 
 def is_fallback(row: ReceiptRow) -> bool:
-    """Return whether the cloud was asked but the device had to answer."""
+    """Return whether the cloud was asked, but the device's own answer was used."""
     return row.reason in FALLBACKS
 
 

@@ -55,7 +55,7 @@ _POINTS: Mapping[str, Mapping[str, Any]] = {
 def accuracy_picture(evidence: Evidence) -> Figure:
     """Draw the accuracy of each router as a function of the offload share.
 
-    This run, the device alone and the cloud alone are drawn as points.
+    Single points show this run, and the accuracies if only the device or only the cloud answered.
     """
     figure = _figure(4.4)
     axes = _axes(figure)
@@ -87,7 +87,7 @@ def accuracy_picture(evidence: Evidence) -> Figure:
 
 
 def capacity_picture(evidence: Evidence) -> Figure:
-    """Draw the resident capacity and the route of each answer, with one small plot per device.
+    """Draw each answer's resident capacity and route, with one small plot per device.
 
     The resident capacity is the largest one that the device had loaded. Only the first 24 devices
     are drawn.
@@ -153,7 +153,7 @@ def energy_picture(evidence: Evidence) -> Figure:
 
 
 def routes_picture(evidence: Evidence) -> Figure:
-    """Draw the share of each device's inputs that was answered by each route.
+    """Draw a bar for each device, with the share of its inputs that each route answered.
 
     The number of fallbacks is written beside the bar of the device.
     """

@@ -1,6 +1,6 @@
 """Builds the report's section on inputs whose offload was ruled out or failed.
 
-The functions that get `not_sent` expect the entry of that name in summary.json.
+A parameter `not_sent` is the entry of that name in summary.json.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,10 +65,10 @@ def by_reason(summary: Mapping[str, Any]) -> Table:
 
 
 def by_device(summary: Mapping[str, Any]) -> Table:
-    """Return a table with the reasons of each device and the number of inputs for each of them.
+    """Return a table with each device's reasons, and the number of inputs for each reason.
 
-    For a limit, the table has the need of the input that exceeded the limit by the largest factor,
-    and how much was allowed.
+    If the reason is a limit, the table also says what was needed and what was allowed. These
+    figures are from the input that exceeded the limit by the largest factor.
     """
     devices = summary["not_sent"]["devices"]
     return Table(

@@ -54,7 +54,7 @@ def millijoules(energy_mj: float) -> str:
 
 
 def shared_recordings(summary: Mapping[str, Any]) -> str:
-    """Return a clause that says that devices share recordings, or "" if they do not."""
+    """Return a clause on the recordings that devices share, or "" if they share none."""
     if not summary["sharing_devices"]:
         return ""
     return (
@@ -64,10 +64,10 @@ def shared_recordings(summary: Mapping[str, Any]) -> str:
 
 
 def comparison(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the accuracy and the mean energy per input of each policy.
+    """Return a table of the accuracy and the mean energy per input, by policy.
 
-    The policies are hybrid, device only and cloud only. They are followed by two other routers that
-    send as many inputs as the run did, for which no energy is computed.
+    The policies are hybrid, device only and cloud only. Two other routers follow, which send as
+    many inputs as the run did. No energy is computed for them.
     """
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]
     policies = [
@@ -104,8 +104,8 @@ def accuracy_by_share(evidence: Evidence) -> Table:
 def devices(evidence: Evidence) -> Table:
     """Return a table with the figures of every device.
 
-    The figures are the numbers of inputs, of switches between capacities, of fallbacks and of
-    inputs during outages, and the range of the resident capacities.
+    The columns are the number of inputs, the range of the resident capacities, and the numbers of
+    capacity switches, fallbacks and inputs during outages.
     """
     return Table(
         head=("device", "inputs", "capacities", "switches", "fallbacks", "during outages"),
@@ -142,7 +142,7 @@ def energy_by_source(summary: Mapping[str, Any]) -> Table:
 
 
 def routes_by_device(evidence: Evidence) -> Table:
-    """Return a table of the number of each device's inputs that were answered by each route."""
+    """Return a table of the numbers of inputs, by device and by route."""
     tallies = tally(evidence)
     routes = routes_in_order(tallies, len(evidence.summary["capacities"]))
     return Table(

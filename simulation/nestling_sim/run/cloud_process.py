@@ -27,7 +27,7 @@ def cloud_process(
 ) -> Iterator[Addresses]:
     """Run a cloud with its own broker, on free ports of this machine, during the block.
 
-    The cloud ends no later than the thread that starts it, even if this process is killed.
+    The cloud also ends if this process is killed, or if the thread that started the cloud ends.
 
     Args:
         repository: the folder of the releases.

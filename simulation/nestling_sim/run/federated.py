@@ -46,7 +46,8 @@ class LearningSetup:
     Attributes:
         scenario: the scenario, which has a `[federated]` table.
         data_dir: the folder with the task's data, or None to search the task's usual folders.
-        streams: a mapping from device id to the device's recordings, without its sensor's drift.
+        streams: a mapping from device id to the device's recordings, to which no drift has been
+            applied.
         workspace: the running cloud, whose repository gets the new release.
     """
 
@@ -64,7 +65,7 @@ class LearningSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class _Phase:
-    """The fleet's answers under one bundle, with the results of the other options."""
+    """The fleet's answers with one bundle, and what the other options would have answered."""
 
     manifest: Manifest
     version: str
@@ -82,7 +83,8 @@ def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
         progress: the progress display.
 
     Returns:
-        The second phase of answers, with its comparison to the first phase in `learning`.
+        The fleet's answers after the rounds. The entry `learning` compares them with the answers
+        before the rounds.
 
     Raises:
         SimError: a stream is too short, or a device failed.
@@ -144,7 +146,7 @@ def _learn(
 ) -> list[Round]:
     """Run the rounds and return their log.
 
-    The log also records whether a bundle was released. No release is not an error.
+    The log also says whether a bundle was released. It is not an error if none was.
     """
     table, scenario = learning.table, learning.scenario
     config = RunConfig(

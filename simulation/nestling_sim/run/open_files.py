@@ -1,4 +1,4 @@
-"""Raises the limit on open files, because a whole fleet needs many sockets and databases."""
+"""Raises the limit on open files, because a fleet opens many sockets and databases."""
 
 import resource
 

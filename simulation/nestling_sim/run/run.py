@@ -105,8 +105,8 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
     """Run one simulation and write its report.
 
     The bundle is trained or loaded from the cache. Then the fleet answers its inputs, and the
-    answers are compared with those of the other options. If the configuration says to keep serving,
-    the fleet then continues until a signal raises an exception, and the function does not return.
+    answers are compared with those of the other options. With `keep_serving`, the fleet then
+    continues until a signal raises an exception, so that the function does not return.
 
     Args:
         config: the scenario to run, with the settings of the run.

@@ -77,7 +77,7 @@ def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
         scenario: the scenario with its conditions.
 
     Returns:
-        One range of indices for each outage of the scenario that concerns the device.
+        One range of indices for each of the scenario's outages that affect the device.
     """
     return [
         indices(entry, length)
@@ -89,8 +89,8 @@ def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
 def indices(entry: Condition, length: int) -> range:
     """Return the input indices at which a condition applies.
 
-    Two conditions of which one ends where the other starts (until = 0.5, from = 0.5) neither
-    overlap nor leave a gap.
+    If one condition ends where another starts (until = 0.5, from = 0.5), the two neither overlap
+    nor leave a gap.
 
     Args:
         entry: the condition.

@@ -1,8 +1,8 @@
 """Simulates drift, a constant difference between a device's signal and the training data.
 
 A watch may sit rotated on the wrist, or be worn on the other wrist, and its wearer may move faster
-or slower than others. The axis of the rotation and the speed are chosen at random once for each
-device, and apply to its whole stream.
+or slower than others. For each device, the axis of the rotation and the speed are chosen at random
+once, and apply to the whole stream.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Holds the limits of a scenario's devices.
 
 A limit is given either in units or as a multiple of what the task needs. A multiple suits any task,
-because the simulator knows what a capacity and an offload need once the task is trained.
+because the simulator computes the needs of the capacities and of an offload from the trained
+bundle.
 """
 
 from collections.abc import Sequence
@@ -65,8 +66,8 @@ class Memory(Table):
     """The memory budget of a device.
 
     A table gives either `memory_kb` or `memory_for_capacity`, which is the number of the largest
-    capacity (one of the student's nested sizes) that fits into the budget. A number above that of
-    the student's largest capacity stands for the largest capacity.
+    capacity (one of the student's nested sizes) that fits into the budget. A number that is larger
+    than the student's number of capacities stands for the largest capacity.
     """
 
     memory_kb: Positive | None = None
@@ -80,8 +81,8 @@ class Memory(Table):
     def memory_bytes(self, needed: Sequence[int]) -> int:
         """Return the budget in bytes.
 
-        A budget for a capacity is halfway between the needs of that capacity and of the next one. A
-        budget for the largest capacity is twice its need.
+        For `memory_for_capacity`, the budget is halfway between the needs of that capacity and of
+        the next larger one. For the largest capacity, it is twice the need.
 
         Args:
             needed: the memory that each capacity needs, in bytes, smallest capacity first.
@@ -98,9 +99,9 @@ class Memory(Table):
 class AnswerLimits(Table):
     """The limits on the time and the energy of one answer.
 
-    Each limit is given either in units or as a multiple of what an offload takes. An offload here
-    is a run of the largest capacity that the device's memory admits, followed by the transfer over
-    the device's link in fair conditions, which are those of the device's own table.
+    Each limit is given either in units or as a multiple of what an offload takes. Here an offload
+    includes the device's own run before the transfer, on the largest capacity that fits into
+    memory. The transfer uses the throughput and the round-trip time in the device's own table.
     """
 
     latency_ms: Positive | None = None
@@ -139,10 +140,10 @@ class Offload:
 def offload_of(
     profile: str, link: str, memory_bytes: int, needs: Needs, *, mbit_s: float, rtt_ms: float
 ) -> Offload:
-    """Return the time and the energy that an offload takes on a board in fair conditions.
+    """Return the time and the energy of an offload, including the device's own run before it.
 
-    Before the transfer, the largest capacity that fits into memory runs, or the smallest capacity
-    if none fits.
+    The run is that of the largest capacity that fits into the memory budget, or of capacity 1 if
+    none fits. The transfer uses the given throughput and round-trip time.
 
     Args:
         profile: the name of the board.

@@ -1,4 +1,4 @@
-"""Reads scenarios, which say which devices run which task and what conditions they meet.
+"""Reads scenarios, which describe a task, the devices that run it, and their conditions.
 
 Scenarios are TOML files, explained in docs/simulate.md. Most models below are tables of the file.
 `Scenario.fleet` expands the device tables into one `Device` for each device.
@@ -32,7 +32,7 @@ class ScenarioError(SimError):
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """One simulated device, with its budget in fair conditions.
+    """One simulated device, with the budget that it has while no condition applies.
 
     Attributes:
         device_id: the id `<profile>-<n>`, in which n counts the devices of the profile from 1.
@@ -182,7 +182,7 @@ class Scenario(Table):
     def fleet(self) -> tuple[Device, ...]:
         """Return every device of the scenario.
 
-        If two tables share a profile, the numbers of the second table's devices continue those of
+        If two tables have the same profile, the second table's devices continue the numbering of
         the first.
         """
         made: dict[str, int] = {}
