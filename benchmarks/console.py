@@ -28,7 +28,7 @@ from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.device_registry import Report
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.tasks.wearable import TASK
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 from nestling_core.clock import unix_ms
 
 _BATCH = 10

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Picture
 
 from benchmarks.report import Figure, figure, parse_arguments, publish
 from benchmarks.scenario import draw_accuracy_bars, run_scenario
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 
 _NOTE = """
 `nestling-sim run --scenario federated`: six simulated watches, each turned by 45 degrees about an

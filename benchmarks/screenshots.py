@@ -26,7 +26,7 @@ from benchmarks.report import ROOT
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks.wearable import TASK
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 
 _IMAGES = ROOT / "docs" / "images"
 _WIDE, _REPORT, _PHONE = 1440, 1060, 390

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Picture
 
 from benchmarks.report import Figure, figure, parse_arguments, publish
 from benchmarks.scenario import draw_accuracy_bars, run_scenario
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 
 _NOTE = """
 `nestling-sim run`, the default scenario: nine simulated watches on three boards against a real

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cloud_process import serve
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 
 # Longest time until the state folder is locked, and from the signal until the process has ended.
 _TIMEOUT_S = 60.0

@@ -19,7 +19,7 @@ from benchmarks.learning.speed import measure_latencies
 from benchmarks.learning.tables import tables
 from benchmarks.report import log_elapsed, parse_arguments, publish
 from benchmarks.scenario import run_scenario
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 
 _NOTE = """
 Two tasks: `fashion` (Fashion-MNIST, the official test set) and `wearable` (smart-watch windows,

@@ -20,7 +20,7 @@ from nestling_cloud.learning.routing import (
 from nestling_cloud.learning.routing.data import Bools, Floats
 from nestling_cloud.learning.routing.rivals import RIVALS, Resources, Trial
 from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 
 SHARES = np.arange(0, 0.5001, 0.01)
 OURS = "Nestling"
@@ -68,7 +68,7 @@ def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
     """
     rng, test = np.random.default_rng([models.seed, draw]), models.test
     fitted, held_out = share_out(models.draw_calibration(rng))
-    design = choose_design(fitted, seed=draw, progress=Silent())
+    design = choose_design(fitted, seed=draw, progress=SilentProgress())
     multiplexer = fit_design(fitted, design, draw)
     predictions = {
         "fitted": beliefs(multiplexer, fitted),
@@ -101,7 +101,7 @@ def fit_design(fitted: RoutingData, design: Design, seed: int) -> Multiplexer:
         design: the multiplexer's inputs and training targets.
         seed: the seed of the fit.
     """
-    return fit_multiplexer(fitted, seed=seed, progress=Silent(), design=design)
+    return fit_multiplexer(fitted, seed=seed, progress=SilentProgress(), design=design)
 
 
 def our_urgencies(predictions: Floats) -> list[Doubles]:

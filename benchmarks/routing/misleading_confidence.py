@@ -22,7 +22,7 @@ from benchmarks.routing.curves import (
 )
 from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.learning.routing import Design, RoutingData, beliefs, choose_design, share_out
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 
 # Rivals that look at the student's output.
 _COMPARED = ("max-softmax", "margin", "entropy", "scaled softmax", "deferral MLP", "AppealNet head")
@@ -88,7 +88,7 @@ def run_condition(models: SeedModels, draw: int, condition: str) -> ConditionRes
     rng, change = np.random.default_rng([models.seed, draw]), CONDITIONS[condition]
     fitted = change(share_out(models.draw_calibration(rng))[0], rng)
     test = change(models.test, rng)
-    design = choose_design(fitted, seed=draw, progress=Silent())
+    design = choose_design(fitted, seed=draw, progress=SilentProgress())
     urgencies = {
         name: our_urgencies(beliefs(fit_design(fitted, ours, draw), test))
         for name, ours in ((OURS, design), (DEFAULT_DESIGN, Design()))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nestling_cloud.temporary import temporary_file
+from nestling_cloud.temporary_files import temporary_file
 from nestling_core.file_sync import sync_folder, write_synced
 
 PRIVATE = 0o700

@@ -48,7 +48,7 @@ class ConsoleProgress:
             yield from bar.track(items, total=total, description=what)
 
 
-class Silent:
+class SilentProgress:
     """Shows no progress, for tests and for output that a program reads."""
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -7,7 +7,7 @@ SimError
 ├── OpenFilesError (open_files.py)         the fleet needs more open files than allowed
 ├── CloudProcessError (cloud_process.py)   the cloud did not start, or ended during the run
 ├── NotStartedError (start_gate.py)        a device is not started because the fleet is stopped
-├── FleetError (live.py)                   a device failed, or no receipt reached the cloud
+├── FleetError (live_run.py)               a device failed, or no receipt reached the cloud
 └── ResultsError (results.py)              the results cannot be written
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_sim.run.run import RunConfig, run
 from nestling_sim.scenario.scenario import load_scenario
 from tests.support.fleet_tasks import task_reference
@@ -55,7 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         patch.setattr(tempfile, "tempdir", str(temporary))
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / "torchinductor"))
         config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
-        result = run(config, Silent())
+        result = run(config, SilentProgress())
     return Finished(
         summary=json.loads((result.folder / "summary.json").read_text()),
         folder=result.folder,

@@ -12,13 +12,13 @@ import pytest
 
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.mqtt.broker_process import BrokerKind
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.store.store import RECEIPTS_FILE, Store, store_url
 from nestling_cloud.tasks import load_task
 from nestling_core.nest import bundle_files
 from nestling_core.network.address import Address
 from nestling_device.hardware.machine import activations_of
-from nestling_sim.fleet.live import Fleet, run_fleet
+from nestling_sim.fleet.live_run import Fleet, run_fleet
 from nestling_sim.fleet.streams import deal
 from nestling_sim.run.cloud_process import cloud_process
 from nestling_sim.run.run import Result, RunConfig, run
@@ -73,7 +73,7 @@ def finish(scenario: Scenario, cache: Path, folder: Path, kind: BrokerKind) -> F
         patch.setenv("TMPDIR", str(temporary))
         patch.setattr(tempfile, "tempdir", str(temporary))
         config = RunConfig(scenario=scenario, out=folder / "runs", broker_kind=kind, cache=cache)
-        result = run(config, Silent())
+        result = run(config, SilentProgress())
     return Finished(result=result, left=[path.name for path in temporary.iterdir()])
 
 
@@ -219,7 +219,7 @@ def watched(
                 addresses=addresses,
                 state_dir=tmp_path / "devices",
             )
-            run_fleet(fleet, Silent())
+            run_fleet(fleet, SilentProgress())
             topics = [each.topic for each in stranger.rest()]
     with Store(store_url(str(state / RECEIPTS_FILE))) as stored:
         yield topics, stored.count()

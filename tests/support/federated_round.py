@@ -11,7 +11,7 @@ from nestling_cloud.federated.array_records import record_of
 from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.server_app import run_rounds
 from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.weights import read_arrays
 from nestling_device.federated.client_app import app
@@ -57,7 +57,7 @@ def one_round(
 
 
 def released(fleet: LearningFleet, client: Client = app, **changes: object) -> str:
-    return run_rounds(LocalGrid(client, fleet.nodes), fleet.config(**changes), Silent())
+    return run_rounds(LocalGrid(client, fleet.nodes), fleet.config(**changes), SilentProgress())
 
 
 def rounds(fleet: LearningFleet) -> list[Round]:

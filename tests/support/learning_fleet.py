@@ -8,7 +8,7 @@ import numpy as np
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.federated.run_config import RunConfig
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.store.store import store_url
 from nestling_cloud.tasks import Examples
 from nestling_device.bundle.self_test import self_test
@@ -49,7 +49,7 @@ class LearningFleet:
 def tiny_repository(cache: Path) -> Path:
     """Return a repository with the tiny task's bundle, trained or from the cache."""
     return trained_repository(
-        TINY_TASK, tiny_splits(), seed=0, progress=Silent(), cache=cache
+        TINY_TASK, tiny_splits(), seed=0, progress=SilentProgress(), cache=cache
     ).folder
 
 

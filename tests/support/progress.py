@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 
 T = TypeVar("T")
 
 
-class EpochCounter(Silent):
+class EpochCounter(SilentProgress):
     """Counts the epochs that began, and records what was tracked."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.probes import Probes, write_probes
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_core.nest.bundle_files import Activations
 from tests.support.tiny_task import TINY_TASK
 
@@ -28,7 +28,7 @@ def tiny_probes(
         TINY_FAMILY,
         count=count,
         seed=seed,
-        progress=Silent(),
+        progress=SilentProgress(),
         activations=activations,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestling_cloud.bundles.cache import trained_repository
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Examples, Recipe, Splits, Task
 from nestling_cloud.tasks.wearable import TASK
 
@@ -36,7 +36,7 @@ def train_small(cache: Path) -> TrainedTask:
     splits = dataclasses.replace(
         whole, train=_every_second(whole.train), calibration=_every_second(whole.calibration)
     )
-    trained = trained_repository(task, splits, seed=SEED, progress=Silent(), cache=cache)
+    trained = trained_repository(task, splits, seed=SEED, progress=SilentProgress(), cache=cache)
     return TrainedTask(task=task, splits=splits, repository=trained.folder)
 
 

@@ -21,7 +21,7 @@ from nestling_cloud.federated.flower_process import Link
 from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.store.store import state_store_url
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 from nestling_core.command_line.path_flags import input_file, output_folder
 from nestling_core.network.hosts import is_loopback
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from nestling.sparkplug_metrics import MetricValue
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
-from nestling_cloud.control.pending import DesiredMetrics, PendingChanges
+from nestling_cloud.control.pending_changes import DesiredMetrics, PendingChanges
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store.database import cause_of

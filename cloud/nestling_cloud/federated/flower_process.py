@@ -21,7 +21,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_core.network.address import Address
 from nestling_core.network.proxies import bypass_proxies
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 _CONNECTION = "nestling"
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store.database import Database
 from nestling_core.closing import Closing
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 METADATA = sa.MetaData()
 ROUNDS = sa.Table(

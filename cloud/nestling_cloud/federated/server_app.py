@@ -27,7 +27,7 @@ from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules
 from nestling_cloud.learning.check_teacher import LearnedCloud
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import LearnedTask, finish
-from nestling_cloud.progress import Progress, Silent
+from nestling_cloud.progress import Progress, SilentProgress
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_core.student.messages import LocalRecipe
@@ -56,7 +56,7 @@ def main(grid: Grid, context: Context) -> None:
     Raises:
         NotReleasedError: nothing is released. Flower then reports the run as failed.
     """
-    run_rounds(grid, RunConfig.of(context.run_config), Silent())
+    run_rounds(grid, RunConfig.of(context.run_config), SilentProgress())
 
 
 def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:

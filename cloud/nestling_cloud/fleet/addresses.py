@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from nestling_cloud.atomic_file import write_whole
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 
 @dataclass(frozen=True, kw_only=True)

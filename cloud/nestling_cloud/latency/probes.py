@@ -18,7 +18,7 @@ from nestling_cloud.latency.network import Int8Network, int8_network
 from nestling_cloud.latency.widths import Widths, random_widths
 from nestling_cloud.progress import Progress
 from nestling_core.nest.bundle_files import Activations
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 from nestling_core.student.blocks import SizesError
 
 FILE_NAME = "probes.json"

@@ -10,7 +10,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.probes import Probe, Probes
 from nestling_cloud.latency.widths import Widths
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 _FORMAT = 1
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from nestling_cloud.store import tables
 from nestling_cloud.store.store import Store
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 NEWEST_PER_DEVICE = 20
 NEWEST_IN_ALL = 20_000

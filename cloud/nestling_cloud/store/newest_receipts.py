@@ -13,7 +13,7 @@ from nestling_cloud.store import tables
 from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.database import write_all
 from nestling_cloud.store.receipt_row import ReceiptRow
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ReceiptRow))
 # The id (order of arrival), then the fields. JSON is read as text, so that one damaged value does

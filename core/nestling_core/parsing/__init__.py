@@ -4,4 +4,4 @@ The package also limits the log lines about unreadable messages and repeated war
 other package of Nestling.
 """
 
-__all__ = ["text", "throttled_log", "untrusted"]
+__all__ = ["text", "throttled_log", "untrusted_data"]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 from nestling_core.student.blocks import block_fields, block_of
 from nestling_core.student.config import StudentConfig
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
-from nestling_core.parsing.untrusted import UnreadableError, load_arrays
+from nestling_core.parsing.untrusted_data import UnreadableError, load_arrays
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import head_shape, plan

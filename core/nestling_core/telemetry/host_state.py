@@ -10,7 +10,7 @@ earlier connection.
 import json
 from dataclasses import dataclass
 
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 # The largest integer that every JSON parser represents exactly.
 _LARGEST_MS = 2**53 - 1

@@ -25,7 +25,7 @@ from nestling_device.hardware.machine import activations_of, machine_name
 from nestling_device.profiling.bundle import Conditions, profile
 from nestling_device.profiling.onnx_folder import ModelCosts, profile_models
 from nestling_device.runtime.open_instrument import open_instrument
-from nestling_device.sources.recorded import read_golden
+from nestling_device.sources.replay import read_golden
 from nestling_device.storage.database import StorageError
 from nestling_device.storage.snapshot import is_running, read_bundle
 

@@ -14,7 +14,7 @@ from nestling_device.hardware.resources import POWER_SUPPLIES, battery_charge
 from nestling_device.runtime.open_instrument import open_instrument
 from nestling_device.sources.camera import open_camera
 from nestling_device.sources.imu import find_imu
-from nestling_device.sources.recorded import read_recording
+from nestling_device.sources.replay import read_recording
 from nestling_device.sources.source import SourceError
 from nestling_device.storage.snapshot import read_bundle
 

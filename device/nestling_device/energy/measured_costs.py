@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nestling.v1.receipt_pb2 import Provenance
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 from nestling_device.storage.atomic_file import replace_file
 
 _log = logging.getLogger(__name__)

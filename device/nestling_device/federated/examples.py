@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_core.parsing.untrusted import UnreadableError, load_arrays
+from nestling_core.parsing.untrusted_data import UnreadableError, load_arrays
 from nestling_device.errors import DeviceError
 
 # The fewest examples that training accepts.

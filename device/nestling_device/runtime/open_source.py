@@ -9,7 +9,7 @@ from nestling_device.runtime.device import Device
 from nestling_device.sources.camera import Camera, open_camera
 from nestling_device.sources.cursor import Cursor
 from nestling_device.sources.imu import Imu
-from nestling_device.sources.recorded import Replay, read_golden, read_recording
+from nestling_device.sources.replay import Replay, read_golden, read_recording
 from nestling_device.sources.source import Source, SourceError, readable_name
 from nestling_device.sources.unix_socket import UnixSocket
 from nestling_device.sources.watched_folder import WatchedFolder

@@ -4,4 +4,4 @@ Inputs come from recordings, a watched folder, a socket, a camera or an inertial
 device's other packages, this one may import `delivery`, `hardware` and `storage`.
 """
 
-__all__ = ["camera", "cursor", "imu", "recorded", "source", "unix_socket", "watched_folder"]
+__all__ = ["camera", "cursor", "imu", "replay", "source", "unix_socket", "watched_folder"]

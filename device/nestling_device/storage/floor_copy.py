@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestling_core.parsing.untrusted import UnreadableError, parse_json
+from nestling_core.parsing.untrusted_data import UnreadableError, parse_json
 from nestling_device.storage.atomic_file import replace_file
 
 _log = logging.getLogger(__name__)

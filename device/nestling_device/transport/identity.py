@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from nestling.topics import check_device_id
 from nestling_core.file_sync import sync_folder
 from nestling_core.network.address import Address
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 from nestling_device.errors import DeviceError
 from nestling_device.storage.atomic_file import write_private
 

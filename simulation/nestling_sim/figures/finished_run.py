@@ -7,7 +7,7 @@ from typing import Any
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_sim.figures.evaluation import Evaluation
-from nestling_sim.fleet.live import DeviceRun, Fleet
+from nestling_sim.fleet.live_run import DeviceRun, Fleet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_sim.figures.evaluation import Evaluation, accuracy_at
 from nestling_sim.figures.refusals import not_sent
-from nestling_sim.fleet.live import DeviceRun
+from nestling_sim.fleet.live_run import DeviceRun
 from nestling_sim.report.evidence import is_fallback
 from nestling_sim.scenario.scenario import Scenario
 

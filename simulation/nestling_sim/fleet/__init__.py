@@ -4,4 +4,4 @@ The package holds the devices, which run in threads, their streams of inputs, an
 cut. It may import `scenario`, but neither `run` nor `figures`.
 """
 
-__all__ = ["flower_grid", "live", "streams", "wearers"]
+__all__ = ["flower_grid", "live_run", "streams", "wearers"]

@@ -11,7 +11,7 @@ from typing import IO
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.mqtt.parent_death import dies_with_parent
 from nestling_cloud.service.config import Addresses
-from nestling_core.parsing.untrusted import UnreadableError, parse_json
+from nestling_core.parsing.untrusted_data import UnreadableError, parse_json
 from nestling_sim.errors import SimError
 
 _STOP_S = 5.0

@@ -29,7 +29,7 @@ from nestling_device.federated import client_app
 from nestling_sim.figures.evaluation import Evaluation, evaluate
 from nestling_sim.figures.finished_run import FinishedRun
 from nestling_sim.fleet.flower_grid import LocalGrid
-from nestling_sim.fleet.live import DeviceRun, Fleet, run_fleet
+from nestling_sim.fleet.live_run import DeviceRun, Fleet, run_fleet
 from nestling_sim.fleet.streams import Stream
 from nestling_sim.fleet.wearers import Wearer, wearers, write_local
 from nestling_sim.run.workspace import Workspace

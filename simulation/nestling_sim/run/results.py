@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nestling_cloud.store.receipt_row import ReceiptRow
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 from nestling_sim.errors import SimError
 
 

@@ -15,11 +15,11 @@ from nestling_cloud.mqtt.broker_process import BrokerKind, find_broker
 from nestling_cloud.progress import Progress
 from nestling_cloud.service.config import Addresses
 from nestling_cloud.tasks import load_task
-from nestling_cloud.temporary import temporary_folder
+from nestling_cloud.temporary_files import temporary_folder
 from nestling_sim.figures.evaluation import curves, evaluate
 from nestling_sim.figures.finished_run import FinishedRun
 from nestling_sim.figures.summary import Outcome, summarize
-from nestling_sim.fleet.live import Fleet, FleetError, keep_answering, run_fleet
+from nestling_sim.fleet.live_run import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.fleet.streams import Stream, deal
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.run.open_files import raise_open_files_limit

@@ -10,8 +10,8 @@ from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.service.config import Addresses
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.store import RECEIPTS_FILE, Store, store_url
-from nestling_cloud.temporary import temporary_folder
-from nestling_sim.fleet.live import FleetError
+from nestling_cloud.temporary_files import temporary_folder
+from nestling_sim.fleet.live_run import FleetError
 from nestling_sim.run.cloud_process import cloud_process
 
 # The dot distinguishes it from a device's state folder, which may be called nestling-NAME.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from nestling_cloud.progress import ConsoleProgress, Silent
+from nestling_cloud.progress import ConsoleProgress, SilentProgress
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -32,7 +32,7 @@ def test_terminal_shows_the_step_beside_its_bar() -> None:
 
 
 def test_silent_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    assert list(Silent().track("abc", 3, "teacher")) == ["a", "b", "c"]
+    assert list(SilentProgress().track("abc", 3, "teacher")) == ["a", "b", "c"]
 
     assert capfd.readouterr() == ("", "")
 

@@ -41,7 +41,7 @@ from nestling_cloud.console.api.schemas import (
 from nestling_cloud.console.auth.guard import REQUESTED_BY
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.console_data import ConsoleData
-from nestling_cloud.console.data.live import DeviceQuery
+from nestling_cloud.console.data.live_figures import DeviceQuery
 from nestling_cloud.console.data.operating_point import read_state
 from nestling_cloud.console.data.released_bundle import capacities_table, curves_table, read_models
 from nestling_cloud.console.data.rounds import RoundView, rounds_table

@@ -15,7 +15,7 @@ from typing import Any
 from nestling_cloud.atomic_file import write_whole
 from nestling_cloud.errors import CloudError
 from nestling_core.nest.bundle_files import is_digest
-from nestling_core.parsing.untrusted import parse_json
+from nestling_core.parsing.untrusted_data import parse_json
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = "nest_"  # lets scanners for leaked secrets recognize a token

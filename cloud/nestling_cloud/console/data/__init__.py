@@ -11,7 +11,7 @@ __all__ = [
     "energy_saved",
     "expectation",
     "health",
-    "live",
+    "live_figures",
     "operating_point",
     "released_bundle",
     "rounds",

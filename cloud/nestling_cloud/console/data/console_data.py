@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.data.health_facts import HealthFacts
-from nestling_cloud.console.data.live import LiveFigures
+from nestling_cloud.console.data.live_figures import LiveFigures
 from nestling_cloud.console.data.rounds import Rounds
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.metrics.queries import MetricQueries

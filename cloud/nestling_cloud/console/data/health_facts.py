@@ -16,7 +16,7 @@ from nestling_cloud.console.data.health import (
     fleet_findings,
     store_finding,
 )
-from nestling_cloud.console.data.live import LiveFigures, TimedCache
+from nestling_cloud.console.data.live_figures import LiveFigures, TimedCache
 from nestling_cloud.console.data.rounds import Rounds
 from nestling_cloud.console.data.time_spans import SPANS
 from nestling_cloud.metrics.fleet_health import device_losses, fleet_condition

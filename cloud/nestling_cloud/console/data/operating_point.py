@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass
 
 from nestling_cloud.console.data.console_data import ConsoleData
-from nestling_cloud.console.data.live import DeviceQuery
+from nestling_cloud.console.data.live_figures import DeviceQuery
 from nestling_cloud.control.targets import TargetChange
 from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store.time_range import TimeRange

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nicegui.events import GenericEventArguments
 
-from nestling_cloud.console.data.live import DeviceQuery, LiveFigures
+from nestling_cloud.console.data.live_figures import DeviceQuery, LiveFigures
 from nestling_cloud.console.data.units import NOTHING, age, number, percent
 from nestling_cloud.console.pages.markup import Text, block, link
 from nestling_cloud.metrics.views import DeviceRow

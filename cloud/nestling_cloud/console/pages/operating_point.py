@@ -30,7 +30,7 @@ from nestling_cloud.console.data.units import NOTHING, energies, percent
 from nestling_cloud.console.pages.facts import FactList
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Text, block, link
-from nestling_cloud.console.pages.reported import ReportedPanel
+from nestling_cloud.console.pages.reported_panel import ReportedPanel
 from nestling_cloud.console.pages.target_panels import TargetChangesPanel, TargetStatePanel
 from nestling_cloud.control.targets import TargetError
 from nestling_cloud.metrics.views import Totals

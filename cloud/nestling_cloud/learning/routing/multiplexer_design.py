@@ -23,7 +23,7 @@ from nestling_cloud.learning.routing.fit_multiplexer import (
     beliefs,
     fit_multiplexer,
 )
-from nestling_cloud.progress import Progress, Silent
+from nestling_cloud.progress import Progress, SilentProgress
 
 Doubles = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -84,7 +84,7 @@ def _squared_errors(data: RoutingData, design: Design, seed: int) -> Doubles:
     found = []
     for judged, fitted in ((halves[0], halves[1]), (halves[1], halves[0])):
         multiplexer = fit_multiplexer(
-            data.part(fitted), seed=seed, progress=Silent(), design=design, recipe=_RECIPE
+            data.part(fitted), seed=seed, progress=SilentProgress(), design=design, recipe=_RECIPE
         )
         unseen = data.part(judged)
         believed, right = beliefs(multiplexer, unseen), unseen.right.astype(np.float64)

@@ -12,7 +12,7 @@ from nestling_cloud.learning.adaptation import AdaptationConfig, AdaptationError
 from nestling_cloud.learning.adaptation.pipeline import learn_adapted
 from nestling_cloud.learning.adaptation.target_inputs import read_target
 from nestling_cloud.learning.pipeline import LearnedTask
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble
 from tests.support.pitch_teacher import MIRRORED, SAME, TASK, mirrored
@@ -25,7 +25,12 @@ THERE = mirrored(tones(256, 7))
 def learned() -> LearnedTask:
     config = AdaptationConfig(frames=(SAME, MIRRORED))
     found, choice = learn_adapted(
-        TASK, tiny_splits(), mirrored(tones(256, 5)).inputs, config, seed=0, progress=Silent()
+        TASK,
+        tiny_splits(),
+        mirrored(tones(256, 5)).inputs,
+        config,
+        seed=0,
+        progress=SilentProgress(),
     )
     assert choice.frame == MIRRORED
     return found

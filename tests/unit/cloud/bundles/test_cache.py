@@ -13,7 +13,7 @@ from nestling_cloud.bundles.cache import CachedRelease, CacheError, cache_folder
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.learning.loop import TrainingError
 from nestling_cloud.learning.train_teacher import TeacherError
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from tests.support.teacher_file import load_teacher
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
@@ -25,7 +25,7 @@ def train(
         TINY_TASK,
         tiny_splits(),
         seed=0,
-        progress=Silent(),
+        progress=SilentProgress(),
         retrain=retrain,
         cache=cache,
         report=report,
@@ -77,7 +77,7 @@ def test_training_that_fails_leaves_no_bundle(tmp_path: Path) -> None:
     splits.train.inputs[-1, 0, 0] = np.inf  # `load_checked` would have refused it
 
     with np.errstate(invalid="ignore"), pytest.raises(TrainingError, match="the loss is nan"):
-        trained_repository(TINY_TASK, splits, seed=0, progress=Silent(), cache=tmp_path)
+        trained_repository(TINY_TASK, splits, seed=0, progress=SilentProgress(), cache=tmp_path)
 
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
@@ -191,7 +191,9 @@ def test_leftovers_of_a_killed_run_are_removed_and_those_of_a_live_run_are_kept(
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TeacherError):
-            trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
+            trained_repository(
+                task, tiny_splits(), seed=0, progress=SilentProgress(), cache=tmp_path
+            )
     finally:
         os.close(lock)
 
@@ -211,7 +213,7 @@ def test_teacher_that_cannot_be_built_is_reported_before_the_cache_is_read(tmp_p
     )
 
     with pytest.raises(TeacherError, match=r"FileNotFoundError.*absent\.pt"):
-        trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
+        trained_repository(task, tiny_splits(), seed=0, progress=SilentProgress(), cache=tmp_path)
 
 
 def test_nestling_cache_variable_overrides_the_users_cache(

@@ -8,7 +8,7 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.learning.train_teacher import cloud_model_name
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 
@@ -17,7 +17,7 @@ def test_refused_release_does_not_replace_the_cloud_model(
 ) -> None:
     repository = Repository(shutil.copytree(tiny_bundle, tmp_path / "repository"))
     before = repository.read_model(cloud_model_name(TINY_TASK))
-    learned = learn(TINY_TASK, tiny_splits(), seed=1, progress=Silent())
+    learned = learn(TINY_TASK, tiny_splits(), seed=1, progress=SilentProgress())
     assert learned.cloud.onnx != before
 
     with pytest.raises(RepositoryError, match="is not above the current 1"):

@@ -14,7 +14,7 @@ from nestling_cloud.federated.ensemble import (
 )
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.onnx.torch_export import export_onnx
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Recipe
 from nestling_core.student.losses import distillation_loss
 from nestling_core.student.network import NestedStudent
@@ -72,7 +72,7 @@ def distilled(model: bytes, updates: list[Update], recipe: EnsembleRecipe) -> Ne
         tiny_splits().train,
         recipe=recipe,
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
     )
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.loop import TrainingError, logits_of, precision, seeded, train
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.recipes.recipe import Optimizer
 from nestling_cloud.tasks import Recipe
 from tests.support.families import FAMILIES, make_family
@@ -36,7 +36,7 @@ def fitted(seed: int, recipe: Recipe = RECIPE) -> nn.Linear:
         count=len(INPUTS),
         recipe=recipe,
         generator=generator,
-        progress=Silent(),
+        progress=SilentProgress(),
         what="line",
     )
     return network
@@ -70,7 +70,7 @@ def test_every_epoch_shuffles_all_examples_again() -> None:
         count=12,
         recipe=RECIPE,
         generator=torch.Generator().manual_seed(0),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="line",
     )
 
@@ -96,7 +96,7 @@ def test_network_learns_with_the_threads_of_its_recipe(threads: int) -> None:
         count=len(INPUTS),
         recipe=Recipe(epochs=1, batch=4, threads=threads),
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="line",
     )
 
@@ -123,7 +123,7 @@ def test_loss_that_is_not_finite_names_step_and_epoch(bad: float) -> None:
             count=12,
             recipe=RECIPE,
             generator=torch.Generator(),
-            progress=Silent(),
+            progress=SilentProgress(),
             what="line",
         )
 
@@ -143,7 +143,7 @@ def test_weights_that_are_not_finite_after_the_last_step_are_refused() -> None:
             count=12,
             recipe=Recipe(epochs=1, batch=12),
             generator=torch.Generator(),
-            progress=Silent(),
+            progress=SilentProgress(),
             what="line",
         )
 
@@ -165,7 +165,7 @@ def test_network_with_only_kernels_learns(optimizer: Optimizer) -> None:
         count=12,
         recipe=Recipe(epochs=40, batch=4, learning_rate=0.1, optimizer=optimizer),
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="line",
     )
 
@@ -183,7 +183,7 @@ def test_too_few_examples_are_refused(count: int) -> None:
             count=count,
             recipe=RECIPE,
             generator=torch.Generator(),
-            progress=Silent(),
+            progress=SilentProgress(),
             what="line",
         )
 
@@ -243,7 +243,7 @@ def test_a_nest_of_every_family_can_be_trained(name: str) -> None:
         count=len(made.tensor),
         recipe=Recipe(epochs=1, batch=50),
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="nest",
     )
 

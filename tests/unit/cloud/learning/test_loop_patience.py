@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.loop import seeded, train
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Recipe
 from tests.support.line_task import INPUTS, RECIPE, squared_error
 
@@ -25,7 +25,7 @@ def learned_with_patience(scores: list[float], patience: int) -> tuple[nn.Linear
         count=len(INPUTS),
         recipe=Recipe(epochs=6, batch=4, learning_rate=0.05, patience=patience),
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="line",
         score=score,
     )
@@ -52,7 +52,7 @@ def test_patience_holds_one_of_few_examples_out() -> None:
         count=4,
         recipe=Recipe(epochs=3, batch=4, patience=1),
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="line",
         score=score,
     )
@@ -74,7 +74,7 @@ def test_without_patience_nothing_is_held_out_and_every_epoch_runs() -> None:
         count=len(INPUTS),
         recipe=RECIPE,
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="line",
         score=lambda _part: pytest.fail("asked for a score"),
     )

@@ -4,7 +4,7 @@ from torch import nn
 
 from nestling_cloud.learning.loop import seeded, train
 from nestling_cloud.learning.muon import Muon, orthogonal
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Recipe
 
 
@@ -81,7 +81,7 @@ def _learn(optimizer: str) -> tuple[nn.Module, float]:
         count=len(inputs),
         recipe=recipe,
         generator=generator,
-        progress=Silent(),
+        progress=SilentProgress(),
         what="sides",
     )
     with torch.no_grad():

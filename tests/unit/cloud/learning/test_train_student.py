@@ -5,7 +5,7 @@ import torch
 
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.train_student import fine_tune_on_grid
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_core.student.network import NestedStudent
 from tests.support.tiny_task import TINY_TASK, tiny_splits
@@ -21,6 +21,6 @@ def test_student_is_fine_tuned_only_if_its_task_sets_epochs(epochs: int) -> None
     teacher = task.teacher(task.signature).eval()
     views = make_views(task, teacher, examples, generator, task.distillation)
 
-    fine_tune_on_grid(task, student, views, generator, Silent())
+    fine_tune_on_grid(task, student, views, generator, SilentProgress())
 
     assert all(map(torch.equal, before, student.parameters())) == (epochs == 0)

@@ -9,7 +9,7 @@ from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import logits_of, seeded
 from nestling_cloud.learning.train_teacher import TeacherError, train_teacher
 from nestling_cloud.models.teacher import ConvTeacher
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Distillation, Examples, Recipe, Signature
 from nestling_core.student.normalizer import Normalizer
 from tests.support.progress import EpochCounter
@@ -96,7 +96,7 @@ def test_teacher_that_does_not_fit_the_signature_is_refused_before_anything_is_t
     task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: teacher, teacher_recipe=None)
 
     with pytest.raises(TeacherError, match=words):
-        train_teacher(task, tiny_splits().train, seeded(0), Silent())
+        train_teacher(task, tiny_splits().train, seeded(0), SilentProgress())
 
 
 class Flat(nn.Module):
@@ -134,7 +134,7 @@ def test_teacher_of_images_may_depend_on_the_order_in_memory(trained: bool) -> N
     recipe = None if trained else PICTURES.teacher_recipe
     task, examples = dataclasses.replace(PICTURES, teacher_recipe=recipe), shades(64)
 
-    teacher = train_teacher(task, examples, seeded(0), Silent())
+    teacher = train_teacher(task, examples, seeded(0), SilentProgress())
     views = make_views(task, teacher, examples, seeded(0), task.distillation)
 
     assert views.features is not None

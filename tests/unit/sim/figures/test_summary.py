@@ -12,7 +12,7 @@ from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_sim.figures.evaluation import Evaluation
 from nestling_sim.figures.summary import Outcome, summarize
-from nestling_sim.fleet.live import DeviceRun
+from nestling_sim.fleet.live_run import DeviceRun
 from nestling_sim.report import Evidence
 from nestling_sim.scenario.scenario import load_scenario
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nestling_cloud.learning.loop import train
 from nestling_cloud.learning.routing.rivals.trial import Doubles, Trial, Urgency
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.recipes.recipe import Recipe
 
 _RECIPE = Recipe(epochs=20, batch=256, learning_rate=5e-3, weight_decay=0.05, threads=1)
@@ -90,7 +90,7 @@ def _fitted(
         count=len(known),
         recipe=_RECIPE,
         generator=torch.Generator().manual_seed(seed),
-        progress=Silent(),
+        progress=SilentProgress(),
         what="rival",
     )
 

@@ -18,7 +18,7 @@ from nestling_cloud.learning.adaptation import (
 )
 from nestling_cloud.learning.adaptation.cross_domain import training_set
 from nestling_cloud.learning.adaptation.sensor_frame import turn
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_cloud.tasks.domains import Domains
 from tests.support.pitch_teacher import FLIP, MIRRORED, SAME, Matcher, mirrored
@@ -44,7 +44,9 @@ def adapted(
     config: AdaptationConfig = CONFIG,
     seed: int = 0,
 ) -> AdaptedNetworks:
-    return adapt(task, Matcher(), DOMAINS.source, target, config, seed=seed, progress=Silent())
+    return adapt(
+        task, Matcher(), DOMAINS.source, target, config, seed=seed, progress=SilentProgress()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def comparison() -> Comparison:
         target_teacher=KnowsBoth(),
         config=CONFIG,
         seed=0,
-        progress=Silent(),
+        progress=SilentProgress(),
     )
 
 
@@ -101,7 +103,7 @@ def test_labels_of_the_target_do_not_change_the_adapted_student() -> None:
             target_teacher=KnowsBoth(),
             config=CONFIG,
             seed=0,
-            progress=Silent(),
+            progress=SilentProgress(),
         )
         for labeled in (target, wrong)
     )

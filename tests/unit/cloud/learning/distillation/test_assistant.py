@@ -6,7 +6,7 @@ from torch import nn
 from nestling_cloud.learning.distillation.assistant import train_assistants
 from nestling_cloud.learning.loop import logits_of, seeded
 from nestling_cloud.models.teacher import ConvTeacher
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks import Recipe
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
@@ -30,7 +30,7 @@ def assistant_of(teacher: nn.Module, *widths: int, seed: int = 0) -> nn.Module:
     distillation = Distillation(weight=1.0, assistants=widths)
     generator = seeded(seed)
     return train_assistants(
-        TASK, teacher, EXAMPLES, distillation, generator=generator, progress=Silent()
+        TASK, teacher, EXAMPLES, distillation, generator=generator, progress=SilentProgress()
     )
 
 

@@ -6,7 +6,7 @@ import torch
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, make_views
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.nesting import train_nested
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation, Feature
 from nestling_cloud.tasks import Recipe
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
@@ -54,7 +54,7 @@ def test_teacher_runs_once_per_copy_and_never_during_training(feature: Feature) 
 
     views = make_views(JITTERED, teacher, EXAMPLES, generator, Distillation(feature=feature))
     before = teacher.asked
-    train_nested(JITTERED, views, EXAMPLES.inputs, generator, Silent())
+    train_nested(JITTERED, views, EXAMPLES.inputs, generator, SilentProgress())
 
     assert (before, teacher.asked) == (
         BY_LOGITS.views * len(EXAMPLES),

@@ -15,7 +15,7 @@ from nestling_cloud.learning.distillation.losses import (
 from nestling_cloud.learning.distillation.objective import TeacherObjective
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.nesting import train_nested
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.recipes.distillation import Distillation, Feature
 from nestling_cloud.tasks import Recipe, Signature
 from nestling_core.student.losses import distillation_loss
@@ -179,7 +179,7 @@ def test_same_seed_gives_the_same_student_without_a_trace_of_the_regressor(
         generator = seeded(seed)
         views = views_of(Distillation(feature=feature), WideTeacher)
         torch.manual_seed(seed)
-        trained = train_nested(SHORT_TASK, views, EXAMPLES.inputs, generator, Silent())
+        trained = train_nested(SHORT_TASK, views, EXAMPLES.inputs, generator, SilentProgress())
         states.append(trained.state_dict())
 
     first, again, other = states

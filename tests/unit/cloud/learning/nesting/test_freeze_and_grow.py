@@ -14,7 +14,7 @@ from nestling_cloud.learning.nesting.filter_ranking import RankingError
 from nestling_cloud.learning.nesting.freeze_and_grow import grow_ring
 from nestling_cloud.learning.nesting.pruning import prune, pruning_config, rank
 from nestling_cloud.learning.nesting.training_set import TrainingSet
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_core.student.config import (
     StudentConfig,
@@ -45,7 +45,7 @@ def training_set_of(task: Task, seed: int = 0, examples: Examples | None = None)
         views=make_views(task, TinyTeacher(task.signature), known, generator),
         train_inputs=known.inputs,
         generator=generator,
-        progress=Silent(),
+        progress=SilentProgress(),
     )
 
 
@@ -56,7 +56,7 @@ def grown(task: Task, seed: int = 0) -> NestedStudent:
         training_set.views,
         training_set.train_inputs,
         training_set.generator,
-        Silent(),
+        SilentProgress(),
         nesting=Nesting(way="grow", grow=SHORT),
     )
 
@@ -163,7 +163,7 @@ def test_grown_capacities_learn() -> None:
             perfect,
             known.train_inputs,
             known.generator,
-            Silent(),
+            SilentProgress(),
             nesting=Nesting(way="grow", grow=SHORT),
         )
 

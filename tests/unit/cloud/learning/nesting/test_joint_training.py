@@ -12,7 +12,7 @@ from nestling_cloud.learning.distillation.objective import answer_loss
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.nesting import Joint, NestingError, joint_loss, train_nested
 from nestling_cloud.learning.nesting.joint_training import capacities_of_steps
-from nestling_cloud.progress import Progress, Silent, T
+from nestling_cloud.progress import Progress, SilentProgress, T
 from nestling_cloud.recipes.nesting import Rule
 from nestling_cloud.tasks import Recipe, Signature, Task
 from nestling_core.student.config import conv_student
@@ -138,7 +138,7 @@ def test_sandwich_has_capacities_in_between_at_random() -> None:
     assert {ran[2] for ran in sandwiches} == {2, 3, 4}
 
 
-class EpochTotal(Silent):
+class EpochTotal(SilentProgress):
     """Remembers the number of epochs that a step announced."""
 
     def __init__(self) -> None:
@@ -225,7 +225,9 @@ def train_tiny(
     generator = seeded(seed)
     examples = tiny_splits().train
     views = make_views(task, _perfect_teacher(), examples, generator)
-    return train_nested(task, views, examples.inputs, generator, progress or Silent(), joint=joint)
+    return train_nested(
+        task, views, examples.inputs, generator, progress or SilentProgress(), joint=joint
+    )
 
 
 def _perfect_teacher() -> nn.Module:

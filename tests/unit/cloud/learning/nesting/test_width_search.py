@@ -15,7 +15,7 @@ from nestling_cloud.learning.nesting.width_search import (
     held_out,
     search_widths,
 )
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Recipe
 from nestling_core.nest.layout import check_layout
 from nestling_core.student.config import conv_student, deepsense_student
@@ -68,7 +68,7 @@ def search_tiny(seed: int) -> SearchResult:
         views=make_views(task, TinyTeacher(task.signature), examples, generator),
         train_inputs=examples.inputs,
         generator=generator,
-        progress=Silent(),
+        progress=SilentProgress(),
     )
     search = WidthSearch(targets=(0.3, 0.6, 1.0))
     return search_widths(training_set, counted_cost(task.signature, task.student), search)
@@ -81,7 +81,7 @@ def test_too_few_examples_to_hold_any_out_are_refused() -> None:
         views=make_views(TINY_TASK, TinyTeacher(TINY_TASK.signature), few, seeded(0)),
         train_inputs=few.inputs,
         generator=seeded(0),
-        progress=Silent(),
+        progress=SilentProgress(),
     )
     cost = counted_cost(TINY_TASK.signature, TINY_TASK.student)
 

@@ -16,7 +16,7 @@ from nestling_cloud.learning.quantization import (
 )
 from nestling_cloud.learning.quantization.fake_quantization import fake_round
 from nestling_cloud.learning.quantization.grid import grid_between
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Recipe
 from tests.support.families import CAPACITIES, FAMILIES, Family, make_family
 
@@ -94,7 +94,7 @@ def tuned(epochs: int, *, turns: int = 1, seen: list[int] | None = None) -> Fami
         quantization=Quantization(aware_epochs=epochs),
         turns=turns,
         generator=torch.Generator().manual_seed(0),
-        progress=Silent(),
+        progress=SilentProgress(),
     )
     return family
 

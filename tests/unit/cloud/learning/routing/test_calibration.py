@@ -20,7 +20,7 @@ from nestling_cloud.learning.routing import (
     share_out,
 )
 from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
 MACS = (100_000, 8_000_000)
@@ -33,7 +33,7 @@ def known() -> Hardness:
 
 @pytest.fixture(scope="module")
 def multiplexer(known: Hardness) -> Multiplexer:
-    return fit_multiplexer(share_out(known.data)[0], seed=0, progress=Silent())
+    return fit_multiplexer(share_out(known.data)[0], seed=0, progress=SilentProgress())
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_thresholds_come_from_inputs_that_nothing_was_fitted_on(
 
 def test_cascade_has_its_own_curve(known: Hardness) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
 
     found = calibrate(multiplexer, fitted, held_out, MACS)
 
@@ -116,7 +116,7 @@ def test_cascade_has_its_own_curve(known: Hardness) -> None:
 def test_larger_certified_risks_keep_more_inputs_on_the_device(known: Hardness) -> None:
     taught = (3 * np.eye(3)[known.data.labels]).astype(np.float32)
     fitted, held_out = share_out(dataclasses.replace(known.data, cloud=taught))
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
 
     calibration = calibrate(multiplexer, fitted, held_out, MACS)
 
@@ -155,7 +155,7 @@ def test_inputs_on_which_all_options_are_right_or_wrong_still_give_thresholds(
     )
     fitted, held_out = share_out(one_sided)
 
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
     curve = calibrate(multiplexer, fitted, held_out, MACS).curves[0]
 
     thresholds = [
@@ -171,7 +171,7 @@ def test_curves_have_quantiles_of_the_success_predicted_for_the_top_capacity(
     known: Hardness,
 ) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
 
     found = calibrate(multiplexer, fitted, held_out, MACS)
 

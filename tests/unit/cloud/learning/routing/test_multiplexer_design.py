@@ -14,17 +14,17 @@ from nestling_cloud.learning.routing import (
     fit_multiplexer,
     gains,
 )
-from nestling_cloud.progress import Silent
+from nestling_cloud.progress import SilentProgress
 from tests.support.loudness_task import loud_and_quiet, noisy_labels, specialist_cloud
 
 
 def design_of(data: RoutingData) -> Design:
-    return choose_design(data, seed=0, progress=Silent())
+    return choose_design(data, seed=0, progress=SilentProgress())
 
 
 def gained(data: RoutingData, unseen: RoutingData, design: Design) -> float:
     """Return the accuracy gained by sending the fifth of inputs with the largest gain, %."""
-    multiplexer = fit_multiplexer(data, seed=0, progress=Silent(), design=design)
+    multiplexer = fit_multiplexer(data, seed=0, progress=SilentProgress(), design=design)
     urgency = gains(at_once(1), beliefs(multiplexer, unseen)).accept
     sent = np.argsort(-urgency, kind="stable")[: len(unseen) // 5]
     right = unseen.right[sent].astype(float)

@@ -10,7 +10,7 @@ from nestling_cloud.service.config import Addresses
 from nestling_cloud.tasks import Examples
 from nestling_device.inference.input_errors import UnanswerableError
 from nestling_sim.fleet.links import CuttableLink, DeviceLinks
-from nestling_sim.fleet.live import Fleet, _answer
+from nestling_sim.fleet.live_run import Fleet, _answer
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import load_scenario
 from tests.support.hand_bundle import EASY, hand_bundle

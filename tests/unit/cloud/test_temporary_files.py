@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.temporary import remove_abandoned, temporary_file, temporary_folder
+from nestling_cloud.temporary_files import remove_abandoned, temporary_file, temporary_folder
 
 PREFIX = ".mine-"
 _HOLDER = """\
 import sys, pathlib
-from nestling_cloud.temporary import {maker}
+from nestling_cloud.temporary_files import {maker}
 with {maker}({prefix!r}, pathlib.Path(sys.argv[1])) as made:
     path = made if isinstance(made, pathlib.Path) else made[0]
     if path.is_dir():

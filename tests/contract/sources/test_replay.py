@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nestling_device.sources.recorded import Replay
+from nestling_device.sources.replay import Replay
 from nestling_device.sources.source import Source, Windows
 from tests.support.source_contract import SHAPE, Fed, SourceContract, window
 

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from nestling_cloud.console.data.live import TimedCache
+from nestling_cloud.console.data.live_figures import TimedCache
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS, span_named
 
 

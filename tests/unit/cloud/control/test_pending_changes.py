@@ -4,7 +4,7 @@ import pytest
 
 from nestling import sparkplug_metrics
 from nestling.sparkplug_metrics import MetricValue
-from nestling_cloud.control.pending import DesiredMetrics, PendingChanges
+from nestling_cloud.control.pending_changes import DesiredMetrics, PendingChanges
 
 Values = dict[str, MetricValue | None]
 

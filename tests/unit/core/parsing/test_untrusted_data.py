@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling_core.parsing.untrusted import UnreadableError, load_arrays, parse_json
+from nestling_core.parsing.untrusted_data import UnreadableError, load_arrays, parse_json
 
 
 @pytest.mark.parametrize(

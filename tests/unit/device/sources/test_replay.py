@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.sources.array_file import to_windows
-from nestling_device.sources.recorded import Replay, read_golden, read_recording
+from nestling_device.sources.replay import Replay, read_golden, read_recording
 from nestling_device.sources.source import SourceError
 from tests.support.hand_bundle import EASY, HARD, UNSURE, hand_bundle
 from tests.support.memory_source import MemorySource
