@@ -130,11 +130,11 @@ def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
 
 
 def log_elapsed(started: float, text: str) -> None:
-    """Write a line to standard error, which begins with the minutes since the start.
+    """Write to standard error how many minutes have passed since the start, and a text.
 
     Args:
         started: the time of the start, as `time.monotonic` returned it.
-        text: the rest of the line.
+        text: the text, which follows the minutes on the same line.
     """
     print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 

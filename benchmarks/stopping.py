@@ -2,7 +2,7 @@
 
 Each device starts with an empty state folder. The cloud is a real process with a given release.
 SIGTERM is sent at a random moment after the device has locked its state folder. At that moment the
-device connects, downloads, tests the bundle or answers.
+device may be connecting, downloading, testing the bundle or answering.
 
     python -m benchmarks.stopping --repository DIR --starts 500 --at-once 3
 """

@@ -1,7 +1,7 @@
 """Simulates many devices that report to a broker over one connection.
 
-Each device makes one receipt per second. Like real devices, the devices repeat messages that are
-not acknowledged, and send another birth (the message that announces a device) when a rebirth is
+Each device makes one receipt per second. Like real devices, the simulated ones repeat messages that
+are not acknowledged, and send another birth (the message that announces a device) when a rebirth is
 requested.
 """
 

@@ -107,8 +107,8 @@ def fit_design(fitted: RoutingData, design: Design, seed: int) -> Multiplexer:
 def our_urgencies(predictions: Floats) -> list[Doubles]:
     """Return our router's scores of the inputs, (N,), for each capacity, smallest first.
 
-    The score says how much higher the success probability of the cloud is than that of the
-    capacity, as predicted after the capacity has run.
+    The score is the success probability of the cloud minus that of the capacity, both as predicted
+    after the capacity has run.
 
     Args:
         predictions: the predicted success probabilities, (K, N, K + 1).
@@ -120,9 +120,8 @@ def our_urgencies(predictions: Floats) -> list[Doubles]:
 def _smallest_urgencies(predictions: Floats) -> list[Doubles]:
     """Return our router's scores if only the smallest capacity runs before the decision.
 
-    There is one array (N,) for each capacity, smallest first. The score says how much higher the
-    success probability of the cloud is than that of the capacity, as predicted after the smallest
-    capacity has run.
+    There is one array (N,) for each capacity, smallest first. The score is the success probability
+    of the cloud minus that of the capacity, both as predicted after the smallest capacity has run.
 
     Args:
         predictions: the predicted success probabilities, (K, N, K + 1).

@@ -1,6 +1,6 @@
 """Loads the routing benchmark's models, with their logits on calibration and test inputs.
 
-The logits are cached as cells, which are finished steps of the benchmark.
+The logits are cached as cells, which hold the results of finished steps.
 """
 
 from dataclasses import dataclass
@@ -49,9 +49,10 @@ class SeedModels:
     def draw_calibration(self, rng: Generator) -> RoutingData:
         """Return the calibration inputs in a random order.
 
-        Routers are fitted on the first part of these inputs. Pictures are shuffled. People's
-        recordings keep their order, but begin at a random input and wrap around. If they were
-        shuffled, neighboring inputs, which are much alike, would be in both parts.
+        Routers are fitted on the first part of these inputs and calibrated on the rest. Pictures
+        are shuffled. People's recordings keep their order, but begin at a random input and wrap
+        around. If they were shuffled, neighboring inputs, which are much alike, would be in both
+        parts.
         """
         count = len(self.calibration)
         if self.has_people:

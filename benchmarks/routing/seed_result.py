@@ -35,11 +35,11 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, kw_only=True)
 class RuleResult:
-    """The results of one rule, which says which capacities run.
+    """The results of one rule.
 
-    A rule runs the smallest capacity, the second capacity or a cascade. In the cascade, a small
-    capacity runs first. The largest one runs only if the expected improvement is worth the extra
-    run.
+    A rule determines the capacities that run: the smallest capacity, the second capacity or a
+    cascade. In the cascade, a small capacity runs first. The largest one runs only if the expected
+    improvement is worth the extra run.
 
     Attributes:
         repeated_guarantees: the guarantees over many random splits of the inputs, one entry for
@@ -233,8 +233,8 @@ def _calibration_errors(routers: FittedRouters) -> dict[str, float]:
 def _calibration_error(predicted: Floats, right: Bools) -> float:
     """Return the expected calibration error, points.
 
-    This is the mean absolute difference between the predicted probability and the share of inputs
-    that are right, over ten equally filled bins (Naeini et al. 2015).
+    This is the mean absolute difference between the mean predicted probability and the share of
+    right answers, over ten equally filled bins (Naeini et al. 2015).
 
     Args:
         predicted: the predicted probability of being right, (N,).

@@ -33,7 +33,7 @@ async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator
 
 
 async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> None:
-    """Wait until all events are set, or until the time is over.
+    """Wait until all events are set or the time limit is reached.
 
     The caller is not told which of the two happened.
 

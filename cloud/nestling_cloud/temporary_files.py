@@ -1,9 +1,9 @@
 """Makes temporary folders and files that are removed even if the process that uses them is killed.
 
 A process keeps its temporary folder or file locked while in use, and the kernel releases the lock
-however the process ends. Before a temporary folder or file is made, all unlocked ones of the same
-user with the same prefix and parent folder are removed. On a file system without locks, the folders
-and files of killed processes are not removed.
+however the process ends. Before a folder or file is made, all unlocked files and folders of the
+same user with the same prefix and parent folder are removed. On a file system without locks, the
+folders and files of killed processes are not removed.
 """
 
 import fcntl

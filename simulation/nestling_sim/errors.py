@@ -15,5 +15,5 @@ SimError
 class SimError(Exception):
     """The base class of the errors that the simulator raises on purpose.
 
-    The text of such an error says what to do next.
+    The text of such an error usually says what to do next.
     """

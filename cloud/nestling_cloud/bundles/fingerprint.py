@@ -121,8 +121,8 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
 def _make_teacher(task: Task, seed: int) -> nn.Module:
     """Build the teacher reproducibly, even if the task's `teacher` function trains it.
 
-    This sets torch up like `loop.seeded`, but without torch's compiler. Loading the compiler takes
-    seconds, and a run whose bundle is in the cache does not need the compiler.
+    The function sets torch up like `loop.seeded`, but without torch's compiler. Loading the
+    compiler takes seconds, and a run whose bundle is in the cache does not need the compiler.
     """
     torch.set_num_threads(TRAINING_THREADS)
     torch.set_deterministic_debug_mode("error")

@@ -207,7 +207,7 @@ def _logits(client: NestedStudent, inputs: torch.Tensor, capacity: int) -> torch
 
 
 def teacher_logits(onnx: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits (N, classes) of a teacher, which runs as the cloud serves it.
+    """Return the logits (N, classes) of a teacher that runs in the same way as in the cloud.
 
     Args:
         onnx: the content of the teacher's ONNX file.

@@ -120,7 +120,7 @@ def check_trained(
 
     Args:
         member: the client.
-        arrays: a mapping from the name of each trained array to the array.
+        arrays: a mapping from names to the trained arrays.
         config: the configuration record of the client's answer.
         metrics: the metric record of the client's answer.
         signature: the signature of the task.

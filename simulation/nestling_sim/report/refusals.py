@@ -67,8 +67,8 @@ def by_reason(summary: Mapping[str, Any]) -> Table:
 def by_device(summary: Mapping[str, Any]) -> Table:
     """Return a table with each device's reasons, and the number of inputs for each reason.
 
-    If the reason is a limit, the table also says what was needed and what was allowed. These
-    figures are from the input that exceeded the limit by the largest factor.
+    If the reason is a limit with a unit, the table also says what was needed and what was allowed.
+    These figures are from the input that exceeded the limit by the largest factor.
     """
     devices = summary["not_sent"]["devices"]
     return Table(

@@ -146,7 +146,7 @@ def _learn(
 ) -> list[Round]:
     """Run the rounds and return their log.
 
-    The log also says whether a bundle was released. It is not an error if none was.
+    The log also says whether a bundle was released. It is not an error if no bundle was released.
     """
     table, scenario = learning.table, learning.scenario
     config = RunConfig(

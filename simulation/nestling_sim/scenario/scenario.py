@@ -119,7 +119,7 @@ class _ConditionTable(Table):
 
 
 class MemoryCondition(_ConditionTable, Memory):
-    """A condition that sets another memory budget.
+    """A condition that changes the memory budget.
 
     In the names of its keys, `kb` stands for 1000 bytes.
     """
@@ -135,7 +135,7 @@ class BatteryCondition(_ConditionTable):
 
 
 class LinkCondition(_ConditionTable):
-    """A condition that sets another throughput and round-trip time of the link."""
+    """A condition that changes the throughput and the round-trip time of the link."""
 
     kind: Literal["link"]
     mbit_s: Annotated[float, Field(ge=0)]
