@@ -63,7 +63,7 @@ class ResultTable:
         title: the heading of the table.
         header: the column headings.
         rows: the formatted cells of each row.
-        note: a text in Markdown that says how to read the table, or "".
+        note: Markdown text that says how to read the table, or "".
     """
 
     title: str
@@ -106,7 +106,7 @@ def result_table(
         title: the heading of the table.
         header: the column headings, separated by " | ".
         rows: the formatted cells of each row.
-        note: a text in Markdown that says how to read the table.
+        note: Markdown text that says how to read the table.
     """
     return ResultTable(title=title, header=header.split(" | "), rows=rows, note=note)
 
@@ -193,7 +193,7 @@ def publish(
         figures: a mapping from the name of a figure to the figure, in the order of the page.
         tables: the tables in the order of the page.
         title: the heading of the page.
-        note: a text in Markdown that says what was run and how to read the results.
+        note: Markdown text that says what was run and how to read the results.
         charts: a mapping from the suffix of a chart's file name to the function that draws the
             chart.
     """

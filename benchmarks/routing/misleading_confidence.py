@@ -52,7 +52,7 @@ class ConditionResult:
 
 
 def _specialist_cloud(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """Return data in which the cloud never answers with a class of the second half."""
+    """Return data in which the cloud never gives a class from the second half of the classes."""
     del rng
     cloud = data.cloud.copy()
     cloud[:, data.cloud.shape[1] // 2 :] = cloud.min() - 1

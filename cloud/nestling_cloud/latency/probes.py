@@ -102,10 +102,10 @@ def write_probes(
 
 
 def read_probes(folder: Path) -> Probes:
-    """Return the content of a folder of probes, read from its `probes.json`.
+    """Return the description of a folder of probes, read from its `probes.json`.
 
     Raises:
-        ProbesError: the file does not exist, is damaged, or has another format.
+        ProbesError: the file does not exist, is damaged, or has an unsupported format.
     """
     path = folder / FILE_NAME
     try:

@@ -19,7 +19,8 @@ class Distillation:
     """The options for what a student learns from.
 
     In joint training, they apply to the largest capacity (size of the student). `Joint` sets how
-    much the smaller capacities learn from the same answers or from the largest capacity.
+    much each smaller capacity learns from the teacher and the labels, and how much from the
+    answers of the largest capacity.
 
     Attributes:
         temperature: the temperature of the softmax on the logits of teacher and student (Hinton et

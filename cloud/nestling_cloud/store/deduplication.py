@@ -1,10 +1,10 @@
 """Tracks which receipts of an outbox are settled, so that no receipt is stored twice.
 
-A sequence is settled if its receipt is stored or will never be stored. Duplicates are recognized by
-their sequence alone, which is cheap. However, a copied outbox may use the same sequence for another
-receipt. The chain, a hash over the settled receipts, reveals such a conflict: every acknowledgement
-carries the chain, and a device deletes receipts only if its own chain is the same. This module does
-no I/O.
+A sequence number is settled if its receipt is stored or will never be stored. Duplicates are
+recognized by their sequence number alone, which is cheap. However, a copied outbox may use the same
+sequence number for a different receipt. The chain, a hash over the receipts up to the first
+unsettled one, reveals such a conflict: every acknowledgement carries the chain, and a device
+deletes receipts only if its own chain is the same. This module does no I/O.
 """
 
 from collections.abc import Iterable, Iterator

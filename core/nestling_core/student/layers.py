@@ -195,12 +195,13 @@ def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
 
 
 def gate_after_gate(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
-    """Return a recurrent layer's stored box in torch's layout, (H, Q, S[, R]) -> (Q H, R S).
+    """Return one capacity's part of a recurrent weight with the rows ordered by gate, as in torch.
 
-    H is the number of hidden units. `nestling_core.student.plan` defines the other letters.
+    The shape changes from (H, Q, S) or (H, Q, S, R) to (Q H, S) or (Q H, R S). H is the number of
+    hidden units. `nestling_core.student.plan` defines the other letters.
 
     Args:
-        box: a box of the stored weight, from the origin.
+        box: the capacity's part of the stored weight, which is a box that starts at the origin.
         plan: the layer's plan.
     """
     if box.ndim > 3:

@@ -139,9 +139,10 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
 def _source(
     block: Block, index: int, groups: int, widths: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:
-    """Return the number of groups into which a block splits its input, and the groups' widths.
+    """Return the number of groups into which a block splits its input, and the width of each group.
 
-    A group's width is its number of channels, with one entry for each capacity.
+    The width is the number of channels in a group, given as a tuple with one entry for each
+    capacity. It is the same for all groups.
 
     Raise SizesError if the input cannot be split in this way.
     """

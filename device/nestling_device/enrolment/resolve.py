@@ -28,7 +28,7 @@ def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
         device has not enrolled.
 
     Raises:
-        IdentityError: the identity is damaged, or is for another name than the configured one.
+        IdentityError: the identity is damaged, or its name differs from the configured one.
     """
     state_dir = state_dir_of(config)
     identity = Identity.load(state_dir)

@@ -141,7 +141,7 @@ class State(Closing):
         return self._bundle("previous")
 
     def floor(self, task: str) -> ReleaseFloor | None:
-        """Return the newest release of a task that the device ever accepted.
+        """Return the newest release that the device has ever accepted for a task.
 
         Older releases must not be installed. The result is None if no release of the task has been
         accepted yet.

@@ -54,10 +54,10 @@ class SendWindow:
         self._wait_s = self._first_wait_s
 
     def acknowledged(self, sequence: int, *, now_s: float) -> None:
-        """Record that the cloud has acknowledged everything up to a sequence.
+        """Record that the cloud has acknowledged all receipts up to a sequence number.
 
         Args:
-            sequence: the last acknowledged sequence.
+            sequence: the sequence number of the last acknowledged receipt.
             now_s: the present time of a monotonic clock, in seconds.
         """
         self._acknowledged = max(self._acknowledged, sequence)

@@ -136,7 +136,7 @@ class SparkplugNode:
         )
 
     def birth(self, gauges: Gauges, depth: int, *, now_ms: int) -> payload_pb2.Payload:
-        """Build NBIRTH, the message that begins a connection.
+        """Build NBIRTH, the message that begins a connection or answers a rebirth request.
 
         Every metric in it has a name, its present value (which may be null) and, except for the
         rebirth metric, an alias. `seq` is reset to 0.

@@ -17,14 +17,16 @@ class FrozenNest:
     def __init__(
         self, student: NestedStudent, signature: Signature, *, above: int, up_to: int
     ) -> None:
-        """Copy all parameters, and freeze all but those that one capacity adds to a smaller one.
+        """Copy all parameters, and mark the values that `restore` resets as frozen.
+
+        The values that belong to capacity `up_to` but not to capacity `above` stay trainable. All
+        others are frozen.
 
         Args:
             student: the nested student.
             signature: the shape and classes of the task.
-            above: the smaller capacity, all of whose parameters are frozen; 0 for none.
-            up_to: the larger capacity. Parameters that are used only by capacities larger than this
-                one are frozen too.
+            above: the smaller capacity, whose values are all frozen; 0 for none.
+            up_to: the larger capacity. Values that only still larger capacities use are frozen too.
         """
         self._parameters = dict(student.named_parameters())
         self._kept = {name: array.detach().clone() for name, array in self._parameters.items()}

@@ -1,9 +1,9 @@
 """Decides in which order channels are removed from layers, given accuracies and costs.
 
 This is the greedy search of AutoSlim (Yu & Huang 2019). It starts at the largest widths. In each
-step, the search tries for every layer to remove some of the layer's channels. It keeps the trial
-with the smallest drop in accuracy per unit of cost saved. A trial removes a share of the layer's
-remaining channels, so that a narrow layer shrinks in small steps too.
+step, the search tries narrowing each layer in turn, and keeps the trial with the smallest drop in
+accuracy per unit of cost saved. A trial removes a share of the layer's remaining channels instead
+of a fixed number, so that even a narrow layer shrinks in small steps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
