@@ -87,8 +87,8 @@ class BlobFolder:
     def _found(self, sha256: str) -> Iterator[Path]:
         """Yield the path of a blob.
 
-        Raises BlobNotFoundError if the blob is missing, and RepositoryError if the body cannot
-        read it.
+        Raise BlobNotFoundError if the blob is missing, and RepositoryError if reading it in the
+        `with` block fails.
         """
         absent = BlobNotFoundError(
             f"no blob {sha256[:64]!r} in the repository; a blob's name is a lower-case SHA-256"

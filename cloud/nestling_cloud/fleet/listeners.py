@@ -33,7 +33,7 @@ class ReloadableBroker(Protocol):
 
 
 class ExposureError(CloudError):
-    """Raised when other machines can reach a listener that has no name for its certificate."""
+    """Raised when a listener that others can reach has no host name to put in its certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)

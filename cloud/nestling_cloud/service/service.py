@@ -177,7 +177,7 @@ async def _grpc(
     security: Security | None,
     on_answer: OnAnswer,
 ) -> AsyncIterator[Address]:
-    """Serve inference and delivery, and with TLS also the renewal of certificates.
+    """Serve inference and delivery and, with TLS, also the renewal of certificates.
 
     Yields:
         The address of these services.

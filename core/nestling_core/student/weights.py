@@ -73,14 +73,14 @@ def trained_shapes(
 
 
 def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """Return boxes of the given shapes, cut out of larger arrays from the origin.
+    """Return the part of each array that starts at the origin and has the given shape.
 
     Args:
         arrays: a mapping from name to array.
-        shapes: a mapping from name to the shape of the box. Other arrays are left out.
+        shapes: a mapping from name to the shape of the part. Arrays without an entry are left out.
 
     Returns:
-        A mapping from each name in `shapes` to the box, C-contiguous.
+        A mapping from each name in `shapes` to the part, C-contiguous.
     """
     return {
         name: np.ascontiguousarray(arrays[name][tuple(map(slice, shape))])

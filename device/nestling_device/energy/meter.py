@@ -55,7 +55,7 @@ class Meter(Protocol):
 
     @property
     def energy_provenance(self) -> Provenance.ValueType:
-        """How the energies that this meter predicts are known."""
+        """The provenance of the energies that this meter predicts."""
         ...
 
     def estimate(self, macs: int) -> StepCost:

@@ -220,8 +220,8 @@ class Outbox(Closing):
     def close(self) -> None:
         """Close the file.
 
-        If this process has appended receipts, its end is recorded first, unless another program has
-        locked the file.
+        If this process has appended receipts, the file first records that the process has ended,
+        unless another program has locked the file.
         """
         if self._began:
             with suppress(StorageError), self._database.transaction(give_up_s=0) as cursor:

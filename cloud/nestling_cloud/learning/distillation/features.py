@@ -127,8 +127,8 @@ def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFe
 def _is_map(output: Any, shape: Sequence[int]) -> bool:
     """Return whether the output of a module is a feature map.
 
-    A feature map has as many axes as the inputs, but another shape. It has more than one position
-    along the axes after the channels.
+    A feature map has as many axes as the inputs, but a different shape. Along the axes after the
+    channels, it has more than one position.
     """
     if not isinstance(output, torch.Tensor) or output.ndim != 1 + len(shape):
         return False

@@ -30,7 +30,7 @@ from nestling_core.student.sandwich import TEMPERATURE
 
 
 class Supernet(nn.Module):
-    """A student whose layers can each run with any number of their first channels."""
+    """A student in which each layer can run with its first channels only, whatever their number."""
 
     channels_last = True  # trains faster
 

@@ -42,7 +42,7 @@ class RoutingData:
 
     @property
     def right(self) -> Bools:
-        """For each input, whether each capacity and the cloud are right, (N, K + 1).
+        """Whether each capacity, and the cloud, answers each input correctly, (N, K + 1).
 
         The cloud is in the last column.
         """
