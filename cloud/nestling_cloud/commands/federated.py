@@ -48,7 +48,7 @@ def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "link",
         help="start Flower's SuperLink, which devices connect to",
         description="Start Flower's SuperLink with TLS. It listens on loopback only, because "
-        "whoever reaches it can run code on this machine and on the devices. Ctrl-C stops it.",
+        "anyone who can reach it can run code on this machine and on the devices. Ctrl-C stops it.",
         epilog="example:\n  nestling-cloud federated link --certificate server.pem "
         "--key server.key --ca ca.pem\n",
     )

@@ -36,9 +36,9 @@ def utc_now() -> datetime:
 class Authority:
     """Signs certificates for devices, for listeners, and for the cloud as a client of its broker.
 
-    Its files have mode 0600. `authority.pem` holds the authority's key and certificate, so whoever
-    has a copy of this file can enrol devices. `ca.pem` holds only the certificate. Every listener
-    has a further file with its own key and certificate, and so has the cloud as a client.
+    Its files have mode 0600. `authority.pem` holds the authority's key and certificate, so anyone
+    who has a copy of this file can enrol devices. `ca.pem` holds only the certificate. Every
+    listener has a further file with its own key and certificate, and so has the cloud as a client.
     """
 
     def __init__(self, folder: Path, pair: Pair, now: Callable[[], datetime] = utc_now) -> None:

@@ -20,7 +20,7 @@ from nestling_core.network.hosts import is_wildcard
 
 # Largest message. Devices send kilobytes; anything larger than this is a mistake.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-# Lines of every Mosquitto's configuration, whoever may connect.
+# Lines that every configuration of Mosquitto contains, with TLS or without.
 COMMON_SETTINGS = (
     f"message_size_limit {MAX_MESSAGE_BYTES}",
     "persistence false",

@@ -109,7 +109,7 @@ class Task:
         nesting: the options for nesting the student's capacities (sizes) in one another.
         quantization: the options for quantizing the student to int8.
         augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
-            of the same shape and type. The teacher is trained on batches that are augmented anew
+            of the same shape and type. The teacher is trained on batches that are augmented again
             each time, and the student on a few augmented copies of the data.
     """
 

@@ -57,7 +57,7 @@ class SparkplugHost:
     def birth(self, device: str, payload: Payload) -> MessageContent:
         """Mark a node online after its birth certificate, and return the certificate's content.
 
-        The node's aliases and sequence number start anew.
+        The node's aliases are replaced, and its sequence number restarts.
 
         Args:
             device: the node's id.
