@@ -72,7 +72,7 @@ class ThrottledLog:
 class RepeatFilter(logging.Filter):
     """A log filter that drops most repetitions of a warning.
 
-    The filter appends the number of equal warnings so far to each repetition that it passes.
+    To each repetition that is logged, the filter appends the number of equal warnings so far.
 
     Args:
         clock: the function that returns the seconds of a monotonic clock.

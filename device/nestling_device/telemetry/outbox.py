@@ -1,9 +1,9 @@
-"""Holds the device's durable queue of receipts.
+"""Stores the device's receipts in a durable queue.
 
-Receipts are numbered from 1 without gaps, and the queue always holds one contiguous range of them:
-the cloud acknowledges from the front, and a full outbox drops from the front. The dropped receipts
-are therefore exactly those between the last acknowledged receipt and the first one held, and need
-no separate record.
+Receipts are numbered from 1 without gaps, and the queue always contains one contiguous range of
+them: the cloud acknowledges from the front, and a full outbox drops from the front. The dropped
+receipts are therefore exactly those between the last acknowledged receipt and the first one in the
+queue, and need no separate record.
 
 A state folder may be copied, for example with a cloned SD card or a restored backup, even while the
 device runs. Every process that appends receipts therefore uses a new outbox id (`outbox_lineage`).
@@ -69,8 +69,8 @@ class Outbox(Closing):
 
         Args:
             folder: the device's state folder.
-            capacity: the largest number of receipts to hold. Beyond it, the oldest are dropped and
-                reported as a gap.
+            capacity: the largest number of receipts to keep. If there are more, the oldest are
+                dropped and reported as a gap.
             lock_timeout: the longest time to wait while another program has locked the file
                 (default: `LockTimeout()`).
 
@@ -97,7 +97,7 @@ class Outbox(Closing):
 
     @property
     def depth(self) -> int:
-        """The number of receipts held."""
+        """The number of receipts in the outbox."""
         marks = self._read_marks()
         return marks.last - marks.first + 1
 
@@ -108,7 +108,7 @@ class Outbox(Closing):
 
     @property
     def acknowledged(self) -> int:
-        """The sequence up to which the cloud has acknowledged everything, or 0 at first."""
+        """The last sequence that the cloud has acknowledged, or 0 if there was none."""
         return self._read_marks().acknowledged
 
     def append(self, receipt: receipt_pb2.Receipt) -> int:
@@ -125,8 +125,8 @@ class Outbox(Closing):
     def append_many(self, receipts: Sequence[receipt_pb2.Receipt]) -> range:
         """Append several receipts in one transaction.
 
-        The disk is flushed only once for all of them. If the outbox then holds
-        more receipts than its capacity, the oldest are dropped.
+        The disk is flushed only once for all of them. If the outbox then contains more receipts
+        than its capacity, the oldest are dropped.
 
         Returns:
             The sequences of the receipts.
@@ -210,7 +210,7 @@ class Outbox(Closing):
         return AcknowledgementEffect.SETTLED
 
     def _is_complete(self, span: Span) -> bool:
-        """Return whether no copy of this file can hold more of the span."""
+        """Return whether no copy of this file can contain further receipts of the span."""
         return span.has_ended or (span.is_open and self._began)
 
     def _read_marks(self) -> OutboxMarks:

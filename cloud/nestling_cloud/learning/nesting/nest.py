@@ -1,4 +1,4 @@
-"""Trains a nested student in the way that the task's options choose."""
+"""Trains a nested student by the method that the task's options name."""
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def nest(
         train_inputs: the same inputs without augmentation, for the normalization, (N, *shape).
         generator: the random generator for shuffling and any other random choice.
         progress: the progress display, advanced once per epoch.
-        nesting: the choice between joint training and growing, with the options of both.
+        nesting: the name of the method, joint training or growing, and the options of both.
 
     Returns:
         The student in evaluation mode, with normalization statistics for every capacity.
