@@ -128,4 +128,5 @@ def _routing_data(examples: Examples, logits: dict[str, torch.Tensor]) -> Routin
         logits=logits["logits"].numpy(),
         cloud=logits["cloud"].numpy(),
         labels=examples.labels,
+        lengths=examples.lengths,
     )

@@ -133,6 +133,7 @@ def _make_teacher(task: Task, seed: int) -> nn.Module:
 def _examples(examples: Examples) -> Iterator[bytes]:
     yield np.ascontiguousarray(examples.inputs).tobytes()
     yield np.ascontiguousarray(examples.labels).tobytes()
+    yield np.array(examples.lengths, np.int64).tobytes()
 
 
 def _files(module: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """Runs all training steps, from a task's data to the contents of a bundle (a release)."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from nestling_cloud.learning.macs import activation_counts, macs_by_capacity
 from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nest
 from nestling_cloud.learning.quantization import quantize
 from nestling_cloud.learning.routing import (
+    FEWEST_FITTED,
+    FITTED_PART,
     RoutingData,
     calibrate,
     choose_design,
@@ -142,13 +145,16 @@ def finish(
         logits=nest.logits(unseen.inputs),
         cloud=cloud_logits,
         labels=unseen.labels,
+        lengths=unseen.lengths,
     )
     macs = macs_by_capacity(task.signature, task.student)
     fitted, held_out = share_out(data)
     design = choose_design(fitted, seed=seed, progress=progress)
-    multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
-    calibration = calibrate(multiplexer, fitted, held_out, macs)
-    nest = nest.with_multiplexer(multiplexer)
+    estimator = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
+    calibration = calibrate(estimator, fitted, held_out, macs)
+    calibration.rule = design.rule
+    calibration.network_inputs = math.ceil(FEWEST_FITTED / FITTED_PART)
+    nest = nest.with_multiplexer(estimator)
     golden = _golden_indices(len(unseen))
     return LearnedTask(
         layout=nest.layout,

@@ -1,6 +1,6 @@
-"""Contains the built-in teachers and the multiplexer as torch networks.
+"""Contains the built-in teachers, the multiplexer and the plain rules as torch modules.
 
 This package may import no other package of the cloud.
 """
 
-__all__ = ["multiplexer", "picture_teacher", "teacher"]
+__all__ = ["multiplexer", "picture_teacher", "plain_confidence", "teacher"]

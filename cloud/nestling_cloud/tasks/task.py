@@ -48,10 +48,14 @@ class Examples:
     Attributes:
         inputs: the inputs in the signature's units, float32, (N, *signature.shape).
         labels: the class index of each input, int64, (N,).
+        lengths: the number of inputs in each recording, in order. Within a recording, an input
+            follows the one before it as in the stream of a device. It is empty if the inputs are
+            independent of one another. `concatenate` sets it.
     """
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]
+    lengths: Sequence[int] = ()
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -59,10 +63,15 @@ class Examples:
 
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
-    """Return several sets of examples as one set, in the given order."""
+    """Return several recordings as one set of examples that knows where each recording ends.
+
+    Args:
+        parts: the recordings in order. A part that was itself concatenated keeps its recordings.
+    """
     return Examples(
         inputs=np.concatenate([part.inputs for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
+        lengths=[length for part in parts for length in part.lengths or [len(part)]],
     )
 
 
@@ -74,7 +83,9 @@ class Splits:
         train: the examples that the teacher and the student are trained on.
         calibration: examples that neither the teacher nor the student has seen. The multiplexer is
             fitted on the first 60%, and thresholds and risk guarantees come from the rest. Keep the
-            inputs of a subject together, so that the two parts share at most one subject.
+            inputs of a subject together, so that the two parts share at most one subject. If they
+            are recordings, joined by `concatenate`, the device's stream filter is learned from
+            them; their inputs must then be as far apart as those of a device's stream.
         test: whole recordings, which a simulation assigns to devices as streams. Do not use
             these recordings to choose any option.
     """
@@ -252,6 +263,11 @@ def _check(task: Task, part: str, examples: Examples) -> None:
             f"inputs[{bad[0]}]; remove them or fill the gaps"
         )
     _check_labels(task, part, examples.labels)
+    if examples.lengths and (min(examples.lengths) < 1 or sum(examples.lengths) != len(examples)):
+        raise TaskError(
+            f"{where}: lengths must be the numbers of inputs of all recordings, and add up to "
+            f"{len(examples)}; join the recordings with concatenate"
+        )
 
 
 def _check_kinds(where: str, examples: Examples) -> None:

@@ -9,6 +9,7 @@ subject.
 import hashlib
 import importlib.util
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def load(data_dir: Path | None, seed: int) -> Splits:
     train, calibration, test = _deal(data, seed)
     return Splits(
         train=concatenate(_recordings(data, train, TRAIN_HOP)),
-        calibration=concatenate(_recordings(data, calibration, TRAIN_HOP)),
+        calibration=concatenate(_streams(data, calibration)),
         test=_recordings(data, test, STREAM_HOP),
     )
 
@@ -79,7 +80,7 @@ def load_sides(data_dir: Path | None, seed: int) -> Domains:
     return Domains(
         source=concatenate(_recordings(right, train, TRAIN_HOP)),
         target=concatenate(_recordings(left, train, TRAIN_HOP)),
-        calibration=concatenate(_recordings(left, calibration, TRAIN_HOP)),
+        calibration=concatenate(_streams(left, calibration)),
         test=concatenate(_recordings(left, test, STREAM_HOP)),
     )
 
@@ -133,12 +134,25 @@ def _read_bytes(path: Path) -> bytes:
         ) from err
 
 
-def _recordings(data: dict[str, Any], subjects: np.ndarray[Any, Any], hop: int) -> list[Examples]:
+def _recordings(
+    data: dict[str, Any], subjects: np.ndarray[Any, Any], hop: int, starts: Sequence[int] = (0,)
+) -> list[Examples]:
     return [
-        _windows(data["X"][index], data["y"][index], hop)
+        _windows(data["X"][index][start:], data["y"][index], hop)
         for subject in subjects
         for index in np.flatnonzero(data["subject"] == subject)
+        for start in starts
+        if len(data["X"][index]) >= start + WINDOW
     ]
+
+
+def _streams(data: dict[str, Any], subjects: np.ndarray[Any, Any]) -> list[Examples]:
+    """Return each recording as two streams, which begin half a window's hop apart.
+
+    Together, they have as many windows as at the hop for training, but within each, windows are as
+    far apart as in the stream of a device.
+    """
+    return _recordings(data, subjects, STREAM_HOP, (0, STREAM_HOP // 2))
 
 
 def _windows(samples: np.ndarray[Any, Any], label: int, hop: int) -> Examples:

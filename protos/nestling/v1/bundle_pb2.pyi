@@ -352,6 +352,46 @@ class CertifiedPoint(_message.Message):
 Global___CertifiedPoint: _TypeAlias = CertifiedPoint  # noqa: Y015
 
 @_typing.final
+class StreamFilter(_message.Message):
+    """Parameters of the filter that carries the belief about the class from one input of a stream to the
+    next; see `nestling_core.belief.belief_filter`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAY_FIELD_NUMBER: _builtins.int
+    PERSISTENCE_FIELD_NUMBER: _builtins.int
+    SMOOTHING_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    DOUBT_FIELD_NUMBER: _builtins.int
+    stay: _builtins.float
+    """Probability that the next input has the same class, if nothing else is known; 0 to below 1."""
+    persistence: _builtins.float
+    """Part of similar successive outputs that is explained by an unchanged class, 0 to 1."""
+    smoothing: _builtins.float
+    """Part of the earlier outputs that is kept while the class stays the same, 0 to below 1."""
+    weight: _builtins.float
+    """Exponent of a capacity's class probabilities, above 0 to 1."""
+    doubt: _builtins.float
+    """Part of the cloud's class probabilities that is replaced by equal ones, above 0 to below 1."""
+    def __init__(
+        self,
+        *,
+        stay: _builtins.float = ...,
+        persistence: _builtins.float = ...,
+        smoothing: _builtins.float = ...,
+        weight: _builtins.float = ...,
+        doubt: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubt", b"doubt", "persistence", b"persistence", "smoothing", b"smoothing", "stay", b"stay", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamFilter: _TypeAlias = StreamFilter  # noqa: Y015
+
+@_typing.final
 class RoutingCurve(_message.Message):
     """Routing thresholds of a capacity, from keeping every input to sending every input to the cloud."""
 
@@ -360,6 +400,12 @@ class RoutingCurve(_message.Message):
     POINTS_FIELD_NUMBER: _builtins.int
     CERTIFIED_FIELD_NUMBER: _builtins.int
     BELIEVED_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    USEFUL_SHARE_FIELD_NUMBER: _builtins.int
+    useful_share: _builtins.float
+    """Largest offload share that pays: with a higher one, accuracy is expected to fall, because the
+    cloud is less accurate than the device. 1 if the cloud is at least as accurate.
+    """
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]:
         """By rising offload_share; the first is 0 and the last 1."""
@@ -374,16 +420,22 @@ class RoutingCurve(_message.Message):
         is right, as the first capacity to run estimated it on calibration inputs.
         """
 
+    @_builtins.property
+    def filter(self) -> Global___StreamFilter:
+        """The filter that the thresholds apply to; absent if the calibration inputs are independent."""
+
     def __init__(
         self,
         *,
         points: _abc.Iterable[Global___OperatingPoint] | None = ...,
         certified: _abc.Iterable[Global___CertifiedPoint] | None = ...,
         believed: _abc.Iterable[_builtins.float] | None = ...,
+        filter: Global___StreamFilter | None = ...,
+        useful_share: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["believed", b"believed", "certified", b"certified", "points", b"points"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["believed", b"believed", "certified", b"certified", "filter", b"filter", "points", b"points", "useful_share", b"useful_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -436,8 +488,16 @@ class Calibration(_message.Message):
     CURVES_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     CASCADES_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    NETWORK_INPUTS_FIELD_NUMBER: _builtins.int
     inputs: _builtins.int
     """Number of calibration inputs that the thresholds were fitted on; no network was trained on them."""
+    rule: _builtins.str
+    """Name of the rule that estimates how likely each option is right: "network", or that of a plain
+    confidence rule, which is chosen unless a network proves better.
+    """
+    network_inputs: _builtins.int
+    """Calibration inputs from which on networks are tried. If there are fewer, the rule is plain."""
     @_builtins.property
     def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCurve]:
         """One for each capacity, smallest first, when it runs without a cascade."""
@@ -452,10 +512,12 @@ class Calibration(_message.Message):
         curves: _abc.Iterable[Global___RoutingCurve] | None = ...,
         inputs: _builtins.int = ...,
         cascades: _abc.Iterable[Global___Cascade] | None = ...,
+        rule: _builtins.str = ...,
+        network_inputs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "curves", b"curves", "inputs", b"inputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "curves", b"curves", "inputs", b"inputs", "network_inputs", b"network_inputs", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,7 @@ As in MobileDA (Yang et al. 2020), the teacher learns from the labeled source do
 learns from the same data and from the teacher's answers to the inputs of the target domain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -145,7 +145,7 @@ def into_target(teacher: FramedTeacher, source: Examples) -> Examples:
     """
     back = torch.linalg.inv(teacher.frame)
     turned = turn(torch.from_numpy(source.inputs), back).numpy()
-    return Examples(inputs=turned, labels=source.labels)
+    return replace(source, inputs=turned)
 
 
 def with_pseudo_labels(teacher: FramedTeacher, target: NDArray[np.float32]) -> Examples:

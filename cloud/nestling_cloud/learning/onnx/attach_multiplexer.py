@@ -11,56 +11,65 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.models.plain_confidence import FLOOR, PlainConfidence
 
 
-def attach_multiplexer(template: bytes, multiplexer: Multiplexer, capacity: int) -> bytes:
-    """Return a capacity's graph with the multiplexer's layers added.
+def attach_multiplexer(
+    template: bytes, multiplexer: Multiplexer | PlainConfidence, capacity: int
+) -> bytes:
+    """Return a capacity's graph with the layers of the multiplexer, or of a plain rule, added.
 
-    The multiplexer reads the graph's output "logits". Its own output, "right" (N, K + 1), is the
-    success probability of each option (capacities 1 to K and the cloud).
+    They read the graph's output "logits". Their own output, "right" (N, K + 1), is the success
+    probability of each option (capacities 1 to K and the cloud).
 
     Args:
         template: the graph of the capacity, as returned by `build_template`.
-        multiplexer: the fitted multiplexer, whose few weights are stored in float32.
+        multiplexer: the fitted multiplexer or plain rule, whose few weights are stored in float32.
         capacity: the number of the capacity, 1 to K.
     """
     model = onnx.load_model_from_string(template)
     graph = model.graph
-    graph.node.extend(_nodes(knows_classes=multiplexer.classes is not None))
+    if isinstance(multiplexer, Multiplexer):
+        nodes = _network_nodes(knows_classes=multiplexer.classes is not None)
+        constants = _network_constants(multiplexer, capacity)
+    else:
+        nodes = _plain_nodes(margin=multiplexer.rule == "margin")
+        constants = _plain_constants(multiplexer, capacity)
+    graph.node.extend(nodes)
     graph.initializer.extend(
-        numpy_helper.from_array(value, f"multiplexer.{name}")
-        for name, value in _constants(multiplexer, capacity).items()
+        numpy_helper.from_array(value, f"multiplexer.{name}") for name, value in constants.items()
     )
     options = multiplexer.capacities + 1
     graph.output.append(helper.make_tensor_value_info("right", TensorProto.FLOAT, ["N", options]))
     return model.SerializeToString(deterministic=True)
 
 
-def _nodes(*, knows_classes: bool) -> list[NodeProto]:
-    def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> NodeProto:
-        sources, results = (
-            [name if name in {"logits", "right"} else f"multiplexer.{name}" for name in names]
-            for names in (inputs.split(), outputs.split())
-        )
-        return helper.make_node(kind, sources, results, results[0], **attributes)
+def _node(kind: str, inputs: str, outputs: str, **attributes: Any) -> NodeProto:
+    sources, results = (
+        [name if name in {"logits", "right"} else f"multiplexer.{name}" for name in names]
+        for names in (inputs.split(), outputs.split())
+    )
+    return helper.make_node(kind, sources, results, results[0], **attributes)
 
-    sums = [node("Gemm", "largest weight1 bias1", "sums", transB=1)]
+
+def _network_nodes(*, knows_classes: bool) -> list[NodeProto]:
+    sums = [_node("Gemm", "largest weight1 bias1", "sums", transB=1)]
     if knows_classes:
         sums = [
-            node("Gemm", "largest weight1 bias1", "largest_sums", transB=1),
-            node("Gemm", "probabilities classes largest_sums", "sums", transB=1),
+            _node("Gemm", "largest weight1 bias1", "largest_sums", transB=1),
+            _node("Gemm", "probabilities classes largest_sums", "sums", transB=1),
         ]
     return [
-        node("Softmax", "logits", "probabilities", axis=1),
-        node("TopK", "probabilities top", "largest places", axis=1),
+        _node("Softmax", "logits", "probabilities", axis=1),
+        _node("TopK", "probabilities top", "largest places", axis=1),
         *sums,
-        node("Relu", "sums", "hidden"),
-        node("Gemm", "hidden weight2 bias2", "said", transB=1),
-        node("Sigmoid", "said", "right"),
+        _node("Relu", "sums", "hidden"),
+        _node("Gemm", "hidden weight2 bias2", "said", transB=1),
+        _node("Sigmoid", "said", "right"),
     ]
 
 
-def _constants(multiplexer: Multiplexer, capacity: int) -> dict[str, NDArray[np.generic]]:
+def _network_constants(multiplexer: Multiplexer, capacity: int) -> dict[str, NDArray[np.generic]]:
     seen, right = multiplexer.seen, multiplexer.right
     ran = multiplexer.ran.weight[capacity - 1]
     classes = multiplexer.classes
@@ -72,4 +81,45 @@ def _constants(multiplexer: Multiplexer, capacity: int) -> dict[str, NDArray[np.
         "bias1": (seen.bias + ran).detach().numpy(),
         "weight2": right.weight.detach().numpy(),
         "bias2": right.bias.detach().numpy(),
+    }
+
+
+def _plain_nodes(*, margin: bool) -> list[NodeProto]:
+    first = _node("Slice", "largest zero one axis", "first")
+    confidence = (
+        [
+            first,
+            _node("Slice", "largest one two axis", "second"),
+            _node("Sub", "first second", "confidence"),
+        ]
+        if margin
+        else [_node("Slice", "largest zero one axis", "confidence")]
+    )
+    return [
+        _node("Div", "logits temperature", "scaled"),
+        _node("Softmax", "scaled", "probabilities", axis=1),
+        _node("TopK", "probabilities two", "largest places", axis=1),
+        *confidence,
+        _node("Add", "confidence floor", "sure"),
+        _node("Sub", "limit confidence", "unsure"),
+        _node("Log", "sure", "log_sure"),
+        _node("Log", "unsure", "log_unsure"),
+        _node("Sub", "log_sure log_unsure", "odds"),
+        _node("Mul", "odds slope", "sloped"),
+        _node("Add", "sloped offset", "said"),
+        _node("Sigmoid", "said", "right"),
+    ]
+
+
+def _plain_constants(plain: PlainConfidence, capacity: int) -> dict[str, NDArray[np.generic]]:
+    return {
+        "temperature": plain.temperatures[capacity - 1].numpy().reshape(1),
+        "zero": np.array([0], np.int64),
+        "one": np.array([1], np.int64),
+        "two": np.array([2], np.int64),
+        "axis": np.array([1], np.int64),
+        "floor": np.array([FLOOR], np.float32),
+        "limit": np.array([1 + FLOOR], np.float32),
+        "slope": plain.slopes[capacity - 1].numpy()[None],
+        "offset": plain.offsets[capacity - 1].numpy()[None],
     }

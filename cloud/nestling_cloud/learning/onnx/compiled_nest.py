@@ -13,6 +13,7 @@ from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
 from nestling_cloud.learning.onnx.template import build_template
 from nestling_cloud.learning.quantization import QuantizedStudent
 from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.models.plain_confidence import PlainConfidence
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble, ring_bytes
 from nestling_core.student.config import StudentConfig
@@ -53,8 +54,8 @@ class CompiledNest:
             ]
         )
 
-    def with_multiplexer(self, multiplexer: Multiplexer) -> "CompiledNest":
-        """Return the compiled student with a multiplexer's layers added to its graphs."""
+    def with_multiplexer(self, multiplexer: Multiplexer | PlainConfidence) -> "CompiledNest":
+        """Return the compiled student with a multiplexer or a plain rule added to its graphs."""
 
         def each(templates: Sequence[bytes]) -> list[bytes]:
             return [

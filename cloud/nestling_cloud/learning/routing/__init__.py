@@ -1,4 +1,4 @@
-"""Fits the multiplexer, and finds a bundle's thresholds and risk guarantees.
+"""Fits what predicts success and the stream filter, and finds thresholds and risk guarantees.
 
 The multiplexer predicts which options (capacities or cloud) answer an input correctly. All data
 here comes from inputs that neither teacher nor student trained on. The multiplexer is fitted on one
@@ -17,9 +17,14 @@ from nestling_cloud.learning.routing.cascade import (
     runs_larger,
 )
 from nestling_cloud.learning.routing.correctness_labels import success_targets
-from nestling_cloud.learning.routing.data import RoutingData, share_out
-from nestling_cloud.learning.routing.fit_multiplexer import Design, beliefs, fit_multiplexer
-from nestling_cloud.learning.routing.multiplexer_design import DESIGNS, choose_design
+from nestling_cloud.learning.routing.data import FITTED_PART, RoutingData, share_out
+from nestling_cloud.learning.routing.fit_multiplexer import (
+    Design,
+    Estimator,
+    beliefs,
+    fit_multiplexer,
+)
+from nestling_cloud.learning.routing.multiplexer_design import FEWEST_FITTED, choose_design
 from nestling_cloud.learning.routing.operating_points import GATED_PART, SHARES, operating_point
 from nestling_cloud.learning.routing.risk_guarantee import (
     DELTA,
@@ -31,12 +36,14 @@ from nestling_cloud.learning.routing.risk_guarantee import (
 
 __all__ = [
     "DELTA",
-    "DESIGNS",
+    "FEWEST_FITTED",
+    "FITTED_PART",
     "GATED_PART",
     "RISKS",
     "SHARES",
     "CascadeRule",
     "Design",
+    "Estimator",
     "Gains",
     "RoutedInputs",
     "RoutingData",

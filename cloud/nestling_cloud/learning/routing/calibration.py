@@ -1,6 +1,6 @@
 """Finds the thresholds with which devices meet target offload shares and tolerated risks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,17 +14,21 @@ from nestling_cloud.learning.routing.cascade import (
     runs_larger,
 )
 from nestling_cloud.learning.routing.data import Floats, RoutingData
-from nestling_cloud.learning.routing.fit_multiplexer import beliefs
+from nestling_cloud.learning.routing.fit_multiplexer import Estimator, beliefs
 from nestling_cloud.learning.routing.operating_points import routing_curve
-from nestling_cloud.learning.routing.risk_guarantee import RISKS, RoutedInputs, certify
-from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.learning.routing.risk_guarantee import RISKS, Routed, RoutedInputs, certify
+from nestling_cloud.learning.routing.routed_streams import RoutedStreams, stream_curve
+from nestling_cloud.learning.routing.stream_filter import fit_filter
+from nestling_cloud.learning.routing.stream_replay import streams_of
 
 # A device compares its own predictions with these quantiles to detect drift.
 _QUANTILES = 33
+# Random order in which recordings are dealt, which the filter was not fitted on.
+_DEAL = 2
 
 
 def calibrate(
-    multiplexer: Multiplexer, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
+    estimator: Estimator, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
 ) -> Calibration:
     """Return a bundle's thresholds for target offload shares and tolerated risks.
 
@@ -32,8 +36,8 @@ def calibrate(
     tolerated risks are proposed on the fitted inputs and tested on the held-out inputs.
 
     Args:
-        multiplexer: the fitted multiplexer that the bundle ships.
-        fitted: the inputs that the multiplexer was fitted on. The cascades (a small capacity runs
+        estimator: the fitted estimator that the bundle ships.
+        fitted: the inputs that the estimator was fitted on. The cascades (a small capacity runs
             first, and a larger one if needed) are fitted on them too.
         held_out: the inputs that nothing was fitted on.
         macs: the number of multiply-accumulates of each capacity, the smallest capacity first.
@@ -48,23 +52,59 @@ def calibrate(
         - quantiles, over the held-out inputs, of the probability that the capacity (in a cascade,
           the larger one) is right, as predicted after the first run.
     """
-    known, unseen = beliefs(multiplexer, fitted), beliefs(multiplexer, held_out)
+    known, unseen = beliefs(estimator, fitted), beliefs(estimator, held_out)
     capacities = range(1, held_out.capacities + 1)
     cascades = [fit_cascade(known, fitted, macs, top) for top in capacities]
 
-    def curve(cascade: CascadeRule) -> RoutingCurve:
-        routed = route_inputs(cascade, unseen, held_out)
-        device_right = of_answering_capacity(cascade, unseen, held_out.right)
-        made = routing_curve(routed.gains, device_right, held_out.right[:, -1])
-        made.certified.extend(_certified(route_inputs(cascade, known, fitted), routed))
+    def curve(cascade: CascadeRule) -> tuple[RoutingCurve, float]:
+        parameters = fit_filter(fitted, known, cascade)
+        fitted_routed: Routed
+        held_out_routed: Routed
+        if parameters is None:
+            fitted_routed = route_inputs(cascade, known, fitted)
+            held_out_routed = route_inputs(cascade, unseen, held_out)
+            device_right = of_answering_capacity(cascade, unseen, held_out.right)
+            made = routing_curve(held_out_routed.gains, device_right, held_out.right[:, -1])
+            larger_share = float(runs_larger(cascade, unseen).mean())
+        else:
+            fitted_routed, held_out_routed = (
+                RoutedStreams(
+                    parameters=parameters,
+                    streams=streams_of(part, believed, _DEAL),
+                    data=part,
+                    cascade=cascade,
+                )
+                for part, believed in ((fitted, known), (held_out, unseen))
+            )
+            made = stream_curve(held_out_routed)
+            larger_share = held_out_routed.larger_share()
+        made.certified.extend(_certified(fitted_routed, held_out_routed))
         made.believed.extend(_quantiles(unseen[cascade.start - 1, :, cascade.top - 1]))
-        return made
+        made.useful_share = _useful_share(made, (fitted, held_out), cascade.top)
+        return made, larger_share
 
     return Calibration(
-        curves=[curve(at_once(capacity)) for capacity in capacities],
+        curves=[curve(at_once(capacity))[0] for capacity in capacities],
         inputs=len(held_out),
-        cascades=[_cascade_message(cascade, unseen, curve) for cascade in cascades],
+        cascades=[
+            Cascade()
+            if cascade.start == cascade.top
+            else _cascade_message(cascade, *curve(cascade))
+            for cascade in cascades
+        ],
     )
+
+
+def _useful_share(
+    curve: RoutingCurve, parts: tuple[RoutingData, RoutingData], capacity: int
+) -> float:
+    """Return the largest offload share that pays, which is 1 unless the cloud is less accurate."""
+    device, cloud = (
+        sum(int(part.right[:, option].sum()) for part in parts) for option in (capacity - 1, -1)
+    )
+    if cloud >= device:
+        return 1.0
+    return max(curve.points, key=lambda point: point.accuracy).offload_share
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:
@@ -86,16 +126,12 @@ def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> R
     )
 
 
-def _cascade_message(
-    cascade: CascadeRule, believed: Floats, curve: Callable[[CascadeRule], RoutingCurve]
-) -> Cascade:
-    if cascade.start == cascade.top:
-        return Cascade()
+def _cascade_message(cascade: CascadeRule, curve: RoutingCurve, larger_share: float) -> Cascade:
     return Cascade(
         start=cascade.start,
         threshold=cascade.threshold,
-        larger_share=float(runs_larger(cascade, believed).mean()),
-        curve=curve(cascade),
+        larger_share=larger_share,
+        curve=curve,
     )
 
 
@@ -104,6 +140,6 @@ def _quantiles(believed: Floats) -> list[float]:
     return found
 
 
-def _certified(fitted: RoutedInputs, held_out: RoutedInputs) -> list[CertifiedPoint]:
+def _certified(fitted: Routed, held_out: Routed) -> list[CertifiedPoint]:
     found = [certify(fitted, held_out, risk=risk) for risk in RISKS]
     return [point for point in found if point is not None]

@@ -1,6 +1,7 @@
 """Defines the data that routers learn from, and splits it for fitting and for thresholds."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,15 @@ class RoutingData:
         logits: the logits of each capacity, as a device computes them, (K, N, classes).
         cloud: the teacher's logits, (N, classes).
         labels: the true class index of each input, (N,).
+        lengths: the number of inputs in each recording, in order, or nothing if the inputs are
+            independent of one another.
     """
 
     inputs: Floats
     logits: Floats
     cloud: Floats
     labels: NDArray[np.int64]
+    lengths: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,8 +59,14 @@ class RoutingData:
         agrees: Bools = self.logits.argmax(axis=2) == self.cloud.argmax(axis=1)
         return agrees.T
 
+    def recordings(self, first: int, last: int) -> "RoutingData":
+        """Return the data of recordings `first` to `last` - 1, counted from 0."""
+        ends = np.cumsum([0, *self.lengths])
+        part = self.part(np.arange(ends[first], ends[last]))
+        return replace(part, lengths=self.lengths[first:last])
+
     def part(self, chosen: NDArray[np.intp]) -> "RoutingData":
-        """Return the data of the inputs with the chosen indices."""
+        """Return the data of the inputs with the chosen indices, as independent inputs."""
         return RoutingData(
             inputs=self.inputs[chosen],
             logits=self.logits[:, chosen],
@@ -70,10 +80,16 @@ def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
 
     The first part is the first 60% of the inputs in recorded order, not a random choice, because
     neighboring windows of one recording are very similar. Accuracies and guarantees derived from
-    neighbors of the fitted inputs would be too optimistic.
+    neighbors of the fitted inputs would be too optimistic. Recordings are kept whole, if there are
+    at least two.
 
     Returns:
         A pair of the inputs to fit on and the inputs to derive thresholds and guarantees from.
     """
     border = round(FITTED_PART * len(data))
-    return data.part(np.arange(border)), data.part(np.arange(border, len(data)))
+    count = len(data.lengths)
+    if count < 2:
+        return data.part(np.arange(border)), data.part(np.arange(border, len(data)))
+    ends = np.cumsum(data.lengths)[:-1]
+    fitted = int(np.abs(ends - border).argmin()) + 1
+    return data.recordings(0, fitted), data.recordings(fitted, count)

@@ -1,56 +1,79 @@
-"""Chooses the multiplexer's inputs and training targets by cross-validation.
+"""Chooses what predicts success: a plain rule, or a network that proves better.
 
-By default, the multiplexer sees only the student's largest class probabilities, because they carry
-most of the information and have the same meaning for all classes. Its targets mix labels with the
-teacher's probabilities, which are smoother.
-
-Other choices may be better if the cloud is good at only some classes, or if the labels of some
-classes are noisy (Jitkrittum et al. 2023, arXiv 2307.02764). However, if the data comes from few
-people, a multiplexer that sees more than the largest probabilities overfits. Another design is
-therefore chosen only if it proves better.
+A plain rule ranks inputs by the confidence of the capacity that ran. It needs hardly any data. A
+network can learn more, for example where the cloud is good at only some classes, or where the
+labels of some classes are noisy (Jitkrittum et al. 2023, arXiv 2307.02764). However, if the data
+comes from few people, a network overfits. It is therefore chosen only if it proves better on inputs
+that it was not fitted on.
 """
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
+from nestling.v1.bundle_pb2 import StreamFilter
+from nestling_cloud.learning.routing.cascade import at_once
 from nestling_cloud.learning.routing.correctness_labels import LABEL_PART
-from nestling_cloud.learning.routing.data import RoutingData
+from nestling_cloud.learning.routing.data import Floats, RoutingData
 from nestling_cloud.learning.routing.fit_multiplexer import (
-    DEFAULT,
+    PLAIN,
     RECIPE,
     Design,
     beliefs,
     fit_multiplexer,
 )
+from nestling_cloud.learning.routing.routed_streams import RoutedStreams
+from nestling_cloud.learning.routing.stream_filter import persists
+from nestling_cloud.learning.routing.stream_replay import streams_of
 from nestling_cloud.progress import Progress, SilentProgress
 
 Doubles = np.ndarray[tuple[int], np.dtype[np.float64]]
 
-DESIGNS = tuple(
+PLAIN_DESIGNS = (PLAIN, Design(rule="margin"), Design(rule="scaled softmax"))
+NETWORKS = tuple(
     Design(knows_classes=knows, label_part=part)
     for knows in (False, True)
     for part in (LABEL_PART, 1.0)
 )
-# Fewer epochs than for the shipped multiplexer: they are enough to compare designs.
+# Offload shares at which designs are compared.
+_SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+# Fewer epochs than for the shipped network: they are enough to compare designs.
 _RECIPE = dataclasses.replace(RECIPE, epochs=15)
 # Inputs per stretch: neighboring windows of a recording are alike and count as one observation.
 _STRETCH = 50
-# Standard errors by which another design must be better than the default.
-_STANDARD_ERRORS = 2.0
+# Standard errors by which another design must be better than the plain rule.
+_STANDARD_ERRORS = 1.0
 # Fewer stretches are too few to compare designs.
 _FEWEST_STRETCHES = 10
+FEWEST_FITTED = _STRETCH * _FEWEST_STRETCHES
+"""The fewest inputs to fit on with which networks are tried."""
+# The filter with which designs for streams are compared.
+_FILTER = StreamFilter(stay=0.9, persistence=0.6, smoothing=0.5, weight=0.5, doubt=0.05)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trial:
+    """One design's mean accuracy over offload shares, for each stretch of inputs."""
+
+    design: Design
+    accuracies: Doubles
+
+    def better_than(self, other: "_Trial", standard_errors: float) -> bool:
+        gained = self.accuracies - other.accuracies
+        error = float(gained.std(ddof=1)) / np.sqrt(len(gained))
+        return bool(gained.mean() > standard_errors * error)
 
 
 def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design:
-    """Return the multiplexer design with the best predictions of the cloud's gain over the device.
+    """Return the design with which devices answer best, on inputs that it was not fitted on.
 
     Each design is fitted on one half of the inputs and evaluated on the other half, and vice versa.
-    Designs are compared by the squared error of the predicted gain. The errors are averaged over
-    stretches of at least 50 neighboring inputs. Because neighbors are similar, each stretch counts
-    as one observation. Another design replaces the default only if its mean error is lower by more
-    than two standard errors of the difference. If there are fewer than ten stretches, the default
-    is returned without a comparison.
+    Its score is the mean accuracy over small and medium offload shares, and over capacities. Scores
+    are compared by stretches of at least 50 neighboring inputs, each of which counts as one
+    observation. Another design replaces max-softmax only if it is better by more than one standard
+    error of the difference. If there are fewer than ten stretches, max-softmax is returned without
+    a comparison.
 
     Args:
         data: the outputs of every option, for inputs in recorded order that neither teacher nor
@@ -60,45 +83,70 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
     """
     stretches = len(data) // _STRETCH
     if stretches < _FEWEST_STRETCHES:
-        return DEFAULT
-    errors = {
-        design: _by_stretch(_squared_errors(data, design, seed), stretches)
-        for design in progress.track(DESIGNS, len(DESIGNS), "multiplexer's design")
-    }
-    best, most = DEFAULT, 0.0
-    for design, one in errors.items():
-        gained = errors[DEFAULT] - one
-        mean = float(gained.mean())
-        if mean > most and mean > _STANDARD_ERRORS * gained.std(ddof=1) / np.sqrt(stretches):
-            best, most = design, mean
-    return best
+        return PLAIN
+    designs = (*PLAIN_DESIGNS, *NETWORKS)
+    trials = [
+        _Trial(design=design, accuracies=_by_stretch(_accuracies(data, design, seed), stretches))
+        for design in progress.track(designs, len(designs), "rule for routing")
+    ]
+    plain = trials[0]
+    better = [trial for trial in trials[1:] if trial.better_than(plain, _STANDARD_ERRORS)]
+    return max(better, key=lambda trial: trial.accuracies.mean(), default=plain).design
 
 
-def _squared_errors(data: RoutingData, design: Design, seed: int) -> Doubles:
-    """Return the squared error of the cloud's predicted gain for each input, (N,).
+def _accuracies(data: RoutingData, design: Design, seed: int) -> Doubles:
+    """Return each input's mean accuracy over offload shares and capacities, (N,).
 
-    The gain for each half of the inputs is predicted by a multiplexer that was fitted on the other
-    half. The errors are averaged over the capacities.
+    Each half of the inputs is routed by an estimator that was fitted on the other half.
     """
-    halves = np.array_split(np.arange(len(data)), 2)
-    found = []
-    for judged, fitted in ((halves[0], halves[1]), (halves[1], halves[0])):
-        multiplexer = fit_multiplexer(
-            data.part(fitted), seed=seed, progress=SilentProgress(), design=design, recipe=_RECIPE
-        )
-        unseen = data.part(judged)
-        believed, right = beliefs(multiplexer, unseen), unseen.right.astype(np.float64)
-        found.append(
-            np.mean(
-                [
-                    (after[:, -1] - after[:, k] - (right[:, -1] - right[:, k])) ** 2
-                    for k, after in enumerate(believed)
-                ],
-                axis=0,
-            )
-        )
-    return np.concatenate(found)
+    first, second = _halves(data)
+    return np.concatenate(
+        [_judged(second, first, design, seed), _judged(first, second, design, seed)]
+    )
 
 
-def _by_stretch(errors: Doubles, stretches: int) -> Doubles:
-    return np.array([part.mean() for part in np.array_split(errors, stretches)])
+def _halves(data: RoutingData) -> tuple[RoutingData, RoutingData]:
+    if len(data.lengths) > 1:
+        ends = np.cumsum(data.lengths)[:-1]
+        half = int(np.abs(ends - len(data) / 2).argmin()) + 1
+        return data.recordings(0, half), data.recordings(half, len(data.lengths))
+    first, second = np.array_split(np.arange(len(data)), 2)
+    return data.part(first), data.part(second)
+
+
+def _judged(fitted: RoutingData, unseen: RoutingData, design: Design, seed: int) -> Doubles:
+    estimator = fit_multiplexer(
+        fitted, seed=seed, progress=SilentProgress(), design=design, recipe=_RECIPE
+    )
+    believed = beliefs(estimator, unseen)
+    streams = unseen.lengths and persists(unseen, streams_of(unseen, believed, 0))
+    score = _in_streams if streams else _by_ranking
+    scores = np.array([score(unseen, believed, index) for index in range(unseen.capacities)])
+    means: Doubles = scores.mean(axis=0)
+    return means
+
+
+def _in_streams(data: RoutingData, believed: Floats, index: int) -> Doubles:
+    routed = RoutedStreams(
+        parameters=_FILTER,
+        streams=streams_of(data, believed, 0),
+        data=data,
+        cascade=at_once(index + 1),
+    )
+    _, result = routed.at_shares(_SHARES)
+    accuracies: Doubles = (result.answers == data.labels).mean(axis=0)
+    return accuracies
+
+
+def _by_ranking(data: RoutingData, believed: Floats, index: int) -> Doubles:
+    right, after = data.right, believed[index]
+    order = np.argsort(after[:, index] - after[:, -1], kind="stable")
+    ranks = np.empty(len(order))
+    ranks[order] = np.arange(len(order))
+    sent = np.mean([ranks < share * len(order) for share in _SHARES], axis=0)
+    accuracies: Doubles = sent * right[:, -1] + (1 - sent) * right[:, index]
+    return accuracies
+
+
+def _by_stretch(values: Doubles, stretches: int) -> Doubles:
+    return np.array([part.mean() for part in np.array_split(values, stretches)])

@@ -7,7 +7,9 @@ The method is "Learn then Test" (Angelopoulos et al. 2021, arXiv 2110.01052), wi
 selective classifier (Geifman & El-Yaniv 2017, arXiv 1705.08500).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.stats import beta
@@ -23,9 +25,37 @@ DELTA = 0.1
 _TESTED_SHARES = tuple(number / 40 for number in range(39, -1, -1))
 
 
+class Routed(Protocol):
+    """Inputs that a device keeps or sends, depending on two thresholds."""
+
+    def __len__(self) -> int:
+        """Return the number of inputs, N."""
+        ...
+
+    def thresholds(self, shares: Sequence[float]) -> list[tuple[float, float]]:
+        """Return the gate and the accept threshold at which each share of the inputs is sent.
+
+        Args:
+            shares: the offload shares, 0 to 1.
+        """
+        ...
+
+    def outcomes(self, pairs: Sequence[tuple[float, float]]) -> tuple[Bools, Bools]:
+        """Return what the device does at each of several pairs of thresholds.
+
+        Args:
+            pairs: the gate and accept thresholds.
+
+        Returns:
+            Whether the device keeps each input, (R, N), and whether its own answer to the input is
+            the cloud's, (R, N).
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RoutedInputs:
-    """The cloud's predicted gains for some inputs, and whether device and cloud agree.
+    """Independent inputs, with the cloud's predicted gains.
 
     Attributes:
         gains: the predicted gains of the cloud for the inputs.
@@ -35,19 +65,22 @@ class RoutedInputs:
     gains: Gains
     agrees: Bools
 
-    def kept(self, gate_threshold: float, accept_threshold: float) -> Bools:
-        """Return for each input whether the device keeps it at the given thresholds, (N,).
+    def __len__(self) -> int:
+        """Return the number of inputs, N."""
+        return len(self.agrees)
 
-        Args:
-            gate_threshold: the largest gain at the gate with which an input is kept.
-            accept_threshold: the largest gain after the last capacity with which an input is kept.
-        """
-        kept: Bools = ~self.gains.sent(gate_threshold, accept_threshold)
-        return kept
+    def thresholds(self, shares: Sequence[float]) -> list[tuple[float, float]]:
+        """Return the thresholds for several shares, as `Routed` describes."""
+        return [thresholds(self.gains, share) for share in shares]
+
+    def outcomes(self, pairs: Sequence[tuple[float, float]]) -> tuple[Bools, Bools]:
+        """Return what is kept and what agrees, as `Routed` describes."""
+        kept = np.stack([~self.gains.sent(gate, accept) for gate, accept in pairs])
+        return kept, np.broadcast_to(self.agrees, kept.shape)
 
 
 def certify(
-    fitted: RoutedInputs, held_out: RoutedInputs, *, risk: float, delta: float = DELTA
+    fitted: Routed, held_out: Routed, *, risk: float, delta: float = DELTA
 ) -> CertifiedPoint | None:
     """Return the thresholds that keep as many inputs on the device as a tolerated risk allows.
 
@@ -69,10 +102,12 @@ def certify(
         already failed.
     """
     passed = None
-    for gate_threshold, accept_threshold in _test_sequence(fitted, len(held_out.agrees), delta):
-        kept = held_out.kept(gate_threshold, accept_threshold)
+    sequence = _test_sequence(fitted, len(held_out), delta)
+    for (gate_threshold, accept_threshold), kept, agrees in zip(
+        sequence, *held_out.outcomes(sequence), strict=True
+    ):
         count = int(kept.sum())
-        bound = upper_bound(int((kept & ~held_out.agrees).sum()), count, delta=delta)
+        bound = upper_bound(int((kept & ~agrees).sum()), count, delta=delta)
         if bound > risk:
             break
         passed = CertifiedPoint(
@@ -87,7 +122,7 @@ def certify(
     return passed
 
 
-def _test_sequence(fitted: RoutedInputs, count: int, delta: float) -> list[tuple[float, float]]:
+def _test_sequence(fitted: Routed, count: int, delta: float) -> list[tuple[float, float]]:
     """Return the pairs of gate and accept threshold to test, in the order of the tests.
 
     With each pair, the device keeps at least as many inputs as with the pair before. The first pair
@@ -100,15 +135,14 @@ def _test_sequence(fitted: RoutedInputs, count: int, delta: float) -> list[tuple
         count: the number of held-out inputs to test the thresholds on.
         delta: the tolerated probability that the guarantee is false, 0 to 1.
     """
-    tried = [thresholds(fitted.gains, share) for share in _TESTED_SHARES]
+    tried = fitted.thresholds(_TESTED_SHARES)
     # A daring threshold must keep every input that a cautious one keeps.
     rising = np.maximum.accumulate(np.array(tried), axis=0)
     found = [(float(gate), float(accept)) for gate, accept in rising]
     expected = []
-    for gate_threshold, accept_threshold in found:
-        kept = fitted.kept(gate_threshold, accept_threshold)
+    for kept, agrees in zip(*fitted.outcomes(found), strict=True):
         scale = count / len(kept)
-        errors = int(np.ceil((kept & ~fitted.agrees).sum() * scale))
+        errors = int(np.ceil((kept & ~agrees).sum() * scale))
         expected.append(upper_bound(errors, int(kept.sum() * scale), delta=delta))
     return found[int(np.argmin(expected)) :]
 

@@ -1,0 +1,125 @@
+"""Fits the filter that carries a device's belief from one input of a stream to the next.
+
+The filter is fitted by replaying calibration recordings: the parameters are those with which
+devices answer best at small offload shares. Accuracies of a few recordings are noisy. The
+parameters are therefore averaged over all that are about as good as the best.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from nestling.v1.bundle_pb2 import StreamFilter
+from nestling_cloud.learning.routing.cascade import CascadeRule
+from nestling_cloud.learning.routing.data import Floats, RoutingData
+from nestling_cloud.learning.routing.stream_replay import (
+    Doubles,
+    Streams,
+    Thresholds,
+    replay,
+    streams_of,
+)
+
+# In a cascade, how much larger the cloud's gain has to be for an input to be sent before the larger
+# capacity runs: the prediction is less certain at that time.
+GATE_MARGIN = 0.1
+# Offload shares at which the parameters are compared.
+_SHARES = (0.03, 0.06, 0.1, 0.15, 0.2)
+_GAINS = np.concatenate([[-1.0], -np.geomspace(0.5, 0.02, 8), [0.0], np.geomspace(0.02, 0.6, 12)])
+# Part of the cloud's probabilities that is not trusted; the results hardly depend on it.
+_DOUBT = 0.05
+
+
+class _Filters(NamedTuple):
+    """Many sets of parameters of the filter."""
+
+    stay: Doubles
+    persistence: Doubles
+    smoothing: Doubles
+    weight: Doubles
+    doubt: Doubles
+
+
+_GRID = _Filters(
+    *np.array(
+        list(
+            itertools.product(
+                (0.7, 0.9, 0.97), (0.0, 0.6, 0.95), (0.0, 0.5, 0.8), (0.25, 0.5, 1.0), (_DOUBT,)
+            )
+        )
+    ).T
+)
+# Accuracy that two sets of parameters may differ by and still count as about equally good.
+_NOISE = 0.004
+# Random orders in which the recordings are dealt to streams.
+_DEALS = 2
+# Excess of pairs of neighbors with equal labels, in standard errors, from which a set of recordings
+# counts as streams.
+_STANDARD_ERRORS = 3.0
+
+
+def fit_filter(data: RoutingData, believed: Floats, cascade: CascadeRule) -> StreamFilter | None:
+    """Return the parameters of the stream filter for a cascade, or None if none is useful.
+
+    None is useful if the inputs are no recordings, or if neighbors in a stream do not have the same
+    class more often than by chance.
+
+    Args:
+        data: the outputs of every option for the inputs of recordings.
+        believed: the predicted success probabilities, (K, N, K + 1), as returned by `beliefs`.
+        cascade: the capacities that run.
+    """
+    if len(data.lengths) < 2 or not persists(data, streams_of(data, believed, 0)):
+        return None
+    deals = [streams_of(data, believed, seed) for seed in range(_DEALS)]
+    accuracies = np.mean([_accuracies(data, streams, cascade) for streams in deals], axis=0)
+    likely = np.exp((accuracies - accuracies.max()) / _NOISE)
+    likely /= likely.sum()
+    return StreamFilter(
+        stay=1 - float(np.exp(likely @ np.log(1 - _GRID.stay))),
+        persistence=float(likely @ _GRID.persistence),
+        smoothing=float(likely @ _GRID.smoothing),
+        weight=float(np.exp(likely @ np.log(_GRID.weight))),
+        doubt=_DOUBT,
+    )
+
+
+def persists(data: RoutingData, streams: Streams) -> bool:
+    """Return whether neighbors in streams have the same class more often than by chance.
+
+    Args:
+        data: the data of the streams, with the labels.
+        streams: the streams.
+    """
+    before, after = streams.places[:, :-1].ravel(), streams.places[:, 1:].ravel()
+    inside = after >= 0
+    before, after = data.labels[before[inside]], data.labels[after[inside]]
+    if not len(after):
+        return False
+    frequencies = np.bincount(data.labels) / len(data)
+    chance = float((frequencies**2).sum())
+    error = float(np.sqrt(chance * (1 - chance) / len(after)))
+    return bool((before == after).mean() > chance + _STANDARD_ERRORS * error)
+
+
+def gate_thresholds(accept: Doubles) -> Thresholds:
+    """Return accept thresholds with the gate thresholds that belong to them, (R,) each."""
+    return Thresholds(gate=np.where(accept < -1, accept, accept + GATE_MARGIN), accept=accept)
+
+
+def _accuracies(data: RoutingData, streams: Streams, cascade: CascadeRule) -> Doubles:
+    """Return the mean accuracy over small offload shares with each set of parameters, (P,)."""
+    sets, gains = len(_GRID.stay), len(_GAINS)
+    every = _Filters(*(np.repeat(column, gains)[:, None, None] for column in _GRID))
+    result = replay(every, streams, cascade, gate_thresholds(np.tile(_GAINS, sets)))
+    return np.array(
+        [
+            np.interp(_SHARES, shares[::-1], accuracies[::-1]).mean()
+            for shares, accuracies in zip(
+                result.shares().reshape(sets, gains),
+                result.accuracies(data.labels).reshape(sets, gains),
+                strict=True,
+            )
+        ]
+    )

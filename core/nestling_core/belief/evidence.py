@@ -1,0 +1,57 @@
+"""Turns the outputs of a model into the class probabilities that the stream filter expects."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
+# A probability of 0 or 1 could never be corrected by later evidence.
+_SMALLEST = 1e-4
+
+
+def softmax(logits: NDArray[np.floating]) -> Doubles:
+    """Return the class probabilities of logits of any magnitude, (..., C).
+
+    Raises:
+        ValueError: a logit is not finite.
+    """
+    scaled = np.asarray(logits, np.float64)
+    scaled = scaled - scaled.max(-1, keepdims=True)
+    powers = np.exp(scaled)
+    total = powers.sum(-1, keepdims=True)
+    if not np.isfinite(total).all():
+        raise ValueError("the logits are not finite")
+    found: Doubles = powers / total
+    return found
+
+
+def calibrated(logits: NDArray[np.floating], right: NDArray[np.floating]) -> Doubles:
+    """Return the class probabilities of a capacity, in which its answer has a given probability.
+
+    The other classes share the rest in proportion to their softmax. The capacity's answer keeps the
+    largest probability, even if a smaller one is given.
+
+    Args:
+        logits: the logits of the capacity, (..., C).
+        right: the estimated probability that the capacity's answer is right, (...).
+
+    Returns:
+        The class probabilities, (..., C), none of which is 0 or 1.
+
+    Raises:
+        ValueError: a logit or a probability is not finite.
+    """
+    if not np.isfinite(right).all():
+        raise ValueError("the success probabilities are not finite")
+    raw = softmax(logits)
+    best = raw.argmax(-1)[..., None]
+    others = raw.copy()
+    np.put_along_axis(others, best, 0.0, -1)
+    others += _SMALLEST / raw.shape[-1]
+    np.put_along_axis(others, best, 0.0, -1)
+    others /= others.sum(-1, keepdims=True)
+    second = others.max(-1, keepdims=True)
+    top = np.clip(np.asarray(right, np.float64)[..., None], second / (1 + second), 1 - _SMALLEST)
+    found = others * (1 - top)
+    np.put_along_axis(found, best, top, -1)
+    return found
