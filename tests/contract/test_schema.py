@@ -10,11 +10,12 @@ from nestling_cloud.store.database import Database
 from nestling_cloud.store.schema import VERSION
 from nestling_cloud.store.store import Store, StoreError
 from tests.support.receipts import make_batch
+from tests.support.stored import add_batch
 
 
 def test_existing_tables_of_this_version_are_kept(database: str) -> None:
     with Store(database) as store:
-        store.add("pi-1", make_batch(1, 2))
+        add_batch(store, "pi-1", make_batch(1, 2))
 
     for _ in range(2):
         with Store(database) as store:
@@ -24,7 +25,7 @@ def test_existing_tables_of_this_version_are_kept(database: str) -> None:
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
 def test_store_of_another_version_is_rejected_and_unchanged(database: str, version: int) -> None:
     with Store(database) as store:
-        store.add("pi-1", make_batch(1, 2))
+        add_batch(store, "pi-1", make_batch(1, 2))
     set_version(database, version)
 
     with pytest.raises(StoreError, match=f"version {version} .* start with an empty store"):

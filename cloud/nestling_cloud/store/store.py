@@ -141,23 +141,6 @@ class Store(Closing):
         """
         return self._database.reading()
 
-    def add(self, device: str, batch: receipt_pb2.ReceiptBatch) -> int:
-        """Store a batch of receipts and gaps durably.
-
-        Once this method has returned, the batch survives a power cut.
-
-        Args:
-            device: the id of the device that sent the batch.
-            batch: the receipts and gaps of one outbox.
-
-        Returns:
-            The number of new receipts.
-
-        Raises:
-            ReceiptError: the batch has no valid outbox id.
-        """
-        return self.add_all([Delivery(device=device, batch=batch)]).new
-
     def add_all(
         self, deliveries: Sequence[Delivery], reports: Sequence[device_registry.Report] = ()
     ) -> CommitResult:
