@@ -17,6 +17,7 @@ from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.store import CommitResult, Store
 from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
 from tests.support.receipts import make_receipt
+from tests.support.stored import losses
 
 DEVICE = "porch"
 ALL = 10**6
@@ -169,7 +170,7 @@ def test_damaged_row_becomes_a_gap_and_the_next_receipts_are_stored(
 
         assert outbox.depth == 0
     assert stored(store) == [0, 2]
-    assert (store.unreadable(), store.rejected()) == (1, 0)
+    assert (losses(store).unreadable, losses(store).rejected) == (1, 0)
 
 
 def test_missing_row_does_not_block_the_receipts_after_it(store: Store, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_missing_row_does_not_block_the_receipts_after_it(store: Store, tmp_path
         drain(store, outbox)
 
     assert stored(store) == [0, 2]
-    assert store.unreadable() == 1
+    assert losses(store).unreadable == 1
     assert copies(store) == {}
 
 

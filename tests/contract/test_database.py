@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nestling_cloud.store.store import Store, store_url
 from tests.support.postgres import Postgres
 from tests.support.receipts import make_batch
-from tests.support.stored import add_batch
+from tests.support.stored import add_batch, count_receipts, settled_to
 
 _FULL_AT_PAGES = 60  # of 4 KiB
 
@@ -27,7 +27,7 @@ def test_store_works_after_the_server_ended_all_connections(postgres_server: Pos
             )
 
         assert add_batch(store, "pi-1", make_batch(1, 2)) == 1
-        assert store.count() == 2
+        assert count_receipts(store) == 2
 
 
 def test_other_programs_read_commits_of_a_database_that_is_open_twice(tmp_path: Path) -> None:
@@ -64,9 +64,9 @@ def test_full_disk_stores_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
         store._database.engine.dispose()
         with pytest.raises(sa.exc.OperationalError, match="full"):
             fill(store)
-        stored = store.contiguous("pi-1", "outbox")
+        stored = settled_to(store, "pi-1", "outbox")
         assert stored > 0
-        assert stored == store.count() == len(list(store.receipts()))
+        assert stored == count_receipts(store) == len(list(store.receipts()))
     with Store(store_url(str(path))) as store, contextlib.closing(sqlite3.connect(path)) as other:
         assert add_batch(store, "pi-1", make_batch(*range(stored + 1, stored + 101))) == 100
         assert other.execute("SELECT count(*), sum(answers) FROM fleet_1h").fetchone() == (

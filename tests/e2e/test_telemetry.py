@@ -22,6 +22,7 @@ from tests.support.mqtt_tap import Connect, MqttTap, Publish
 from tests.support.processes import until
 from tests.support.receipts import acknowledgement
 from tests.support.reporting_device import DEVICE, Eyes, Node, receipt
+from tests.support.stored import losses
 
 
 def named(payload: payload_pb2.Payload) -> dict[str, sparkplug_metrics.MetricValue | None]:
@@ -188,7 +189,7 @@ def test_damaged_outbox_row_is_reported_and_blocks_nothing(
         assert node.flush()
 
     assert stored(store) == [0, 1, 3, 4]
-    assert store.unreadable() == 1
+    assert losses(store).unreadable == 1
 
 
 def test_changed_gauges_are_published_once(node: Node, eyes: Eyes) -> None:

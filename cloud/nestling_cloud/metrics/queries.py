@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nestling_cloud.metrics.device_table import device_row, device_rows, matching
-from nestling_cloud.metrics.steps import Steps, clamp, steps_of
+from nestling_cloud.metrics.steps import EARLIEST_MS, Steps, clamp, steps_of
 from nestling_cloud.metrics.totals import Sums, totals
 from nestling_cloud.metrics.views import AnswerPoint, DeviceRow, DeviceView, FleetView
 from nestling_cloud.store import newest_receipts, tables
@@ -29,8 +29,6 @@ _MINUTE_MS = 60_000
 # Steps of 10 s are computed from a device's receipts, unless there are more than this.
 _MOST_RECEIPTS = 20_000
 _RECEIPTS_A_PAGE = 1000
-# Nestling did not exist before this time: an earlier answer comes from a clock that was not set.
-_EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
 
 
 class MetricQueries:
@@ -53,7 +51,6 @@ class MetricQueries:
         The time range is widened to whole steps of time.
         """
         steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=self._now_ms())
-        dropped = self._store.dropped()
         with self._store.reading() as connection:
             bundles, online = _bundles(connection)
             return FleetView(
@@ -64,7 +61,7 @@ class MetricQueries:
                 bundles=bundles,
                 residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
-                dropped=dropped,
+                dropped=_dropped(connection),
                 shared=tuple(sorted(active_copies(connection, now_ms=self._now_ms()))),
             )
 
@@ -181,7 +178,7 @@ class MetricQueries:
             for table in reversed(tables.FLEET_ROLLUPS.values()):
                 start_ms = table.c.start_ms
                 query = sa.select(sa.func.min(start_ms)).where(
-                    start_ms.between(_EARLIEST_MS, until_ms)
+                    start_ms.between(EARLIEST_MS, until_ms)
                 )
                 first_ms: int | None = connection.execute(query).scalar()
                 if first_ms is not None:
@@ -242,6 +239,11 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
     query = sa.select(version, sa.func.count(), online).group_by(version).order_by(version)
     rows = list(connection.execute(query))
     return {row[0]: row[1] for row in rows}, sum(row[2] for row in rows)
+
+
+def _dropped(connection: sa.Connection) -> int:
+    lost = sa.select(sa.func.sum(tables.GAP_LENGTH)).where(tables.GAPS.c.reason == tables.DROPPED)
+    return int(connection.execute(lost).scalar() or 0)
 
 
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:

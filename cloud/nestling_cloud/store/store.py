@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -173,21 +172,6 @@ class Store(Closing):
         chains = {key: ledger.chain for key, ledger in ledgers.items()}
         return CommitResult(new=len(rows), contiguous=contiguous, chains=chains)
 
-    def contiguous(self, device: str, outbox_id: str) -> int:
-        """Return the largest N such that every sequence from 1 to N is stored or in a gap.
-
-        The result is 0 for an outbox that the store does not know.
-
-        Args:
-            device: the device's id.
-            outbox_id: the id of one of the device's outboxes.
-        """
-        return self._number(
-            sa.select(tables.OUTBOXES.c.contiguous).where(
-                tables.OUTBOXES.c.device == device, tables.OUTBOXES.c.outbox_id == outbox_id
-            )
-        )
-
     def receipts(self, device: str | None = None) -> Iterator[ReceiptRow]:
         """Yield receipts in order of device, outbox and sequence.
 
@@ -204,41 +188,6 @@ class Store(Closing):
         with self.reading() as connection:
             found = connection.execution_options(yield_per=1000).execute(query)
             yield from newest_receipts.receipts(found, self.damage)
-
-    def count(self) -> int:
-        """Return how many receipts were ever stored, including receipts deleted since."""
-        return self._number(sa.select(sa.func.sum(tables.DEVICES.c.answers)))
-
-    def redelivered(self) -> int:
-        """Return how many receipts arrived again after they were stored or recorded as lost."""
-        return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.redelivered)))
-
-    def rejected(self) -> int:
-        """Return how many invalid receipts arrived."""
-        return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.rejected)))
-
-    def dropped(self) -> int:
-        """Return how many receipts devices have dropped because their outboxes were full."""
-        return self._in_gaps(tables.DROPPED)
-
-    def forgotten(self) -> int:
-        """Return how many acknowledged receipts the store has lost.
-
-        A store loses receipts when it is wiped or restored from an older copy.
-        """
-        return self._in_gaps(tables.FORGOTTEN)
-
-    def unreadable(self) -> int:
-        """Return how many receipts devices could not read because their outboxes were damaged."""
-        return self._in_gaps(tables.UNREADABLE)
-
-    def _in_gaps(self, reason: str) -> int:
-        total = sa.select(sa.func.sum(tables.GAP_LENGTH))
-        return self._number(total.where(tables.GAPS.c.reason == reason))
-
-    def _number(self, query: sa.Select[Any]) -> int:
-        with self.reading() as connection:
-            return int(connection.execute(query).scalar() or 0)
 
 
 def _enter(
