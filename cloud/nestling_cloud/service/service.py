@@ -108,7 +108,7 @@ async def serve(
         console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
         commander = Commander(Targets(store), repository)
-        ingest = Ingest(store, broker, on_message=commander.record_report)
+        ingest = Ingest(store, broker, on_message=commander.pending.record_report)
         delivery = MqttDelivery(repository, broker)
         recorder = HardInputRecorder(HardInputs(store).add_all)
 

@@ -12,7 +12,6 @@ devices have deleted them and cannot send them again, so they become a gap with 
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -32,7 +31,7 @@ from nestling_cloud.store import (
 from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.database import RECEIPTS_FILE, Database, state_store_url, store_url
 from nestling_cloud.store.deduplication import Ledger
-from nestling_cloud.store.delivery import Delivery, check_batch
+from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.outboxes import Key
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.retention import Retention
@@ -88,6 +87,8 @@ class Store(Closing):
     Attributes:
         retention: the amount of data that the store keeps.
         damage: the counter of damaged rows that were read.
+        reading: the method `Database.reading`, which opens a transaction for reading.
+        writing: the method `Database.writing`, which opens a transaction for writing.
 
     Args:
         url: the database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
@@ -105,6 +106,7 @@ class Store(Closing):
             with contextlib.ExitStack() as undo:
                 self._database = Database(url)
                 undo.callback(self._database.close)
+                self.reading, self.writing = self._database.reading, self._database.writing
                 self._prepare()
                 self._database.keep_open()
                 undo.pop_all()
@@ -125,21 +127,6 @@ class Store(Closing):
         """Wait for a commit in progress, then close every connection."""
         self._database.close()
 
-    def writing(self) -> AbstractContextManager[sa.Connection]:
-        """Open a transaction for writing, which is committed at the end of the block.
-
-        If the block raises an exception, the transaction is rolled back instead. Other writers wait
-        until the block ends.
-        """
-        return self._database.writing()
-
-    def reading(self) -> AbstractContextManager[sa.Connection]:
-        """Open a transaction for reading.
-
-        Any number of these transactions may run at once.
-        """
-        return self._database.reading()
-
     def add_all(
         self, deliveries: Sequence[Delivery], reports: Sequence[device_registry.Report] = ()
     ) -> CommitResult:
@@ -151,12 +138,7 @@ class Store(Closing):
         Args:
             deliveries: the batches in order of arrival.
             reports: the device reports in order of arrival.
-
-        Raises:
-            ReceiptError: a batch has no valid outbox id. Nothing is stored then.
         """
-        for delivery in deliveries:
-            check_batch(delivery.batch)
         now_ms = unix_ms()
         with self.writing() as connection:
             ledgers = outboxes.load(connection, {delivery.key for delivery in deliveries})
