@@ -95,13 +95,13 @@ def restart(start_cloud: StartCloud, gone: Cloud, **options: Path) -> Cloud:
 def written(tmp_path: Path) -> int:
     """Return the number of receipts written to the device's outbox."""
     with Outbox(tmp_path / "device") as outbox:
-        return outbox.last_sequence
+        return outbox.marks().last
 
 
 def acknowledged(tmp_path: Path) -> int:
     """Return the number of receipts that were acknowledged to the device."""
     with Outbox(tmp_path / "device") as outbox:
-        return outbox.acknowledged
+        return outbox.marks().acknowledged
 
 
 def active_version(tmp_path: Path) -> str:
