@@ -90,12 +90,12 @@ def _measure(folder: Path, size: _Size) -> dict[str, Figure]:
     bundle = trained_repository(
         TASK, TASK.load_checked(None, 0), seed=0, progress=progress, cache=cache
     )
-    desired = Repository(bundle.folder).desired()
+    desired = Repository(bundle).desired()
     assert desired is not None  # a trained repository has a release
     database = folder / "receipts.sqlite"
     filled_s = _fill(database, size.devices, desired.bundle_version, progress)
     flags = ("--store", str(database), "--console-port", "0")
-    with serve(bundle.folder, folder / "state", *flags) as cloud, chromium() as driver:
+    with serve(bundle, folder / "state", *flags) as cloud, chromium() as driver:
         loads = _load_pages(driver, cloud)
         live = _live(driver, cloud, database, size, desired.bundle_version)
     history = size.devices * _HISTORY_RECEIPTS
