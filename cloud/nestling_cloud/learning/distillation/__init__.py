@@ -9,13 +9,10 @@ from nestling_cloud.learning.distillation.assistant import train_assistants
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views
 from nestling_cloud.learning.distillation.features import TeacherFeatureError, answers_of
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
-from nestling_cloud.recipes.distillation import Distillation, DistillationError
 
 __all__ = [
     "AugmentedViews",
     "Batch",
-    "Distillation",
-    "DistillationError",
     "Objective",
     "TeacherFeatureError",
     "TeacherObjective",

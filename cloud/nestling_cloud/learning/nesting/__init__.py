@@ -7,13 +7,8 @@ how many channels each layer should have at each capacity. From `learning`, this
 
 from nestling_cloud.learning.nesting.freeze_and_grow import train_grown
 from nestling_cloud.learning.nesting.joint_training import joint_loss, objective_of, train_nested
-from nestling_cloud.recipes.nesting import Grow, Joint, Nesting, NestingError
 
 __all__ = [
-    "Grow",
-    "Joint",
-    "Nesting",
-    "NestingError",
     "joint_loss",
     "objective_of",
     "slimming",

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.nesting import Grow, Nesting, NestingError, train_grown
+from nestling_cloud.learning.nesting import train_grown
 from nestling_cloud.learning.nesting.channel_order import OrderError
 from nestling_cloud.learning.nesting.filter_ranking import RankingError
 from nestling_cloud.learning.nesting.freeze_and_grow import grow_ring
 from nestling_cloud.learning.nesting.pruning import prune, pruning_config, rank
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.progress import SilentProgress
+from nestling_cloud.recipes.nesting import Grow, Nesting, NestingError
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_core.student.config import (
     StudentConfig,
