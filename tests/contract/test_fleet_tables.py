@@ -130,7 +130,7 @@ def test_device_target_takes_precedence_over_the_fleet_target(store: Store) -> N
     targets.set("pi-1", 0.0, set_by="ada")
 
     assert (targets.for_device("pi-1"), targets.for_device("pi-2")) == (0.0, 0.3)
-    assert targets.for_fleet() == 0.3
+    assert targets.for_device(None) == 0.3
     assert targets.for_devices(["pi-2", "pi-1"]) == {"pi-2": 0.3, "pi-1": 0.0}
 
     targets.set("pi-1", None, set_by="bob")
@@ -199,7 +199,7 @@ def test_invalid_target_is_rejected(
         targets.set(device, share, set_by=who)
 
     assert targets.log() == []
-    assert targets.for_fleet() is None
+    assert targets.for_device(None) is None
 
 
 def hard_input(device: str, index: int) -> HardInput:

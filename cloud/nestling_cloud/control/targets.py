@@ -89,8 +89,8 @@ class Targets:
             )
         return target
 
-    def for_device(self, device: str) -> float | None:
-        """Return the target share that applies to a device.
+    def for_device(self, device: str | None) -> float | None:
+        """Return the target share that applies to a device, or the fleet's if `device` is None.
 
         This is the device's own target or, if it has none, the fleet's. It is None if there is
         neither.
@@ -98,7 +98,7 @@ class Targets:
         own_first = sa.desc(tables.TARGETS.c.device)  # "" sorts before every name
         query = (
             sa.select(tables.TARGETS.c.offload_share)
-            .where(tables.TARGETS.c.device.in_([device, tables.FLEET]))
+            .where(tables.TARGETS.c.device.in_([device or tables.FLEET, tables.FLEET]))
             .order_by(own_first)
         )
         with self._store.reading() as connection:
@@ -114,13 +114,6 @@ class Targets:
         with self._store.reading() as connection:
             shares = {row.device: row.offload_share for row in connection.execute(query)}
         return {device: shares.get(device, shares.get(tables.FLEET)) for device in devices}
-
-    def for_fleet(self) -> float | None:
-        """Return the fleet's target share, or None if there is none.
-
-        It applies to every device without its own target.
-        """
-        return self.for_device(tables.FLEET)
 
     def log(
         self, *, devices: Collection[str | None] | None = None, limit: int = 100

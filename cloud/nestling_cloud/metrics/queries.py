@@ -6,7 +6,7 @@ over that range.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,19 +38,17 @@ class MetricQueries:
 
     Args:
         store: the store that holds the receipts and the registry of devices.
-        now_ms: a function that returns the Unix time.
     """
 
-    def __init__(self, store: Store, *, now_ms: Callable[[], int] = unix_ms) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._now_ms = now_ms
 
     def fleet(self, time_range: TimeRange) -> FleetView:
         """Return the figures of the whole fleet over a time range.
 
         The time range is widened to whole steps of time.
         """
-        steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=self._now_ms())
+        steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=unix_ms())
         with self._store.reading() as connection:
             bundles, online = _bundles(connection)
             return FleetView(
@@ -62,7 +60,7 @@ class MetricQueries:
                 residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
                 dropped=_dropped(connection),
-                shared=tuple(sorted(active_copies(connection, now_ms=self._now_ms()))),
+                shared=tuple(sorted(active_copies(connection, now_ms=unix_ms()))),
             )
 
     def devices(
@@ -132,9 +130,7 @@ class MetricQueries:
                 totals=totals(sums, steps),
                 answers=tuple(_latest(connection, device, steps.range, answers)),
                 hard_inputs=tuple(hard_inputs),
-                copies=active_copies(connection, now_ms=self._now_ms(), device=device).get(
-                    device, 1
-                ),
+                copies=active_copies(connection, now_ms=unix_ms(), device=device).get(device, 1),
             )
 
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
@@ -172,7 +168,7 @@ class MetricQueries:
         Answers dated before 2020, or more than an hour in the future, do not count, because they
         come from a device with a wrong clock.
         """
-        until_ms = self._now_ms() + CLOCK_AHEAD_MS
+        until_ms = unix_ms() + CLOCK_AHEAD_MS
         with self._store.reading() as connection:
             # The rollup with the longest steps goes back furthest.
             for table in reversed(tables.FLEET_ROLLUPS.values()):
@@ -187,12 +183,12 @@ class MetricQueries:
 
     def _answering(self, connection: sa.Connection, steps: Steps) -> int:
         devices = tables.DEVICES.c
-        if steps.range.until_ms >= self._now_ms():  # the time of the last answer is enough
+        if steps.range.until_ms >= unix_ms():  # the time of the last answer is enough
             query = sa.select(sa.func.count()).where(
                 devices.last_answered_ms >= steps.range.since_ms, devices.answers > 0
             )
             return connection.execute(query).scalar_one()
-        past = steps_of(steps.range, self._store.retention.device_ms, now_ms=self._now_ms())
+        past = steps_of(steps.range, self._store.retention.device_ms, now_ms=unix_ms())
         table = tables.DEVICE_ROLLUPS[past.rollup_ms]
         count = sa.select(sa.func.count(sa.distinct(table.c.device))).where(
             table.c.start_ms >= past.range.since_ms, table.c.start_ms < past.range.until_ms
@@ -208,7 +204,7 @@ class MetricQueries:
         are few, and none of them is damaged or has left the retention window. Otherwise the sums
         are read from the rollups, in which the store keeps sums over steps of time.
         """
-        now_ms, kept_ms = self._now_ms(), self._store.retention.device_ms
+        now_ms, kept_ms = unix_ms(), self._store.retention.device_ms
         steps = steps_of(time_range, kept_ms, now_ms=now_ms)
         sums = list(read(connection, steps.rollup_ms, steps.range, device))
         finest = steps_of(time_range, {10_000: None, **kept_ms}, now_ms=now_ms)

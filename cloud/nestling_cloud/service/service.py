@@ -29,7 +29,6 @@ from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.service.config import Addresses, ServeConfig
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.connection_limiter import (
-    PER_PEER,
     limit_connections,
     raise_file_limit,
     total_for,
@@ -290,7 +289,7 @@ def _connection_limits(
     if console is not None:
         ports.add(console.port)
     total = total_for(raise_file_limit())
-    return [limit_connections(ports, per_peer=PER_PEER, total=total)]
+    return [limit_connections(ports, total=total)]
 
 
 async def _watch(broker: Broker) -> None:
