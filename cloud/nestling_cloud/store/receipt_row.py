@@ -20,7 +20,7 @@ NO_PROVENANCE = "none"
 # Each route has its own sums, so a device must not be able to invent routes without limit.
 MOST_CAPACITIES = 64
 _MOST_ENERGIES = 16
-_LONGEST_TEXT = 200
+LONGEST_TEXT = 200
 # A megajoule or eleven days: more than any answer takes, and sums of allowed values stay finite.
 _LARGEST_COST = 1e9
 # Higher than costs, because a budget may be practically unlimited.
@@ -198,9 +198,9 @@ def check_sequence(sequence: int) -> int:
 
 
 def _check_version(version: str) -> str:
-    if len(version) > _LONGEST_TEXT:
+    if len(version) > LONGEST_TEXT:
         raise ReceiptError(
-            f"bundle_version has {len(version)} characters; at most {_LONGEST_TEXT} allowed"
+            f"bundle_version has {len(version)} characters; at most {LONGEST_TEXT} allowed"
         )
     if "\0" in version:  # PostgreSQL rejects it
         raise ReceiptError("bundle_version contains a NUL")
