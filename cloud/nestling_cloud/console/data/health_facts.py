@@ -17,7 +17,7 @@ from nestling_cloud.console.data.health import (
     store_finding,
 )
 from nestling_cloud.console.data.live_figures import LiveFigures, TimedCache
-from nestling_cloud.console.data.rounds import Rounds
+from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.console.data.time_spans import SPANS
 from nestling_cloud.metrics.fleet_health import device_losses, fleet_condition
 from nestling_cloud.metrics.views import Totals
@@ -46,7 +46,7 @@ class HealthFacts:
         self,
         store: Store,
         repository: Repository,
-        rounds: Rounds,
+        rounds: StoredRounds,
         live: LiveFigures,
         uplink: ReadUplink,
     ) -> None:
