@@ -74,10 +74,10 @@ def resize(
 
 
 def wait(condition: Callable[[], bool]) -> None:
-    """Poll until a condition holds.
+    """Wait until a condition is true, by polling.
 
     Raises:
-        TimeoutError: the condition did not hold within 60 s.
+        TimeoutError: the condition did not become true within 60 s.
     """
     deadline = time.monotonic() + _TIMEOUT_S
     while not condition():

@@ -1,8 +1,8 @@
-"""Measure how responsive the console is when the store holds 10,000 devices.
+"""Measure how responsive the console is with 10,000 devices in the store.
 
-The same run measures telemetry. For this, simulated devices report through a real broker while a
-browser shows the fleet page. Every device makes one receipt per second, and sends a message after
-every ten receipts.
+The same run measures telemetry: simulated devices report through a real broker while a browser
+shows the fleet page. Every device makes one receipt per second, and sends a message after every ten
+receipts.
 """
 
 import itertools
@@ -109,9 +109,9 @@ def _measure(folder: Path, size: _Size) -> dict[str, Figure]:
 
 
 def _fill(database: Path, count: int, bundle_version: str, progress: ConsoleProgress) -> float:
-    """Store an hour of receipts for each device, and return the seconds that the store needed.
+    """Store 12 receipts of the last hour for each device, and return how many seconds this took.
 
-    Each device has 12 receipts in this hour.
+    The time for creating the receipts is not included.
     """
     now_ms = unix_ms()
     step_ms = _HISTORY_MS // _HISTORY_RECEIPTS

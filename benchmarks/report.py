@@ -130,11 +130,11 @@ def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
 
 
 def log_elapsed(started: float, text: str) -> None:
-    """Write to standard error how many minutes have passed since the start, and a text.
+    """Write a line of text to standard error, preceded by the minutes since the start.
 
     Args:
         started: the time of the start, as `time.monotonic` returned it.
-        text: the text, which follows the minutes on the same line.
+        text: the text of the line.
     """
     print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 
@@ -155,8 +155,8 @@ def parse_arguments(
 
     Returns:
         The options. `seeds` is the range of seeds (a quick run has only the first), and `tasks`
-        lists the tasks to run. `commit` is the checked-out commit, read now because the checkout
-        may change while a benchmark runs.
+        lists the tasks to run. `commit` is the checked-out commit, which is determined here because
+        it may change while a benchmark runs.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="run one seed, for a first look")
@@ -185,7 +185,7 @@ def publish(
     note: str,
     charts: Mapping[str, Chart],
 ) -> None:
-    """Print the figures, and write the result file, with the page and the charts beside it.
+    """Print the figures, and write the result file, the page and the charts into one folder.
 
     Args:
         name: the name of the benchmark.

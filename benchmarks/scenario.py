@@ -37,7 +37,7 @@ def run_scenario(name: str, seed: int, folder: Path) -> dict[str, Any]:
 def draw_accuracy_bars(
     axes: Axes, places: Sequence[Any], entries: Sequence[Mapping[str, Any]], **style: Any
 ) -> None:
-    """Draw a horizontal bar with its spread for each accuracy.
+    """Draw a horizontal bar for each accuracy, with an error bar for its spread.
 
     Args:
         axes: the axes to draw on.

@@ -1,8 +1,8 @@
 """Take the screenshots of the console and of a run's report for the documentation.
 
-The report is that of the default scenario with seed 0. The console's screenshots show a real cloud
-with six real devices in a real browser. The devices replay the bundle's golden inputs (inputs with
-known logits, on which a bundle is tested) for a minute and a half, with different budgets and
+The report is from a run of the default scenario with seed 0. The console's screenshots show a real
+cloud with six real devices in a real browser. The devices replay the bundle's golden inputs (inputs
+with known logits, on which a bundle is tested) for a minute and a half, with different budgets and
 links. The figures in those screenshots are therefore examples and not results.
 """
 

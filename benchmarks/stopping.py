@@ -1,7 +1,7 @@
 """Check that devices end cleanly when they are stopped soon after their first start.
 
-Each device starts with an empty state folder. The cloud is a real process with a given release.
-SIGTERM is sent at a random moment after the device has locked its state folder. At that moment the
+Each device starts with an empty state folder. The cloud is a real process that serves a given
+release. SIGTERM is sent at a random moment after the device has locked its state folder, when the
 device may be connecting, downloading, testing the bundle or answering.
 
     python -m benchmarks.stopping --repository DIR --starts 500 --at-once 3
@@ -37,7 +37,7 @@ class Stop:
     Attributes:
         status: the exit status of the device, or None if it had to be killed.
         took_s: the time from the signal to the end of the process, seconds.
-        installed: whether the device had reported a bundle in use before it ended.
+        installed: whether the device reported, before it ended, that it runs a bundle.
         stderr: the text that the device wrote on standard error.
     """
 
@@ -48,7 +48,7 @@ class Stop:
 
 
 def _start_and_stop(cloud: str, broker: str, state: Path, *, delay_s: float) -> Stop:
-    """Return the result of starting one device and stopping it again.
+    """Start one device, stop it again, and return the result.
 
     Args:
         cloud: the gRPC address of the cloud.
@@ -146,7 +146,7 @@ def main() -> int:
 def _report(stops: Sequence[Stop]) -> None:
     """Print how often each exit status occurred, and how long devices took to end after the signal.
 
-    For devices that failed, also print the end of what they wrote on standard error.
+    For each device that failed, the end of its output on standard error is printed too.
     """
     took = sorted(stop.took_s for stop in stops)
     print(f"{len(stops)} starts, {sum(stop.installed for stop in stops)} installed the bundle")

@@ -1,6 +1,6 @@
-"""Simulates a device that only reports, by a birth message and by data messages with receipts.
+"""Simulates a device that only reports, and answers no inputs.
 
-A birth message announces a device.
+The device sends birth messages, which announce it to the cloud, and data messages with receipts.
 """
 
 from collections import deque
@@ -29,7 +29,7 @@ _SEED = 0
 
 
 class Device:
-    """A simulated device.
+    """A simulated device, which reports random receipts.
 
     Args:
         number: the number of the device, from 0. It determines the device's id, board, capacity and
@@ -63,7 +63,7 @@ class Device:
         return self._node.birth(self._gauges, 0, now_ms=now_ms).SerializeToString()
 
     def prepare(self, batches: int, size: int) -> None:
-        """Build batches of receipts in advance, so that the measurement does not include this time.
+        """Build batches of receipts in advance, so that the time for this is not measured.
 
         Args:
             batches: the number of batches.
@@ -78,8 +78,8 @@ class Device:
         acknowledged.
 
         Args:
-            answered_ms: the time of the answer of each receipt, Unix ms. A prepared batch needs as
-                many times as it has receipts.
+            answered_ms: the time at which each receipt's input was answered, Unix ms. For a
+                prepared batch, there must be one time for each of its receipts.
             now_s: the current monotonic time in seconds, from which the repetition is scheduled.
         """
         batch = self._prepared.popleft() if self._prepared else self.batch(answered_ms)
@@ -111,7 +111,7 @@ class Device:
             del self._sent[last]
 
     def apply(self, command: Command) -> None:
-        """Store a command's target and desired bundle, and report them in all later messages."""
+        """Accept a command's target and desired bundle, and report them in all later messages."""
         if command.target is not None:
             self._gauges = replace(self._gauges, offload_target=command.target.share)
         if command.desired_bundle is not None:

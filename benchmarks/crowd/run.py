@@ -31,8 +31,8 @@ _Message = tuple[str, str, bytes]  # kind, device, payload
 def main() -> None:
     """Run all devices.
 
-    A line of JSON is printed when all births are sent, when all new messages are sent, and when the
-    repetitions end.
+    A line of JSON is printed after all births have been sent, after all new messages have been
+    sent, and at the end.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--broker", required=True, help="address of the broker")
@@ -97,7 +97,7 @@ class _Crowd:
     async def report(self) -> dict[str, float]:
         """Send one receipt per second for each device, in batches.
 
-        Return the numbers of messages and receipts, and the time that was needed, in seconds.
+        Return the numbers of messages and receipts sent, and the time taken, in seconds.
         """
         started = time.monotonic()
         rate = len(self._devices) / self._batch
@@ -117,8 +117,8 @@ class _Crowd:
     async def settle(self) -> dict[str, float]:
         """Repeat messages until all are acknowledged, for at most three minutes.
 
-        Return the time that this took in seconds, the number of messages repeated since the start,
-        and the number of devices with messages that are still unacknowledged.
+        Return the time taken in seconds, the number of messages repeated since the start, and the
+        number of devices that still have unacknowledged messages.
         """
         started = time.monotonic()
         while unsettled := [device for device in self._devices if not device.settled]:
@@ -159,7 +159,7 @@ class _Crowd:
         await self._publish([*births, *repeats])
 
     async def _publish(self, messages: Sequence[_Message]) -> None:
-        """Publish messages with QoS 1, and limit how many of them wait for the broker at once."""
+        """Publish messages with QoS 1, of which at most 200 wait for the broker at once."""
         waiting: set[asyncio.Task[None]] = set()
         for kind, device, payload in messages:
             topic = topics.sparkplug(kind, device)

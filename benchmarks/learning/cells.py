@@ -1,8 +1,8 @@
 """Caches the results of the steps of the learning benchmark.
 
 A cell is the cached result of one step for one seed, such as a teacher, a nest or a comparison. A
-stopped benchmark therefore continues where it was. A cell's file is checked against the digest
-beside it, and a damaged cell is made again.
+benchmark that was stopped therefore continues where it left off. A cell's file is checked against
+the digest stored with it, and a damaged cell is made again.
 
 The key of a cell is a hash of the step's name and parameters, the keys of the cells that the step
 builds on, the step's code, the versions of torch and onnxruntime, and whether the processor
@@ -33,7 +33,7 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The description of a step, from which the key of its result follows.
+    """The description of a step, which determines the key of the cached result.
 
     Attributes:
         name: the name of the step, which is also written to the log.
@@ -85,9 +85,10 @@ class Cells:
 
     @property
     def seconds(self) -> float:
-        """The total time that it took to make this run's cells, including loaded ones, in seconds.
+        """The total time in seconds for making the cells that this run has used.
 
-        The time of a cell that was made on a share of the processor is multiplied by that share.
+        For a cell from the cache, this is the time that it took when it was made. The time of a
+        cell that was made on a share of the processor is multiplied by that share.
         """
         return sum(self._seconds.values())
 

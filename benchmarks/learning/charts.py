@@ -11,7 +11,7 @@ _NESTED, _ALONE = "#0072b2", "#9aa5b1"
 
 
 def _nested(content: Mapping[str, Any]) -> Picture:
-    """Draw each capacity's accuracy in the nest, and that of a separate network of its size."""
+    """Draw each capacity's accuracy beside the accuracy of a separate network of the same size."""
     (table,) = (table for table in content["tables"] if table["title"].startswith("Nested"))
     rows = table["rows"]
     picture = Picture(figsize=(7, 0.6 + 0.34 * len(rows)), layout="constrained")

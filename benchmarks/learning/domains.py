@@ -1,4 +1,4 @@
-"""Measures adaptation from one wrist, with labeled data, to the other wrist, without labels."""
+"""Measures how students adapt from labeled data of one wrist to unlabeled data of the other."""
 
 from dataclasses import asdict
 

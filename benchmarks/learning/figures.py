@@ -100,7 +100,7 @@ def _smallest(differences: Sequence[np.ndarray]) -> Figure:
 
 
 def _sizes(by_task: ByTask) -> dict[str, Figure]:
-    """Return the figures on the ratios between sizes, which are the same for every seed."""
+    """Return the figures on ratios of sizes, which are the same for every seed."""
     rounded = {task: results[0].rounded for task, results in by_task.items()}
     ratios = {
         f"{task} weight store / largest": figure(
@@ -125,8 +125,8 @@ def _recovered(domains: Sequence[Mapping[str, Sequence[float]]]) -> float:
 
     The gap is the difference in accuracy between students that learned only from the source domain
     and students that learned from the labeled target domain. The accuracies are averaged over seeds
-    and capacities before the fraction is computed. If a fraction were computed for each seed, a
-    seed with a small gap would dominate their mean.
+    and capacities before the fraction is computed, because a seed with a small gap would dominate a
+    mean of fractions.
     """
     source_only, adapted, target_trained = (
         np.mean([content[student] for content in domains]) for student in STUDENTS

@@ -35,7 +35,7 @@ _DRAW = 1_000_003  # distance between the seeds of two draws
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """The description of one student.
+    """The description of one student to train.
 
     Attributes:
         task: the task, with the student's sizes and the recipes. The task's quantization has no
@@ -52,7 +52,7 @@ class Study:
     examples: int = 0
 
     def alone(self, capacity: int) -> "Study":
-        """Return the study of a separate network of the size of one capacity.
+        """Return the study of a separate network that is as large as one capacity.
 
         Args:
             capacity: the capacity, from 1.
@@ -61,7 +61,7 @@ class Study:
         return replace(self, task=replace(self.task, student=student))
 
     def select(self, examples: Examples) -> Examples:
-        """Return the examples to train the student on, evenly spaced over the given ones."""
+        """Return the examples to train the student on, selected at even intervals."""
         if not self.examples or self.examples >= len(examples):
             return examples
         chosen = np.linspace(0, len(examples) - 1, self.examples).astype(np.intp)
@@ -69,7 +69,7 @@ class Study:
 
     @property
     def cell(self) -> Cell:
-        """The description of the cell (the cached step) that trains the student."""
+        """The description of the step that trains the student, for the cache."""
         task = self.task
         return Cell(
             name="student",
@@ -96,10 +96,10 @@ def student_parameters(task: Task) -> dict[str, Any]:
 
 
 def student_cell(cells: Cells, study: Study) -> Content:
-    """Return the cell of a student, which is trained first if the cell is missing.
+    """Return the cell (the cached result) of a student, which is trained first if it is missing.
 
-    The cell holds the weights as `arrays`, and the accuracies on test and calibration data, in %,
-    as the lists `test` and `calibration` by capacity, smallest first.
+    The cell contains the weights as `arrays`, and the accuracies on test and calibration data, in
+    %, as the lists `test` and `calibration` by capacity, smallest first.
     """
     teacher = teacher_cell(cells, study.task, study.seed)
     return cells.load_or_make(study.cell, lambda: _train(study, teacher))

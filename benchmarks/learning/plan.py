@@ -1,4 +1,4 @@
-"""Holds the sizes, epochs and subsets of everything that the learning benchmark trains."""
+"""Defines what the learning benchmark trains: network sizes, epochs and subsets of the data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -54,14 +54,14 @@ FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that is trained for one task.
+    """The networks to train for one task.
 
     Attributes:
         full: the built-in task, whose teacher and nest are trained as `nestling-cloud bundle train`
             trains them.
         compared: the task with a shorter recipe, for the comparison of nests with separate
             networks.
-        distilled: a mapping from distillation variant to the task with that distillation, and with
+        distilled: a mapping from distillation variant to the task with that variant, which also has
             a smaller student or an even shorter recipe.
         families: a mapping from student family to the task with a student of that family.
         examples: the number of training examples for all tasks but `full`, or 0 for all examples.
@@ -82,7 +82,7 @@ class Plan:
         return self.full.student_recipe.threads > 1
 
     def study(self, seed: int) -> Study:
-        """Return the study of the full nest."""
+        """Return the study (the description of a student to train) of the full nest."""
         return Study(task=self.full, seed=seed)
 
     def comparisons(self, seed: int) -> list[Study]:
@@ -96,7 +96,7 @@ class Plan:
         ]
 
     def studies(self, tasks: Mapping[str, Task], seed: int) -> dict[str, Study]:
-        """Return the studies of all variants or families, by name.
+        """Return the studies of all variants or families, keyed by name.
 
         Args:
             tasks: a mapping from name to task, which is `distilled` or `families`.
@@ -132,7 +132,7 @@ def plan_of(name: str, *, quick: bool) -> Plan:
 def _fashion(task: Task) -> Plan:
     """Return the plan for `fashion`, in which most students learn from few pictures.
 
-    These students learn in small batches, which result in enough training steps despite the few
+    These students use small batches, so that they take enough training steps despite the few
     pictures. They are trained with one thread, so that two seeds can be trained at the same time.
     """
     recipe = replace(task.student_recipe, epochs=8, batch=64, learning_rate=3e-3, threads=1)
@@ -151,9 +151,9 @@ def _fashion(task: Task) -> Plan:
 def _wearable(task: Task) -> Plan:
     """Return the plan for `wearable`, whose students learn from all inputs.
 
-    For the comparison with networks trained alone, each seed trains three students and averages
-    their accuracies. The accuracies of students of one recipe differ by more than the difference
-    that the benchmark's goal for this comparison allows.
+    For the comparison with networks trained alone, the accuracies of three students are averaged
+    for each seed. The accuracy of a single student varies between repetitions by more than the
+    benchmark's goal for this comparison allows.
     """
     short, longer = (replace(task.student_recipe, epochs=epochs) for epochs in (8, 20))
     distilled = replace(task, student_recipe=short, distillation=_VIEWED)

@@ -1,4 +1,4 @@
-"""Makes the int8 nests of the learning benchmark, and measures their accuracy in onnxruntime."""
+"""Builds the int8 nests of the learning benchmark, and measures their accuracy in onnxruntime."""
 
 import math
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _BATCH = 500
 
 
 def describe(study: Study, quantization: Quantization) -> Cell:
-    """Return the description of the cell (the cached step) that makes a student's int8 nest."""
+    """Return the description of the step that builds a student's int8 nest, for the cache."""
     return Cell(
         name="int8",
         parameters={"quantization": asdict(quantization), "views": quantization.aware_epochs},
@@ -53,7 +53,7 @@ def describe(study: Study, quantization: Quantization) -> Cell:
 
 
 def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Content:
-    """Return the cell of a student's int8 nest, which is made first if it is missing.
+    """Return the cell (the cached result) of a student's int8 nest, made first if it is missing.
 
     Args:
         cells: the cache of finished steps.

@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def _make(name: str, seed: int, started: float, share: float, *, quick: bool) -> None:
-    """Make all cells (cached steps) of a task and seed.
+    """Run all steps of a task and seed whose results are not in the cache.
 
     The function runs in a separate process, so that two seeds can be trained at the same time, each
     on one thread. Small networks train fastest on one thread.

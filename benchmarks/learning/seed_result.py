@@ -22,9 +22,8 @@ class SeedResult:
     Attributes:
         teacher: the teacher's cell, with `accuracy` on test data and `seconds` of training.
         rounded: the cell of the full nest in int8, with the task's own quantization.
-        plain: the cell of the int8 nest of the distillation variant "logits", rounded after
-            training.
-        aware: the cell of the same nest, rounded after quantization-aware fine-tuning.
+        plain: the cell of the int8 nest that was distilled from logits and rounded after training.
+        aware: the cell of the same nest, but rounded after quantization-aware fine-tuning.
         nested: the test accuracies of the nest that is compared with separate networks, as means
             over the repetitions of the training.
         alone: the test accuracies of separate networks of the same sizes, as means over the
@@ -51,18 +50,15 @@ ByTask = Mapping[str, Sequence[SeedResult]]
 
 
 def make_full(cells: Cells, plan: Plan, seed: int) -> Content:
-    """Return the cell of a task's full nest in int8.
+    """Return the cell (the cached result) of a task's full nest in int8.
 
-    Missing cells of the teacher and of the nest are made first.
+    If the nest or its teacher has not been trained yet, this is done first.
     """
     return rounded_cell(cells, plan.study(seed), plan.full.quantization)
 
 
 def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
-    """Return the results of a task and seed.
-
-    Missing cells are made first.
-    """
+    """Return the results of a task and seed, after running the steps that are not cached yet."""
     variants, comparisons = plan.studies(plan.distilled, seed), plan.comparisons(seed)
     logits = variants["logits"]
     return SeedResult(
@@ -82,9 +78,7 @@ def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
 
 
 def _alone(cells: Cells, nested: Study) -> list[float]:
-    """For each capacity, return the test accuracy of a separate network of that size.
-
-    The networks are trained alone, that is, not nested in one another.
+    """Return, for each capacity, the test accuracy of a separate network of the same size.
 
     Args:
         cells: the cache of finished steps.

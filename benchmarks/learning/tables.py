@@ -119,7 +119,7 @@ def _aware(by_task: ByTask) -> ResultTable:
 def _int8_columns(*quantized: Sequence[Content]) -> list[list[str]]:
     """Return a column of float32 accuracies, followed by two columns for each quantization.
 
-    The two columns are the accuracies in int8 and their differences from those in float32.
+    The two columns are the int8 accuracies and their differences from the float32 accuracies.
 
     Args:
         *quantized: for each quantization, the cells of all seeds.

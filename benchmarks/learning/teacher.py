@@ -1,4 +1,4 @@
-"""Trains the teachers of the learning benchmark in full, one for each task and seed."""
+"""Trains the teachers of the learning benchmark, one for each task and seed."""
 
 import functools
 import hashlib
@@ -32,7 +32,7 @@ MODULES = (
 
 
 def describe(task: Task, seed: int) -> Cell:
-    """Return the description of the cell (the cached step) that trains a task's teacher."""
+    """Return the description of the step that trains a task's teacher, for the cache."""
     assert task.teacher_recipe is not None
     return Cell(
         name="teacher",
@@ -48,10 +48,10 @@ def describe(task: Task, seed: int) -> Cell:
 
 
 def teacher_cell(cells: Cells, task: Task, seed: int) -> Content:
-    """Return the cell of a teacher, which is trained first if the cell is missing.
+    """Return the cell (the cached result) of a teacher, which is trained first if it is missing.
 
-    The cell holds the weights as `state`, and the accuracy in % on test data as `accuracy` and on
-    calibration data as `calibration`.
+    The cell contains the weights as `state`, and the accuracy in % on test data as `accuracy` and
+    on calibration data as `calibration`.
     """
     return cells.load_or_make(describe(task, seed), lambda: _train(task, seed))
 
@@ -85,7 +85,7 @@ def _train(task: Task, seed: int) -> Content:
 
 
 def test_of(splits: Splits) -> Examples:
-    """Return all test recordings as one set of examples."""
+    """Return all test recordings, joined into one set of examples."""
     return concatenate(splits.test)
 
 

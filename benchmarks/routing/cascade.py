@@ -36,9 +36,10 @@ class CascadeResult:
         macs: the device's mean multiply-accumulates per input, as a fraction of those of `top`.
         alone: the accuracy if the device answers every input, %.
         accuracy: the accuracies at `SHARES`, %.
-        cloud_saving: the factor by which the cloud's compute is reduced at the cloud's accuracy. It
-            is 1 divided by the smallest offload share that reaches this accuracy, found with
-            hindsight. It is NaN if the device reaches this accuracy without offloads.
+        cloud_saving: the factor by which our router reduces the cloud's compute without being less
+            accurate than the cloud. It is 1 divided by the smallest offload share that reaches the
+            cloud's accuracy, chosen with hindsight. It is NaN if the device reaches this accuracy
+            without offloads.
         energy_saving: the change in the energy of device and radio compared with the best
             confidence rule, %. It is negative if our router needs less energy. The confidence rule
             runs `top` on every input and sends 20 % of the inputs. Our router sends the smallest
@@ -116,7 +117,7 @@ def _smallest_share(urgency: Doubles, device: Bools, cloud: Bools, accuracy: flo
 
 
 def cascade_rule(routers: FittedRouters, top: int) -> CascadeRule:
-    """Return the cascade to a capacity, fitted in the same way as the cascades of a bundle.
+    """Return the cascade up to a capacity, fitted in the same way as for a bundle.
 
     Args:
         routers: the fitted routers. Only ours is used.

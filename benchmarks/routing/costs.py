@@ -1,4 +1,4 @@
-"""Measures the time and the bytes that routing costs, and computes its modelled energy."""
+"""Measures how much time and how many bytes routing costs, and models the energy of answers."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _BOARD, _LINK = "pi-4b", "wifi"
 
 @dataclass(frozen=True, kw_only=True)
 class RouterCost:
-    """The cost of the smallest capacity with the multiplexer's layers, and without them.
+    """The cost of the smallest capacity, with and without the multiplexer's layers.
 
     Attributes:
         microseconds: the median latencies of one run, as the pair (with the multiplexer, without).
@@ -45,7 +45,7 @@ class RouterCost:
 
 
 def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
-    """Measure the cost of the smallest capacity with the multiplexer's layers, and without them.
+    """Measure the cost of the smallest capacity, with and without the multiplexer's layers.
 
     The two networks are timed alternately.
     """

@@ -44,7 +44,8 @@ class FittedRouters:
         fitted: the inputs that all routers were fitted on.
         held_out: the calibration inputs that no router was fitted on.
         predictions: a mapping from "fitted", "held_out" and "test" to the success probabilities
-            that our multiplexer predicts for these inputs, (K, N, K + 1).
+            that our multiplexer predicts for these inputs after each capacity has run,
+            (K, N, K + 1).
         urgencies: a mapping from the name of a router to its scores of the test inputs, as one
             array (N,) for each capacity, smallest first. The router sends the inputs with the
             highest scores to the cloud.
@@ -161,7 +162,7 @@ def rival_urgencies(
 
 
 def _trial(data: RoutingData, index: int, rng: np.random.Generator | None = None) -> Trial:
-    """Return routing data of one capacity in the form that rivals expect.
+    """Return the routing data of one capacity, in the form that rivals expect.
 
     Args:
         data: the routing data of all capacities.
@@ -204,8 +205,7 @@ def accuracies(
         device: whether the device is right, (N,).
         cloud: whether the cloud is right, (N,).
         shares: the shares of the inputs that are sent to the cloud, from 0 to 1.
-        weights: the number of times that each input counts, (N,), or None if every input counts
-            once.
+        weights: how often each input counts, (N,), or None if every input counts once.
     """
     order = np.argsort(-urgency, kind="stable")
     counts = np.ones(len(urgency)) if weights is None else weights[order]
@@ -233,9 +233,9 @@ def accuracies_by_capacity(models_right: Bools, urgencies: list[Doubles]) -> lis
 def area_differences(routers: FittedRouters, rival: str, index: int) -> Doubles:
     """Return the differences between the area of our router and that of a rival, (RESAMPLES,).
 
-    The area is the mean accuracy over `SHARES`, in %. Each difference is for one random resample of
-    the test inputs (bootstrap). The resamples are the same for every rival. If neighboring inputs
-    are alike, blocks of 50 consecutive inputs are resampled.
+    The area is the mean accuracy over `SHARES`, in %. There is one difference for each random
+    resample of the test inputs (bootstrap). The resamples are the same for every rival. If
+    neighboring inputs are alike, blocks of 50 consecutive inputs are resampled.
 
     Args:
         routers: the fitted routers, which include ours and the rival.

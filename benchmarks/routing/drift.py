@@ -30,7 +30,7 @@ class DriftRun:
 
     Attributes:
         deviation: the largest absolute difference between the target and the offload share of any
-            window of 500 inputs, percentage points.
+            window of 500 inputs, in percentage points.
         share: the offload share of the whole stream, %.
         accuracy: the accuracy of the answers, %.
     """
@@ -61,7 +61,7 @@ class DriftDetection:
 def run_drift(
     routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve
 ) -> tuple[DriftRun, DriftRun]:
-    """Route a drifting stream twice, with a target window and with fixed thresholds.
+    """Route a drifting stream twice, once with a target window and once with fixed thresholds.
 
     The target is an offload share of 20 %.
 
@@ -127,7 +127,7 @@ def _hard_inputs(models: SeedModels, index: int) -> NDArray[np.bool_]:
 
 
 def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.bool_]:
-    """Return which inputs are sent to the cloud if the agent's own rules decide, (N,).
+    """Return which inputs the device agent's own rules send to the cloud, (N,).
 
     Args:
         curve: the routing curve with the thresholds.

@@ -27,7 +27,7 @@ _BEATEN = {
 def figures(
     by_task: ByTask, costs: Mapping[str, Sequence[RouterCost]], minutes: float
 ) -> dict[str, Figure]:
-    """Return the figures of each task, and the total time.
+    """Return the figures of all tasks, and the total time.
 
     Args:
         by_task: a mapping from task to the results of its seeds.
@@ -151,8 +151,9 @@ def _costs(costs: Sequence[RouterCost]) -> dict[str, Figure]:
 def _cloud_savings(results: Iterable[tuple[SeedResult, Sequence[CascadeResult]]]) -> list[float]:
     """Return the mean factor by which our router reduces the cloud's compute, for each seed.
 
-    The factor holds at the cloud's accuracy. A fit of the router is left out if the device reaches
-    this accuracy without offloads. A seed is left out if it has only such fits.
+    The router sends just enough inputs to be as accurate as the cloud. A fit of the router is left
+    out if the device is that accurate without offloads. A seed is left out if it has only such
+    fits.
 
     Args:
         results: pairs of a seed's result and the results of each fit of the router under one rule.

@@ -25,7 +25,7 @@ DRAWS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class GuaranteeStatistics:
-    """How often a risk is certified and exceeded, over many random splits of the inputs.
+    """Statistics of how often a risk is certified and exceeded, over many random splits of inputs.
 
     A guarantee is certified on one part of the inputs and checked on the other part.
 
@@ -47,7 +47,7 @@ class GuaranteeStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleGuarantee:
-    """A guarantee as a bundle contains it, checked on inputs that it was not certified on.
+    """The result of checking a bundle's guarantee on inputs that it was not certified on.
 
     Attributes:
         risk: the tolerated risk, from 0 to 1.
@@ -64,7 +64,7 @@ class BundleGuarantee:
 def check_guarantees(
     routers: FittedRouters, rule: CascadeRule
 ) -> tuple[list[GuaranteeStatistics], list[BundleGuarantee]]:
-    """Return how well the certified risks hold on other inputs.
+    """Check guarantees on inputs that they were not certified on, and return the results.
 
     Args:
         routers: the fitted routers. Only ours is used.
@@ -135,9 +135,9 @@ def _check(
 
 
 def consistent_violations() -> float:
-    """Return the largest share of violations that is at most two standard errors above delta.
+    """Return the largest share of violations that is consistent with the guarantee.
 
-    Delta is the tolerated probability that a guarantee does not hold.
+    This is two standard errors above delta, the tolerated probability that a guarantee is violated.
     """
     return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / DRAWS))
 

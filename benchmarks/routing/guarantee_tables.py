@@ -14,7 +14,7 @@ from nestling_cloud.learning.routing import DELTA
 def guarantee_tables(by_task: ByTask) -> list[ResultTable]:
     """Return the tables on risk guarantees, on the target share and on drift detection.
 
-    There are two tables on guarantees: one over many random splits of the inputs, and one of the
+    There are two tables on guarantees: one for many random splits of the inputs, and one for the
     guarantees that bundles contain.
     """
     return [_repeated(by_task), _bundles(by_task), _drift(by_task), _detection(by_task)]

@@ -1,4 +1,4 @@
-"""Tests routers when the student's confidence misleads them.
+"""Tests routers under conditions in which the student's confidence is misleading.
 
 One condition is a specialist cloud, which knows only half of the classes. The other is noisy
 labels. Both follow Jitkrittum et al. 2023 (arXiv 2307.02764).
@@ -52,7 +52,7 @@ class ConditionResult:
 
 
 def _specialist_cloud(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """Return data in which the cloud never gives a class from the second half of the classes."""
+    """Return data in which the cloud never answers with a class from the second half."""
     del rng
     cloud = data.cloud.copy()
     cloud[:, data.cloud.shape[1] // 2 :] = cloud.min() - 1
@@ -75,7 +75,7 @@ CONDITIONS: Mapping[str, Callable[[RoutingData, np.random.Generator], RoutingDat
 
 
 def run_condition(models: SeedModels, draw: int, condition: str) -> ConditionResult:
-    """Return the results of routers on the test inputs under a condition.
+    """Fit routers under a condition, and return their results on the test inputs.
 
     The routers are fitted on one random part of the calibration inputs.
 

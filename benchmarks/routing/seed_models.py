@@ -1,6 +1,6 @@
 """Loads the routing benchmark's models, with their logits on calibration and test inputs.
 
-The logits are cached as cells, which hold the results of finished steps.
+The logits are cached in cells, which store the results of finished steps.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class SeedModels:
     Attributes:
         task: the task.
         seed: the seed of data, teacher and students.
-        calibration: the inputs, logits and labels that routers are fitted and calibrated on.
+        calibration: the inputs, logits and labels for fitting and calibrating routers.
         test: the test inputs with their logits and labels, one recording after the other.
         rounded: the int8 nest (the student's weights as rings), a cell of the learning benchmark.
         macs: the multiply-accumulates of each capacity, smallest first, then of the teacher.
@@ -50,8 +50,8 @@ class SeedModels:
         """Return the calibration inputs in a random order.
 
         Routers are fitted on the first part of these inputs and calibrated on the rest. Pictures
-        are shuffled. People's recordings keep their order, but begin at a random input and wrap
-        around. If they were shuffled, neighboring inputs, which are much alike, would be in both
+        are shuffled. Recordings of people keep their order, but begin at a random input and wrap
+        around. Shuffling would distribute neighboring inputs, which are very similar, over both
         parts.
         """
         count = len(self.calibration)
@@ -61,7 +61,7 @@ class SeedModels:
 
 
 def load_models(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModels:
-    """Return the models of one task and seed, which are trained first if they are missing.
+    """Return the models of one task and seed, after training those that are missing.
 
     Args:
         cells: the cache of finished steps.

@@ -37,9 +37,9 @@ _Value = TypeVar("_Value")
 class RuleResult:
     """The results of one rule.
 
-    A rule determines the capacities that run: the smallest capacity, the second capacity or a
-    cascade. In the cascade, a small capacity runs first. The largest one runs only if the expected
-    improvement is worth the extra run.
+    A rule determines which capacities run: only the smallest, only the second, or a cascade. In the
+    cascade, a small capacity runs first, and the largest one runs only if the expected improvement
+    is worth the extra run.
 
     Attributes:
         repeated_guarantees: the guarantees over many random splits of the inputs, one entry for
@@ -70,13 +70,13 @@ class SeedResult:
         curves: a mapping from the name of a router to its accuracies at `SHARES` in %, (draws, K,
             shares).
         area_differences: a mapping from the name of a rival to the differences between our router's
-            area and the rival's. There is one array (RESAMPLES,) for each of `STARTS`. It has one
-            difference for each resample of the test inputs, as the mean over draws.
+            area and the rival's, as one array (RESAMPLES,) for each of `STARTS`. Each difference is
+            for one resample of the test inputs, averaged over the draws.
         at_once: a mapping from each of `STARTS` to the results of running only that capacity, one
             for each draw.
         calibration_errors: a mapping from the description of a predicted probability to its
-            expected calibration error, points.
-        rules: a mapping from the name of a rule to its results, with the router of the first draw.
+            expected calibration error, in percentage points.
+        rules: a mapping from the name of a rule to its results for the router of the first draw.
         cascades: a mapping from "second" and "largest" to the results of the cascade to that
             capacity, one for each draw.
         conditions: a mapping from the name of a condition (see `misleading_confidence`) to its
@@ -133,7 +133,7 @@ ByTask = Mapping[str, Sequence[SeedResult]]
 def by_key(
     by_task: ByTask, mapping: Callable[[SeedResult], Mapping[str, _Value]]
 ) -> Iterator[tuple[str, str, list[_Value]]]:
-    """Yield each task and each key of its results' mappings, with the values of all seeds.
+    """Yield, for each task and each key, the task, the key and the values of all seeds.
 
     Args:
         by_task: a mapping from task to the results of its seeds.
@@ -146,9 +146,9 @@ def by_key(
 
 
 def run_seed(models: SeedModels, draws: int) -> SeedResult:
-    """Return the results of routers on the test inputs.
+    """Fit the routers several times, and return their results on the test inputs.
 
-    The routers are fitted several times, on random parts of the calibration inputs.
+    Each fit uses another random part of the calibration inputs.
 
     Args:
         models: the models of the task and seed.
@@ -231,10 +231,10 @@ def _calibration_errors(routers: FittedRouters) -> dict[str, float]:
 
 
 def _calibration_error(predicted: Floats, right: Bools) -> float:
-    """Return the expected calibration error, points.
+    """Return the expected calibration error (Naeini et al. 2015), in percentage points.
 
-    This is the mean absolute difference between the mean predicted probability and the share of
-    right answers, over ten equally filled bins (Naeini et al. 2015).
+    The predictions are sorted into ten bins of equal size. The error is the mean over the bins of
+    the absolute difference between the mean prediction and the share of right answers.
 
     Args:
         predicted: the predicted probability of being right, (N,).
@@ -246,7 +246,7 @@ def _calibration_error(predicted: Floats, right: Bools) -> float:
 
 
 def interval(differences: Sequence[Doubles]) -> tuple[float, float, float]:
-    """Return the mean, the 2.5 % quantile and the 97.5 % quantile of the differences of all seeds.
+    """Return the mean, and the 2.5 % and 97.5 % quantiles, of the differences of all seeds.
 
     Args:
         differences: for each seed, the differences of all resamples.

@@ -1,7 +1,8 @@
-"""Holds the cloud side of Nestling, which trains and releases bundles and serves them to devices.
+"""Implements the cloud side of Nestling.
 
-A bundle is a release of the nested student, whose smaller sizes are parts of the larger ones. The
-cloud also answers the inputs that devices offload to it.
+The cloud trains the nested student, a model whose smaller sizes are parts of the larger ones. It
+releases the student in bundles and serves these to devices. It also answers the inputs that devices
+offload to it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Defines the base class of the errors that the cloud raises on purpose, and lists these errors.
+"""Defines the base class of the errors that the cloud raises on purpose, and lists all of them.
 
     CloudError
     ├── BrokerError             no broker is installed, its port is taken, or it ended unexpectedly
@@ -11,8 +11,8 @@
     ├── TaskError               the task was not found, or its data or functions are invalid
     │   └── DataMissingError    the task's data files were not found or cannot be read
     ├── ProbesError             a folder of probes cannot be written or read
-    ├── TableError              a latency table cannot be read, or is of other networks
-    ├── LatencyModelError       a latency model cannot be fitted, or is of another network family
+    ├── TableError              a latency table cannot be read, or does not match the probes
+    ├── LatencyModelError       a latency model cannot be fitted, or was fitted to another family
     ├── LatencyMissingError     a search by latency was started without measured latencies
     ├── RecipeError             a recipe has an invalid value
     ├── NestingError            a nesting option has an invalid value

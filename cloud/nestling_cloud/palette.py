@@ -1,6 +1,6 @@
-"""Holds the colors of the report and the console, each for a light and a dark page.
+"""Defines the colors of the report and the console for light and dark pages.
 
-Blue stands for the device, with a stronger blue for a larger capacity (a size of the student).
+Blue stands for the device: the larger the capacity (a size of the student), the stronger the blue.
 Orange stands for the cloud and offloads. The hues are from Okabe and Ito's palette, which
 color-blind readers can distinguish. Charts vary markers and dashes as well.
 """
@@ -14,9 +14,9 @@ class Colour:
     """The color of one role, such as the page's background or a capacity.
 
     Attributes:
-        role: the name of the style sheet's custom property, without the two dashes at its start.
-        light: the hex color on a light page. It also identifies the role in a picture, so no two
-            roles have the same color.
+        role: the name of the CSS custom property, without the two leading dashes.
+        light: the hex color on a light page. No two roles have the same color, because in SVG
+            pictures each color is replaced by its role's custom property.
         dark: the hex color on a dark page.
     """
 
@@ -59,12 +59,12 @@ COLOURS = (
 def capacity_colours(count: int) -> Sequence[Colour]:
     """Return one color for each of the capacities 1 to `count`, the strongest last.
 
-    There are four colors, so with more than four capacities some neighbors have the same color.
+    There are four colors, so with more than four capacities some neighbors share a color.
     """
     last = len(_CAPACITIES) - 1
     return [_CAPACITIES[round(k * last / max(count - 1, 1))] for k in range(count)]
 
 
 def css_variables(*, dark: bool) -> str:
-    """Return the colors for a light or a dark page as custom properties of a style sheet."""
+    """Return CSS custom properties with the colors of a light or a dark page."""
     return " ".join(f"--{one.role}: {one.dark if dark else one.light};" for one in COLOURS)

@@ -23,9 +23,9 @@ def seal_of(path: Path) -> Path:
 def write_sealed(path: Path, data: bytes) -> None:
     """Write a file and its seal, replacing existing ones.
 
-    `read_sealed` returns the old or the new content at every moment, even after a kill or a power
-    cut. To make this possible, the seal lists the digests of both contents while the file is
-    replaced. It also lists the digests from earlier attempts that were killed.
+    `read_sealed` can read either the old or the new content at any time, even if this process is
+    killed or the power fails. To make this possible, the seal lists the digests of both contents
+    while the file is being replaced, and the digests of earlier attempts that were interrupted.
 
     Args:
         path: the path of the file to write.
@@ -42,7 +42,7 @@ def write_sealed(path: Path, data: bytes) -> None:
 
 
 def read_sealed(path: Path) -> bytes:
-    """Return a file's content after checking the content against the file's seal.
+    """Return a file's content after checking it against the file's seal.
 
     Raises:
         FileNotFoundError: the file does not exist.

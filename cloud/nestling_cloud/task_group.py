@@ -1,4 +1,4 @@
-"""Runs asyncio coroutines in the background of a `with` body, and waits for asyncio events."""
+"""Runs asyncio coroutines in the background of a block of code, and waits for asyncio events."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,16 @@ _CANCEL_AGAIN_S = 2.0
 
 @contextlib.asynccontextmanager
 async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run coroutines while the body runs, and cancel them when the body ends.
+    """Run coroutines in the background of an `async with` block, and cancel them when it ends.
 
-    An error in a coroutine cancels the body and the other coroutines. An error in the body cancels
-    all coroutines.
+    An error in a coroutine cancels the block and the other coroutines. An error in the block
+    cancels all coroutines.
 
     Args:
         works: the coroutines.
 
     Raises:
-        Exception: a coroutine or the body failed; the first error is raised.
+        Exception: a coroutine or the block failed; the first error is raised.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -35,7 +35,7 @@ async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator
 async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> None:
     """Wait until all events are set or the time limit is reached.
 
-    The caller is not told which of the two happened.
+    The function does not report which of the two happened.
 
     Args:
         events: the events to wait for.

@@ -1,6 +1,6 @@
 """Makes temporary folders and files that are removed even if the process that uses them is killed.
 
-A process keeps its temporary folder or file locked while in use, and the kernel releases the lock
+Temporary folders and files are locked while a process uses them, and the kernel releases the locks
 however the process ends. Before a folder or file is made, all unlocked files and folders of the
 same user with the same prefix and parent folder are removed. On a file system without locks, the
 folders and files of killed processes are not removed.
@@ -17,14 +17,13 @@ from pathlib import Path
 
 @contextmanager
 def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder that is removed when the body ends.
+    """Make a folder that is removed at the end of the `with` block.
 
     If this process is killed, the next caller with the same prefix and parent removes the folder.
 
     Args:
-        prefix: the start of the folder's name. All of this user's files and folders in `parent`
-            whose names start with the prefix count as temporary, so no other name may start with
-            it.
+        prefix: the start of the folder's name. Any file or folder of this user in `parent` whose
+            name starts with the prefix may be removed, so no other name may start with the prefix.
         parent: the parent folder; None for the system's folder for temporary files.
 
     Yields:
@@ -42,12 +41,12 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
-    """Make a file that only its owner can read, and that is removed when the body ends.
+    """Make a private file (mode 0600) that is removed at the end of the `with` block.
 
     If this process is killed, the next caller with the same prefix and parent removes the file.
 
     Args:
-        prefix: the start of the file's name, chosen as for `temporary_folder`.
+        prefix: the start of the file's name, with the same restriction as in `temporary_folder`.
         parent: the parent folder.
 
     Yields:
@@ -88,7 +87,7 @@ def remove_abandoned(parent: Path, prefix: str) -> None:
 
 
 def _make(make: Callable[[], Path], flags: int = os.O_RDONLY) -> tuple[Path, int]:
-    """Return the path and an open descriptor of a newly made file or folder, which is locked.
+    """Make a file or folder, lock it, and return its path and an open descriptor.
 
     If another process removes the file or folder before it is locked, `make` is called again. On a
     file system without locks, the file or folder stays unlocked.

@@ -1,10 +1,10 @@
-"""Holds the code that cloud, device and simulator share.
+"""Contains the code shared by the cloud, the devices and the simulator.
 
 This code includes the layout of the nest (the student's int8 weights, cut into rings), the routing
-rules that cloud and device apply, ONNX sessions, the student as a torch network, and the parsers of
-untrusted data, addresses and command lines. The package imports the messages in `nestling` and
-nothing from cloud, device or simulator. Only `nestling_core.student` needs torch. Importing the
-package disables onnxruntime's telemetry, unless the user has set `ORT_DISABLE_TELEMETRY`.
+rules, ONNX sessions, the student as a torch network, and parsers for untrusted data, addresses and
+command lines. The package imports the messages in `nestling`, but nothing from the cloud, the
+device or the simulator. Only `nestling_core.student` needs torch. Importing the package disables
+onnxruntime's telemetry, unless the user has set `ORT_DISABLE_TELEMETRY`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Reads the wall clock in the unit that messages and tables use."""
+"""Reads the wall clock in milliseconds, the unit used in messages and database tables."""
 
 import time
 

@@ -1,18 +1,18 @@
-"""Holds the base class of context managers that call `close` when their block ends."""
+"""Defines a base class for objects that are closed at the end of their `with` block."""
 
 from abc import ABC, abstractmethod
 from typing import Self
 
 
 class Closing(ABC):
-    """Base class of objects that must be closed.
+    """Base class for objects that must be closed.
 
-    As a context manager, such an object closes itself when the block ends.
+    Used as a context manager, such an object closes itself at the end of the block.
     """
 
     @abstractmethod
     def close(self) -> None:
-        """Release the resources that this object holds."""
+        """Release this object's resources."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """Defines the enrolment token, with which a new device and its cloud authenticate each other.
 
-A token is one line of base64url. It holds a version, the device's name, a one-time secret, and the
-certificate (DER) of the authority that must have signed the cloud's own certificate.
+A token is one line of base64url. It contains a version, the device's name, a one-time secret, and
+the certificate (DER) of the authority that must have signed the cloud's own certificate.
 """
 
 import base64
@@ -38,9 +38,10 @@ class EnrolmentToken:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Return the token that `to_text` encoded as a line of text.
+        """Return the token encoded in a text that `to_text` returned.
 
-        White space is ignored, because a terminal that wraps the line may insert some.
+        White space in the text is ignored, because a terminal may insert some when it wraps the
+        line.
 
         Raises:
             ValueError: the text is not a token, is truncated, or has an unknown version.

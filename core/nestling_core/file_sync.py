@@ -21,9 +21,9 @@ def write_synced(descriptor: int, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk.
+    """Flush a folder's entries to the disk, so that new and renamed files survive a power cut.
 
-    Flushing a file does not flush the file's entry in its folder.
+    Flushing a file alone does not flush its entry in the folder.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,4 +1,4 @@
-"""Restricts SQLite files to their owner."""
+"""Restricts access to SQLite files to their owner."""
 
 import os
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Makes the development environment, when run as `environment.py FOLDER PIP_ARGUMENT...`.
+"""Creates the development environment, when run as `environment.py FOLDER PIP_ARGUMENT...`.
 
-The script makes a virtual environment in FOLDER and runs `pip install` in it. pip's output, which
-is hundreds of lines, goes to FOLDER/install.log; the script itself prints a line of progress every
-few seconds. It runs on the system's Python and imports only the standard library.
+The script creates a virtual environment in FOLDER and runs `pip install` in it. pip's long output
+goes to FOLDER/install.log, and the script prints only a line of progress every few seconds. It runs
+on the system's Python and imports only the standard library.
 """
 
 import os
@@ -32,7 +32,7 @@ _FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing)\s+(\S+)(?:\s+
 
 
 class InstallError(Exception):
-    """Raised when the environment cannot be made; the text says what to do about it."""
+    """Raised when the environment cannot be created; the text says what to do about it."""
 
 
 @dataclass(frozen=True)  # not kw_only, so that an older Python gets as far as `check_python`
@@ -78,7 +78,7 @@ class Progress:
 
 
 def main(arguments: list[str]) -> int:
-    """Make the environment and return the exit code.
+    """Create the environment and return the exit code.
 
     Args:
         arguments: the folder, then the arguments of `pip install`.
@@ -135,10 +135,10 @@ def check_python(version: tuple[int, int]) -> None:
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for pip, which are based on the caller's.
+    """Return the environment variables for pip, derived from the caller's.
 
-    Variables that would redirect the installation to another folder or make pip skip it are left
-    out. Others are set, for example to keep pip from asking questions.
+    Variables are left out if they would make pip install into another folder, or not install at
+    all. A few are set, for example to keep pip from asking questions.
     """
     kept = {name: value for name, value in inherited.items() if name not in _REDIRECTIONS}
     return {**kept, **_OVERRIDES}

@@ -1,4 +1,4 @@
-"""Holds the code of a device.
+"""Implements a device.
 
 A device answers inputs within its budget, and sends the hard ones to the cloud.
 """

@@ -21,14 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name (default: that of this process).
 
     Returns:
-        The exit status. After wrong usage, argparse exits with status 2 instead.
+        The exit status. If the usage is wrong, argparse exits with status 2 instead.
 
-        - 0: the command succeeded, or was ended by Ctrl-C. From `run`, also if SIGTERM ended it.
-        - 1: there was an error, which is reported on standard error. From `doctor`, also if a check
+        - 0: the command succeeded or was ended by Ctrl-C. `run` may also be ended by SIGTERM.
+        - 1: there was an error, which is reported on standard error, or a check of `doctor`
           failed.
-        - 3: from `status`, the device is not running.
-        - 141: the reader of standard output, such as `head`, closed it. This is the status of a
-          process that SIGPIPE ends.
+        - 3: `status` found that the device is not running.
+        - 141: the reader of standard output, such as `head`, closed it. A process that SIGPIPE ends
+          has the same status.
     """
     escape_unencodable()
     try:

@@ -37,15 +37,15 @@ The tree shows the other error classes and the modules that define them::
 
 
 class DeviceError(Exception):
-    """Base class of all errors that the device raises deliberately.
+    """The base class of all errors that the device raises deliberately.
 
     Attributes:
-        problem: the description of what is wrong.
-        advice: the advice on what to do about the problem, or "".
+        problem: what is wrong.
+        advice: what to do about the problem, or "".
 
     Args:
-        problem: the description of what is wrong.
-        advice: the advice on what to do about the problem.
+        problem: what is wrong.
+        advice: what to do about the problem.
     """
 
     def __init__(self, problem: str, *, advice: str = "") -> None:

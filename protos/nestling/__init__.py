@@ -1,4 +1,4 @@
-"""Holds the messages that cloud and device exchange, and the code that reads and writes them.
+"""Contains the messages that the cloud and the devices exchange, with their names and topics.
 
 Importing the package makes gRPC look up names through libc, unless the user has chosen another
 resolver.

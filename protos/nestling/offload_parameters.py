@@ -1,4 +1,4 @@
-"""Holds the names of the request parameters that a device adds to an offload.
+"""Defines the names of the request parameters that a device adds to an offload.
 
 Other servers of the Open Inference Protocol ignore these parameters.
 """

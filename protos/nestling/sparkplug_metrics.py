@@ -1,4 +1,4 @@
-"""Holds the names and types of the Sparkplug metrics, and functions that make and read metrics."""
+"""Defines the names and types of the Sparkplug metrics, and creates and reads such metrics."""
 
 from nestling.sparkplug.v1 import payload_pb2
 

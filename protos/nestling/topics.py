@@ -1,7 +1,7 @@
-"""Holds the MQTT topics of telemetry and of delivery.
+"""Defines the MQTT topics for telemetry and for the delivery of bundles.
 
-Telemetry uses the topics of Sparkplug B. For each device, delivery uses one topic for requests and
-one for responses.
+Telemetry uses the topics of Sparkplug B. Delivery uses two topics for each device, one for requests
+and one for responses.
 """
 
 import re
@@ -16,7 +16,7 @@ _DEVICE_ID = re.compile(DEVICE_ID_PATTERN)
 
 
 def check_device_id(device_id: str) -> str:
-    """Return `device_id` if it is safe as a part of a topic and of a path.
+    """Return `device_id` if it is safe to use in a topic and in a file path.
 
     Raises:
         ValueError: the name is empty or too long, has characters other than letters, digits and

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sub-command that the arguments name.
 
     Args:
-        arguments: the command line without the program's name, or None for that of this process.
+        arguments: the arguments after the program's name, or None for those of this process.
 
     Returns:
         The exit code: 0 after success, 1 after an error, and 130 or 143 after SIGINT or SIGTERM.

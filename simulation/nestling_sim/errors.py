@@ -1,4 +1,4 @@
-"""Holds the base class of the simulator's errors, and lists the errors that are derived from it.
+"""Defines the base class of the simulator's errors, and lists its subclasses.
 
 SimError
 ├── ScenarioError (scenario.py)            the scenario cannot be read or has invalid entries

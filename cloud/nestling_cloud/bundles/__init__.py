@@ -1,4 +1,4 @@
-"""Holds the code that builds, checks, stores, exports and shows releases.
+"""Contains the code that builds, checks, stores, exports and shows releases.
 
 `release` puts the models that `learning` trained into the `repository`, and `cache` keeps trained
 bundles for later runs. This package may import `learning`, `cloud_model` and `tasks`, but nothing

@@ -61,8 +61,8 @@ def trained_repository(
 ) -> Path:
     """Return the folder of a repository with a task's bundle.
 
-    The bundle is trained if the cache has no valid copy. A newly trained bundle is released as the
-    first release of its repository, which is stored in the cache.
+    If the cache has no valid copy, the bundle is trained. A newly trained bundle becomes the first
+    release of a new repository in the cache.
 
     Args:
         task: the task of the bundle.
@@ -99,7 +99,7 @@ def trained_repository(
 
 @contextlib.contextmanager
 def _writing_to(bundles: Path) -> Iterator[None]:
-    """Raise CacheError in place of an OSError of the body; its text says what to do."""
+    """Turn an OSError raised in the `with` block into a CacheError that says what to do."""
     try:
         yield
     except OSError as err:
@@ -112,9 +112,9 @@ def _writing_to(bundles: Path) -> Iterator[None]:
 def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, replace: bool) -> None:
     """Store a trained bundle in the cache.
 
-    The bundle is released in a temporary folder, which is then moved to its place, so that no
-    process ever finds an incomplete bundle there. `replace` is True to replace a valid bundle that
-    is already there.
+    The bundle is first released in a temporary folder, which is then moved into the cache, so that
+    no process ever finds an incomplete bundle. If `replace` is False, a valid bundle that is
+    already in the cache is kept.
     """
     with temporary_folder(_MAKING, bundles) as making:
         release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
@@ -123,7 +123,7 @@ def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, repl
 
 
 def _fault(folder: Path, task: Task) -> str | None:
-    """Return what is wrong with a cached bundle, or None if it is a complete bundle of the task."""
+    """Return what is wrong with a cached bundle; None if it is a complete bundle of the task."""
     try:
         manifest = Repository(folder).check()
     except RepositoryError as err:
@@ -138,8 +138,8 @@ def _fault(folder: Path, task: Task) -> str | None:
 def _put(making: Path, folder: Path, task: Task, *, replace: bool) -> None:
     """Move a finished bundle to its place in the cache.
 
-    A damaged bundle is replaced. A valid bundle that another run has put there in the meantime
-    stays, unless `replace` is True.
+    A damaged bundle in this place is replaced. A valid one, which another run may have stored in
+    the meantime, is replaced only if `replace` is True.
     """
     if replace or _fault(folder, task) is not None:
         _remove(folder)

@@ -33,7 +33,7 @@ def export_bundle(
     activations: Activations = "uint8",
     force: bool = False,
 ) -> list[Path]:
-    """Write the bundle that devices should run to a folder, as files that other tools can read.
+    """Export the bundle that devices should run as files that other tools can read.
 
     Args:
         repository: the repository of the bundle.
@@ -98,8 +98,8 @@ def export_capacity(
 def _check_activations(manifest: Manifest, activations: Activations) -> None:
     """Raise ExportError if the bundle does not have every graph with this type of activations.
 
-    If graphs with the other type were exported instead, nobody would notice: they give the same
-    answers, and are only slower on the device.
+    Graphs with the other type would give the same answers, only more slowly, so nobody would notice
+    that the wrong graphs were exported.
     """
     if activations not in activations_in(manifest):
         raise ExportError(
@@ -127,8 +127,7 @@ def _export_capacities(
 def _try_files(manifest: Manifest, golden: bytes, folder: Path) -> None:
     """Raise ExportError if an exported model cannot be loaded, or if a capacity's logits are wrong.
 
-    The models are loaded from their files, as other tools will load them. The logits of each
-    capacity are compared with the known logits of the golden inputs.
+    The models are loaded from the exported files, as other tools will load them.
     """
     try:
         expected = GoldenInputs.FromString(golden)

@@ -20,8 +20,8 @@ def guarantees(calibration: Calibration) -> list[dict[str, Any]]:
 
         - `capacity`: the number of the capacity, from 1.
         - `guaranteed`: the guarantees that apply if no smaller capacity runs first. Each guarantee
-          is a mapping with the tolerated `risk`, the largest probability `delta` of a broken
-          guarantee, and the share of offloaded inputs, `offload_share`.
+          is a mapping with the tolerated `risk`, the probability `delta` with which the guarantee
+          may fail, and the share of inputs that go to the cloud, `offload_share`.
         - `start`: the number of the smaller capacity that runs first in a cascade; 0 if the
           capacity has no cascade.
         - `by_cascade`: the guarantees that apply to the cascade, in the same form as `guaranteed`.

@@ -1,6 +1,6 @@
-"""Reads files and keeps them open, so that they can be read again.
+"""Reads files and keeps them open for later reads.
 
-A server that has run out of file descriptors can still read its open files.
+A server that has run out of file descriptors can then still read the files that it read recently.
 """
 
 import os

@@ -17,8 +17,8 @@ from nestling_core.nest.bundle_files import activations_in, shared_blobs
 def overview(repository: Repository) -> dict[str, Any]:
     """Return a description of the bundle that devices should run, as JSON values.
 
-    Sizes are in bytes, and costs in multiply-accumulates (MACs) per input. Accuracies are fractions
-    of 1, measured on the calibration data when the bundle was built.
+    Sizes are in bytes, and costs in multiply-accumulates (MACs) per input. Accuracies, from 0 to 1,
+    were measured on the calibration data when the bundle was built.
 
     Raises:
         RepositoryError: nothing was released, or a part is missing or damaged.
@@ -59,10 +59,10 @@ def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
 
     The sizes of a capacity are:
 
-    - `memory_bytes`: the memory that it takes up while it is loaded.
-    - `weight_bytes`: all its weights.
-    - `ring_bytes`: the weights that it adds to the next smaller capacity.
-    - `template_bytes`: its graph with uint8 activations, without weights.
+    - `memory_bytes`: the memory that the capacity takes up while it is loaded.
+    - `weight_bytes`: all weights of the capacity.
+    - `ring_bytes`: the weights that the capacity adds to the next smaller one.
+    - `template_bytes`: the capacity's graph with uint8 activations, without weights.
     """
     rings = [entry.ring.size for entry in manifest.capacities]
     return [

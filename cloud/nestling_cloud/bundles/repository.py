@@ -1,9 +1,9 @@
 """Stores releases in a folder.
 
-The parts of bundles are stored as blobs, which are files that are named by their digest (see
-`blob_folder`). The digests of cloud models and checkpoints are in files beside them. A checkpoint
-holds the weights from which a later federated round starts. Another file holds the version of the
-bundle that devices should run.
+The parts of bundles are stored as blobs, which are files named by their digest (see `blob_folder`).
+Cloud models are stored by name and checkpoints by bundle version, each with its digest in a file
+beside it. A checkpoint consists of the weights from which later federated rounds start. A separate
+file names the version of the bundle that devices should run.
 
 Devices can fetch only blobs, so they never receive a cloud model or a checkpoint.
 """
@@ -28,7 +28,7 @@ class Repository(BlobFolder):
     """Stores releases in a folder, where a crash or a power cut leaves no incomplete file.
 
     Args:
-        root: the folder, which the first write creates. It holds `blobs/<sha256>`,
+        root: the folder, which the first write creates. It contains `blobs/<sha256>`,
             `models/<name>.onnx` and `checkpoints/<bundle version>.npz` with their `.sha256` files,
             and `desired.binpb`, which names the bundle that devices should run.
     """
@@ -87,7 +87,7 @@ class Repository(BlobFolder):
         write_sealed(self._checkpoint_file(bundle_version), data)
 
     def checkpoint_path(self, bundle_version: str) -> Path:
-        """Return the path of the file that holds a bundle's checkpoint.
+        """Return the path of a bundle's checkpoint file.
 
         Raises:
             BlobNotFoundError: the bundle has no checkpoint.
@@ -111,7 +111,9 @@ class Repository(BlobFolder):
         return _read_sealed(self.checkpoint_path(bundle_version))
 
     def check(self) -> bundle_pb2.Manifest:
-        """Return the desired bundle's manifest after checking every part against its digest.
+        """Return the manifest of the bundle that devices should run, after checking all its parts.
+
+        Each part is checked against its digest.
 
         Raises:
             RepositoryError: nothing has been released, or a part is missing, damaged or unreadable.
@@ -151,7 +153,7 @@ class Repository(BlobFolder):
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
         """Return the version and manifest of the bundle that devices should run.
 
-        Before the first release, this returns None.
+        The result is None before the first release.
 
         Raises:
             RepositoryError: `desired.binpb` is damaged or unreadable.
@@ -170,7 +172,7 @@ class Repository(BlobFolder):
         return found
 
     def manifest(self) -> bundle_pb2.Manifest:
-        """Return the manifest of the desired bundle.
+        """Return the manifest of the bundle that devices should run.
 
         Raises:
             RepositoryError: nothing has been released, or the manifest is missing, damaged or

@@ -1,4 +1,4 @@
-"""Holds the errors of a repository, and turns errors of the file system into them."""
+"""Defines the errors of a repository, and turns errors of the file system into them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +25,12 @@ class OffsetError(RepositoryError):
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Raise RepositoryError in place of any OSError of the body except FileNotFoundError.
+    """Turn an OSError raised in the `with` block into a RepositoryError.
+
+    A FileNotFoundError passes through unchanged.
 
     Args:
-        path: the path of the file that the body reads.
+        path: the path of the file that the block reads.
     """
     try:
         yield

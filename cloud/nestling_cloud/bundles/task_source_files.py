@@ -1,4 +1,4 @@
-"""Finds the files that a task's own code consists of, and the data files that the code names."""
+"""Finds the source files of a task's own code, and the data files that the code names."""
 
 import inspect
 import sys
@@ -26,8 +26,8 @@ def files_behind(*makers: Any) -> set[Path]:
         - the files whose paths are in global variables of these modules, if the files exist.
 
         Files of installed libraries and of Nestling are left out, because `fingerprint` hashes
-        Nestling's learning code and the versions of the main libraries separately. But a file of
-        Nestling that defines one of the functions or classes is included.
+        Nestling's learning code and the versions of the main libraries separately. A file of
+        Nestling is included only if it defines one of the functions or classes.
     """
     found, seen = set[Path](), set[str]()
     waiting = []

@@ -58,8 +58,7 @@ def adapt_next(
         task: the task to train.
         splits: the task's labeled data.
         target: unlabeled inputs of the domain to adapt to, (N, *shape).
-        config: the sensor frames to try (the ways in which the sensor may be mounted), and other
-            options of the adaptation.
+        config: the sensor frames to try, which are the ways in which the sensor may be mounted.
         seed: the random seed of the training.
         progress: the display of how many epochs are done.
 

@@ -17,8 +17,9 @@ _TOLERANCE = 1e-3
 def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
     """Return a model's logits after checking that an input gets the same logits in any batch.
 
-    The inputs run one at a time. Then the first 1, 2, 3 and `MAX_BATCH` inputs run again, as one
-    batch each. Rounding may change a logit by up to a thousandth of the largest absolute logit.
+    The model runs on one input at a time, and then on batches of the first 1, 2, 3 and `MAX_BATCH`
+    inputs. Because of rounding, a logit may differ by up to a thousandth of the largest absolute
+    logit.
 
     Args:
         model: the model, loaded as `serve` loads it.
@@ -52,7 +53,7 @@ def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
 
 
 def run_in_batches(model: CloudModel, inputs: Rows) -> Rows:
-    """Return the logits (N, classes) of inputs, which run in batches of up to `MAX_BATCH`.
+    """Return the logits (N, classes) of inputs, computed in batches of up to `MAX_BATCH`.
 
     Args:
         model: the model.

@@ -31,8 +31,8 @@ class CloudModel:
     """A loaded model that returns the logits of a batch of inputs.
 
     The model has to map a float32 tensor "input" (n, *shape) to a float32 tensor "logits"
-    (n, classes). Loading a model also runs it on a single input and on a batch of two. Otherwise, a
-    model that drops the batch axis of a single input would not fail until a client sends one.
+    (n, classes). Loading a model also runs it on a single input and on a batch of two, to detect a
+    model that drops the batch axis of a single input.
 
     Args:
         name: the model's name for clients.
@@ -87,9 +87,9 @@ class CloudModel:
     ) -> tuple[int, ...]:
         """Return the shape of one row of the model's only input or output tensor.
 
-        `axes` is the number of axes that a row must have; None for any number. Raises ModelError if
-        there is not exactly one tensor, if its name or type is wrong, if its first axis has a fixed
-        size, or if another axis has none.
+        `axes` is the number of axes that a row must have; None for any number. Raises ModelError
+        unless there is exactly one tensor, which has the right name and type, a first axis of any
+        size, and other axes of fixed sizes.
         """
         found = ", ".join(f"{tensor.name} {tensor.type}{tensor.shape}" for tensor in tensors)
         if len(tensors) == 1 and (tensors[0].name, tensors[0].type) == (name, "tensor(float)"):

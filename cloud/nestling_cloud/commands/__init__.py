@@ -1,4 +1,4 @@
-"""Holds the sub-commands of `nestling-cloud`, and the flags that several of them share.
+"""Contains the sub-commands of `nestling-cloud`, and the flags that several of them share.
 
 Each sub-command is a module. This package may import every other package of the cloud. Only `cli`
 imports this package.

@@ -144,8 +144,8 @@ def _as_json(result: "SearchResult", search: "WidthSearch") -> dict[str, Any]:
 
     - `by`: the kind of cost, "bytes" or "latency".
     - `targets`: the costs that the capacities may have, as shares of the first point's cost.
-    - `widths`: the widths that were found for each capacity, the smallest first.
-    - `path`: the points (widths) that the search visited, the widest first. The `share` of a point
+    - `widths`: the widths that were found for each capacity, smallest first.
+    - `path`: the points (widths) that the search visited, widest first. The `share` of a point
       is its cost as a share of the first point's cost. Its `capacity` is the number of the capacity
       that has these widths, or None if no capacity has them.
     """

@@ -1,8 +1,8 @@
-"""Holds the web console and the REST API.
+"""Contains the web console and the REST API.
 
-The module `app` assembles the pages, the API and the access control, and the module `server` serves
-them. The package reads figures from `metrics` and sets targets through `control`. It imports
-nothing that trains models.
+The module `app` combines the pages, the API and the access control into one application, and the
+module `server` runs it. The package reads figures from `metrics` and sets target offload shares
+through `control`. It imports nothing that trains models.
 """
 
 __all__ = ["app", "auth", "data", "server"]

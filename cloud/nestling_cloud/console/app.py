@@ -37,9 +37,9 @@ _BUILD_S = 15.0
 
 
 def console_app(parts: ConsoleData, folder: Path, *, local_only: bool, secure: bool) -> ASGIApp:
-    """Return the whole application of the console.
+    """Return the console's complete application, including access control.
 
-    Call this only once in a process, because NiceGUI has only one application.
+    Call this only once in a process, because NiceGUI has only one application per process.
 
     Args:
         parts: the sources of the figures.

@@ -50,8 +50,8 @@ class ConsoleAddress:
 class ConsoleServer:
     """The console's web server.
 
-    Use it as a context manager. The port is bound when the object is made, so that a taken port is
-    reported at once.
+    Use it as a context manager. The port is bound when the object is created, so that a port that
+    is already in use is reported at once.
 
     Args:
         address: the address to listen on.
@@ -81,7 +81,7 @@ class ConsoleServer:
 
     @property
     def port(self) -> int:
-        """Return the port on which the server listens."""
+        """The port on which the server listens."""
         port: int = self._socket.getsockname()[1]
         return port
 
@@ -89,8 +89,8 @@ class ConsoleServer:
         """Return the URL of the console.
 
         Args:
-            public_host: the name of this machine, which the URL contains if the console listens on
-                all addresses. If the name is "", the URL contains the loopback address instead.
+            public_host: the name of this machine, to use in the URL if the console listens on all
+                addresses. If the name is "", the URL contains the loopback address instead.
         """
         host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
         scheme = "https" if self.secure else "http"

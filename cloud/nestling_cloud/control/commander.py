@@ -30,7 +30,8 @@ Send = Callable[[str, Mapping[str, MetricValue | None]], Awaitable[bool]]
 class Commander:
     """Sends each device the settings that the device does not have yet.
 
-    For this, it reads the targets and the version of the desired bundle twice a second.
+    To find out what has changed, it reads the targets and the version of the desired bundle twice a
+    second.
 
     Attributes:
         pending: the settings that each device still has to receive, by what it reported.

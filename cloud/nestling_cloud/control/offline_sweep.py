@@ -1,7 +1,7 @@
 """Marks removed devices as offline.
 
-The broker does not deliver the death certificate of a removed device, so no message reports that
-it went offline.
+The broker does not deliver the death certificate of a removed device (Sparkplug's message that the
+connection ended), so no message reports that the device went offline.
 """
 
 import asyncio

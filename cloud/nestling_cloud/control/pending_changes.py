@@ -25,7 +25,7 @@ class DesiredMetrics(NamedTuple):
     desired_bundle: str  # "" before the first release
 
     def values(self) -> dict[str, MetricValue | None]:
-        """Return a mapping from the name of each setting's Sparkplug metric to the metric's value.
+        """Return the settings as a mapping from the names of Sparkplug metrics to their values.
 
         Before the first release, the desired bundle is left out.
         """
@@ -66,9 +66,9 @@ class PendingChanges:
             device: the device's id.
             values: a mapping from the names of the reported metrics to their values. A metric that
                 the birth certificate does not name is never written to the device.
-            born: whether the report is a birth certificate. If its bdSeq differs from that of the
-                last birth, a new session of the device begins, possibly in a new process. The
-                record of sent commands is then discarded.
+            born: whether the report is a birth certificate. If its bdSeq (Sparkplug's number of the
+                session) differs from the last one, the device has begun a new session, and the
+                record of sent commands is discarded.
         """
         reported = {name: values[name] for name in _WRITABLE if name in values}
         state = self._devices.get(device)

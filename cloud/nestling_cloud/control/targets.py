@@ -1,7 +1,7 @@
 """Stores target offload shares, and logs their changes.
 
 A target offload share is the share of inputs that a device should send to the cloud. The log says
-who changed which target at what time.
+who changed which target, and when.
 """
 
 import math
@@ -45,7 +45,7 @@ class TargetChange:
 class Targets:
     """Reads and changes the target offload shares of the fleet and of individual devices.
 
-    A device's own target overrides the fleet's. If there is neither, the device's own configuration
+    A device's own target overrides the fleet's. If neither is set, the device's own configuration
     applies.
 
     Args:
@@ -90,10 +90,10 @@ class Targets:
         return target
 
     def for_device(self, device: str | None) -> float | None:
-        """Return the target share that applies to a device, or the fleet's if `device` is None.
+        """Return the target share that applies to a device, or None if there is none.
 
-        This is the device's own target or, if it has none, the fleet's. It is None if there is
-        neither.
+        A device's own target takes precedence over the fleet's. If `device` is None, the result is
+        the fleet's target share.
         """
         own_first = sa.desc(tables.TARGETS.c.device)  # "" sorts before every name
         query = (
@@ -106,10 +106,7 @@ class Targets:
         return share
 
     def for_devices(self, devices: Iterable[str]) -> dict[str, float | None]:
-        """Return a mapping from each device's id to the target share that applies to it.
-
-        The share is chosen as by `for_device`.
-        """
+        """Return a mapping from each device's id to the share that `for_device` returns."""
         query = sa.select(tables.TARGETS.c.device, tables.TARGETS.c.offload_share)
         with self._store.reading() as connection:
             shares = {row.device: row.offload_share for row in connection.execute(query)}
@@ -118,11 +115,12 @@ class Targets:
     def log(
         self, *, devices: Collection[str | None] | None = None, limit: int = 100
     ) -> list[TargetChange]:
-        """Return the last changes, newest first.
+        """Return the latest changes, newest first.
 
         Args:
-            devices: the devices whose changes to return. None among them stands for the fleet, and
-                None instead of a collection returns the changes of all devices and the fleet.
+            devices: the ids of the devices whose changes to return, where an id of None stands for
+                the fleet. If `devices` is None, the changes of all devices and the fleet are
+                returned.
             limit: the largest number of changes to return.
         """
         columns = tables.TARGET_LOG.c

@@ -1,4 +1,4 @@
-"""Holds the cloud's side of federated learning.
+"""Implements the cloud's side of federated learning.
 
 Devices train the parts of the nested student that they hold. The cloud averages the trained
 weights, distills the student further on its own data, and releases the student as the next bundle.

@@ -40,7 +40,7 @@ def aggregate(whole: Arrays, updates: Sequence[Update]) -> dict[str, NDArray[np.
     Args:
         whole: the full model at the start of the round, as a mapping from array names to arrays.
             The arrays are not changed.
-        updates: the clients' updates. Their order does not affect the result, not even by rounding.
+        updates: the clients' updates. Their order does not change the result in any way.
 
     Returns:
         The full model at the end of the round.

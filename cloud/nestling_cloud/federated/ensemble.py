@@ -116,15 +116,14 @@ def distil_ensemble(
 
     Args:
         task: the task, with the student's sizes and the augmentation.
-        whole: a mapping from the name of each array of the full student to the array after the
-            rounds.
+        whole: the arrays of the full student after the rounds, by name.
         updates: the updates of the last round. If there are none, the student learns only from the
             teacher and the labels.
-        teacher_onnx: the content of the teacher's ONNX file, as it is served.
+        teacher_onnx: the content of the ONNX file of the teacher that the cloud serves.
         examples: the cloud's own training data.
         recipe: the options of the distillation.
         generator: the random generator for augmentation and shuffling.
-        progress: the display of how many epochs are done.
+        progress: the progress display, advanced once per epoch.
 
     Returns:
         The trained student, with the normalization of every capacity recalibrated on the inputs
@@ -207,7 +206,7 @@ def _logits(client: NestedStudent, inputs: torch.Tensor, capacity: int) -> torch
 
 
 def teacher_logits(onnx: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits (N, classes) of a teacher that runs in the same way as in the cloud.
+    """Return the teacher's logits (N, classes), computed in the same way as for devices.
 
     Args:
         onnx: the content of the teacher's ONNX file.

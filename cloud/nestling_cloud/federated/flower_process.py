@@ -1,7 +1,7 @@
 """Starts Flower's programs and writes the app that they run.
 
 The programs are SuperLink, which devices connect to, and the command `flwr`. Flower's usage reports
-and update checks, which are on by default, are off in everything that Nestling starts.
+and update checks, which are on by default, are turned off in everything that Nestling starts.
 """
 
 import contextlib
@@ -65,8 +65,8 @@ class Link:
 
     Attributes:
         address: the host and port of the SuperLink.
-        root_certificates: the PEM file that verifies the SuperLink's certificate. None connects
-            without TLS, which is for loopback only.
+        root_certificates: the PEM file that verifies the SuperLink's certificate. None for a
+            connection on loopback without TLS.
     """
 
     address: Address
@@ -112,7 +112,7 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
     """Run an app at a SuperLink, wait until the run ends, and return the result.
 
     `flwr run` succeeds as soon as the SuperLink accepts the run, and the log stream ends in the
-    same way after a failed run. Therefore the result is read from the run's status.
+    same way for successful and failed runs. The result is therefore read from the run's status.
 
     Args:
         folder: the folder written by `write_app`, whose files are all sent to the SuperLink.
@@ -154,9 +154,9 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
 
 @contextlib.contextmanager
 def _interrupt_held() -> Iterator[None]:
-    """Delay Ctrl-C until the body ends, in this process and in the programs that the body starts.
+    """Delay Ctrl-C until the block ends, in this process and in programs that the block starts.
 
-    If Ctrl-C was pressed, KeyboardInterrupt is raised after the body.
+    If Ctrl-C was pressed, KeyboardInterrupt is raised after the block.
     """
     pressed = threading.Event()
     handler = signal.signal(signal.SIGINT, lambda *_: pressed.set())

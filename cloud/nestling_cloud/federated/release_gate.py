@@ -9,13 +9,13 @@ from nestling_cloud.federated.update_checks import HeldOutComparison
 
 @dataclass(frozen=True, kw_only=True)
 class Margins:
-    """The drops in accuracy that a release may cause, as fractions of 1.
+    """The largest drops in accuracy that a release may cause, as fractions of 1.
 
     Attributes:
-        calibration: the largest drop allowed on the cloud's calibration data, averaged over the
-            capacities (the sizes of the student).
-        clients: the largest drop allowed for the median client. Each client's drop is measured on
-            that client's own held-out data.
+        calibration: the drop on the cloud's calibration data, averaged over the capacities (the
+            sizes of the student).
+        clients: the drop for the median client. Each client's drop is measured on that client's own
+            held-out data.
     """
 
     calibration: float

@@ -9,7 +9,7 @@ from nestling_core.clock import unix_ms
 
 @dataclass(kw_only=True)
 class RoundTally:
-    """The record that the strategy keeps of a round.
+    """The record of one round, which is filled in while the round runs.
 
     Attributes:
         number: the number of the round, from 1.

@@ -42,7 +42,7 @@ class NotReleasedError(CloudError):
 
 
 class CheckpointError(CloudError):
-    """Raised when the bundle is of another task, or its checkpoint does not fit the task."""
+    """Raised when the bundle belongs to another task, or its checkpoint does not fit the task."""
 
 
 @app.main()
@@ -63,13 +63,13 @@ def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:
     """Run federated rounds and release their result as the next bundle.
 
     After the rounds, the student is distilled from the teacher and the clients' models and then
-    quantized, and the multiplexer is fitted again. The result is released only if its accuracy is
-    not much below that of the current bundle. The table of rounds records the outcome.
+    quantized, and the multiplexer is fitted again. The result is released only if it loses
+    no more accuracy than `config` allows. The table of rounds records the outcome.
 
     Args:
         grid: Flower's connection to the clients.
         config: the options of the run.
-        progress: the display of how many epochs of the cloud's own training are done.
+        progress: the progress display, advanced once per epoch of the cloud's own training.
 
     Returns:
         The version of the released bundle.
@@ -93,8 +93,6 @@ def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:
 
 
 class _Run:
-    """One run of rounds, with a method for each step."""
-
     def __init__(self, grid: Grid, config: RunConfig, log: RoundLog, progress: Progress) -> None:
         self._grid = grid
         self._config = config
@@ -159,9 +157,9 @@ class _Run:
         return released.bundle_version
 
     def settle(self, released: str | None, verdict: str) -> None:
-        """Record the result of the run together with its last round.
+        """Record the outcome of the run in the entry of its last round.
 
-        A run that had no round is not recorded.
+        A run without any round is not recorded.
 
         Args:
             released: the version of the released bundle, or None if none was released.

@@ -61,7 +61,7 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundBase:
-    """The model that the rounds train.
+    """A description of the model that the rounds train.
 
     Attributes:
         signature: the signature of the task.
@@ -102,10 +102,10 @@ class NestedAveraging(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Return one training message for each client, with the prefix that the client can hold.
+        """Return one training message for each client, with the weights that the client trains.
 
-        New clients are first asked for their capacity, the largest size of the student that they
-        can hold.
+        New clients are first asked for their capacity, which is the largest size of the student
+        that fits on the device. A client trains the weights of its capacity.
         """
         del config
         self.tally = RoundTally(number=server_round, started_ms=unix_ms())
@@ -120,7 +120,7 @@ class NestedAveraging(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Return the average of the valid updates, or no model if there are too few of them."""
+        """Return the average of the valid updates, or no model if there are too few updates."""
 
         def check(member: Member, reply: Message) -> ClientUpdate:
             return check_trained(
@@ -162,7 +162,7 @@ class NestedAveraging(Strategy):
     def ask(self, grid: Grid, baseline: Arrays, candidate: Arrays) -> list[HeldOutComparison]:
         """Ask clients to compare two models on their own held-out data, and return the comparisons.
 
-        Only those clients are asked whose updates were averaged most recently.
+        Only the clients whose updates were averaged most recently are asked.
 
         Args:
             grid: Flower's connection to the clients.
@@ -228,7 +228,7 @@ class NestedAveraging(Strategy):
             self._members[member.node] = member
 
     def _nodes(self, grid: Grid) -> list[int]:
-        """Return the numbers of all connected nodes in order, after waiting for enough nodes.
+        """Wait for enough nodes to connect, and return the sorted numbers of all connected nodes.
 
         The wait ends at the time limit even if there are too few nodes.
         """

@@ -1,6 +1,6 @@
 """Checks the answers that clients send.
 
-All functions are pure. A check returns a valid value, or raises UpdateError with the reason.
+All functions are pure. Each check returns the checked value, or raises UpdateError with the reason.
 """
 
 import math
@@ -82,7 +82,7 @@ def check_member(
     capacities: int,
     bundle_version: str,
 ) -> Member:
-    """Return the description that a client gives of itself, after checking it.
+    """Check the description that a client gives of itself, and return it.
 
     Args:
         node: Flower's number for the client.
@@ -129,8 +129,8 @@ def check_trained(
         bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
-        UpdateError: the answer is of another round or bundle, its arrays do not have the names and
-            shapes of the client's capacity, or a metric is invalid.
+        UpdateError: the answer belongs to another round or bundle, its arrays do not have the names
+            and shapes of the client's capacity, or a metric is invalid.
     """
     _check_round(config, server_round)
     _check_version(config, bundle_version)
@@ -161,7 +161,7 @@ def check_comparison(
         bundle_version: the version of the bundle that the rounds start from.
 
     Raises:
-        UpdateError: the answer is of another round or bundle, or a metric is invalid.
+        UpdateError: the answer belongs to another round or bundle, or a metric is invalid.
     """
     _check_round(config, server_round)
     _check_version(config, bundle_version)
@@ -169,7 +169,7 @@ def check_comparison(
 
 
 def device_name(config: Mapping[str, Any]) -> str:
-    """Return the name that a client gives itself, or "?" if this is not a valid device name."""
+    """Return the name that a client gives itself, or "?" if the name is missing or invalid."""
     name = config.get(messages.DEVICE)
     try:
         return check_device_id(name) if isinstance(name, str) else _NAMELESS

@@ -1,7 +1,7 @@
 """Decides which devices belong to the fleet and may connect to the cloud.
 
-The package consists of the roster, the certificates, the enrolment, and the TLS files of every
-listener. This package may import no other package of `nestling_cloud`.
+The package contains the roster of devices, the certificate authority, the enrolment, and the TLS
+files of every listener. It may import no other package of `nestling_cloud`.
 """
 
 __all__ = [

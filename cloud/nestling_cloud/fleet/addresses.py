@@ -18,8 +18,8 @@ class FleetAddresses:
     """The addresses at which devices reach the cloud's listeners, each as HOST:PORT.
 
     Attributes:
-        cloud: the address of inference and delivery over gRPC, with certificates on both sides.
-        broker: the address of the MQTT broker, with certificates on both sides.
+        cloud: the gRPC address of inference and delivery, which requires client certificates.
+        broker: the address of the MQTT broker, which requires client certificates.
         enrolment: the address of the enrolment service, which authenticates devices by a token
             instead of a certificate.
     """

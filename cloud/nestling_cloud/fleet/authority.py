@@ -37,8 +37,8 @@ class Authority:
     """Signs certificates for devices, for listeners, and for the cloud as a client of its broker.
 
     Its files have mode 0600. `authority.pem` holds the authority's key and certificate, so anyone
-    who has a copy of this file can enrol devices. `ca.pem` holds only the certificate. Every
-    listener has a further file with its own key and certificate, and so has the cloud as a client.
+    who has a copy of this file can enrol devices. `ca.pem` holds only the certificate. Each
+    listener has a file with its own key and certificate, and so has the cloud as a client.
     """
 
     def __init__(self, folder: Path, pair: Pair, now: Callable[[], datetime] = utc_now) -> None:
@@ -118,7 +118,7 @@ class Authority:
 
         Raises:
             AuthorityError: the authority's certificate is not valid now, see `check_clock`.
-            CertificateError: the key in the request is of a kind that is not accepted.
+            CertificateError: the type of the key in the request is not accepted.
         """
         self.check_clock()
         return certificates.sign_client(self._pair, device, request, self._now())
@@ -127,8 +127,7 @@ class Authority:
         """Return the list of revoked certificates in PEM, see `fleet.revocation_list`.
 
         Args:
-            revoked: a pair for each revoked certificate: its serial number, and the time at which
-                it was revoked.
+            revoked: the serial number and the time of revocation of each certificate.
             revision: the number of the list, which rises by at least 1 with every change.
         """
         return revocation_list(self._pair, revoked, revision)

@@ -51,7 +51,7 @@ class BrokerFolder:
     Attributes:
         folder: the folder with the files. A separate broker needs access to no other folder.
         authority: the authority that signs the certificates of the broker and its clients.
-        roster: the roster, which knows the removed devices and the revoked certificates.
+        roster: the roster, which records the removed devices and the revoked certificates.
     """
 
     folder: Path
@@ -95,11 +95,11 @@ class BrokerFolder:
         return refused.revision
 
     def write_certificate(self, names: Collection[str] | None = None) -> bool:
-        """Create the broker's certificate, or renew it if it is due or its names change.
+        """Create the broker's certificate, or renew it if it is due or the names have changed.
 
         Args:
             names: the names and addresses by which clients reach the broker. None keeps the names
-                in the present certificate, and does nothing if there is no certificate.
+                in the present certificate; if there is no certificate, nothing is written.
 
         Returns:
             Whether a certificate was written.

@@ -59,7 +59,7 @@ class Pair:
         """Return the key and the certificate in a PEM text that `to_pem` wrote.
 
         Raises:
-            CertificateError: the text has no elliptic-curve key with the certificate of that key.
+            CertificateError: the text has no elliptic-curve key with a certificate for that key.
         """
         try:
             key = serialization.load_pem_private_key(pem, password=None)
@@ -73,7 +73,7 @@ class Pair:
         return cls(key=key, certificate=certificate)
 
     def issuer_identifier(self) -> x509.AuthorityKeyIdentifier:
-        """Return the extension by which a certificate or list names this pair as its issuer."""
+        """Return the X.509 extension that names this pair as the issuer of what it signs."""
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
 
 
@@ -89,7 +89,7 @@ def make_authority(now: datetime) -> Pair:
     key is on curve P-256, so that its certificate is small enough for an enrolment token.
 
     Args:
-        now: the current time; the certificate is valid from one day earlier on.
+        now: the current time; the certificate's validity begins one day earlier.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
@@ -115,7 +115,7 @@ def make_server(authority: Pair, name: str, hosts: Sequence[str], now: datetime)
         authority: the authority that signs the certificate.
         name: the certificate's common name, which is only for people to read.
         hosts: the names and addresses by which clients reach the listener.
-        now: the current time; the certificate is valid from one day earlier on.
+        now: the current time; the certificate's validity begins one day earlier.
 
     Raises:
         CertificateError: one of the hosts is neither a name nor an address.
@@ -132,8 +132,8 @@ def make_client(authority: Pair, name: str, now: datetime) -> Pair:
 
     Args:
         authority: the authority that signs the certificate.
-        name: the certificate's common name, by which servers know the client.
-        now: the current time; the certificate is valid from one day earlier on.
+        name: the certificate's common name, by which servers identify the client.
+        now: the current time; the certificate's validity begins one day earlier.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _leaf(authority, name, key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, now)
@@ -151,25 +151,24 @@ def sign_client(
         authority: the authority that signs the certificate.
         name: the certificate's common name.
         request: the signing request with the client's public key.
-        now: the current time; the certificate is valid from one day earlier on.
+        now: the current time; the certificate's validity begins one day earlier.
 
     Raises:
-        CertificateError: the key is of a kind that is not accepted.
+        CertificateError: the type of the key is not accepted.
     """
     builder = _leaf(authority, name, _public_key(request), ExtendedKeyUsageOID.CLIENT_AUTH, now)
     return builder.sign(authority.key, hashes.SHA256())
 
 
 def read_request(pem: str) -> x509.CertificateSigningRequest:
-    """Return the signing request in a PEM text, after a check of its key and its signature.
+    """Return the signing request in a PEM text, after checking its key and signature.
 
     Args:
         pem: the request in PEM.
 
     Raises:
-        CertificateError: the text is not a signing request or is too long, the request's key is of
-            a kind that is not accepted, or the request is not signed by its own key. The message
-            says what is wrong.
+        CertificateError: the text is not a signing request or is too long, the type of the
+            request's key is not accepted, or the request is not signed by its own key.
     """
     data = pem.encode(errors="replace")
     if len(data) > _MAX_REQUEST_BYTES:
@@ -193,10 +192,10 @@ def hosts_of(certificate: x509.Certificate) -> set[str]:
 
 
 def needs_renewal(certificate: x509.Certificate, now: datetime) -> bool:
-    """Return whether a certificate has to be replaced by a new one.
+    """Return whether a certificate is due for renewal.
 
-    This is the case if less than a third of the certificate's life is left, or if its life has not
-    begun. A certificate whose life has not begun was made while the clock was ahead.
+    A certificate is due when less than a third of its validity period is left. It is also due if
+    the period has not begun, because the certificate was then made while the clock was ahead.
 
     Args:
         certificate: a certificate that this module created.

@@ -24,7 +24,7 @@ class Enrolment:
 
     Attributes:
         authority: the authority, which signs certificates.
-        roster: the roster, which knows the tokens and certificates of the devices.
+        roster: the roster, which records the tokens and certificates of the devices.
         broker: the writer of the broker's files, which depend on the authority and the roster.
     """
 
@@ -54,7 +54,7 @@ class Enrolment:
             yield cls(authority=authority, roster=roster, broker=broker)
 
     def invite(self, name: str, life: timedelta = TOKEN_LIFE) -> EnrolmentToken:
-        """Return a new enrolment token for a device, which replaces an earlier token.
+        """Return a new enrolment token for a device, which replaces any earlier token.
 
         Args:
             name: the device's name.

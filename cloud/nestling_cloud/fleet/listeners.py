@@ -92,17 +92,17 @@ class Security:
 
         Args:
             address: the address at which this machine reaches the listener. If its host is a
-                loopback or wildcard address, `public_host` takes its place.
+                loopback or wildcard address, `public_host` replaces this host.
         """
         if not is_local(address.host):
             return str(address)
         return str(Address(host=self.public_host, port=address.port))
 
     async def keep_broker_updated(self, broker: ReloadableBroker | None) -> None:
-        """Keep the broker's lists and the certificates up to date until cancelled.
+        """Keep the broker's lists and certificates up to date until cancelled.
 
-        The lists are written again when the roster changes. The certificates of the broker and of
-        the cloud as its client are renewed when they are due.
+        The access list and the revocation list are rewritten when the roster changes. The
+        certificates of the broker, and of the cloud as its client, are renewed when they are due.
 
         Args:
             broker: the broker that this process started. None for a separate broker that reads the
@@ -153,7 +153,7 @@ class _BrokerFiles:
 
 
 def _own_public_host(host: str) -> str:
-    """Return the listener's own host as the host by which devices reach the listener.
+    """Return the listener's own host if devices can reach the listener by this host.
 
     Raises:
         ExposureError: the host is a wildcard address, which no device can connect to.

@@ -13,9 +13,9 @@ class Member:
 
     Attributes:
         name: the device's name.
-        status: "enrolled" with a valid certificate, otherwise "invited" with a valid token. Without
-            either, it is "expired" if a certificate or token has expired, and "removed" if all
-            certificates were revoked.
+        status: "enrolled" if the device has a valid certificate; otherwise "invited" if it has a
+            valid token, "expired" if its certificate or token has expired, or "removed" if all of
+            its certificates were revoked.
         until: the time at which the certificate or token expires or expired; for a removed device,
             the time at which the last certificate was revoked.
     """
@@ -28,14 +28,14 @@ class Member:
 def member(
     name: str, invited: int | None, good: int | None, revoked: int | None, *, now: int
 ) -> Member:
-    """Return a member of the roster with its status, given all times in Unix seconds.
+    """Return a device on the roster with its status. All times are Unix seconds.
 
     Args:
         name: the device's name.
         invited: the time at which the device's unused token expires; None if there is none.
-        good: the latest time at which a certificate that is not revoked expires; None if there is
+        good: the latest expiry time of the certificates that are not revoked; None if there are
             none.
-        revoked: the latest time at which a certificate was revoked; None if none was.
+        revoked: the latest time at which a certificate was revoked; None if that never happened.
         now: the current time.
     """
     status: MemberStatus

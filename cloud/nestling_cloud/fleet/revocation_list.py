@@ -14,10 +14,10 @@ def revocation_list(
 ) -> bytes:
     """Return the list of revoked certificates in PEM.
 
-    A broker may still hold the previous list, and OpenSSL then uses the list with the later date.
-    Dates are in whole seconds, so two lists made within a second could have the same date. The date
-    therefore counts revisions: it is the start of the authority's validity plus one second for each
-    revision. It is in the past unless there were more revisions than seconds since then.
+    If a broker has the previous list as well, OpenSSL uses the list with the later date. Dates are
+    in whole seconds, so two lists made within the same second could not be told apart by the time.
+    The date therefore counts revisions: it is the start of the authority's validity plus one second
+    for each revision. This date is in the past unless revisions outnumber the seconds since then.
 
     Args:
         authority: the authority that signs the list.

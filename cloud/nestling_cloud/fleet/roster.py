@@ -72,7 +72,7 @@ class Roster(Closing):
     def invite(self, name: str, life: timedelta) -> bytes:
         """Return a new secret with which a device can enrol once.
 
-        The secret replaces an earlier secret of the device.
+        The secret replaces any earlier secret of the device.
 
         Args:
             name: the device's name.
@@ -215,8 +215,8 @@ class Roster(Closing):
     def locked(self) -> Iterator[RevokedCertificates]:
         """Yield the revoked certificates, and prevent changes to the roster during the block.
 
-        Files that are written in the block therefore never replace files that another process has
-        made from a later revision.
+        A file that is written in the block can therefore never replace one that another process has
+        made from a later revision of the roster.
         """
         with self._database.transaction() as cursor:
             with self._database.sound_rows():

@@ -38,7 +38,7 @@ class RosterError(CloudError):
 
 
 class RosterDatabase(Closing):
-    """The SQLite file that holds the roster.
+    """The SQLite file that stores the roster.
 
     Several threads and processes may use one file at once.
     """

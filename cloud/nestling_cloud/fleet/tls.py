@@ -1,4 +1,4 @@
-"""Holds the paths of a server's or client's TLS files.
+"""Defines the TLS files of a server or client.
 
 The module also finds the host by which a machine reaches its own listener.
 """
@@ -15,8 +15,7 @@ class TlsFiles:
     """The paths of the PEM files of one server or client.
 
     Attributes:
-        certificate: the file with the certificate, followed by the rest of its chain if there is
-            more.
+        certificate: the file with the certificate, followed by the rest of its chain, if any.
         key: the file with the private key, which may be the same as `certificate`.
         authority: the file with the certificate of the authority that must have signed the other
             side's certificate.

@@ -36,7 +36,7 @@ def family_fields(family: Family) -> dict[str, Any]:
 
 
 def family_of(fields: Mapping[str, Any]) -> Family:
-    """Return the family for which `family_fields` returned these JSON values.
+    """Return the family that `family_fields` converted to these JSON values.
 
     Raises:
         KeyError: a field is missing.

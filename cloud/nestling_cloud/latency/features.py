@@ -28,7 +28,7 @@ class LayerWork:
     """The work of one layer for one input.
 
     Attributes:
-        layers: 1, so that the sum over the layers is their number.
+        layers: always 1, so that the sum over a network's layers is the number of layers.
         macs: the number of multiply-accumulates.
         blocked_macs: the number of multiply-accumulates if each weight matrix is padded to a
             multiple of 16 rows and a multiple of 4 columns.
@@ -161,7 +161,7 @@ def _work(layer: LayerPlan, positions: int) -> LayerWork:
 def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
     """Return the shapes of the weight matrices that a layer applies at each output position.
 
-    A shape is given as the number of such matrices, their rows and their columns.
+    Each entry is a tuple of the number of matrices, their rows and their columns.
     """
     width, source = layer.widths[0], layer.source_channels(1)
     match layer.block:
@@ -188,10 +188,9 @@ def _gathered(layer: LayerPlan) -> int:
 
 
 def _edges(channels: int, values: int) -> dict[str, int]:
-    """Return the fields of `LayerWork` about output channels that do not fill whole blocks.
+    """Return the fields of `LayerWork` that say whether the output channels fill whole blocks.
 
-    `odd` and `odd_values` are about blocks of 4, and `ragged` and `ragged_values` about blocks of
-    16.
+    `odd` and `odd_values` are for blocks of 4, and `ragged` and `ragged_values` for blocks of 16.
     """
     odd, ragged = channels % _COLUMNS > 0, channels % _ROWS > 0
     return {

@@ -26,7 +26,7 @@ def medians_us(
 ) -> list[float]:
     """Measure the median time that each session takes for one random input.
 
-    Compare only figures of the same call, because the machine's speed changes between calls.
+    Compare only times from the same call, because the machine's speed changes between calls.
 
     Args:
         sessions: the sessions, opened by `nestling_core.execution.session.open_session`.
@@ -34,7 +34,7 @@ def medians_us(
         rounds: the number of rounds in which the sessions take turns.
 
     Returns:
-        The median of each session, in µs.
+        The median time of each session, in µs.
 
     Raises:
         TimingError: a model has an input that is not float32.

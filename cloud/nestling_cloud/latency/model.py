@@ -1,10 +1,10 @@
 """Predicts the latency of networks from the measured latencies of other networks, the probes.
 
-The model is the product of a linear function of the features and a correction factor from a small
-ensemble of trees. The coefficients of the linear function are not negative. This function
-extrapolates where probes are few, and the trees represent what is not linear (FastDeepIoT, Yao et
-al., SenSys 2018). Both parts minimize relative errors, because a microsecond matters more for a
-fast network than for a slow one.
+The model multiplies a linear function of the features by a correction factor from a small ensemble
+of trees. The linear function, whose coefficients are not negative, extrapolates to networks that
+are unlike the probes. The trees correct for nonlinear effects (FastDeepIoT, Yao et al., SenSys
+2018). Both parts minimize relative errors, because a microsecond matters more for a fast network
+than for a slow one.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ class LatencyModel:
     def __init__(self, table: LatencyTable) -> None:
         """Fit the model to a table of measured latencies.
 
-        The same table always gives the same model, so only the table has to be stored.
+        Fitting is deterministic, so only the table has to be stored.
 
         Raises:
             LatencyModelError: there are fewer than `FEWEST_PROBES` probes.

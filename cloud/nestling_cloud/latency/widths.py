@@ -12,13 +12,13 @@ Widths = tuple[int, ...]
 
 
 def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -> list[Widths]:
-    """Return rows of random widths, one row for each of several networks.
+    """Return the widths of several networks, one row for each network.
 
-    The first row has the student's own widths, and the second the smallest possible widths. In
-    every other row, each width is a random share of the student's own width. The shares lie between
-    two limits, which are chosen at random for each row. Without such limits, large and small shares
-    would balance out, and all these rows would have similar total widths. No row would then be as
-    small as a student's smallest capacity or as large as its largest.
+    The first row has the student's own widths, and the second has the smallest possible widths. In
+    every other row, each width is a random fraction of the student's own width, between two limits
+    that are drawn at random for the row. Without these limits, large and small fractions would
+    balance out in every row, and hardly any network would be nearly as small as the student's
+    smallest capacity or nearly as large as its largest.
 
     Args:
         config: the sizes of the student. Only its blocks are used.

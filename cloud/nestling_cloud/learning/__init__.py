@@ -1,4 +1,4 @@
-"""Holds the steps that produce the contents of a bundle (an immutable release).
+"""Contains the steps that produce the contents of a bundle (an immutable release).
 
 `pipeline` runs the steps in order. It trains the teacher and the nested student, quantizes the
 student, builds the ONNX templates (graphs without weights), and fits the multiplexer. Most steps

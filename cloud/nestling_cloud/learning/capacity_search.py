@@ -22,14 +22,13 @@ def find_capacities(
     seed: int,
     progress: Progress,
 ) -> SearchResult:
-    """Return the capacities (sizes of the student) that a search finds best on a task's data.
+    """Search for the best capacities (sizes of the student) on a task's data.
 
     The function trains the teacher and then a supernet, which is a student that runs at any widths.
     The search narrows the supernet step by step.
 
     Args:
-        task: the task, which sets the student's blocks and recipe; the capacities that it sets are
-            ignored.
+        task: the task, which sets the student's blocks and recipe. Its own capacities are ignored.
         examples: the training data. The teacher and the assistants train on all of it. The supernet
             trains on one part, and the widths are scored on the rest.
         cost: the function that returns the cost of given widths.

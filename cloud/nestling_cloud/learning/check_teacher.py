@@ -74,7 +74,7 @@ def prepare_to_serve(
         calibration: the data on which the exported model is checked and its accuracy is measured.
 
     Returns:
-        A pair of the exported teacher and its logits for the calibration inputs, (N, classes).
+        The exported teacher, and its logits for the calibration inputs, (N, classes).
 
     Raises:
         TeacherError: the teacher cannot be exported or served, or its answers differ after the
@@ -120,9 +120,9 @@ def _export_and_check(
 def _check_export(
     task: Task, teacher: nn.Module, inputs: NDArray[np.float32], answers: NDArray[np.float32]
 ) -> None:
-    """Raise TeacherError if exported logits differ from the network's by more than a tolerance.
+    """Raise TeacherError if the exported model's answers differ too much from the network's.
 
-    The inputs are repeated or cut to the number of exported answers.
+    `inputs` is repeated or cut to the number of `answers`, which are those of the exported model.
     """
     rows = np.resize(inputs, (len(answers), *task.signature.shape))
     expected = logits_of(teacher, torch.from_numpy(rows)).numpy()

@@ -1,4 +1,4 @@
-"""Holds the training loop that teachers, students and multiplexers share."""
+"""Contains the training loop that teachers, students and multiplexers share."""
 
 import contextlib
 import copy
@@ -115,11 +115,7 @@ def train(
 
 
 def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Return the optimizers that the recipe asks for.
-
-    They are either AdamW for all weights, or Muon for the weights with three or more axes and
-    AdamW for the other weights.
-    """
+    """Return AdamW, or Muon for the weights with three or more axes and AdamW for the others."""
     weights = list(network.parameters())
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adamw":

@@ -15,7 +15,7 @@ from nestling_core.student.plan import plan
 
 @torch.no_grad()
 def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
-    """Return the number of multiply-accumulates of a network for one input.
+    """Return the number of multiply-accumulates that a network needs for one input.
 
     Only linear layers and convolutions along one or two axes are counted.
 
@@ -56,7 +56,7 @@ def activation_counts(signature: Signature, config: StudentConfig, capacity: int
 
 
 def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
-    """Return the number of multiply-accumulates of one capacity (size of a student) for one input.
+    """Return the number of multiply-accumulates that a capacity (student size) needs for an input.
 
     Convolutions, recurrent layers and the linear layer at the end are counted.
 

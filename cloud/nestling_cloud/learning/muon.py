@@ -64,9 +64,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """Return a matrix with the same singular vectors, but singular values of about one.
+    """Return a matrix with its singular values changed to about one.
 
-    It is computed by Newton-Schulz iteration.
+    The singular vectors stay the same. The result is computed by Newton-Schulz iteration.
 
     Args:
         matrix: the matrix, (M, N). Its rows and columns of zeros stay zero.

@@ -34,16 +34,16 @@ _GOLDEN_TOLERANCE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedCapacity:
-    """Everything that a bundle holds for one capacity (size of the student).
+    """Everything that a bundle contains for one capacity (size of the student).
 
     Attributes:
         template: the ONNX graph for unsigned activations, which includes the multiplexer's layers
-            but leaves the student's weights outside.
+            but not the student's weights.
         template_int8: the same graph for signed activations, which gives the same logits.
         ring: the int8 weights that this capacity adds to the next smaller one.
         macs: the number of multiply-accumulates of one inference.
-        memory_bytes: the total size of the weights, the template, and the input and output of one
-            layer, in bytes. This layer is the one whose input and output are largest together.
+        memory_bytes: the total size of the weights, the template, and the input and output of the
+            layer for which these two are largest together, in bytes.
         accuracy: the share of the calibration inputs that this capacity answers correctly in
             onnxruntime.
         golden_logits: the logits for the golden inputs, (G, classes).
@@ -60,7 +60,7 @@ class LearnedCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedTask:
-    """Everything that a bundle holds.
+    """Everything that a bundle contains.
 
     Attributes:
         layout: the names and shapes of the student's int8 weight tensors.
@@ -83,7 +83,7 @@ class LearnedTask:
 
 
 def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> LearnedTask:
-    """Return everything that a task's bundle holds, by running all training steps.
+    """Run all training steps and return everything that a task's bundle contains.
 
     Args:
         task: the task to learn.
@@ -115,10 +115,10 @@ def finish(
     seed: int,
     progress: Progress,
 ) -> LearnedTask:
-    """Return everything that a bundle holds, given the trained student and teacher.
+    """Return everything that a bundle contains, from the trained student and teacher.
 
-    The function quantizes the student, builds its graphs, and fits the multiplexer. The multiplexer
-    estimates how likely each capacity of the student, and the teacher, is to answer correctly.
+    The function quantizes the student, builds its graphs, and fits the multiplexer, which estimates
+    how likely the teacher and each capacity of the student are to answer correctly.
 
     Args:
         task: the task that was learned.

@@ -79,7 +79,7 @@ def train_teacher(
 
 
 def cloud_model_name(task: Task) -> str:
-    """Return the name by which the inference service knows a task's teacher."""
+    """Return the name under which the inference service offers a task's teacher."""
     return f"{task.name}-teacher"
 
 
@@ -105,7 +105,7 @@ def make_teacher(task: Task) -> nn.Module:
 
 @torch.no_grad()
 def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
-    """Raise TeacherError unless a teacher answers one and two inputs with valid logits.
+    """Raise TeacherError unless a teacher returns valid logits for one input and for two inputs.
 
     Args:
         task: the task, which defines the input shape and the classes.

@@ -50,7 +50,7 @@ def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Sel
 
 
 def device_row(row: "sa.Row[Any]") -> DeviceRow:
-    """Make a `DeviceRow` from one row of the result of a `device_rows` query."""
+    """Convert a row that a `device_rows` query returned to a `DeviceRow`."""
     values = dict(zip(_COLUMNS, row, strict=True))
     return DeviceRow(**{**values, "online": bool(values["online"])})
 

@@ -1,4 +1,4 @@
-"""Reads from the store the facts that the health rules need about a fleet or a device."""
+"""Reads the state of a fleet and its lost receipts from the store, to check the fleet's health."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LONG_OUTBOX = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Numbers of receipts that were lost since the store was created.
+    """Numbers of receipts that have been lost since the store was created.
 
     Attributes:
         dropped: the number of receipts that devices dropped because their outboxes (the devices'

@@ -1,8 +1,8 @@
 """Computes the figures of the console and the API from the store, without writing to the store.
 
 The time range of a view is widened to whole steps of time, and the view reports the widened range.
-The totals of a view therefore equal both the sum of its series and the sum of the stored figures
-over that range.
+Therefore, a view's totals equal the sums of its series, and also the sums of the stored figures
+over the reported range.
 """
 
 import dataclasses
@@ -106,7 +106,8 @@ class MetricQueries:
     ) -> DeviceView | None:
         """Return the figures of one device over a time range.
 
-        The latest inputs that the device sent to the cloud are included, whatever their time.
+        The latest inputs that the device sent to the cloud are included, even if they are outside
+        the range.
 
         Args:
             device: the device's id.
@@ -164,9 +165,9 @@ class MetricQueries:
     def first_ms(self) -> int | None:
         """Return the Unix time of the first answer, or None if there is no answer.
 
-        The time is rounded down to a step of the rollups, which are sums over steps of time.
-        Answers dated before 2020, or more than an hour in the future, do not count, because they
-        come from a device with a wrong clock.
+        The time is rounded down, because the store keeps the oldest figures as sums over steps of
+        time. Answers dated before 2020, or more than an hour in the future, do not count, because
+        they come from a device with a wrong clock.
         """
         until_ms = unix_ms() + CLOCK_AHEAD_MS
         with self._store.reading() as connection:

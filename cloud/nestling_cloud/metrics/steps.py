@@ -1,7 +1,6 @@
-"""Chooses the length of the steps of a series over time.
+"""Chooses the step length of a time series, and the rollup from which to compute the steps.
 
-The module also chooses the rollup from which the steps are computed. A rollup is a table of sums
-over steps of one length. All functions are pure.
+A rollup is a table of sums over steps of one length. All functions are pure.
 """
 
 from collections.abc import Mapping
@@ -36,8 +35,8 @@ class Steps:
 
     Attributes:
         step_ms: the length of one step.
-        rollup_ms: the length of the steps of the rollup to read. A rollup holds sums over steps of
-            time.
+        rollup_ms: the step length of the rollup to read. A rollup is a table of sums over steps of
+            one length.
         range: the time range, which consists of whole steps.
     """
 
@@ -47,16 +46,16 @@ class Steps:
 
 
 def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: int) -> Steps:
-    """Return the shortest steps that suit a time range and that the store still holds.
+    """Return the shortest steps that the store can still provide for a time range.
 
-    Steps suit a range if `MOST_STEPS` of them are at least as long as the range. If the store holds
-    no such steps, each step is one or more weeks long.
+    Together, `MOST_STEPS` of these steps are at least as long as the range. If the store has no
+    such steps, each step is one or more weeks long.
 
     Args:
         wanted: the time range of the series, which is widened to whole steps.
         kept_ms: a mapping from the step length of each rollup to the time for which the rollup is
             kept, both in ms; None if the rollup is kept forever.
-        now_ms: the Unix time now.
+        now_ms: the current Unix time.
     """
     wanted = clamp(wanted)
     span_ms = max(wanted.until_ms - wanted.since_ms, 0)

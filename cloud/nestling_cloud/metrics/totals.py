@@ -20,9 +20,9 @@ def totals(sums: Iterable[Sums], steps: Steps) -> Totals:
     """Compute the figures of a time range.
 
     Args:
-        sums: for each rollup step in the range and each kind of answer, the start of the step, the
-            kind and the sums. They may be in any order, and entries with the same start and kind
-            are added up.
+        sums: the sums over the answers of one kind in one step of a rollup (a table of sums over
+            steps of time), each with the start of the step and the kind. The entries may be in any
+            order, and entries with the same start and kind are added up.
         steps: the steps of the series.
     """
     by_kind: dict[Kind, Tally] = defaultdict(Tally)
@@ -81,7 +81,7 @@ def _route(route: str, by_kind: Mapping[Kind, Tally]) -> RouteFigures:
 
 
 def _sources(kind: Kind, figures: Tally) -> Iterable[tuple[str, str, float]]:
-    """Yield the source, the provenance and the sum in mJ of each energy that the answers report."""
+    """Yield the source, provenance and sum (in mJ) of each energy that the answers report."""
     if kind.compute_provenance != NO_PROVENANCE:
         yield "compute", kind.compute_provenance, figures.energy_compute_mj
     if kind.radio_provenance != NO_PROVENANCE:

@@ -1,9 +1,9 @@
 """Defines the types of the figures that the console and the API show.
 
-The figures are those of a fleet or of a device. Every energy carries its source and its provenance,
-which says how the energy is known. Energies of different provenance are never added, because a sum
-of `measured` and `modelled` joules has no meaning. Times are Unix milliseconds, shares are 0 to 1,
-energies are millijoules.
+The figures describe a fleet or a single device. Every energy has a source and a provenance, which
+says whether the energy is measured, calibrated or modelled. Energies of different provenance are
+never added, because such a sum has no meaning. Times are in Unix milliseconds, shares are from 0 to
+1, and energies are in millijoules.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ class RouteFigures:
     Attributes:
         route: the place where the inputs were answered, "capacity-<k>" or "cloud".
         answers: the number of answers.
-        fallbacks: the number of these answers for which the cloud was asked without success.
-        latency_p50_ms: the median latency, estimated from a histogram, so it is off by up to 5 %.
+        fallbacks: the number of these answers that devices gave because the cloud failed to answer.
+        latency_p50_ms: the median latency, estimated from a histogram with an error of up to 5 %.
         latency_p95_ms: the 95th percentile of the latency, estimated in the same way.
         latency_p99_ms: the 99th percentile of the latency, estimated in the same way.
         latency_provenance: how the latencies are known: "measured", "calibrated" or "modelled".
-            If the answers differ in this, the different words are joined by ", ".
+            If the answers differ, all the words that apply are joined by ", ".
     """
 
     route: str
@@ -80,7 +80,7 @@ class Bucket:
     Attributes:
         start_ms: the start of the step.
         routes: a mapping from each route to the number of its answers.
-        fallbacks: the number of answers for which the cloud was asked without success.
+        fallbacks: the number of answers that devices gave because the cloud failed to answer.
         energy_mj: a mapping from each pair (source, provenance) to the sum of the energy.
     """
 
@@ -96,7 +96,7 @@ class Totals:
 
     Attributes:
         answers: the number of answers.
-        fallbacks: the number of these answers for which the cloud was asked without success.
+        fallbacks: the number of these answers that devices gave because the cloud failed to answer.
         routes: the figures by route; capacities come first, and the cloud comes last.
         energy: the energy by route, source and provenance.
         cloud_only: the cost of sending every input to the cloud, by provenance.
@@ -132,8 +132,8 @@ class FleetView:
             began are counted.
         totals: the figures of the devices' answers.
         dropped: the number of receipts that full outboxes have dropped since the store was created.
-        shared: the sorted ids of devices under whose identity several copies of a state folder
-            have reported in the last hour.
+        shared: the sorted ids of devices for which several copies of the state folder have reported
+            in the last hour.
     """
 
     range: TimeRange
@@ -161,12 +161,12 @@ class DeviceRow:
         battery: the charge left, 0 to 1, or 0 if unknown.
         outbox_depth: the number of receipts in the device's outbox, which the cloud has not
             acknowledged yet; 0 if unknown.
-        offload_share: the target share in force on the device; None if the device has another kind
-            of target, or has not reported.
+        offload_share: the share of inputs that the device aims to send to the cloud; None if the
+            device has another kind of target, or has not reported.
         target_share: the target share set in the console for the device or, without such a target,
             for the fleet; None if the device's own configuration applies.
-        drifting: whether the device's inputs are harder than those of the calibration; None if
-            unknown.
+        drifting: whether the device's inputs have become harder than those that the bundle was
+            calibrated on; None if unknown.
         answers: the number of inputs that the device has ever answered.
     """
 
@@ -198,13 +198,13 @@ class AnswerPoint:
         latency_ms: the time from the input to the answer.
         energy_compute_mj: the energy of computing.
         energy_radio_mj: the energy of the radio.
-        energy_provenance: the least certain provenance of the energies, or "none" without any
-            energy.
+        energy_provenance: the least certain provenance of the energies, or "none" if no energy was
+            reported.
         budget_memory_bytes: the memory that the resident capacity may take.
         budget_energy_mj: the energy that one answer may take.
         budget_battery: the charge left, 0 to 1.
-        budget_link_mbit_s: the throughput of the link, or 0 without a link.
-        budget_offload_share: the target share in force.
+        budget_link_mbit_s: the throughput of the link, or 0 if there is no link.
+        budget_offload_share: the share of inputs that the device aimed to send to the cloud.
     """
 
     answered_at_ms: int

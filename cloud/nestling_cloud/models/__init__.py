@@ -1,4 +1,4 @@
-"""Holds the built-in teachers and the multiplexer as torch networks.
+"""Contains the built-in teachers and the multiplexer as torch networks.
 
 This package may import no other package of the cloud.
 """

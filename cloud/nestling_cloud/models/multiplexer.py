@@ -25,8 +25,8 @@ class Multiplexer(nn.Module):
         Args:
             classes: the number of classes.
             capacities: the number of capacities, K.
-            knows_classes: True to use the probability of each class in addition to the largest
-                probabilities.
+            knows_classes: True to use the probability of each class as an input, in addition to the
+                few largest probabilities.
         """
         super().__init__()
         self.capacities = capacities
@@ -43,7 +43,8 @@ class Multiplexer(nn.Module):
 
         Args:
             logits: the logits of each input, (N, classes).
-            capacity: the index, from 0, of the capacity that computed each row of logits, (N,).
+            capacity: for each row of logits, the index from 0 of the capacity that computed it,
+                (N,).
 
         Returns:
             The probabilities of capacities 1 to K and the cloud, (N, K + 1).

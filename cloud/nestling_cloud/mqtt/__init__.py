@@ -1,4 +1,4 @@
-"""Holds the MQTT broker, which runs as a child process, and the clients that connect to it.
+"""Runs the MQTT broker as a child process, and connects clients to a broker.
 
 This package may import `fleet`, for certificates and access rules.
 """

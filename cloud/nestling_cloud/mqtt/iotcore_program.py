@@ -1,9 +1,9 @@
 """Runs an iotcore broker.
 
-Start it with `python -P iotcore_program.py < CONFIGURATION`. iotcore is the Rust broker rumqttd in
-a Python package. iotcore reads its configuration only from a file whose name ends in .toml, so the
-configuration is written to a temporary file. SIGTERM is blocked until that file is deleted, because
-it may arrive at any time when the parent process is killed (see `parent_death.py`).
+Run this program with `python -P iotcore_program.py < CONFIGURATION`. iotcore is a Python package of
+the Rust broker rumqttd. iotcore reads its configuration only from a file whose name ends in .toml,
+so the configuration is written to a temporary file. SIGTERM, which is sent when the parent process
+ends (see `parent_death.py`), is blocked until this file is deleted.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Formats the configuration of a broker that every client on this machine may use."""
+"""Generates the configuration of a broker that every client on this machine may use."""
 
 import os
 

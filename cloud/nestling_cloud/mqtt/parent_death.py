@@ -1,10 +1,11 @@
 """Runs a command that ends when its parent process ends.
 
-Start it with `python parent_death.py PARENT_PID COMMAND ARG...`. On Linux, a process can ask to be
-sent a signal when its parent ends (PR_SET_PDEATHSIG), even if the parent is killed by SIGKILL. The
-request stays in force when the process executes another program. So this program makes the request
-and then executes the command. Making the request between fork and exec (`preexec_fn`) could
-deadlock in a process with threads.
+Run this program with `python parent_death.py PARENT_PID COMMAND ARG...`.
+
+On Linux, a process can ask to be sent a signal when its parent ends (PR_SET_PDEATHSIG), even if the
+parent is killed by SIGKILL. The request stays in force when the process executes another program.
+So this program makes the request and then executes the command. Making the request between fork and
+exec (`preexec_fn`) could deadlock in a process with threads.
 """
 
 import ctypes
@@ -17,9 +18,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dies_with_parent(command: Sequence[str]) -> list[str]:
-    """Return a command line that runs a command until its parent ends.
+    """Return a command line that runs a command and ends it when the parent process ends.
 
-    Linux sends the command SIGTERM when the thread that started the command line ends, and so at
+    Linux sends the command SIGTERM when the thread of this process that started it ends, and so at
     the latest when this process ends.
 
     Args:

@@ -14,8 +14,8 @@ _DISCONNECT = b"\xe0\x00"
 def answers_mqtt(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
     """Return whether a broker accepts an MQTT connection.
 
-    The connection is closed again at once. The result is False if the broker does not answer within
-    a second.
+    The connection is closed again immediately. The result is False if the broker does not answer
+    within a second.
 
     Args:
         host: the broker's host.

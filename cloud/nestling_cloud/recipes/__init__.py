@@ -1,6 +1,6 @@
-"""Holds the training options of a task, as dataclasses that check their values when created.
+"""Contains the training options of a task, as dataclasses that check their values when created.
 
-Apart from the base class of errors, this package may import nothing of the cloud.
+From the rest of the cloud, this package may import only the base class of errors.
 """
 
 __all__ = ["distillation", "nesting", "quantization", "recipe"]

@@ -16,7 +16,7 @@ class DistillationError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """The options for what a student learns from.
+    """The options of distillation, which set what a student learns from.
 
     In joint training, they apply to the largest capacity (size of the student). `Joint` sets how
     much each smaller capacity learns from the teacher and the labels, and how much from the

@@ -44,7 +44,7 @@ class Joint:
 
 @dataclass(frozen=True, kw_only=True)
 class Grow:
-    """The options for pruning a student to its smallest capacity and growing it again.
+    """The options for pruning a student to its smallest capacity and growing it back.
 
     Attributes:
         triplets: the number of input triplets by which a layer's filters are ranked. A triplet has
@@ -52,8 +52,8 @@ class Grow:
         prunings: the number of pruning steps from one capacity to the next smaller one.
         pruning_share: the epochs of fine-tuning after each pruning step, as a share of the recipe's
             epochs.
-        growing_share: the epochs of training the weights that each capacity adds, as a share of the
-            recipe's epochs.
+        growing_share: the epochs for which each capacity's additional weights are trained, as a
+            share of the recipe's epochs.
     """
 
     triplets: int = 4096

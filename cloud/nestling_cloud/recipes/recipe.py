@@ -27,15 +27,15 @@ class Recipe:
         weight_decay: the decoupled weight decay, as in AdamW.
         optimizer: "adamw", or "muon", which may need fewer epochs. Muon trains the weights with
             three or more axes (of convolutions and recurrent layers), and AdamW all others.
-        patience: the number of epochs without a better accuracy on held-out training data. After
-            that many, the training stops and keeps the best weights. 0 holds nothing out and trains
-            to the end. Assistants, grown students, quantization-aware fine-tuning and supernets
-            always train to the end.
+        patience: the number of epochs in a row without a better accuracy on held-out training data
+            after which the training stops and keeps the best weights. With 0, nothing is held out
+            and the training runs to the end. It always does so for assistants, grown students,
+            quantization-aware fine-tuning and supernets.
         half: True to compute in bfloat16 if the processor has instructions for bfloat16, which is
             about twice as fast. Other processors compute in float32 and therefore learn different
             weights.
-        threads: the number of processor threads. The number is part of the recipe because it
-            affects the order of sums. With another number, the same seed gives a different result.
+        threads: the number of processor threads. It is part of the recipe because it affects the
+            order of sums. With another number, the same seed leads to a different result.
             Networks with a few thousand weights train faster with one thread.
     """
 

@@ -30,7 +30,7 @@ class ServeConfig:
         broker_port: the port of the started broker; 0 picks a free one. None means 8883 with TLS
             and 1883 without.
         broker_kind: the program of the started broker.
-        console: the address of the console and the API; None starts neither of them.
+        console: the address of the console and the API; None to start neither of them.
     """
 
     repository: Path

@@ -1,7 +1,7 @@
 """Runs the cloud's services in one process.
 
-These are inference, delivery, enrolment, the ingest of telemetry, the commands to devices, and the
-console.
+The services are inference, delivery of bundles, enrolment, storing telemetry, sending commands to
+devices, and the console.
 """
 
 import asyncio
@@ -281,7 +281,7 @@ def _console_work(
 def _connection_limits(
     security: Security | None, addresses: Addresses, console: ConsoleServer | None
 ) -> list[Coroutine[None, None, None]]:
-    """Return the coroutine that limits connections, in a list that is empty without TLS."""
+    """Return a list with the coroutine that limits connections, or an empty list without TLS."""
     if security is None:
         return []
     listening_at = [addresses.grpc, addresses.enrolment or ""]

@@ -1,7 +1,7 @@
-"""Holds the services for devices, which are inference, delivery of bundles, and enrolment.
+"""Serves inference, bundles and enrolment to devices.
 
-All of them work over gRPC, and delivery also over MQTT. This package may import `bundles`,
-`cloud_model`, `fleet`, `mqtt` and `store`.
+All of these services work over gRPC; bundles are also delivered over MQTT. This package may import
+`bundles`, `cloud_model`, `fleet`, `mqtt` and `store`.
 """
 
 __all__ = [

@@ -26,7 +26,7 @@ class Batcher:
     """Runs the rows (inputs) of several callers as one batch.
 
     Batches run one at a time, in a separate thread. Each caller gets the output for its own rows.
-    At the end of the `async with` block, the callers that still wait are cancelled.
+    At the end of the `async with` block, the calls that are still waiting are cancelled.
 
     Attributes:
         max_batch: the largest number of rows in one batch.

@@ -94,8 +94,8 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
 def _fair_share(counts: Sequence[int], total: int) -> int:
     """Return the largest limit per network that keeps the sum of connections within `total`.
 
-    `counts` are the numbers of connections of the networks. If no limit is needed, the result is
-    the largest of them.
+    `counts` has the number of connections of each network. If no limit is needed, the result is the
+    largest of these numbers.
     """
     left = total
     for index, count in enumerate(sorted(counts)):
@@ -177,9 +177,9 @@ class Connections:
 
 
 class _Slot:
-    """Shuts down connections with a reserved file descriptor.
+    """Shuts down connections by means of a reserved file descriptor.
 
-    With too many connections, the process may have no other free descriptor.
+    When there are too many connections, the process may have no other free descriptor.
     """
 
     def __init__(self) -> None:

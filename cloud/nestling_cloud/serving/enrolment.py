@@ -1,4 +1,4 @@
-"""Serves certificates to devices.
+"""Issues and renews the certificates of devices over gRPC.
 
 A device with a token gets its first certificate by enrolment, and a device with a certificate gets
 the next one by renewal.
@@ -101,7 +101,7 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
 
     Args:
         enrolment: the fleet's enrolment, which signs certificates.
-        peers: the lookup of callers by their certificates.
+        peers: the object that identifies callers by their certificates.
     """
 
     def __init__(self, enrolment: Enrolment, peers: Peers) -> None:

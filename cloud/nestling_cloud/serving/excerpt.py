@@ -1,4 +1,4 @@
-"""Shortens the strings that a client sent, for error messages."""
+"""Shortens values that a client sent, so that an error message can quote them."""
 
 from collections.abc import Collection
 from itertools import islice

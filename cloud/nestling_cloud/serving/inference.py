@@ -54,7 +54,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         batcher: the batcher that runs the model. Its `max_batch` is the largest number of inputs in
             one request.
         on_answer: a function that is called with every answered request, its inputs and the logits.
-            The function runs in the event loop and must return at once. None calls no function.
+            The function runs in the event loop and must return at once. None to call no function.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ServerLive(  # noqa: N802
         self, request: pb.ServerLiveRequest, context: _Context
     ) -> pb.ServerLiveResponse:
-        """Answer that the server runs."""
+        """Report that the server is running."""
         del request, context
         return pb.ServerLiveResponse(live=True)
 
     async def ServerReady(  # noqa: N802
         self, request: pb.ServerReadyRequest, context: _Context
     ) -> pb.ServerReadyResponse:
-        """Answer that the server is ready.
+        """Report that the server is ready.
 
         The server starts only after its model has been loaded.
         """
@@ -84,7 +84,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelReady(  # noqa: N802
         self, request: pb.ModelReadyRequest, context: _Context
     ) -> pb.ModelReadyResponse:
-        """Answer whether a model is loaded."""
+        """Report whether a model is loaded."""
         del context
         ready = tensors.serves(self._signature, request.name, request.version)
         return pb.ModelReadyResponse(ready=ready)

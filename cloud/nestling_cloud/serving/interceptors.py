@@ -1,4 +1,4 @@
-"""Runs a step before every method of a gRPC server."""
+"""Runs a step, such as a check of the caller, before every method of a gRPC server."""
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,7 @@ Prepare: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 
 class StepInterceptor(grpc.aio.ServerInterceptor):
-    """Base class of interceptors that run a step before every method."""
+    """Base class of interceptors that run a step, such as a check, before every method."""
 
     async def intercept_service(
         self,

@@ -72,7 +72,7 @@ async def listening(
 def _why_not(host: str, port: int) -> str:
     """Return why the cloud cannot listen on a host and port.
 
-    gRPC writes the reason only to its own log.
+    gRPC reports the reason only in its own log.
     """
     try:
         bound_socket(host, port).close()

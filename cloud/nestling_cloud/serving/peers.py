@@ -68,7 +68,7 @@ class IdentityInterceptor(StepInterceptor):
         """Create an interceptor.
 
         Args:
-            peers: the lookup of callers by their certificates.
+            peers: the object that identifies callers by their certificates.
         """
         self._peers = peers
 

@@ -29,7 +29,7 @@ class HardInputRecorder:
 
     Args:
         keep: a function that stores a batch of hard inputs, ordered from oldest to newest. It is
-            called in a thread.
+            called in a separate thread.
     """
 
     def __init__(self, keep: Callable[[Sequence[HardInput]], None]) -> None:
@@ -69,7 +69,7 @@ class HardInputRecorder:
 def hard_input(
     request: ModelInferRequest, rows: Rows, logits: Rows, *, now_ms: int
 ) -> HardInput | None:
-    """Return the hard input for a request and the answer to it.
+    """Return the input of a request, with the answers to it, as a hard input.
 
     Args:
         request: the request as received.

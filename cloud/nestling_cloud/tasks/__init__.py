@@ -1,4 +1,4 @@
-"""Holds the built-in tasks, and everything needed to write your own task.
+"""Contains the built-in tasks, and everything needed to write your own task.
 
 A task consists of data, the input signature, the classes, the teacher and the student. This package
 may import `recipes` and `models`, but nothing that trains.

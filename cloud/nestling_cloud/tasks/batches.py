@@ -20,7 +20,7 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
         All inputs, (N, *shape), and their labels, (N,), in the loader's order.
 
     Raises:
-        TaskError: there are no batches, a batch is not a pair of as many inputs as labels, a
+        TaskError: there are no batches, a batch is not a pair with one label for each input, a
             value is not a number, a label is not a whole number, or the inputs' shapes differ.
     """
     inputs, labels = [], []

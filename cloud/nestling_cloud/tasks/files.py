@@ -47,9 +47,9 @@ class DataFiles:
         is searched. Its files are not checked, because they may be the user's own subset of the
         data.
 
-        Otherwise, the files come from the distribution's folder or else from the user's cache. The
-        folder must have all files, with known digests. If neither folder does, files that are
-        missing or damaged in the cache are downloaded to it.
+        Otherwise, the distribution's folder is searched, and then the user's cache. The first of
+        them that has all files, with known digests, is used. If neither has, the files that are
+        missing or damaged in the cache are downloaded.
 
         Args:
             data_dir: the folder that the user names; None if the user names none.
@@ -80,7 +80,7 @@ class DataFiles:
         return {file: folder / file for file in self.sha256}
 
     def _damaged(self, folder: Path) -> list[Path]:
-        """Return the paths of a folder's data files whose digests are not known."""
+        """Return the paths of a folder's data files that have an unknown digest."""
         return [
             folder / file
             for file, known in self.sha256.items()

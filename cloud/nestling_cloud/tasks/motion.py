@@ -35,7 +35,7 @@ def stretch(inputs: torch.Tensor, amount: float, generator: torch.Generator) -> 
 
     Args:
         inputs: the windows, (N, C, T).
-        amount: the largest change in speed, as a fraction of 1.
+        amount: the largest change in speed, as a fraction; 0.2 allows speeds from 0.8 to 1.2.
         generator: the random generator.
     """
     count, _, length = inputs.shape

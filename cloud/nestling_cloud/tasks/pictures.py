@@ -54,9 +54,9 @@ def erase(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
 
 def _interval(count: int, length: int, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Return a random interval for each image along an axis, as a mask (count, length).
+    """Return a random interval along an axis for each image, as a mask (count, length).
 
-    An interval is `most // 4` to `most` pixels long before its part outside the axis is cut off.
+    An interval is `most // 4` to `most` pixels long, but any part beyond the image is cut off.
     """
     size = torch.randint(most // 4, most + 1, (count, 1), generator=generator)
     start = torch.randint(length, (count, 1), generator=generator) - size // 2

@@ -39,8 +39,5 @@ def is_installed(path: Path) -> bool:
 
 
 def _is_others(path: Path) -> bool:
-    """Return whether the path of a traceback's frame does not belong to the user's code.
-
-    This is so if the file does not exist, or belongs to this package or an installed library.
-    """
+    """Return whether a file in a traceback does not exist, is installed or is part of Nestling."""
     return not path.is_file() or path.is_relative_to(_OWN) or is_installed(path)

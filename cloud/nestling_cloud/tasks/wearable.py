@@ -150,9 +150,9 @@ def _windows(samples: np.ndarray[Any, Any], label: int, hop: int) -> Examples:
 
 
 def _augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return windows with a random rotation, speed and strength, and with noise.
+    """Return the windows with random changes in rotation, speed and strength, and with noise.
 
-    The result is as if the watch sat differently and the exercise were done differently.
+    This imitates a watch that is worn differently and an exercise that is done differently.
     """
     moved = rotate(stretch(inputs, 0.2, generator), 30.0, generator)
     strength = 1.0 + 0.1 * torch.randn(len(moved), 1, 1, generator=generator)

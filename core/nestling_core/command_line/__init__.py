@@ -1,4 +1,4 @@
-"""Holds the argument parser of Nestling's three commands, and argparse types for paths.
+"""Contains the argument parser of Nestling's three commands, and argparse types for paths.
 
 The package imports no other package of Nestling.
 """

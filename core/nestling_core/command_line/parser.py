@@ -25,8 +25,8 @@ class _HelpFormatter(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """An argument parser that rejects a flag that is given twice.
 
-    argparse itself would silently use the last value. A flag that may repeat uses
-    `action="append"` or "extend". The parsers of sub-commands are of this class too.
+    argparse itself would silently use the last value. A flag that may be repeated needs
+    `action="append"` or `action="extend"`. Sub-commands use this class too.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -47,8 +47,8 @@ class Parser(argparse.ArgumentParser):
 
         Args:
             action: the flag's action.
-            namespace: the namespace that the command line is parsed into. If it is not that of the
-                previous call, a new record is started.
+            namespace: the namespace that the command line is parsed into. A new namespace starts a
+                new record.
 
         Raises:
             argparse.ArgumentError: the flag was already given on this command line.

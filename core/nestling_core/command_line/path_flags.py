@@ -1,8 +1,8 @@
 """Provides argparse types that check a path before the command starts its work.
 
-A check tries what the command will do later. It opens the file or folder, or writes some data to a
-temporary file in the folder of the output. A full or read-only disk is therefore detected before
-hours of work, not after them. If a check fails, the type raises `argparse.ArgumentTypeError`. Its
+A check tries in advance what the command will do later: it opens the file or folder, or writes some
+data to a temporary file in the output folder. A full or read-only disk is therefore detected before
+hours of work, not after them. If a check fails, the type raises `argparse.ArgumentTypeError`, whose
 message says what to do.
 """
 

@@ -22,8 +22,8 @@ def open_session(
     the session uses exact products, which are slower.
 
     Args:
-        model: a serialized ONNX model, or the path of a model file. A model with weights in other
-            files of its folder must be opened by its path.
+        model: a serialized ONNX model, or the path of a model file. If the model refers to other
+            files in its folder, the path is needed.
         external: a mapping from the name of each external initializer (weights that are stored
             outside the model) to its value. Each array is C-contiguous and has the shape and the
             type that the model declares. The session copies the arrays or keeps them alive.

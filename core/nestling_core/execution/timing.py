@@ -1,7 +1,7 @@
 """Times networks by running each of them repeatedly after a warm-up.
 
-Networks to compare take turns, because the load from other programs comes and goes within seconds.
-If each network were timed in one go, this load would disturb some networks more than others.
+When networks are compared, they take turns, because the load from other programs changes within
+seconds. If each network were timed in one go, this load would slow some networks more than others.
 """
 
 import time

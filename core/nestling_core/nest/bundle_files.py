@@ -1,7 +1,7 @@
 """Names a bundle and its files, and lists the files that a device needs.
 
-A file of a bundle is stored as a blob, which is named by the SHA-256 of its bytes. The module also
-checks bytes against this digest.
+Each file of a bundle is stored as a blob, which is named after the SHA-256 of its bytes. The module
+also checks bytes against this digest.
 """
 
 import hashlib
@@ -71,9 +71,9 @@ def weights_file(capacity: int) -> str:
 
 
 def template_of(entry: bundle_pb2.Capacity, activations: Activations) -> bundle_pb2.Blob:
-    """Return the template (ONNX graph) of a capacity for a type of activations.
+    """Return the template (ONNX graph) of a capacity for one type of activations.
 
-    A bundle that is older than the field `template_int8` has one template, which serves both types.
+    A bundle made before the field `template_int8` existed has one template for both types.
 
     Args:
         entry: the capacity's entry in the manifest.
@@ -95,7 +95,7 @@ def rings_and_templates(
 ) -> list[bundle_pb2.Blob]:
     """Return the blobs of the rings and templates of capacities 1 to `capacity`.
 
-    A ring holds the weights that a capacity adds to the next smaller one. A template is the ONNX
+    A ring contains the weights that a capacity adds to the next smaller one. A template is the ONNX
     graph of a capacity.
 
     Args:
@@ -124,5 +124,5 @@ def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
 
 
 def memory_needed(manifest: bundle_pb2.Manifest) -> list[int]:
-    """Return the bytes of memory that each loaded capacity needs, smallest capacity first."""
+    """Return the memory in bytes that each capacity needs when loaded, smallest capacity first."""
     return [entry.memory_bytes for entry in manifest.capacities]

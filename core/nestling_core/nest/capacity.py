@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CapacityError(ValueError):
-    """Raised when the outputs of a capacity are not those that its bundle specifies."""
+    """Raised when the outputs of a capacity do not match its bundle."""
 
 
 class CapacityOutput(NamedTuple):
@@ -67,7 +67,7 @@ def open_capacity(
 def run_capacity(
     session: "onnxruntime.InferenceSession", inputs: NDArray[np.float32]
 ) -> CapacityOutput:
-    """Return the outputs of an open capacity.
+    """Run a capacity on some inputs, and return its outputs.
 
     Args:
         session: a session that `open_capacity` returned.
@@ -132,7 +132,7 @@ def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity:
 
 
 def are_probabilities(right: NDArray[np.float32], capacities: int) -> bool:
-    """Return whether `right` holds a probability for every option.
+    """Return whether `right` contains a probability for every option.
 
     Args:
         right: the array to check, which should be (N, K + 1) with values from 0 to 1.

@@ -1,11 +1,11 @@
 """Cuts nested int8 tensors into rings, and assembles tensors from rings.
 
-Of every tensor, capacity k uses one box. The box starts at the origin and has the shape of the
-tensor's k-th prefix. Ring k holds the weights that are in box k but not in box k - 1. In each
+Capacity k uses one box of every tensor. The box starts at the origin and has the shape of the
+tensor's k-th prefix. Ring k contains the weights that are in box k but not in box k - 1. In each
 tensor, these weights form one block for each axis. The block of axis i consists of the indices that
 box k - 1 has on the axes before i, the indices that box k adds on axis i, and the indices that
 box k has on the axes after i. In ring 1, each tensor has a single block, which is box 1. A ring's
-bytes are the blocks of all tensors, one after another in C order. Together, the rings hold every
+bytes are the blocks of all tensors, one after another in C order. Together, the rings contain every
 weight exactly once.
 """
 

@@ -101,8 +101,8 @@ def is_wildcard(host: str) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """Return whether a host always means the machine on which it is used.
+    """Return whether a host always refers to the machine that uses it.
 
-    This is the case for loopback and wildcard addresses.
+    Loopback and wildcard addresses do.
     """
     return is_loopback(host) or is_wildcard(host)

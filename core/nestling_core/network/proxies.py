@@ -1,8 +1,8 @@
-"""Exempts the hosts of a fleet from the proxies that the environment names.
+"""Exempts a fleet's hosts from the proxies set in environment variables.
 
 Nestling's own gRPC channels and MQTT connections never use a proxy. Flower's programs do, so they
-are started in an environment that exempts the hosts of the fleet. Downloads of data sets still go
-through the proxy.
+are started with environment variables that exempt the fleet's hosts. Downloads of data sets still
+go through the proxy.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def bypass_proxies(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
-    """Return an environment in which the given hosts and this machine are reached without a proxy.
+    """Return environment variables that exempt the given hosts and this machine from proxies.
 
     Args:
         environment: a mapping from the name of each environment variable to its value. The

@@ -72,7 +72,7 @@ class ThrottledLog:
 class RepeatFilter(logging.Filter):
     """A log filter that drops most repetitions of a warning.
 
-    The filter appends the number of equal warnings so far to each repetition that it passes.
+    To each repetition that is logged, the filter appends the number of equal warnings so far.
     """
 
     def __init__(self) -> None:

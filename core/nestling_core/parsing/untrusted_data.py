@@ -2,7 +2,7 @@
 
 Parsers raise more errors than they document: RecursionError for 100,000 brackets, MemoryError for
 an array of a terabyte, UnicodeDecodeError, OverflowError. Callers of this module need to catch only
-one error for faulty data.
+`UnreadableError` for faulty data.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Holds the routing rules that device, cloud and simulator share.
+"""Contains the routing rules shared by the devices, the cloud and the simulator.
 
 The package decides which options a budget admits, reads thresholds from a routing curve, and
 validates a calibration. It imports the messages in `nestling`.

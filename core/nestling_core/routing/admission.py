@@ -22,10 +22,10 @@ _FLOAT32_BYTES = 4
 
 
 def offload_bytes(shape: Sequence[int]) -> int:
-    """Return the number of bytes on the link for the offload of one float32 input.
+    """Return the number of bytes that cross the link when one float32 input is offloaded.
 
-    The bytes are those of the request and the answer, including the framing by gRPC and HTTP/2, but
-    without TCP/IP headers.
+    The number includes the request, the answer, and the framing by gRPC and HTTP/2, but not the
+    TCP/IP headers.
 
     Args:
         shape: the shape of the input without the batch axis.
@@ -39,8 +39,8 @@ def offload_bytes(shape: Sequence[int]) -> int:
 def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:
     """Return the modelled time in milliseconds to send a request and receive its answer.
 
-    The time is that of the link alone, without the cloud's computation. It is infinite without a
-    link.
+    Only the transfer over the link counts, not the cloud's computation. The time is infinite if
+    there is no link.
 
     Args:
         size_bytes: the number of bytes on the link, both ways.
@@ -52,21 +52,21 @@ def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:
 
 
 def fits(needed_bytes: int, memory_bytes: int) -> bool:
-    """Return whether the memory that something needs is within a budget.
+    """Return whether a memory budget is large enough for what is needed.
 
     Args:
         needed_bytes: the memory that is needed, in bytes.
-        memory_bytes: the memory that the budget admits, in bytes.
+        memory_bytes: the memory budget, in bytes.
     """
     return needed_bytes <= memory_bytes
 
 
 def largest_capacity(needed_bytes: Sequence[int], memory_bytes: int) -> int:
-    """Return the largest capacity that fits into memory, or 0 if none does.
+    """Return the largest capacity that fits into a memory budget, or 0 if none does.
 
     Args:
         needed_bytes: the memory that each capacity needs, in bytes, for capacities 1 to K.
-        memory_bytes: the memory that the budget admits, in bytes.
+        memory_bytes: the memory budget, in bytes.
     """
     fitting = [
         number for number, needed in enumerate(needed_bytes, start=1) if fits(needed, memory_bytes)

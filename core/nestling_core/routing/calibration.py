@@ -1,4 +1,4 @@
-"""Parses and validates a bundle's calibration, which holds the routing thresholds."""
+"""Parses and validates a bundle's calibration, which contains the routing thresholds."""
 
 import itertools
 import math

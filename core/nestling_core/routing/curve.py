@@ -1,6 +1,7 @@
 """Interpolates routing curves between their operating points.
 
-An operating point holds the thresholds for one offload share, and the accuracy expected there.
+An operating point consists of the thresholds for one offload share, and the accuracy that is
+expected with them.
 """
 
 import bisect

@@ -1,7 +1,7 @@
 """Defines the blocks that make up a student.
 
-A block has the number of channels of the largest capacity. For each student family, a function in
-`nestling_core.student.config` stacks the blocks.
+A block states its number of channels at the largest capacity. For each student family, a function
+in `nestling_core.student.config` stacks the blocks.
 """
 
 from dataclasses import asdict, dataclass

@@ -80,7 +80,9 @@ class StudentConfig:
         return tuple(block for block in self.blocks if isinstance(block, Conv | Gru | Lstm))
 
     def widths_at(self, capacity: int) -> tuple[int, ...]:
-        """Return the number of channels of each block that has its own channels, at one capacity.
+        """Return each block's number of channels at one capacity.
+
+        Blocks without their own channels, such as depthwise convolutions, are left out.
 
         Args:
             capacity: the capacity, 1 to K.
@@ -94,7 +96,7 @@ class StudentConfig:
         return tuple(_share(block, share) for block in self._wide)
 
     def alone(self, capacity: int) -> "StudentConfig":
-        """Return the configuration of a separate student that has the size of one capacity."""
+        """Return the configuration of a separate student that is as large as one capacity."""
         return self.narrowed(self.widths_at(capacity))
 
     def narrowed(self, widths: Sequence[int]) -> "StudentConfig":
@@ -129,9 +131,9 @@ def conv_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Return the sizes of a student of dense convolutions.
+    """Return the configuration of a student that consists of dense convolutions.
 
-    This is the student family that int8 speeds up most.
+    Of all student families, this one gains the most speed from int8.
 
     Args:
         channels: the number of channels of each convolution at the largest capacity.
@@ -155,7 +157,7 @@ def separable_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Return the sizes of a student of depthwise separable convolutions.
+    """Return the configuration of a student that consists of depthwise separable convolutions.
 
     The layers are those of MobileNet (Howard et al. 2017). The first layer is a dense convolution.
     Every other layer is a depthwise convolution followed by a pointwise one.
@@ -181,7 +183,7 @@ def shuffle_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Return the sizes of a student of grouped pointwise convolutions with shuffles.
+    """Return the configuration of a student with grouped pointwise convolutions and shuffles.
 
     The layers are those of ShuffleNet (Zhang et al. 2018), except that they have no shortcut. The
     first layer is a dense convolution. Every other layer is a shuffle, a depthwise convolution and
@@ -218,10 +220,11 @@ def deepsense_student(
     kernel: int = 5,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Return the sizes of a student with a branch for each sensor (DeepSense, Yao et al. 2017).
+    """Return the configuration of a student that has a branch for each sensor.
 
-    The branches are followed by convolutions that fuse the sensors, and by an optional GRU. All
-    numbers of channels and hidden units are those of the largest capacity.
+    The design is DeepSense (Yao et al. 2017). The branches are followed by convolutions that fuse
+    the sensors, and by an optional GRU. All numbers of channels and hidden units are those of the
+    largest capacity.
 
     Args:
         sensors: the number of sensors. The input's channels are split, in order, into this many
@@ -252,7 +255,7 @@ def recurrent_student(
     kernel: int = 5,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Return the sizes of a student of convolutions and a recurrent layer.
+    """Return the configuration of a student with convolutions and a recurrent layer.
 
     Inputs have one axis after the channels. The convolutions shorten this axis, and the recurrent
     layer runs along the shortened axis.

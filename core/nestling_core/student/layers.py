@@ -1,9 +1,9 @@
 """Implements the layers of a student as torch modules.
 
 All capacities share the nested weights of a layer. Each capacity also has small arrays that it does
-not share: normalizations, or the gains and biases of gates. A capacity's part of the stored weights
-is a box from the origin (`nestling_core.student.plan`). `physical` and `gate_after_gate` bring the
-channels of such a box into torch's order.
+not share: normalizations, or the gains and biases of gates. A capacity's part of a stored weight is
+a box that starts at the origin (see `nestling_core.student.plan`). `physical` and `gate_after_gate`
+bring the channels of such a box into torch's order.
 """
 
 import math
@@ -121,8 +121,8 @@ class RecurrentLayer(Layer):
     def __init__(self, plan: LayerPlan) -> None:
         """Create the layer with random weights from torch's global generator.
 
-        As is torch's default, the weights are uniform between -1 / sqrt(H) and 1 / sqrt(H). Here H
-        is the number of hidden units of the largest capacity.
+        As in torch's own layers, the weights are uniformly distributed between -1 / sqrt(H) and
+        1 / sqrt(H), where H is the number of hidden units of the largest capacity.
         """
         super().__init__(plan)
         count = len(plan.widths)
@@ -184,7 +184,7 @@ def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
     channels are ordered by group too.
 
     Args:
-        box: a box of the stored weight, from the origin.
+        box: one capacity's part of the stored weight, which is a box that starts at the origin.
         plan: the layer's plan.
     """
     if plan.groups > 1:  # (W, G, ...) -> (G W, ...)

@@ -1,7 +1,7 @@
 """Defines the records in the messages between server and clients of a federated round.
 
 A message consists of Flower records. Every message has a config record. Replies also have a metrics
-record, unless they report a failure. Weights are in array records, with the names of
+record, unless they report a failure. Weights are in array records, and are named as in
 `nestling_core.student.weights`:
 
 - A training message has the weights of the receiver's capacity and all smaller ones. The reply has
@@ -51,7 +51,8 @@ class LocalRecipe:
 
     Attributes:
         epochs: the number of passes over the client's examples in one round.
-        batch: the number of examples in one step. A client with fewer examples uses all of them.
+        batch: the number of examples in one step. A client with fewer examples uses all of its
+            examples in every step.
         learning_rate: the learning rate of the first step.
         weight_decay: AdamW's decoupled weight decay.
     """

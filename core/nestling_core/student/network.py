@@ -17,7 +17,7 @@ from nestling_core.student.plan import HEAD_NAME, head_shape, plan
 
 
 class NestedStudent(nn.Module):
-    """K students in one network, in which a smaller student uses a part of a larger one's weights.
+    """K students in one network, in which the smaller ones use parts of the largest one's weights.
 
     `forward(x, capacity)` runs the student of a capacity (1 to K).
 
@@ -37,7 +37,7 @@ class NestedStudent(nn.Module):
         """Create an untrained student for windows (C, T) or images (C, H, W).
 
         Args:
-            signature: the shape and the classes of the task.
+            signature: the task's input shape and classes.
             config: the sizes of the student.
 
         Raises:
@@ -58,12 +58,12 @@ class NestedStudent(nn.Module):
 
     @property
     def stack(self) -> list[Layer]:
-        """The layers of the blocks as a list, in order."""
+        """The layers of all blocks, in order."""
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     @property
     def convolutions(self) -> list[ConvLayer]:
-        """The convolutions in order."""
+        """The convolutional layers, in order."""
         return [layer for layer in self.layers if isinstance(layer, ConvLayer)]
 
     def norms(self, capacity: int) -> list[CapacityNorm]:

@@ -16,7 +16,7 @@ class Normalizer(nn.Module):
     deviation: torch.Tensor
 
     def __init__(self, channels: int, dims: int) -> None:
-        """Create the identity.
+        """Create a layer that returns its input unchanged until `fit` is called.
 
         Args:
             channels: the number of channels of the inputs.

@@ -1,7 +1,7 @@
 """Derives the shape of every array from a student's blocks, without allocating any array.
 
-A nested tensor is stored so that every capacity's part is a box from the origin. Torch orders the
-channels of a grouped layer group after group, but a smaller capacity uses the first channels of
+A nested tensor is stored so that every capacity's part is a box that starts at the origin. Torch
+orders the channels of a grouped layer by group, but a smaller capacity uses the first channels of
 every group. The stored tensor therefore has the channel within the group as its first axis, and the
 group as its second. Shapes use these letters: W channels in a group, G groups, S source channels in
 a group, R source groups, K kernel length, Q gates of a recurrent layer.
@@ -24,7 +24,7 @@ GATE_ARRAYS = ("log_gain_ih", "log_gain_hh", "bias_ih", "bias_hh")
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPlan:
-    """A block with everything that its position in the student determines.
+    """A block, with the sizes that follow from its position in the student.
 
     Attributes:
         block: the block.
@@ -57,7 +57,7 @@ class LayerPlan:
         return self.weights_of(self.widths[capacity - 1], self.source_widths[capacity - 1])
 
     def weights_of(self, width: int, source: int) -> Shapes:
-        """Return the shapes of the nested tensors at any widths, keyed by name within the layer.
+        """Return the shapes of the nested tensors for given widths, keyed by name within the layer.
 
         Args:
             width: the number of output channels in each group.
@@ -78,7 +78,7 @@ class LayerPlan:
                 return {}
 
     def own(self, capacity: int) -> Shapes:
-        """Return the shapes of the arrays that only this capacity uses, keyed by their names."""
+        """Return the shapes of the arrays that only one capacity (1 to K) uses, keyed by name."""
         match self.block:
             case Shuffle():
                 return {}
@@ -89,7 +89,7 @@ class LayerPlan:
 
     @property
     def joins(self) -> bool:
-        """True if the block has one group and its input has several."""
+        """Whether the block has one group, but its input has several."""
         return self.groups == 1 and self.source_groups > 1
 
     @property
@@ -106,7 +106,7 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
     """Return the plan of every layer of a student.
 
     Args:
-        signature: the shape and the classes of the task.
+        signature: the task's input shape and classes.
         config: the sizes of the student.
 
     Raises:
@@ -139,12 +139,10 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
 def _source(
     block: Block, index: int, groups: int, widths: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:
-    """Return the number of groups into which a block splits its input, and the width of each group.
+    """Return the number of groups into which a block splits its input, and the width of a group.
 
-    The width is the number of channels in a group, given as a tuple with one entry for each
-    capacity. It is the same for all groups.
-
-    Raise SizesError if the input cannot be split in this way.
+    The width is the number of channels in each group. It is a tuple with one entry for each
+    capacity. Raise SizesError if the input cannot be split into equal groups.
     """
     if not isinstance(block, Conv) or block.groups in {1, groups}:
         return groups, widths
@@ -175,10 +173,10 @@ def _output(
 def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
     """Return the layout of the nest, with the shape of every nested tensor at each capacity.
 
-    The tensors of the layers come first, in order. The head's tensor is the last.
+    The tensors of the layers come first, in order. The head's tensor comes last.
 
     Args:
-        signature: the shape and the classes of the task.
+        signature: the task's input shape and classes.
         config: the sizes of the student.
     """
     layers, capacities = plan(signature, config), range(1, config.capacities + 1)

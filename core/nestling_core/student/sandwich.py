@@ -77,7 +77,8 @@ def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | Non
             normalizations changes too.
         inputs: the inputs, (N, *shape). A single input has no variance, so the statistics are then
             reset to a mean of 0 and a variance of 1.
-        largest: the largest capacity to recalibrate, with all smaller ones (default: K).
+        largest: the largest capacity to recalibrate, or None for K. All smaller capacities are
+            recalibrated too.
     """
     capacities = range(1, (largest or student.config.capacities) + 1)
     norms = [norm for capacity in capacities for norm in student.norms(capacity)]

@@ -1,9 +1,8 @@
 """Reads, writes and cuts the weights of a nested student as named arrays.
 
-Names are those of torch's state dictionary. The prefix of a capacity holds the arrays that
-capacities up to this one use. Each array of a prefix is a box, from the origin, of the student's
-whole array. The prefix lacks the arrays that only larger capacities use, such as their
-normalizations.
+The names are those in torch's state dictionary. The prefix of a capacity is the part of the arrays
+that this capacity and all smaller ones use. In each array, this part starts at the origin. Arrays
+that only larger capacities use, such as their normalizations, are left out.
 """
 
 import io
@@ -35,7 +34,7 @@ def prefix_shapes(
     """Return the shapes of all arrays of capacities 1 to `capacity`, keyed by name.
 
     Args:
-        signature: the shape and the classes of the task.
+        signature: the task's input shape and classes.
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
     """
@@ -64,7 +63,7 @@ def trained_shapes(
     These are the `prefix_shapes` without the arrays of the input normalization.
 
     Args:
-        signature: the shape and the classes of the task.
+        signature: the task's input shape and classes.
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
     """
@@ -124,8 +123,8 @@ def load_prefix(student: NestedStudent, arrays: Arrays) -> None:
 
     Args:
         student: the student to change.
-        arrays: a mapping from name to array. Each array is a box, from the origin, of the
-            student's array of that name.
+        arrays: a mapping from name to array. Each array replaces the part of the student's array
+            that starts at the origin and has the same shape.
     """
     held = student.state_dict()
     for name, array in arrays.items():
@@ -136,7 +135,7 @@ def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> N
     """Return a student in evaluation mode that has the given arrays.
 
     Args:
-        signature: the shape and the classes of the task.
+        signature: the task's input shape and classes.
         config: the sizes of the student.
         arrays: a mapping from name to array, with all arrays of the student.
 
@@ -150,9 +149,9 @@ def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> N
 
 
 def write_arrays(arrays: Arrays) -> bytes:
-    """Return the content of a .npz file that holds arrays.
+    """Return arrays as the content of a .npz file.
 
-    Equal arrays with equal names, in the same order, give equal bytes.
+    The same arrays with the same names, in the same order, always result in the same bytes.
     """
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub confuses names with a flag

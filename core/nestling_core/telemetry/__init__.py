@@ -1,6 +1,6 @@
-"""Holds the telemetry rules that device and cloud share.
+"""Contains the telemetry code shared by the devices and the cloud.
 
-`receipt_chain` computes a hash that reveals whether receipts under the same sequence numbers come
+`receipt_chain` computes a hash that reveals whether receipts with the same sequence numbers come
 from another device. `host_state` encodes the STATE message, which says whether the cloud is online.
 The package imports `parsing`.
 """

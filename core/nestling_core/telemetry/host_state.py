@@ -1,10 +1,10 @@
 """Encodes and decodes STATE messages, by which a Sparkplug host reports whether it is online.
 
-A birth reports that the host is online, and a death that it is offline. In Eclipse Sparkplug 3.0,
-every connection of a host has a Will message. This is the death that the broker publishes if the
-connection breaks, and it has the timestamp of the birth. At an orderly end, the host itself
-publishes a death with a later timestamp. A death that is older than the current birth belongs to an
-earlier connection.
+A birth message reports that the host is online, and a death message that it is offline. In Eclipse
+Sparkplug 3.0, a host registers a death as the Will message of each connection, with the timestamp
+of the birth. The broker publishes this death if the connection breaks. When the host disconnects in
+an orderly way, it publishes a death itself, with a later timestamp. A death that is older than the
+current birth belongs to an earlier connection.
 """
 
 import json
@@ -24,7 +24,8 @@ class HostState:
 
     Attributes:
         online: True for a birth, False for a death.
-        timestamp_ms: the Unix time of the connection, or of its orderly end, in milliseconds.
+        timestamp_ms: the Unix time in milliseconds at which the host connected, or disconnected in
+            an orderly way.
     """
 
     online: bool

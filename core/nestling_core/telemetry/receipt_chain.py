@@ -1,4 +1,4 @@
-"""Computes the chain, a hash of all receipts of an outbox up to a sequence number.
+"""Computes the chain, a hash over all receipts in an outbox up to a given sequence number.
 
 The device computes the chain from the receipts that it wrote, and the cloud from the receipts that
 it stored. An acknowledgement carries the cloud's chain, and a device deletes its receipts only if

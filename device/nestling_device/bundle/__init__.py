@@ -1,7 +1,7 @@
-"""Holds the code that runs an installed bundle.
+"""Runs an installed bundle.
 
-The code loads and runs capacities, reads the calibration, applies the budget to the multiplexer's
-estimates, and performs the self-test. The package imports `delivery`.
+The package loads and runs capacities, reads the calibration, applies the budget to the
+multiplexer's estimates, and performs the self-test. It imports `delivery`.
 """
 
 __all__ = ["calibration", "loaded_bundle", "multiplexer", "self_test"]

@@ -1,6 +1,6 @@
 """Reads the calibration of an installed bundle, and selects the part for the loaded capacities.
 
-The calibration holds the thresholds that decide which inputs are sent to the cloud.
+The calibration contains the thresholds that decide which inputs are sent to the cloud.
 """
 
 from nestling.v1.bundle_pb2 import Calibration, Cascade, Manifest, RoutingCurve
@@ -31,10 +31,10 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
 
 
 def cascade_to(calibration: Calibration, capacity: int) -> Cascade:
-    """Return the cascade to a capacity.
+    """Return the cascade that ends with a capacity.
 
-    The cascade's `start` is the smaller capacity that runs first. It is 0 if the given capacity
-    runs without a cascade.
+    The cascade's `start` is the smaller capacity that runs first, or 0 if no other capacity runs
+    before the given one.
 
     Args:
         calibration: the bundle's calibration.

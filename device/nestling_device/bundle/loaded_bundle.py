@@ -11,7 +11,7 @@ from nestling_device.delivery.installer import VerifiedBundle
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedBundle:
-    """The open parts of a bundle.
+    """An installed bundle that has been opened, so that an agent can run it.
 
     An agent replaces this object as a whole when another bundle, or a larger capacity, is
     installed.
@@ -21,7 +21,7 @@ class LoadedBundle:
         version: the bundle's name, as receipts state it.
         held: the largest capacity that may run; capacities 1 to `held` are on the device.
         nest: the capacities in memory.
-        calibration: the routing curves, which hold the thresholds, and the cascades.
+        calibration: the cascades, and the routing curves with the thresholds.
     """
 
     manifest: Manifest
@@ -32,7 +32,7 @@ class LoadedBundle:
 
 
 def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
-    """Return the open parts of an installed bundle, with no capacity loaded yet.
+    """Open an installed bundle, without loading a capacity yet.
 
     Args:
         installed: a bundle that the installer has verified.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Nest:
-    """Holds up to two capacities of a bundle in memory, and replaces them on demand."""
+    """Loads up to two capacities of a bundle into memory, and runs them."""
 
     def __init__(self, manifest: Manifest, blobs: BlobStore, activations: Activations) -> None:
         """Prepare to run an installed bundle, without loading a capacity yet.

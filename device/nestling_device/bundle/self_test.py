@@ -16,7 +16,7 @@ from nestling_device.delivery.installer import SelfTestError
 def self_test(
     manifest: Manifest, capacity: int, blobs: BlobStore, activations: Activations
 ) -> None:
-    """Raise SelfTestError if a bundle does not work on this device.
+    """Check that a bundle works on this device.
 
     The test runs the golden inputs (inputs with known logits) through capacities 1 to `capacity`,
     and reads the calibration.

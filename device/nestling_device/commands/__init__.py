@@ -1,4 +1,4 @@
-"""Holds the sub-commands of `nestling-device`, each in a module with a function `add_parser`.
+"""Implements the sub-commands of `nestling-device`, each in a module with a function `add_parser`.
 
 These modules may import every other package of the device. Only `cli` imports them.
 """

@@ -50,7 +50,7 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
 
 
 def refusal_line(index: int, reason: str, origin: Origin) -> str:
-    """Return the refusal of an input as a JSON object on one line.
+    """Return a JSON object on one line that says why an input has no answer.
 
     Args:
         index: the number of the input.
@@ -79,7 +79,7 @@ def confidence_of(receipt: Receipt) -> float | None:
 
 
 def _origin_fields(origin: Origin) -> dict[str, Any]:
-    """Return the fields that identify the input, as far as its source provides them."""
+    """Return those fields of an input's origin that are known."""
     return {
         **({"id": origin.id} if origin.id else {}),
         **({"file": origin.file, "window": origin.window} if origin.file else {}),

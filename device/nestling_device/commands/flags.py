@@ -87,7 +87,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the source of inputs and its pace."""
+    """Add the options for the source of inputs and for the interval between inputs."""
     parser.add_argument(
         "--source",
         type=_source,
@@ -209,7 +209,7 @@ def file_of(options: argparse.Namespace) -> Path | None:
 
 
 def address(text: str) -> Address:
-    """Return the address that `text` names, for an option that is not a setting of device.toml.
+    """Parse an address that is given as HOST:PORT.
 
     Raises:
         argparse.ArgumentTypeError: the text is not HOST:PORT.

@@ -1,4 +1,4 @@
-"""Holds the device's configuration.
+"""Reads and validates the device's configuration.
 
 `schema` lists the settings, and `fields` validates their values. The package imports `energy`.
 """

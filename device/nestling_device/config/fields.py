@@ -14,7 +14,7 @@ class NotAllowedError(ValueError):
 
 
 class Kind(Protocol):
-    """The values that a setting may have."""
+    """Describes and validates the values that a setting may have."""
 
     @property
     def allowed(self) -> str:
@@ -22,7 +22,7 @@ class Kind(Protocol):
         ...
 
     def check(self, value: object) -> Any:
-        """Return a value from a TOML file in the setting's type, after checking the value.
+        """Check a value from a TOML file, and return it converted to the setting's type.
 
         Raises:
             NotAllowedError: the value has the wrong type or is not allowed.
@@ -39,7 +39,7 @@ class Kind(Protocol):
 
 
 def setting(default: Any, kind: Kind) -> Any:
-    """Return the declaration of a field of a configuration dataclass.
+    """Declare a setting as a field of a configuration dataclass.
 
     Args:
         default: the field's default.
@@ -50,12 +50,12 @@ def setting(default: Any, kind: Kind) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A finite number in a range, as the value of a setting.
+    """The kind of a setting whose value is a finite number in a range.
 
     Attributes:
         low: the lower end of the range.
         high: the upper end of the range, which is allowed.
-        above: whether a value has to be above `low`; otherwise `low` itself is allowed.
+        above: whether `low` itself is excluded from the range.
         whole: whether only whole numbers are allowed.
     """
 
@@ -104,7 +104,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a fixed set of names, as the value of a setting.
+    """The kind of a setting whose value is one of a fixed set of names.
 
     Attributes:
         names: the names that are allowed.
@@ -118,7 +118,7 @@ class Choice:
         return ", ".join(self.names)
 
     def check(self, value: object) -> str:
-        """Return a value if it is one of the names.
+        """Check that a value is one of the names, and return the value.
 
         Raises:
             NotAllowedError: the value is something else.
@@ -132,7 +132,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """Text in some format, as the value of a setting.
+    """The kind of a setting whose value is text in a certain format.
 
     Attributes:
         allowed: the format in words.
@@ -143,7 +143,7 @@ class Text:
     accept: Callable[[str], object] = str
 
     def check(self, value: object) -> str:
-        """Return a value if it is text in the format.
+        """Check that a value is text in the format, and return the text.
 
         Raises:
             NotAllowedError: the value is something else.
@@ -161,7 +161,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Flag:
-    """A boolean, as the value of a setting.
+    """The kind of a setting whose value is a boolean.
 
     Attributes:
         allowed: the allowed values in words.
@@ -170,7 +170,7 @@ class Flag:
     allowed: str = "true, false"
 
     def check(self, value: object) -> bool:
-        """Return a value if it is a boolean.
+        """Check that a value is a boolean, and return the value.
 
         Raises:
             NotAllowedError: the value has another type.

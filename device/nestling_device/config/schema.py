@@ -55,8 +55,8 @@ class DeviceTable:
         id: the name of the device, or "" for the name that it enrolled with (`device-1` if none).
         state: the folder for everything that has to survive a restart, or "" for `nestling-<id>` in
             the current folder.
-        interval_s: the seconds from the start of one input to that of the next, for sources without
-            their own pace.
+        interval_s: the time between the starts of two inputs, in seconds, for sources without their
+            own pace.
     """
 
     id: str = setting(
@@ -96,12 +96,12 @@ class BudgetTable:
     and the latency over the offload share.
 
     Attributes:
-        memory_kb: the most memory that the resident capacity may occupy, in kB of 1000 bytes.
+        memory_kb: the most memory that the loaded capacities may occupy, in kB of 1000 bytes.
         latency_ms: the most time that one answer may take, in ms, which is also the deadline of an
             offload.
         energy_mj: the most energy that one answer may take, compute and radio together, in mJ.
         offload_share: the target for the share of inputs that are sent to the cloud, 0 to 1.
-        target_window: the number of inputs over which the average is held at the target; 0 uses a
+        target_window: the number of inputs over which the average is kept at the target; 0 uses a
             fixed threshold.
         tolerated_risk: the share of the device's own answers that may differ from the cloud's, 0
             to 1; 0 is off.
@@ -124,8 +124,8 @@ class BoardTable:
     """The table `[board]`, with the board, the link and the battery of this device.
 
     Attributes:
-        profile: the board whose published power figures turn busy time into energy.
-        link: the link whose published power and throughput figures turn bytes into energy.
+        profile: the board whose published figures are used to model the energy of computing.
+        link: the link whose published figures are used to model the energy of transfers.
         battery: the name of the battery below /sys/class/power_supply, or "" for all batteries of
             the machine.
     """
@@ -225,7 +225,7 @@ def kind_of(table: type, key: str) -> Kind:
 
 
 def read_config(path: Path) -> Config:
-    """Return the configuration that a file holds.
+    """Read a configuration file.
 
     Settings that the file lacks have their defaults.
 

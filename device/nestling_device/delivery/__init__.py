@@ -1,7 +1,7 @@
-"""Holds the code that downloads and installs bundles.
+"""Downloads and installs bundles.
 
-It comprises the sources (gRPC, MQTT), the rules that accept or refuse a release, the store of blobs
-(the files of bundles), and the installer. The package imports `transport` and `storage`.
+The package comprises the sources (gRPC, MQTT), the rules that accept or refuse a release, the store
+of blobs (the files of bundles), and the installer. It imports `transport` and `storage`.
 """
 
 __all__ = [

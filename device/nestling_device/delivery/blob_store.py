@@ -1,6 +1,6 @@
-"""Stores the blobs of bundles in a folder of the device.
+"""Stores the blobs (files) of bundles in a folder of the device.
 
-The name of each complete blob's file is the SHA-256 digest of the blob's bytes.
+Each complete blob is a file that is named after the SHA-256 digest of its bytes.
 """
 
 import errno
@@ -23,7 +23,7 @@ _PART = ".part"
 
 
 class BlobStore:
-    """Holds verified blobs in one folder, and the partial files of unfinished downloads."""
+    """A folder of verified blobs and of unfinished downloads."""
 
     def __init__(self, root: Path) -> None:
         """Use the folder `root`, which the first download creates."""

@@ -68,7 +68,7 @@ class BlobSource(Protocol):
 def checked_chunk(
     response: delivery_pb2.FetchBlobResponse, blob: bundle_pb2.Blob, offset: int
 ) -> bytes:
-    """Return the bytes of an answer, after checking that they continue a blob at an offset.
+    """Check that an answer continues a blob at an offset, and return the bytes in it.
 
     Args:
         response: the source's answer.

@@ -49,8 +49,8 @@ class GrpcSource:
             address: the address of the delivery service.
             device_id: the name of this device.
             identity: the identity of this device for TLS, or None for a connection without TLS.
-            timeout_s: the longest time for one call, which carries at most 256 KiB of a blob. The
-                query for the desired bundle gets at most 5 s.
+            timeout_s: the longest time in seconds for one call, which carries at most 256 KiB of a
+                blob. The query for the desired bundle gets at most 5 s.
         """
         self._channel = Channel(address, identity)
         self._device_id = device_id

@@ -77,18 +77,17 @@ class Installer:
         self._activations = activations
 
     def install(self, memory_bytes: int) -> VerifiedBundle:
-        """Return the desired bundle, after installing the capacities that the budget admits.
+        """Install the desired bundle's capacities that the budget admits, and return the bundle.
 
         Only missing blobs are downloaded. To grow by one capacity, the device fetches one ring (the
         weights that the capacity adds) and one template (the capacity's ONNX graph). After a
         switch, the blobs of the previous bundle are kept, and those of older bundles are deleted.
 
         Args:
-            memory_bytes: the memory that a resident capacity may occupy, in bytes.
+            memory_bytes: the memory that a loaded capacity may occupy, in bytes.
 
         Raises:
-            SourceUnreachableError: the cloud cannot be reached. Until it can be, `active` returns
-                the bundle to run.
+            SourceUnreachableError: the cloud cannot be reached. The old bundle stays active.
             AdmissionError: the release rules refuse the bundle, or not even capacity 1 fits.
             SelfTestError: the new bundle fails its self-test. The old bundle stays active.
             DeliveryError: the cloud refuses, a blob is damaged, or the disk is full. The old bundle
@@ -134,7 +133,7 @@ class Installer:
         they are used until the next installation.
 
         Args:
-            memory_bytes: the memory that a resident capacity may occupy, in bytes.
+            memory_bytes: the memory that a loaded capacity may occupy, in bytes.
 
         Returns:
             The bundle, or None before the first installation. The result is also None if this

@@ -43,11 +43,11 @@ class MqttSource:
             broker: the address of the broker.
             device_id: the name of this device.
             identity: the identity of this device for TLS, or None for a connection without TLS.
-            timeout_s: the longest time to wait for an answer to each attempt. A request is sent at
-                most three times.
+            timeout_s: the longest time in seconds to wait for an answer to each attempt. A request
+                is sent at most three times.
 
         Raises:
-            ValueError: the device id is not allowed in a topic.
+            ValueError: the device id has characters that an MQTT topic cannot contain.
         """
         self._address = broker
         self._device_id = topics.check_device_id(device_id)

@@ -36,7 +36,7 @@ class UnknownFormatError(AdmissionError):
 
 
 def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
-    """Raise AdmissionError if the manifest that the cloud offers should not be downloaded.
+    """Check that the cloud offers a manifest, and that its size is acceptable.
 
     Raises:
         AdmissionError: the manifest is missing, or is too large.
@@ -54,7 +54,7 @@ def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
 
 
 def parse_manifest(data: bytes) -> bundle_pb2.Manifest:
-    """Return the manifest parsed from its bytes, after checking that it is consistent.
+    """Parse a manifest, check that it is consistent, and return it.
 
     Raises:
         AdmissionError: the bytes are not a manifest, or the manifest is inconsistent.
@@ -102,7 +102,7 @@ def check_release(
     active: BundleRecord | None,
     floor: ReleaseFloor | None,
 ) -> None:
-    """Raise AdmissionError if a device may not switch to a release.
+    """Check that a device may switch to a release.
 
     Args:
         manifest: the release's manifest.
@@ -157,7 +157,7 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
 
     Args:
         manifest: the bundle's manifest.
-        memory_bytes: the memory that a resident capacity may occupy, in bytes.
+        memory_bytes: the memory that a loaded capacity may occupy, in bytes.
 
     Raises:
         AdmissionError: not even capacity 1 fits.

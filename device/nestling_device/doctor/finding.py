@@ -89,11 +89,11 @@ class FailedCheckError(DeviceError):
 
 @contextmanager
 def failing(check: str, level: Level = "fail") -> Iterator[None]:
-    """Raise FailedCheckError with a finding if the block raises a DeviceError.
+    """Turn a DeviceError that the block raises into a FailedCheckError.
 
     Args:
         check: the name of the check.
-        level: the level of the finding.
+        level: the severity of the finding.
 
     Raises:
         FailedCheckError: the block raised a DeviceError. The finding has the error's problem and

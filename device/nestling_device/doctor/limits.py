@@ -36,7 +36,7 @@ class _Plan:
         start: the capacity that runs first.
         resident: the largest capacity that would be loaded.
         calibration: the calibration of the bundle.
-        size_bytes: the number of bytes on the link for one offloaded input, both ways.
+        size_bytes: the number of bytes sent and received for one offloaded input.
         radio_mj: the radio energy of one offload, in mJ.
     """
 
@@ -69,7 +69,7 @@ class _Plan:
 def offload(subject: CheckedDevice) -> Finding:
     """Return a finding that says whether an offload stays within the limits.
 
-    The runs on the device before the offload count too.
+    The time and energy of the runs on the device before the offload count toward the limits.
     """
     plan = _plan(subject, "offload")
     if plan is None:

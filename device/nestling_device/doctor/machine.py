@@ -76,7 +76,7 @@ def throttling(subject: CheckedDevice, ask: Callable[[], str] | None = None) -> 
     Args:
         subject: the device to check.
         ask: the function that returns the output of `vcgencmd get_throttled` (default: a function
-            that runs this program).
+            that runs vcgencmd).
     """
     del subject
     try:

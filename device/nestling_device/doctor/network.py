@@ -79,9 +79,9 @@ def broker(subject: CheckedDevice) -> Finding:
 
 
 def host(subject: CheckedDevice) -> Finding:
-    """Return a finding that says whether a cloud that accepts receipts is online.
+    """Return a finding that says whether a cloud is online and accepts receipts.
 
-    The broker retains this information as Sparkplug's STATE message.
+    The answer comes from the Sparkplug STATE message that the broker retains.
     """
     if not subject.config.cloud.broker:
         return _unknown("host", "broker")

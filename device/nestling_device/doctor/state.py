@@ -1,4 +1,4 @@
-"""Checks the state folder, and the identity, the bundle and the outbox that it holds."""
+"""Checks the state folder, and the identity, the bundle and the outbox in it."""
 
 import os
 import shutil

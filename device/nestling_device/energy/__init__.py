@@ -1,4 +1,4 @@
-"""Holds the code that measures or models the time and energy of answers.
+"""Measures or models the time and energy of answers.
 
 The agent uses a meter from `meter`. Meters are based on `power_tables` (published figures of boards
 and links), `measured_costs` (figures measured on this machine) and `sampler` (readings of an

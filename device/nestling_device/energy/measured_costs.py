@@ -23,8 +23,8 @@ class NetworkCost:
 
     Attributes:
         latency_ms: the median time of a run, in ms.
-        latency_p95_ms: the 95th percentile of the time of a run, in ms. It is the time that is
-            compared with limits.
+        latency_p95_ms: the 95th percentile of the time of a run, in ms. Limits are compared with
+            this time.
         resident_bytes: the resident memory of the whole process while the network was loaded.
         energy_mj: the mean energy of a run above the idle energy, in mJ. If it could not be
             measured, it is modelled from the median time.
@@ -46,7 +46,7 @@ class MeasuredCosts:
         bundle: the version of the bundle.
         machine: the name of the machine. The costs are not valid on any other.
         taken_at: the time of the measurement in UTC, in ISO 8601 form.
-        meter: the kind of the meter, as in the configuration.
+        meter: the kind of meter, as in the configuration.
         idle_w: the power while nothing ran, in watts, or None if it was not measured.
         active_w: the power that running networks added, in watts, or None if it was not measured.
         capacities: the costs of all capacities on the device, smallest capacity first.
@@ -80,7 +80,7 @@ class MeasuredCosts:
         """Parse costs from JSON text.
 
         Raises:
-            ValueError: the text does not contain measured costs in the format of this program.
+            ValueError: the text is not in the format that `to_json` writes.
         """
         data = parse_json(text)
         if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:

@@ -1,8 +1,8 @@
-"""Holds the meters, which report the time and energy of model runs and of exchanges with the cloud.
+"""Reports the time and energy of model runs and of exchanges with the cloud.
 
-Every energy has a provenance (how it is known): measured by an instrument, calibrated from powers
-measured on this machine, or modelled from published figures. `Meter` is the interface. These are
-its implementations:
+Every energy figure has a provenance (how it is known): measured by an instrument, calibrated from
+powers measured on this machine, or modelled from published figures. `Meter` is the interface. These
+are its implementations:
 
 - `ProfileMeter`: time and energy are modelled, for simulated boards;
 - `ClockMeter`: time is measured and energy is modelled;
@@ -50,29 +50,29 @@ class Meter(Protocol):
 
     @property
     def latency_provenance(self) -> Provenance.ValueType:
-        """How the times of this meter are known."""
+        """How the times that this meter reports are known."""
         ...
 
     @property
     def energy_provenance(self) -> Provenance.ValueType:
-        """The provenance of the energies that this meter predicts."""
+        """How the energy figures that this meter predicts are known."""
         ...
 
     def estimate(self, macs: int) -> StepCost:
-        """Return the predicted cost of a run with this number of multiply-accumulates."""
+        """Return the predicted cost of a model run with `macs` multiply-accumulates."""
         ...
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
         """Return the predicted energy of a transfer over the budget's link, in mJ.
 
         Args:
-            size_bytes: the bytes on the link, both ways.
+            size_bytes: the number of bytes sent and received.
             budget: the budget, which states the throughput of the link.
         """
         ...
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Return the cost of a run that has just ended.
+        """Return the cost of a model run that has just ended.
 
         Args:
             macs: the number of multiply-accumulates of the run.
@@ -84,7 +84,7 @@ class Meter(Protocol):
         """Return the cost of an exchange with the cloud.
 
         Args:
-            size_bytes: the bytes on the link, both ways.
+            size_bytes: the number of bytes sent and received.
             budget: the budget, which states the throughput and round-trip time of the link.
             wall_ms: the measured time of the exchange on this machine.
         """
@@ -102,7 +102,7 @@ class ProfileMeter:
         board: the power and speed of the board.
         link: the power of the radio link.
         latency_provenance: how the times are known.
-        energy_provenance: how the predicted energies are known.
+        energy_provenance: how the predicted energy figures are known.
     """
 
     board: Board
@@ -111,7 +111,7 @@ class ProfileMeter:
     energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
     def estimate(self, macs: int) -> StepCost:
-        """Return the modelled cost of a run with this number of multiply-accumulates."""
+        """Return the modelled cost of a model run with `macs` multiply-accumulates."""
         busy_ms = self.board.compute_ms(macs)
         return StepCost(latency_ms=busy_ms, energy_mj=self.board.compute_mj(busy_ms))
 
@@ -170,7 +170,7 @@ class CalibratedMeter(ClockMeter):
     idle energy. The provenance of this energy is that of the instrument. For a shorter run, or
     without an instrument, the energy is the measured time multiplied by `powers.active_w`, and its
     provenance is "calibrated". The energy of the radio is modelled, because an instrument measures
-    the whole board and cannot distinguish waiting from sending. Predicted energies are modelled
+    the whole board and cannot distinguish waiting from sending. Predictions of energy are modelled
     too.
 
     Attributes:

@@ -14,8 +14,8 @@ def offload_mj(link: Link, size_bytes: int, mbit_s: float) -> float:
     link.
 
     Args:
-        link: the powers of the radio.
-        size_bytes: the bytes on the link, both ways.
+        link: the power figures of the radio link.
+        size_bytes: the number of bytes sent and received.
         mbit_s: the throughput of the link in Mbit/s, or 0 without a link.
     """
     if size_bytes == 0 or not mbit_s > 0:

@@ -1,4 +1,4 @@
-"""Reads the power tables, which hold the published figures from which costs are modelled.
+"""Reads the power tables, which contain the published figures from which costs are modelled.
 
 There is one table of boards and one of radio links.
 """
@@ -39,10 +39,10 @@ class Board:
         return self.run_overhead_ms + macs / (self.gmacs_per_s * 1e6)
 
     def compute_mj(self, busy_ms: float) -> float:
-        """Return the energy of computing for `busy_ms`, in mJ, above the idle energy.
+        """Return the energy that computing for `busy_ms` adds to the idle energy, in mJ.
 
-        A run uses one core. It is assumed to add the difference between the busy and the idle power
-        of the whole board. This overstates the energy of a run, but does not affect that of a
+        A run uses only one core, but is assumed to add the difference between the busy and the idle
+        power of the whole board. This overstates the energy of a run, but does not affect that of a
         transfer.
         """
         return busy_ms * (self.busy_w - self.idle_w)
@@ -88,7 +88,7 @@ def load_link(name: str) -> Link:
 
 
 def profile_names(table: str) -> list[str]:
-    """Return the names in a power table, which is "boards" or "links"."""
+    """Return all names in the power table "boards" or "links"."""
     return list(_read()[table])
 
 

@@ -112,12 +112,12 @@ class Sampler:
 
     @property
     def provenance(self) -> Provenance.ValueType:
-        """How the energies are known."""
+        """How the computed energy is known."""
         return self._instrument.provenance
 
     @property
     def shortest_s(self) -> float:
-        """The length in seconds of an interval that has enough readings to compute its energy."""
+        """The shortest interval whose energy can be computed, in seconds."""
         return (FEWEST_READINGS + 1) * self._instrument.period_s
 
     def joules(self, start_s: float, end_s: float) -> float | None:

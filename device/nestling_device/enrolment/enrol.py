@@ -47,11 +47,11 @@ class EnrolmentError(DeviceError):
 
 
 def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
-    """Return the identity that the cloud issues in exchange for a one-time token.
+    """Exchange a one-time token for an identity, and save the identity in the state folder.
 
-    The identity, a private key with its certificate, is saved in the state folder. The key is on
-    the disk before the token is sent. If the answer gets lost, the same token can be sent again,
-    because the token stays valid for that key.
+    The identity is a private key with its certificate. The key is on the disk before the token is
+    sent. If the answer gets lost, the same token can be sent again, because the token stays valid
+    for that key.
 
     Args:
         cloud: the address of the cloud's enrolment service.

@@ -15,7 +15,7 @@ _DEFAULT_ID = "device-1"
 
 
 def state_dir_of(config: Config) -> Path:
-    """Return the state folder, which holds everything that must survive a restart."""
+    """Return the state folder, which contains everything that must survive a restart."""
     return Path(config.device.state or f"nestling-{config.device.id or _DEFAULT_ID}")
 
 
@@ -50,7 +50,7 @@ def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
 
 
 def check_reachable(config: Config, identity: Identity | None) -> None:
-    """Raise IdentityError if this device may not connect to its cloud or broker.
+    """Check that this device may connect to its cloud and broker.
 
     Without an identity, connections are not encrypted, so both must be on this machine.
 

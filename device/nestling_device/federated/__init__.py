@@ -1,4 +1,4 @@
-"""Holds the device's side of federated learning.
+"""Implements the device's side of federated learning.
 
 The package is optional (`pip install 'nestling[federated]'`). Of the device's packages, only this
 one needs torch. It imports `delivery` and `storage`.

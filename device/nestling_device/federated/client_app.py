@@ -1,8 +1,8 @@
-"""Holds the Flower ClientApp with which a device takes part in federated rounds.
+"""Defines the Flower ClientApp with which a device takes part in federated rounds.
 
 The configuration of the Flower node describes the device: `id` (the device's name), `state` (its
 state folder, which holds the bundle), `data` (the file of its labeled examples) and `memory-kb`
-(the memory budget of a resident capacity, in kB of 1000 bytes). Neither inputs nor labels leave the
+(the memory budget for a loaded capacity, in kB of 1000 bytes). Neither inputs nor labels leave the
 device: replies carry weights, counts and accuracies.
 """
 
@@ -64,7 +64,9 @@ def _report_failure(handler: _Handler) -> _Handler:
 @app.query()
 @_report_failure
 def query(message: Message, context: Context) -> Message:
-    """Return a reply with the capacity that this device can hold and the number of its examples.
+    """Return a reply with the largest capacity that the device's memory budget admits.
+
+    The reply also has the number of the device's training examples.
 
     Args:
         message: the server's query.

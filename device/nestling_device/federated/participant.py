@@ -26,7 +26,9 @@ class ClientError(DeviceError):
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A device as a participant in federated rounds, which Flower calls a node.
+    """A device that takes part in federated rounds.
+
+    Flower calls such a participant a node.
 
     Attributes:
         device: the device's name.

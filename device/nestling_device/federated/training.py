@@ -28,10 +28,10 @@ def train_prefix(
     """Train capacities 1 to `capacity` of a student in place.
 
     In each step, the largest capacity is trained on the labels. Capacity 1 and a random capacity
-    between these two are trained on the outputs of the largest (the sandwich rule). In each epoch,
-    the last examples of the random order are left out if they do not fill a batch. After the last
-    epoch, the statistics of the normalizations are measured again. The function restricts torch to
-    one thread and to deterministic algorithms for the rest of the process.
+    between 1 and the largest are trained on the outputs of the largest (the sandwich rule). In each
+    epoch, the last examples of the random order are left out if they do not fill a batch. After the
+    last epoch, the statistics of the normalizations are measured again. The function restricts
+    torch to one thread and to deterministic algorithms for the rest of the process.
 
     Args:
         student: the network, which holds at least these capacities and is left in evaluation mode.

@@ -1,4 +1,4 @@
-"""Holds the code that identifies the machine, and reads its memory, its battery and its I2C bus.
+"""Identifies the machine, and reads its memory, its battery and its I2C bus.
 
 Of the device's code, the package imports only `errors`.
 """

@@ -1,8 +1,8 @@
-"""Holds the code that turns one input into an answer, from the device or from the cloud.
+"""Turns one input into an answer, from the device or from the cloud.
 
-`agent` turns an input into an answer and a receipt. `policy` holds the pure rules that decide where
-an input runs, and `offloader` sends inputs to the cloud. Limits, targets, costs and the detection
-of drift are here too. Of the device's other packages, this one may import `bundle`, `delivery`,
+`agent` turns an input into an answer and a receipt. `policy` contains the pure rules that decide
+where an input runs, and `offloader` sends inputs to the cloud. Other modules deal with limits,
+targets, costs and drift. Of the device's other packages, this one may import `bundle`, `delivery`,
 `energy` and `transport`.
 """
 

@@ -78,7 +78,7 @@ class Agent:
         deadline_ms: the longest wait for the cloud's answer, in wall-clock milliseconds.
         keep: a function that stores a receipt durably. It is called before `answer` returns.
         grow: a function that fetches missing files of the bundle. Its argument is the memory budget
-            in bytes. It is called when the budget admits more capacities than the device holds, or
+            in bytes. It is called when the budget admits more capacities than the device has, or
             when a file of the bundle is damaged. It returns the same bundle with the missing files,
             or raises DeliveryError.
         costs: the costs measured on this machine, or None if there are none. The meter estimates
@@ -243,7 +243,7 @@ class Agent:
     def _limit_reason(
         self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
     ) -> Reason.ValueType | None:
-        """Return the receipt's reason if a limit rules out an offload, and None otherwise.
+        """Return the reason for the receipt if a limit rules out an offload, or None otherwise.
 
         Limits are compared with the expected costs of the runs so far. Their measured costs vary,
         so a replay that used them could decide differently.

@@ -1,7 +1,7 @@
 """Loads the largest capacity that the budget admits.
 
-Capacities that the device lacks are fetched first. If the budget admits both, the smaller capacity
-that the cascade runs first is loaded too.
+Capacities that the device lacks are fetched first. The smaller capacity that the cascade runs first
+is loaded too if the budget admits the two together.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ class CapacityLoader:
         meter: the meter that estimates the costs that were not measured.
         notices: the log for limits that even the smallest capacity exceeds.
         grow: a function that fetches missing files of the bundle. Its argument is the memory budget
-            in bytes. It is called when the budget admits more capacities than the device holds, or
+            in bytes. It is called when the budget admits more capacities than the device has, or
             when a file of the bundle is damaged. It returns the same bundle with the missing files,
             or raises DeliveryError.
         measured: the costs measured on this machine, or None if there are none.
@@ -65,11 +65,12 @@ class CapacityLoader:
     def fit(self, budget: Budget) -> None:
         """Load the largest capacity that the budget admits, or capacity 1 if it admits none.
 
-        If the budget admits both, the smaller capacity that the cascade runs first is loaded too.
+        The smaller capacity that the cascade runs first is loaded too if the budget admits the two
+        together.
 
-        If the budget admits more capacities than the device holds, or if a file is damaged, the
+        If the budget admits more capacities than the device has, or if a file is damaged, the
         missing files are fetched first. After a failed attempt, the device uses the capacities that
-        it holds, and the next attempt is made after a pause (`Backoff`).
+        it has, and the next attempt is made after a pause (`Backoff`).
 
         Args:
             budget: the limits and targets for the next input.
@@ -101,7 +102,7 @@ class CapacityLoader:
         self._growth_pause = Backoff()
 
     def _load(self, capacity: int, budget: Budget) -> None:
-        """Load a capacity and, if the budget admits both, the one that its cascade runs first.
+        """Load a capacity and, if the budget allows, the one that its cascade runs first.
 
         If the capacity cannot be read from the disk, the largest smaller capacity that can be read
         is loaded instead. If only the capacity that runs first cannot be read, the larger one is
@@ -130,6 +131,6 @@ class CapacityLoader:
         self.costs = capacity_costs(bundle.manifest, bundle.version, self._meter, self._measured)
 
     def curve(self) -> RoutingCurve:
-        """Return the routing curve, which gives the thresholds for the loaded capacities."""
+        """Return the routing curve, which contains the thresholds for the loaded capacities."""
         nest = self.bundle.nest
         return curve_of(self.bundle.calibration, nest.start, nest.resident)

@@ -68,7 +68,7 @@ class Cloud:
     def skip_reason(
         self, window: NDArray[np.float32], account: CostAccount
     ) -> Reason.ValueType | None:
-        """Return why the cloud is not an option for an input.
+        """Return the reason, if any, why the cloud is not an option for an input.
 
         The reason is a limit of the budget, or a pause after failures. Call this exactly once per
         input, because it counts down the pause.
@@ -92,7 +92,7 @@ class Cloud:
         *,
         after: Sequence[CapacityCost] = (),
     ) -> Reason.ValueType | None:
-        """Return the receipt's reason if an offload would exceed a limit of the budget.
+        """Return the reason for the receipt if an offload would exceed a limit of the budget.
 
         All limits that the offload would exceed are logged. The reason is the first of them, in the
         order of `offload_excess`.
@@ -117,8 +117,8 @@ class Cloud:
         """Return the cloud's answer to an input.
 
         The time, energy and bytes of the exchange are added to the input's cost account. A failure
-        starts a pause, which is longer after each further failure. An answer ends the series of
-        failures.
+        starts a pause, which doubles with each further failure, up to 16 inputs. After an answer,
+        the next pause lasts 1 input again.
 
         Args:
             request: the input to send.

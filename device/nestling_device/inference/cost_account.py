@@ -95,8 +95,7 @@ class CostAccount:
 
         Args:
             receipt: the receipt of this answer, which is changed in place.
-            offload_size_bytes: the number of bytes on the link, in both directions together, for
-                one offloaded input.
+            offload_size_bytes: the number of bytes sent and received for one offloaded input.
         """
         receipt.latency_ms = self._latency_ms
         receipt.latency_provenance = self._meter.latency_provenance

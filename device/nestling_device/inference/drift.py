@@ -1,6 +1,6 @@
 """Detects when inputs are harder than those that a bundle was calibrated on.
 
-The multiplexer predicts how likely the resident capacity is to be right on an input. A bundle
+The multiplexer predicts how likely the largest loaded capacity is to be right on an input. A bundle
 contains quantiles of this probability over the calibration inputs. The quantiles determine the rank
 of any input among the calibration inputs, from 0 for the easiest to 1 for the hardest. The mean
 rank is 1/2 while inputs are like the calibration inputs.
@@ -56,7 +56,7 @@ def rank_of(right: float, quantiles: Sequence[float]) -> float:
     The rank runs from 0 for the easiest input to 1 for the hardest.
 
     Args:
-        right: the predicted probability that the resident capacity is right on this input.
+        right: the predicted probability that the largest loaded capacity is right on this input.
         quantiles: at least two quantiles of that probability over the calibration inputs, in
             ascending order. Their levels are evenly spaced from 0 (the minimum) to 1 (the maximum).
     """

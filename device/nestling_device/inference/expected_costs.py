@@ -42,7 +42,7 @@ def kept_input(
 
     Args:
         costs: the costs of capacities 1 to K.
-        calibration: the bundle's calibration, which gives the share of inputs on which the larger
+        calibration: the bundle's calibration, with the share of inputs on which the larger
             capacity of each cascade runs.
         start: the capacity that runs first.
         resident: the larger capacity that may run after `start`. It equals `start` if only one
@@ -63,9 +63,9 @@ def sent_input(size_bytes: int, radio_mj: float, budget: Budget) -> InputCost:
     """Return the expected cost of sending an input to the cloud, without any run on the device.
 
     Args:
-        size_bytes: the number of bytes on the link, in both directions together.
+        size_bytes: the number of bytes sent and received.
         radio_mj: the energy of the radio for these bytes.
-        budget: the budget, which has the throughput and the round trip of the link.
+        budget: the budget, which states the throughput and round-trip time of the link.
     """
     return InputCost(share=1, energy=radio_mj, latency=transfer_ms(size_bytes, budget))
 

@@ -72,7 +72,7 @@ class Excess:
         return _UNITS.get(self.limit, "")
 
     def __str__(self) -> str:
-        """Return a phrase for messages: both figures, or that there is no link."""
+        """Return a phrase that states both figures, or that there is no link."""
         if self.limit == "link":
             return "there is no link"
         cause = ", with the battery low," if self.limit == "battery" else ""
@@ -112,7 +112,7 @@ def offload_excess(
     only the link.
 
     Args:
-        size_bytes: the number of bytes on the link, in both directions together.
+        size_bytes: the number of bytes sent and received.
         energy_mj: the energy that the radio needs for the offload.
         budget: the limits for the input.
         after: the costs of the capacities that have already run on the input.

@@ -34,7 +34,7 @@ _MISSES_BEFORE_RECONNECT = 3
 class OffloadError(DeviceError):
     """Raised when the cloud gives no usable answer.
 
-    The device's own answer is used then.
+    The device then uses its own answer.
     """
 
 
@@ -56,8 +56,8 @@ class CloudAnswer:
 
     Attributes:
         logits: the teacher's logits, finite float32 of shape (classes,).
-        bytes_up: the number of bytes sent, including a typical number for the framing.
-        bytes_down: the number of bytes received, including a typical number for the framing.
+        bytes_up: the number of bytes sent, including an estimate for the framing.
+        bytes_down: the number of bytes received, including an estimate for the framing.
         wall_ms: the measured time from the request to the answer.
     """
 

@@ -1,9 +1,10 @@
-"""Holds the rules that decide where an input is answered.
+"""Decides where an input is answered.
 
-The rules are pure functions. One rule (`prefers_cloud`) is applied twice: after the first capacity
-has run (gate) and after the last one has run (accept or escalate). An input goes to the cloud if
-the cloud's predicted success probability exceeds the device's by more than a threshold. The bundle
-supplies the thresholds for every target offload share, and for the risks that it certifies.
+The decision rules are pure functions. One rule (`prefers_cloud`) is applied twice: after the first
+capacity has run (gate) and after the last one has run (accept or escalate). An input goes to the
+cloud if the cloud's predicted success probability exceeds the device's by more than a threshold.
+The bundle supplies the thresholds for every target offload share, and for the risks that it
+certifies.
 """
 
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def thresholds_for_budget(
     """Return the thresholds for the tolerated risk or, if there is none, for an offload share.
 
     If a risk is tolerated, every input goes to the cloud in two cases: the bundle does not certify
-    the risk, or inputs drift, so that no certificate is valid.
+    the risk, or inputs drift, which invalidates every certificate.
 
     Args:
         curve: the routing curve of the loaded capacities.

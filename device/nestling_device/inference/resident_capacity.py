@@ -12,7 +12,7 @@ from nestling_device.inference.limits import CapacityCost, capacity_excess
 def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) -> int:
     """Return the largest capacity on the device that the budget admits.
 
-    It is capacity 1 if the budget admits none, because no input is left unanswered.
+    It is capacity 1 if the budget admits none, because every input must be answered.
 
     Args:
         costs: the costs of capacities 1 to K.
@@ -32,8 +32,8 @@ def start_capacity(
 ) -> int:
     """Return the capacity to run first.
 
-    This is the capacity that the bundle prefers, if the budget admits it together with the resident
-    capacity. Otherwise it is the resident capacity.
+    This is the capacity that the bundle prefers, if the budget admits it together with the largest
+    capacity to load. Otherwise it is the largest capacity.
 
     Args:
         costs: the costs of capacities 1 to K.

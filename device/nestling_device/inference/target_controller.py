@@ -51,7 +51,7 @@ class InputCost:
     latency: float
 
     def of(self, kind: Kind) -> float:
-        """Return the cost in one quantity."""
+        """Return the cost in the given quantity."""
         return {"share": self.share, "energy": self.energy, "latency": self.latency}[kind]
 
 
@@ -78,8 +78,8 @@ class Target:
     def share(self) -> float:
         """The offload share at which the expected mean meets the target.
 
-        It may lie outside 0 to 1. For an offload without extra cost, it is 1 if an input that stays
-        on the device meets the target, and 0 otherwise.
+        It may lie outside the range from 0 to 1. For an offload without extra cost, it is 1 if an
+        input that stays on the device meets the target, and 0 otherwise.
         """
         room = self.mean - self.kept
         if self.sent > 0:

@@ -35,7 +35,7 @@ class Conditions:
         sampler: the sampler that reads an instrument, or None if there is no instrument.
         seconds: the time, in seconds, for which each network runs after its warm-up. With an
             instrument, the idle power is first measured for the same time.
-        meter: the kind of the meter, as in the configuration.
+        meter: the kind of meter, as in the configuration.
         machine: the name of this machine.
     """
 
@@ -100,7 +100,7 @@ def profile(
         windows: the inputs to run the capacities on, float32 (N, *shape). After the last input, the
             first one is used again.
         conditions: the machine, the instrument and the duration of the measurement.
-        report: a function that is called with the name of whatever is measured next.
+        report: a function that is called with a description of each measurement before it begins.
 
     Raises:
         DeliveryError: a ring (the weights that a capacity adds) or a template (a capacity's graph)
@@ -130,7 +130,7 @@ def idle_watts(conditions: Conditions, report: Report) -> float | None:
 
     Args:
         conditions: the machine, the instrument and the duration of the measurement.
-        report: a function that is called with the name of whatever is measured next.
+        report: a function that is called with a description of each measurement before it begins.
 
     Returns:
         The power in watts, or None if there is no instrument or there are too few readings.

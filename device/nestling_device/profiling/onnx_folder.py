@@ -50,7 +50,7 @@ class ModelCosts:
     Attributes:
         machine: the name of the machine.
         taken_at: the time of the measurement in UTC, in ISO 8601 form.
-        meter: the kind of the meter, as in the configuration.
+        meter: the kind of meter, as in the configuration.
         idle_w: the mean power of the machine while no model ran, in watts, or None if it was not
             measured.
         active_w: the mean power that running the models added, in watts, or None if it was not
@@ -80,7 +80,7 @@ def profile_models(folder: Path, conditions: Conditions, report: Report) -> Mode
         folder: the folder whose `*.onnx` files are measured, including those in subfolders.
         conditions: the machine, the instrument and the duration of the measurement. `seconds` is
             the total time of each model in all rounds.
-        report: a function that is called with the name of whatever is measured next.
+        report: a function that is called with a description of each measurement before it begins.
 
     Raises:
         ModelsError: the folder does not exist, it has no model, or a model cannot be run.

@@ -1,4 +1,4 @@
-"""Holds the code that runs a device, from opening its components to handling signals.
+"""Runs a device, from opening its components to handling signals.
 
 `device` connects the components, `bundle_loader` installs and loads the bundle, and `updater`
 installs new releases in the background. The `open_*` modules open the meter, the instrument and the

@@ -9,8 +9,8 @@ from nestling_device.hardware.resources import available_memory_bytes, battery_c
 def budget_of(config: Config) -> Budget:
     """Return the budget for the next input.
 
-    It is the configured budget with the battery's present charge and the typical figures of the
-    configured link. Its memory is limited to what is available on the machine now.
+    It combines the configured limits and targets with the battery's present charge and the typical
+    figures of the configured link. Its memory limit is at most the memory that is available now.
     """
     limits, link = config.budget, load_link(config.board.link)
     memory_bytes = int(limits.memory_kb * 1000)

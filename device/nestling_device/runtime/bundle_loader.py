@@ -26,7 +26,7 @@ class BundleLoader:
         self._installing = threading.Lock()
 
     def install(self, memory_bytes: int) -> LoadedBundle:
-        """Return the desired bundle, after installing the capacities that fit into memory.
+        """Install the desired bundle's capacities that fit into memory, and load the bundle.
 
         If another installation is in progress, the method waits until that one has ended.
 
@@ -63,9 +63,10 @@ class BundleLoader:
             return installed
 
     def grow(self, memory_bytes: int, *, held: int) -> LoadedBundle:
-        """Return a bundle with the capacities that the budget admits, perhaps of another release.
+        """Return the bundle with all capacities that the budget admits.
 
-        If the disk does not have more than `held` capacities, the missing ones are downloaded.
+        If the disk does not have more than `held` capacities, the desired bundle is installed.
+        Its release may differ from the one in use.
 
         Args:
             memory_bytes: the memory budget, in bytes.

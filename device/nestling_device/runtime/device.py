@@ -1,4 +1,4 @@
-"""Wires the components of one device.
+"""Opens, connects and closes the components of a device.
 
 The components are the state folder, delivery, the bundle, the agent and telemetry.
 """
@@ -194,7 +194,7 @@ class Device:
 
     @property
     def bundle_bytes(self) -> int:
-        """The number of bytes that delivery has received so far, without transport framing."""
+        """The number of bytes received so far while fetching bundles, without transport framing."""
         return self._source.bytes_received
 
     @property
@@ -263,7 +263,7 @@ class Device:
     def abandon(self) -> None:
         """Cancel the current download and refuse later ones.
 
-        Any thread may call this. If the device has no bundle yet, entering it then raises
+        Any thread may call this. If no bundle is installed yet, `__enter__` then raises
         SourceUnreachableError.
         """
         self._source.close()

@@ -17,10 +17,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
-    """Open a meter and its instrument for the length of the block.
+    """Open a meter and its instrument for the duration of the block.
 
     An instrument is used only after `nestling-device profile --write` has measured the idle power
-    with it, because the energy of a step is what exceeds the idle energy. Until then, energy is
+    with it, because the idle energy is subtracted from the energy of a step. Until then, energy is
     modelled from the board's power table. If the instrument cannot be opened, energy is calculated
     from the measured powers instead. In both cases, a warning is logged.
 

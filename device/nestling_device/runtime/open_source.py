@@ -22,7 +22,7 @@ def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
 
     Args:
         table: the configuration's table `[source]`.
-        device: the device, whose bundle gives the shape and units of inputs.
+        device: the device, whose bundle determines the shape and units of inputs.
         state_dir: the folder in which a source keeps its position across restarts.
 
     Raises:

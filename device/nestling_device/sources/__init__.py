@@ -1,6 +1,6 @@
-"""Holds the sources, which supply a device's inputs.
+"""Supplies a device's inputs.
 
-Inputs come from recordings, a watched folder, a socket, a camera or an inertial sensor. Of the
+They come from recordings, a watched folder, a socket, a camera or an inertial sensor. Of the
 device's other packages, this one may import `delivery`, `hardware` and `storage`.
 """
 

@@ -1,4 +1,4 @@
-"""Reads .npy files as float32 windows."""
+"""Reads .npy files as float32 windows, each of which is one input."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ _FLOATS, _INTEGERS = "f", "iu"
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
-    Anything else is refused. The call never blocks, although opening a named pipe usually blocks.
+    Anything else is refused. The call never blocks, not even on a named pipe.
 
     Raises:
         OSError: the file cannot be opened, or it is a folder, pipe, socket or device.
@@ -60,7 +60,7 @@ def array_of(file: BinaryIO) -> NDArray[Any]:
 
 
 def to_windows(array: NDArray[Any], shape: Sequence[int]) -> Windows:
-    """Return an array as float32 windows in C order and this machine's byte order.
+    """Convert an array to float32 windows in C order and this machine's byte order.
 
     Floats of any width are rounded to the nearest float32. Integers are accepted from -2^24 to
     2^24, a range in which float32 represents every integer exactly.

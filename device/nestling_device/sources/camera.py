@@ -39,7 +39,7 @@ class Picamera(Protocol):
         ...
 
     def capture_array(self, name: str = "main") -> NDArray[np.uint8]:
-        """Wait for a picture and return it, (height, width, 3)."""
+        """Wait for a picture and return it as an array (height, width, 3)."""
         ...
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ def open_camera(wanted: str = "") -> Picamera:
 
 
 def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int:
-    """Return the number of one of the cameras that libcamera lists.
+    """Return the number of the camera to use.
 
     Unless a camera is named, cameras on USB are considered only if there is no other camera.
 
@@ -109,7 +109,7 @@ def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int
 class Camera:
     """A source of pictures, float32 (1 or 3, height, width), with values from 0 to 1.
 
-    The three channels are red, green and blue. A single channel is the luma.
+    Three channels are red, green and blue; a single channel is the luma (brightness).
     """
 
     live = False
@@ -179,7 +179,7 @@ class Camera:
 
 
 def to_window(picture: NDArray[np.uint8], shape: Sequence[int]) -> Windows:
-    """Return a picture scaled down to a window by averaging.
+    """Scale a picture down to a window by averaging.
 
     Each pixel of the window is the mean of a square of pixels. The squares are as large as the
     picture allows. Remaining rows and columns, such as padding, are ignored.

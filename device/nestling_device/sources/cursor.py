@@ -1,8 +1,9 @@
-"""Records which inputs of a folder are answered, so that a restart answers no input twice.
+"""Records which inputs of a folder have been answered, so that none is answered twice.
 
-Before an input is answered, the cursor stores which input it is and the sequence number that the
-input's receipt will have. After a kill, the input counts as answered if a receipt with that number
-was ever written to the outbox. The cursor also stores which answered files could not be moved away.
+Before an input is answered, the cursor stores the input's file and position, and the sequence
+number that the input's receipt will have. After a restart, the input counts as answered if a
+receipt with that number was ever written to the outbox. The cursor also stores which finished files
+could not be moved away.
 """
 
 import logging
@@ -60,9 +61,9 @@ class FileId(NamedTuple):
 
 
 class Cursor:
-    """A SQLite file that records which inputs of a watched folder are answered.
+    """A SQLite file that records which inputs of a watched folder have been answered.
 
-    It also records the answered files that could not be moved away.
+    It also records the finished files that could not be moved away.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -80,7 +81,7 @@ class Cursor:
         This replaces the record of the previous input.
 
         Args:
-            file: the file of the input.
+            file: the file that contains the input.
             position: the input's position in the file, from 0.
             sequence: the sequence number that the input's receipt will have.
         """
@@ -91,7 +92,7 @@ class Cursor:
             )
 
     def answered(self, file: FileId, written: int) -> int:
-        """Return how many inputs of a file are answered.
+        """Return how many inputs of a file have been answered.
 
         The result is 0 if the last recorded input belongs to another file, or if the record is
         damaged. A damaged record is logged and deleted.
@@ -118,7 +119,7 @@ class Cursor:
         return max(0, position) + int(written >= sequence) if recorded == file else 0
 
     def leave_behind(self, file: FileId) -> None:
-        """Record that a file is answered but could not be moved away."""
+        """Record that a file is finished but could not be moved away."""
         with self._database.transaction() as cursor:
             cursor.execute("INSERT OR IGNORE INTO left_behind VALUES (?, ?, ?)", _to_row(file))
 
@@ -130,7 +131,7 @@ class Cursor:
             )
 
     def left_behind(self) -> set[FileId]:
-        """Return the answered files that could not be moved away.
+        """Return the finished files that could not be moved away.
 
         Damaged entries are logged and deleted.
         """

@@ -138,7 +138,7 @@ class DropFolder:
 
 
 def _free_path(folder: Path, name: str) -> Path:
-    """Return an unused path in a folder for a name.
+    """Return an unused path in a folder for a file with this name.
 
     If necessary, the name is shortened, and a number is appended to it.
     """
@@ -156,9 +156,6 @@ def _explain(target: Path, reason: str) -> None:
 
 
 def _join(stem: str, tail: str) -> str:
-    """Return a file name that consists of a stem and a tail.
-
-    The end of the stem is cut off if the name would otherwise be longer than 255 bytes.
-    """
+    """Append a tail to a stem, whose end is cut off if the name would exceed 255 bytes."""
     data, room = os.fsencode(stem), _LONGEST_NAME_BYTES - len(tail)
     return (stem if len(data) <= room else data[:room].decode("utf-8", "ignore")) + tail

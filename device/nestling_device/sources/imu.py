@@ -70,8 +70,8 @@ class Imu:
                 deg/s or rad/s for an angular velocity.
 
         Raises:
-            SourceError: there is no such sensor, or it does not measure a channel in the
-                unit given for it.
+            SourceError: no MPU-6050 answers at the address, or it does not measure a channel in
+                the unit given for it.
         """
         self._bus = bus
         self._address = address

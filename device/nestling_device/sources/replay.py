@@ -18,14 +18,14 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
     """Return the windows in a .npy file.
 
     Args:
-        path: the file, which holds an array (N, *shape) of real numbers.
+        path: the file, which contains an array (N, *shape) of real numbers.
         shape: the shape of the task's inputs.
 
     Returns:
         The windows, float32 (N, *shape).
 
     Raises:
-        SourceError: the file is not such an array, or it has values that are not finite.
+        SourceError: the file does not contain such an array, or has values that are not finite.
     """
     try:
         return to_windows(read_array(path), shape)
@@ -34,9 +34,9 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
 
 
 def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
-    """Return the golden inputs, with which the bundle is tested on the device.
+    """Return the golden inputs (inputs with known logits) of a bundle.
 
-    They serve as inputs on a device that has no other source.
+    A device answers them repeatedly if no other source is configured.
 
     Args:
         manifest: the manifest of the bundle.

@@ -106,12 +106,12 @@ class Source(Protocol):
 
 
 def readable_name(name: str) -> str:
-    """Return a file's name as Unicode, in which bytes that are not UTF-8 are escaped."""
+    """Return a file name in which bytes that are not valid UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:
-    """Return text in which unprintable characters, such as line breaks, are escaped.
+    """Escape all unprintable characters in a text, such as line breaks.
 
     A file name within a message can then neither split a line of output nor imitate one.
     """

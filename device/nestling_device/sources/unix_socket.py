@@ -58,8 +58,8 @@ class UnixSocket:
         Args:
             path: the path of the socket. A socket that no process listens on is replaced.
             shape: the shape of the task's inputs.
-            patience_s: the time in seconds after which a producer that stops within a frame is
-                disconnected.
+            patience_s: the time in seconds after which a producer that stops in the middle of a
+                frame is disconnected.
 
         Raises:
             SourceError: the path is in use or too long, or its folder cannot be written.
@@ -189,8 +189,7 @@ class UnixSocket:
     def _reject(self, fault: str) -> None:
         """Send the producer an error and disconnect it.
 
-        The connection cannot be used any longer, because it is unknown where the frame after a
-        faulty frame begins.
+        The connection cannot be used any longer, because it is unknown where the next frame begins.
         """
         assert self._producer is not None
         self._rejected_log.add("a frame; its producer is disconnected", str(self._path), fault)
@@ -220,7 +219,7 @@ class _Producer:
 
     @property
     def began(self) -> bool:
-        """Whether there are received bytes of a frame that is not complete."""
+        """Whether any bytes of the next frame have been received."""
         return bool(self.received)
 
     @property

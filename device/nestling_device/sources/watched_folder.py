@@ -124,7 +124,7 @@ class WatchedFolder:
         self._finish()
 
     def refuse(self, reason: str) -> None:
-        """Skip the window, which gets no answer.
+        """Skip the window without an answer.
 
         After the file's last window, the file is moved to the subfolder `rejected`, even if other
         windows in it were answered.

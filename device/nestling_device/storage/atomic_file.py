@@ -1,7 +1,7 @@
 """Writes files and flushes them to the disk.
 
-If a kill or a power cut interrupts the replacement of a file, the file still has the old content or
-already has the new one.
+If a kill or a power cut interrupts the replacement of a file, the file has either the old or the
+new content.
 """
 
 import os
@@ -13,8 +13,8 @@ from nestling_core.file_sync import sync_folder, write_synced
 def replace_file(path: Path, text: str, *, mode: int = 0o666) -> None:
     """Replace a file's content atomically.
 
-    The new content is first written to a file in the same folder. That file's name has the suffix
-    .part instead of the suffix of `path`.
+    The new content is first written to a temporary file in the same folder, whose name has the
+    suffix .part instead of the suffix of `path`.
 
     Args:
         path: the file, whose folder must exist.

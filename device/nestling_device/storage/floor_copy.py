@@ -1,4 +1,4 @@
-"""Keeps a second copy of the release floors.
+"""Reads and writes a second copy of the release floors.
 
 A release floor is the newest release of a task that the device ever accepted. With the copy, older
 releases stay refused even if state.db is lost.
@@ -72,7 +72,7 @@ def write_floors(path: Path, floors: Floors) -> None:
 def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:
     """Merge two mappings from task to release floor, and return the result.
 
-    For a task in both mappings, the floor with the higher release is returned.
+    For a task in both mappings, the floor with the higher release is kept.
     """
     return {
         task: max(

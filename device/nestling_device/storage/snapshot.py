@@ -127,7 +127,7 @@ def _answered_at_ms(data: bytes) -> int | None:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
-    """Open a read transaction on a database for the length of the block.
+    """Open a read transaction on a database for the duration of the block.
 
     Yields:
         A cursor, or None if the file does not exist.

@@ -1,4 +1,4 @@
-"""Holds the code that sends receipts to the cloud.
+"""Sends receipts to the cloud.
 
 `outbox` is the durable queue of receipts, `publisher` sends them, and `sparkplug_node` builds the
 messages of a Sparkplug B edge node. Of the device's other packages, this one may import `storage`

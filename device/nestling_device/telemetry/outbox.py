@@ -1,9 +1,9 @@
-"""Holds the device's durable queue of receipts.
+"""Stores the device's receipts in a durable queue.
 
-Receipts are numbered from 1 without gaps, and the queue always holds one contiguous range of them:
-the cloud acknowledges from the front, and a full outbox drops from the front. The dropped receipts
-are therefore exactly those between the last acknowledged receipt and the first one held, and need
-no separate record.
+Receipts are numbered from 1 without gaps, and the queue always contains one contiguous range of
+them: the cloud acknowledges from the front, and a full outbox drops from the front. The dropped
+receipts are therefore exactly those between the last acknowledged receipt and the first one in the
+queue, and need no separate record.
 
 A state folder may be copied, for example with a cloned SD card or a restored backup, even while the
 device runs. Every process that appends receipts therefore uses a new outbox id (`outbox_lineage`).
@@ -70,8 +70,8 @@ class Outbox(Closing):
 
         Args:
             folder: the device's state folder.
-            capacity: the largest number of receipts to hold. Beyond it, the oldest are dropped and
-                reported as a gap.
+            capacity: the largest number of receipts to keep. If there are more, the oldest are
+                dropped and reported as a gap.
             lock_timeout: the longest time to wait while another program has locked the file
                 (default: `LockTimeout()`).
 
@@ -190,7 +190,7 @@ class Outbox(Closing):
         return AcknowledgementEffect.SETTLED
 
     def _is_complete(self, span: Span) -> bool:
-        """Return whether no copy of this file can hold more of the span."""
+        """Return whether no copy of this file can contain further receipts of the span."""
         return span.has_ended or (span.is_open and self._began)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ receipts up to the time of the copy, and different spans after that time. Two de
 never write under the same id.
 
 Each span has a chain (see `nestling_core.telemetry.receipt_chain`). The chain just before the first
-receipt held is stored, because the receipts that it was computed from are deleted.
+receipt in the file is stored, because the receipts that it was computed from are deleted.
 """
 
 import secrets
@@ -39,13 +39,13 @@ CREATE TABLE outbox (
 
 
 class OutboxMarks(NamedTuple):
-    """The progress of the outbox, in sequences of the file.
+    """The progress of the outbox: sequence numbers in the file, and chains.
 
     Attributes:
-        acknowledged: the last sequence that the cloud acknowledged, or 0 at first.
+        acknowledged: the last sequence that the cloud acknowledged, or 0 if there was none.
         acknowledged_chain: the chain up to `acknowledged`, within its span.
-        first: the sequence of the first receipt held, or `last` + 1 if none is held.
-        last: the sequence of the newest receipt ever appended, or 0 at first.
+        first: the sequence of the first receipt in the file, or `last` + 1 if there is none.
+        last: the sequence of the newest receipt ever appended, or 0 if there was none.
         front: the chain just before `first`, within the span of `first`.
     """
 
@@ -136,7 +136,7 @@ def begin_span(cursor: sqlite3.Cursor, first: int) -> None:
 
     Args:
         cursor: the cursor of the transaction.
-        first: the sequence of the file that the span counts as 1.
+        first: the sequence in the file of the receipt that has sequence 1 in the span.
     """
     cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))  # an empty span
     row = cursor.execute(
@@ -189,10 +189,10 @@ def chain_at(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: i
 
 
 def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
-    """Return a span's chain, computed again from the span's rows.
+    """Recompute a span's chain from the span's rows, and store and return the new chain.
 
-    The new chain is also stored. Rows that were damaged after they were written may have different
-    fingerprints. Their receipts are sent with these fingerprints, so the chain must include them.
+    Rows that were damaged after they were written may have different fingerprints. Their receipts
+    are sent with these fingerprints, so the chain must include them.
 
     Args:
         cursor: the cursor of the transaction.

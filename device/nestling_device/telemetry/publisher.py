@@ -1,6 +1,6 @@
 """Publishes the outbox to the cloud as a Sparkplug B edge node.
 
-The broker is never relied on for durability. A receipt is sent again and again until the cloud
+Durability does not depend on the broker. A receipt is sent again and again until the cloud
 acknowledges that it has stored the receipt. Only then is the receipt removed from the outbox,
 unless a full outbox had to drop it earlier.
 """

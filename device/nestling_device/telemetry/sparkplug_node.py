@@ -49,9 +49,9 @@ class Gauges:
     """The status that a device reports.
 
     Attributes:
-        profile: the name of the device's power table.
+        profile: the name of the board.
         bundle_version: the version of the active bundle.
-        capacity: the largest resident capacity, or 0 if none is resident.
+        capacity: the largest loaded capacity, or 0 if none is loaded.
         battery: the remaining charge, 0 to 1.
         offload_share: the target offload share in force. It is None before the first answer, and
             while a target of another kind replaces it.
@@ -109,7 +109,7 @@ class SparkplugNode:
     """
 
     def __init__(self, bd_seq: int) -> None:
-        """Begin the messages of a connection.
+        """Prepare to build the messages of a new connection.
 
         Args:
             bd_seq: the number of this connection, 0 to 255. Its NBIRTH and its Will contain it.

@@ -1,4 +1,4 @@
-"""Holds the settings of a device's telemetry."""
+"""Defines the settings of a device's telemetry."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ class TelemetryConfig:
         port: the port of the broker.
         identity: the identity for TLS, or None to connect without TLS.
         batch_limit: the largest number of receipts in one message.
-        resend_after_s: the time without an acknowledgement after which receipts are sent again,
+        resend_after_s: the time without an acknowledgement after which receipts are sent again, in
             seconds.
-        reconnect_min_s: the pause after the first failed attempt to connect, seconds. The pause
+        reconnect_min_s: the pause after the first failed attempt to connect, in seconds. The pause
             doubles with each further failure.
-        reconnect_max_s: the longest pause between two attempts to connect, seconds.
+        reconnect_max_s: the longest pause between two attempts to connect, in seconds.
     """
 
     device_id: str

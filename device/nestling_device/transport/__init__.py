@@ -1,4 +1,4 @@
-"""Holds the connections to the cloud over gRPC and MQTT, and the identity that they use.
+"""Connects to the cloud over gRPC and MQTT, and stores the identity that this requires.
 
 `connection_diagnosis` finds out why a connection fails. Of the device's other packages, this one
 may import `storage`.

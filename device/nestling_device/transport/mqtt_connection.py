@@ -1,9 +1,11 @@
-"""Provides an MQTT connection that never reconnects by itself.
+"""Provides an MQTT connection that does not reconnect automatically.
 
-A Sparkplug node needs a different Will (the message that the broker publishes when the connection
-breaks) for every connection. A caller that waits for an answer needs to know when the connection
-ends. paho's own thread only puts messages into a bounded queue. Messages that do not
-fit are dropped, so a caller that misses an answer has to request it again.
+There are two reasons for this. A Sparkplug node needs a different Will (the message that the broker
+publishes when the connection breaks) for every connection, and a caller that waits for an answer
+needs to know when the connection ends.
+
+Received messages wait in a queue of limited length. Messages that do not fit are dropped, so a
+caller that misses an answer has to request it again.
 """
 
 import queue

@@ -37,7 +37,7 @@ CURVE_SHARES = tuple(number / 20 for number in range(21))
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The result of each option for every input of a run, in the order of the receipts.
+    """The results of every option for the inputs of a run, in the order of the receipts.
 
     Attributes:
         device: whether the resident capacity (the largest that the device had loaded) is right,
@@ -49,7 +49,7 @@ class Evaluation:
             this input, and no offload of this input failed.
         urgency: a mapping from the name of a router to its scores of the inputs, float64 (N,). The
             scores are computed after the resident capacity has run. The router sends the inputs
-            with the highest scores.
+            with the highest scores to the cloud.
     """
 
     device: Bools
@@ -66,10 +66,10 @@ def evaluate(
     receipts: Sequence[ReceiptRow],
     manifest: Manifest | None = None,
 ) -> Evaluation:
-    """Return the result of every option for every input of a run.
+    """Return the results of every option for the inputs of a run.
 
     Args:
-        repository: the repository that holds the bundle of the run.
+        repository: the repository that contains the bundle of the run.
         streams: a mapping from device id to the inputs and labels of the device.
         receipts: one receipt for each input that was answered.
         manifest: the manifest of the run's bundle, or None if it is the released one.
@@ -102,7 +102,7 @@ def evaluate(
 
 
 def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
-    """Return the scores that the other routers in the report give the inputs.
+    """Return the scores that the report's other routers assign to the inputs.
 
     These routers need no training.
 
@@ -147,9 +147,9 @@ def _batches(inputs: Floats) -> list[Floats]:
 def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
     """Return the accuracy of a run in which only the inputs with the highest scores are sent.
 
-    This is the accuracy of a router with one threshold for the whole fleet, chosen with hindsight
-    to send a given number of inputs. Inputs for which the cloud could not be used in the run keep
-    the answer of the resident capacity, so that the router meets the same conditions as the run.
+    The router has one threshold for the whole fleet, chosen with hindsight to send a given number
+    of inputs. To keep the conditions of the run, an input for which the cloud could not be used is
+    answered by the resident capacity.
 
     Args:
         evaluation: the result of each option in the run.

@@ -1,4 +1,4 @@
-"""Holds the finished run of a fleet, in the same form for every kind of scenario."""
+"""Defines the data of a finished run, in one form for every kind of scenario."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -83,9 +83,9 @@ def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
 def _excesses(row: ReceiptRow) -> Sequence[Excess]:
     """Return the limits that the offload of an input exceeds.
 
-    These are the limits that the transfer exceeds by itself. If there are none, they are the limits
-    that the transfer and the device's own run exceed together. The result is empty if the receipt's
-    reason is not a limit.
+    If the transfer alone exceeds any limits, only these are returned. Otherwise the limits are
+    returned that the transfer and the device's own run exceed together. The result is empty if the
+    receipt's reason is not a limit.
     """
     if row.reason not in LIMITS:
         return ()

@@ -1,4 +1,4 @@
-"""Computes summary.json from the receipts that the cloud stored and the devices' own counts."""
+"""Computes summary.json from the receipts in the cloud's store and the devices' own counts."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -129,8 +129,8 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
     - `hybrid`: the run itself, according to its receipts.
     - `device_only`: every input runs once, on the capacity that was resident.
     - `cloud_only`: every input is sent, as if the cloud had always been available. The throughput
-      is that of the input's budget or, if the budget has no link, that of the device's own table in
-      the scenario.
+      is taken from the input's budget. If the budget has no link, it is taken from the device's own
+      table in the scenario.
     """
     devices = {device.device_id: device for device in outcome.scenario.fleet()}
     meters = {

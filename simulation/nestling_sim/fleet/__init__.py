@@ -1,7 +1,7 @@
-"""Runs the simulated fleet.
+"""Runs the simulated fleet, with one thread for each device.
 
-The package holds the devices, which run in threads, their streams of inputs, and links that can be
-cut. It may import `scenario`, but neither `run` nor `figures`.
+The package also provides the devices' streams of inputs, and network links that can be cut. It may
+import `scenario`, but neither `run` nor `figures`.
 """
 
 __all__ = ["flower_grid", "live_run", "streams", "wearers"]

@@ -15,9 +15,10 @@ _SERVER_NODE = 1
 
 
 class LocalGrid(Grid):
-    """Runs a ClientApp for every node, with a persistent context for each node.
+    """A Flower Grid that runs a ClientApp for each node, in this process.
 
-    The nodes reply in the order in which the messages are pushed.
+    Each node keeps its context from message to message. Nodes reply in the order in which the
+    messages are pushed.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class LocalGrid(Grid):
         return self._run
 
     def set_run(self, run: Run) -> None:
-        """Replace the description of the run."""
+        """Replace the grid's only run with a copy of the given one."""
         self._run = dataclasses.replace(run)
 
     def create_message(
@@ -68,7 +69,7 @@ class LocalGrid(Grid):
         group_id: str,
         ttl: float | None = None,
     ) -> Message:
-        """Return a new message, as Flower's grids do."""
+        """Return a new message to a node."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:

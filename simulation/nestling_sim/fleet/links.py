@@ -1,4 +1,4 @@
-"""Provides links that can be cut, which are TCP proxies in front of the cloud and the broker."""
+"""Provides network links that can be cut, as TCP proxies in front of the cloud and the broker."""
 
 import asyncio
 import errno
@@ -18,7 +18,7 @@ _PAUSE_S = 0.1
 
 
 class CuttableLink:
-    """Forwards TCP connections to a target until `cut`, and again after `restore`.
+    """Forwards TCP connections to a target until `cut` is called, and again after `restore`.
 
     While the link is cut, new connections are refused at once, as if the target were not running,
     and the port stays reserved. The link does not slow down traffic, because the cost of a slow
@@ -26,7 +26,7 @@ class CuttableLink:
     """
 
     def __init__(self, name: str, host: str, port: int) -> None:
-        """Create a link, which starts when it is entered with `with`.
+        """Create a link, which starts when its `with` block begins.
 
         Args:
             name: the suffix of the thread's name, such as the device's id.
@@ -53,10 +53,7 @@ class CuttableLink:
         return Address(host="127.0.0.1", port=self.port)
 
     def cut(self) -> None:
-        """Close all connections and refuse new ones.
-
-        The method returns when all connections are closed.
-        """
+        """Refuse new connections, close all existing ones, and wait until they are closed."""
         self._in_loop(self._close())
 
     def restore(self) -> None:
@@ -163,7 +160,7 @@ class DeviceLinks:
 
 @contextmanager
 def device_links(device_id: str, *, cloud: Address, broker: Address) -> Iterator[DeviceLinks]:
-    """Provide the links of a device during the block, at first in the restored state.
+    """Provide the links of a device during the block, initially in the restored state.
 
     Args:
         device_id: the id of the device, for the names of the threads.

@@ -48,14 +48,14 @@ class FleetError(SimError):
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The inputs of a live run.
+    """The data and settings that a live run needs.
 
     Attributes:
         scenario: the devices and their conditions.
         streams: a mapping from device id to the inputs and labels of the device.
         needs: the memory, the operations and the bytes that the bundle needs.
         addresses: the addresses of the cloud and its broker.
-        state_dir: the folder in which each device makes its state folder.
+        state_dir: the parent folder of the devices' state folders.
         first_index: the index of each device's first input in its receipts. It is above 0 if the
             fleet continues an earlier run.
     """
@@ -95,7 +95,7 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
     """Run every device to the end of its stream.
 
     Args:
-        fleet: the inputs of the run.
+        fleet: the data and settings of the run.
         progress: the progress display, which advances with every input.
 
     Returns:
@@ -121,7 +121,7 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
     """Let every device of a finished fleet repeat its stream until a signal or a failure.
 
     Args:
-        fleet: the inputs of the earlier run.
+        fleet: the data and settings of the earlier run.
         interval_s: the pause between two inputs of a device, seconds.
 
     Raises:
@@ -152,10 +152,7 @@ def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
 def _arriving(
     answers: "queue.SimpleQueue[int]", total: int, runs: Sequence[Future[DeviceRun]]
 ) -> Iterator[int]:
-    """Yield once for each input that a device has finished.
-
-    This ends when all inputs are finished or a device has failed.
-    """
+    """Yield once for each finished input, until all are finished or a device has failed."""
     for number in range(total):
         while True:
             if any(run.done() and run.exception() for run in runs):
@@ -170,7 +167,7 @@ def _arriving(
 
 @dataclass(frozen=True, kw_only=True)
 class _Control:
-    """The objects with which the threads of a fleet start, stop and notice failures together."""
+    """The objects that let the threads of a fleet start and stop together, and notice failures."""
 
     start: FleetStart
     stop: threading.Event
@@ -182,7 +179,7 @@ def _controlled(devices: int) -> Iterator[tuple[ThreadPoolExecutor, _Control]]:
     """Provide a pool with a thread for each device, and stop the devices when the block ends.
 
     All threads of this process are watched. FleetError is raised if one of them ended with an
-    exception, because the results of the run would otherwise be wrong without anybody noticing.
+    exception, because the results of the run would otherwise be silently wrong.
     """
     try:
         with (

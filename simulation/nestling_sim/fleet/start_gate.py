@@ -18,7 +18,7 @@ class NotStartedError(SimError):
 
 
 class FleetStart:
-    """Coordinates the start of a fleet, whose threads wait until all devices are up."""
+    """Coordinates the start of a fleet, so that no device answers before all devices are up."""
 
     def __init__(self, devices: int) -> None:
         """Prepare the start of a fleet with the given number of devices."""
@@ -27,11 +27,10 @@ class FleetStart:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a turn, and let a device start during the block.
+        """Wait until it is a device's turn to start, and keep the turn during the block.
 
         At most eight devices start at the same time. If the block raises an exception, the start of
-        the whole fleet is aborted, and all other devices that are starting or waiting raise
-        NotStartedError.
+        the whole fleet is aborted: all devices that are starting or waiting raise NotStartedError.
 
         Raises:
             NotStartedError: the fleet is being stopped.

@@ -1,8 +1,8 @@
-"""Distributes a task's test recordings over the devices of a fleet.
+"""Distributes a task's test recordings among the devices of a fleet.
 
-Each recording is assigned as a whole. If there are more devices than recordings, several devices
-share a recording: each of these devices starts at a different point and wraps around, so that their
-n-th inputs are always different.
+Recordings are never divided. If there are more devices than recordings, several devices share a
+recording: each of these devices starts at a different point and wraps around, so that their n-th
+inputs are always different.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from nestling_sim.errors import SimError
 
 
 class StreamError(SimError):
-    """Raised when there are too few test inputs for the fleet, or a stream is too short.
+    """Raised when there are too few test inputs for the fleet, or for splitting a stream.
 
-    A stream of a federated scenario has to be long enough to be split.
+    Only federated scenarios split streams, into a part for training and a part for measuring.
     """
 
 

@@ -1,4 +1,7 @@
-"""Prepares the streams of a federated scenario, with their drift and their labeled part."""
+"""Prepares the streams of a federated scenario, by adding drift and splitting off a training part.
+
+Drift is how a sensor's signal differs from the training data.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,11 +33,11 @@ class Wearer:
 def wearers(streams: Mapping[str, Stream], table: FederatedTable, seed: int) -> dict[str, Wearer]:
     """Apply a random drift to every device's inputs, and split them into two parts.
 
-    One part is for local training, and the other for measuring accuracy. Each run of consecutive
-    inputs with the same label is split separately. One input between the parts is left out, because
-    neighboring inputs overlap. Devices that share a recording split it in the same way, so that no
-    device is trained on inputs that another device is measured on. These devices start at different
-    points of both parts.
+    One part is for local training, and the other is for measuring accuracy. Each sequence of
+    consecutive inputs with the same label is split separately. One input between the parts is left
+    out, because neighboring inputs overlap. Devices that share a recording split it in the same
+    way, so that no device is trained on inputs that another device is measured on. In both parts,
+    these devices start at different points.
 
     Args:
         streams: a mapping from device id to the recordings of the device.
@@ -73,7 +76,7 @@ def _split(device: str, stream: Examples, drift: Drift, local_part: float) -> We
 
 
 def _stretches(stream: Examples) -> Sequence[Sequence[int]]:
-    """Return the indices of the inputs in each run of consecutive inputs with the same label."""
+    """Return the indices of each sequence of consecutive inputs with the same label."""
     borders = np.flatnonzero(np.diff(stream.labels)) + 1
     return [part.tolist() for part in np.split(np.arange(len(stream)), borders)]
 

@@ -1,7 +1,6 @@
-"""Lays out the report of a run.
+"""Lays out the report of a run, as tables for the terminal and as an HTML page.
 
-The package holds tables for the terminal and a self-contained HTML page with pictures. It imports
-no other package of the simulator.
+The page is self-contained and has pictures. The package imports no other package of the simulator.
 """
 
 from nestling_sim.report.evidence import Evidence

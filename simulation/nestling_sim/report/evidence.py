@@ -1,4 +1,4 @@
-"""Holds the data that a report is made of, and counts the receipts in it."""
+"""Defines the data that a report is based on, and counts each device's receipts."""
 
 import re
 from collections import Counter
@@ -42,7 +42,7 @@ class DeviceTally:
     Attributes:
         device: the device's id.
         rows: the device's receipts, sorted by input index.
-        routes: a mapping from route to the number of inputs that were answered by it.
+        routes: a mapping from route to the number of inputs that took it.
         fallbacks: the number of inputs that the device answered because the cloud did not.
         switches: the number of times that the resident capacity changed between consecutive
             receipts.
@@ -75,15 +75,12 @@ def in_natural_order(names: Iterable[str]) -> list[str]:
 
 
 def answering_capacity(row: ReceiptRow) -> int:
-    """Return the number of the capacity that answered an input, or 0 if the cloud did.
-
-    Route messages use the same numbers.
-    """
+    """Return the number of the capacity that answered an input, or 0 if the cloud answered it."""
     return 0 if row.route == CLOUD else int(row.route.removeprefix("capacity-"))
 
 
 def is_fallback(row: ReceiptRow) -> bool:
-    """Return whether the cloud was asked, but the device's own answer was used."""
+    """Return whether the device's own answer was used because the offload failed."""
     return row.reason in FALLBACKS
 
 

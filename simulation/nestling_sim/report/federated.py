@@ -16,7 +16,7 @@ _LABELS = {"device_only": "device only", "hybrid": "hybrid"}
 
 
 def description(learning: Mapping[str, Any]) -> str:
-    """Return the text above the section's picture.
+    """Return the introductory text of the section.
 
     Args:
         learning: summary.json's entry on federated rounds.
@@ -76,7 +76,8 @@ def gain_picture(learning: Mapping[str, Any]) -> Figure:
 def gains(learning: Mapping[str, Any]) -> Table:
     """Return a table of the accuracies before and after the rounds, by device and for the fleet.
 
-    The table also has each device's capacity and the sizes of both parts of its stream.
+    The table also has each device's capacity, and the numbers of inputs that it was trained on and
+    measured on.
 
     Args:
         learning: summary.json's entry on federated rounds.
@@ -95,7 +96,7 @@ def gains(learning: Mapping[str, Any]) -> Table:
 
 
 def rounds(learning: Mapping[str, Any]) -> Table:
-    """Return a table of the clients, the bytes and the calibration accuracies of each round.
+    """Return a table of each round's clients, bytes and accuracies on calibration inputs.
 
     The first and the last row have the accuracies of the bundles before and after all rounds.
 

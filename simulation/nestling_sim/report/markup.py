@@ -9,12 +9,12 @@ from nestling_sim.report.tables import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One figure of the page's first row.
+    """A tile in the page's first row, which shows one figure.
 
     Attributes:
         name: the name of the figure.
-        value: the figure, with its unit.
-        beside: a text that puts the figure into context, such as a second figure.
+        value: the value of the figure, with its unit.
+        beside: a text that puts the figure into context, for example a second figure.
     """
 
     name: str

@@ -25,7 +25,7 @@ from nestling_sim.report.svg import as_inline_svg
 
 
 def report_page(evidence: Evidence) -> str:
-    """Return the report as an HTML document, which has to be saved in UTF-8.
+    """Return the report as an HTML document, which must be saved as UTF-8.
 
     Args:
         evidence: the data of the run.

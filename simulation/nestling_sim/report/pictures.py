@@ -55,7 +55,8 @@ _POINTS: Mapping[str, Mapping[str, Any]] = {
 def accuracy_picture(evidence: Evidence) -> Figure:
     """Draw the accuracy of each router as a function of the offload share.
 
-    Single points show this run, and the accuracies if only the device or only the cloud answered.
+    Single points show the run itself, and the accuracies that the device alone and the cloud alone
+    would have had.
     """
     figure = _figure(4.4)
     axes = _axes(figure)
@@ -87,7 +88,7 @@ def accuracy_picture(evidence: Evidence) -> Figure:
 
 
 def capacity_picture(evidence: Evidence) -> Figure:
-    """Draw each answer's resident capacity and route, with one small plot per device.
+    """Draw the resident capacity and the route of each answer, in one small plot per device.
 
     The resident capacity is the largest one that the device had loaded. Only the first 24 devices
     are drawn.
@@ -153,9 +154,9 @@ def energy_picture(evidence: Evidence) -> Figure:
 
 
 def routes_picture(evidence: Evidence) -> Figure:
-    """Draw a bar for each device, with the share of its inputs that each route answered.
+    """Draw a bar for each device, divided by the routes that its inputs took.
 
-    The number of fallbacks is written beside the bar of the device.
+    The number of fallbacks is written beside the bar.
     """
     tallies = list(reversed(tally(evidence)))
     capacities = len(evidence.summary["capacities"])

@@ -23,7 +23,7 @@ _NOTHING = "-"
 
 
 def description(summary: Mapping[str, Any]) -> str:
-    """Return the text above the section's tables."""
+    """Return the introductory text of the section."""
     not_sent = summary["not_sent"]
     if not not_sent["inputs"]:
         return "None: the cloud was available for every input."
@@ -37,14 +37,14 @@ def description(summary: Mapping[str, Any]) -> str:
 
 
 def reasons_line(not_sent: Mapping[str, Any]) -> str:
-    """Return a line with every reason and the number of inputs that it applies to."""
+    """Return a line that counts inputs by the reason why their offload was ruled out or failed."""
     return ", ".join(
         f"{_LABELS[reason]} {count:,}" for reason, count in not_sent["reasons"].items()
     )
 
 
 def never_sent(not_sent: Mapping[str, Any]) -> str:
-    """Return a line with the devices on which limits ruled out every offload, grouped by cause.
+    """Return a line that lists the devices on which limits ruled out every offload, by cause.
 
     The line is "" if there are no such devices.
     """
@@ -55,7 +55,10 @@ def never_sent(not_sent: Mapping[str, Any]) -> str:
 
 
 def by_reason(summary: Mapping[str, Any]) -> Table:
-    """Return a table with the number of inputs and the number of devices for each reason."""
+    """Return a table of the reasons why offloads were ruled out or failed.
+
+    For each reason, the table has the number of inputs and the number of devices.
+    """
     not_sent = summary["not_sent"]
     rows = []
     for reason, count in not_sent["reasons"].items():
@@ -65,10 +68,11 @@ def by_reason(summary: Mapping[str, Any]) -> Table:
 
 
 def by_device(summary: Mapping[str, Any]) -> Table:
-    """Return a table with each device's reasons, and the number of inputs for each reason.
+    """Return a table of the reasons why each device's offloads were ruled out or failed.
 
-    If the reason is a limit with a unit, the table also says what was needed and what was allowed.
-    These figures are from the input that exceeded the limit by the largest factor.
+    For each reason, the table has the number of inputs. If the reason is a limit with a unit, the
+    table also has the amounts that were needed and allowed. These amounts are from the input that
+    exceeded the limit by the largest factor.
     """
     devices = summary["not_sent"]["devices"]
     return Table(

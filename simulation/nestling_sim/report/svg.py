@@ -17,7 +17,7 @@ _NO_METADATA: Mapping[str, None] = {"Date": None, "Creator": None, "Format": Non
 def as_svg(figure: Figure) -> str:
     """Render a picture as an SVG file in light colors.
 
-    The words in the picture stay text instead of becoming outlines.
+    Text in the picture remains text, and is not converted to outlines.
     """
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "nestling"}):
@@ -26,13 +26,14 @@ def as_svg(figure: Figure) -> str:
 
 
 def as_inline_svg(figure: Figure, name: str, label: str) -> str:
-    """Render a picture as an SVG element for a page whose style sheet has the palette.
+    """Render a picture as an SVG element for a page whose style sheet defines the palette.
 
-    The colors become references to the style sheet's variables, so that they follow the page.
+    Colors become references to the style sheet's variables, so that they are light or dark, like
+    the rest of the page.
 
     Args:
         figure: the picture.
-        name: the prefix of every id, which makes the ids of several pictures on a page unique.
+        name: a prefix for the ids in the picture. It must differ between the pictures on a page.
         label: the description for screen readers, already escaped for HTML.
     """
     svg = as_svg(figure)

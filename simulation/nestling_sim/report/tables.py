@@ -27,7 +27,7 @@ class Table:
 
     Attributes:
         head: the names of the columns.
-        rows: the cells of each row, in which the name of the row comes before its figures.
+        rows: the cells of each row. The first cell is the name of the row.
     """
 
     head: Sequence[str]
@@ -54,7 +54,7 @@ def millijoules(energy_mj: float) -> str:
 
 
 def shared_recordings(summary: Mapping[str, Any]) -> str:
-    """Return a clause on the recordings that devices share, or "" if they share none."""
+    """Return a clause that says how many recordings the devices share, or "" if they share none."""
     if not summary["sharing_devices"]:
         return ""
     return (
@@ -66,8 +66,8 @@ def shared_recordings(summary: Mapping[str, Any]) -> str:
 def comparison(summary: Mapping[str, Any]) -> Table:
     """Return a table of the accuracy and the mean energy per input, by policy.
 
-    The policies are hybrid, device only and cloud only. Two other routers follow, which send as
-    many inputs as the run did. No energy is computed for them.
+    The policies are hybrid, device only and cloud only. They are followed by two other routers that
+    send as many inputs as the run did, for which no energy is computed.
     """
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]
     policies = [
@@ -152,10 +152,10 @@ def routes_by_device(evidence: Evidence) -> Table:
 
 
 def latency(summary: Mapping[str, Any]) -> Table:
-    """Return a table of the latency percentiles of each route, ms.
+    """Return a table of the latency percentiles of each route, in milliseconds.
 
-    Each cell has the latency for the device's board and link and, after a slash, the wall time on
-    the machine that ran the simulation.
+    Each cell has two figures. The first is the latency for the device's board and link, and the
+    second is the wall time on the machine that ran the simulation.
     """
     kinds = ("latency_ms", "wall_latency_ms")
     rows = [

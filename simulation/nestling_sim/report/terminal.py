@@ -71,10 +71,7 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
 
 
 def _not_sent(not_sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the names and texts of the rows on inputs whose offload was ruled out or failed.
-
-    Nothing is yielded if there are no such inputs.
-    """
+    """Yield the table rows (name, text) on inputs whose offload was ruled out or failed, if any."""
     if not_sent["inputs"]:
         yield "cloud unavailable", f"{not_sent['inputs']}: {reasons_line(not_sent)}"
     if not_sent["never"]:

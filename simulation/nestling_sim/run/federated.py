@@ -1,8 +1,8 @@
 """Runs a federated scenario, in which a fleet answers, learns in rounds, and answers again.
 
-Before it answers again, the fleet installs the bundle that resulted from the rounds. Cloud, broker
-and devices are real, as in every run. The rounds run in this process, over an in-process Flower
-Grid, with the same ClientApp and ServerApp that SuperNodes and a SuperLink run.
+Before it answers again, the fleet installs the bundle that resulted from the rounds. The cloud, the
+broker and the devices are real, as in every run. The rounds use the same ClientApp and ServerApp as
+Flower's SuperNodes and SuperLink, but run in this process, connected by a `LocalGrid`.
 """
 
 import dataclasses
@@ -40,13 +40,12 @@ _RUN = "simulation"
 
 @dataclass(frozen=True, kw_only=True)
 class LearningSetup:
-    """The inputs of a federated run.
+    """The data and settings that a federated run needs.
 
     Attributes:
         scenario: the scenario, which has a `[federated]` table.
         data_dir: the folder with the task's data, or None to search the task's usual folders.
-        streams: a mapping from device id to the device's recordings, to which no drift has been
-            applied.
+        streams: a mapping from device id to the device's recordings, still without drift.
         workspace: the running cloud, whose repository gets the new release.
     """
 
@@ -66,7 +65,8 @@ def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
     """Run a fleet that answers, learns in federated rounds, and answers again.
 
     Args:
-        learning: the inputs of the run; the cloud's repository has the first bundle.
+        learning: the data and settings of the run. The cloud's repository must contain the first
+            bundle.
         progress: the progress display.
 
     Returns:

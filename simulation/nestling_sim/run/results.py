@@ -24,7 +24,7 @@ def write_results(
     The files are summary.json, receipts.jsonl (one receipt per line) and report.html.
 
     Args:
-        out: the folder in which the new folder is made.
+        out: the parent of the new folder. It is created if necessary.
         summary: the content of summary.json.
         receipts: the receipts that the cloud stored.
         page: the content of report.html.

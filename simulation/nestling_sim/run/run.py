@@ -87,7 +87,7 @@ class _Stopwatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """The callbacks of a run.
+    """The functions that a run calls to report its progress.
 
     Attributes:
         serving: a function that is called with the cloud's addresses when the cloud is up.
@@ -106,7 +106,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
 
     The bundle is trained or loaded from the cache. Then the fleet answers its inputs, and the
     answers are compared with those of the other options. With `keep_serving`, the fleet then
-    continues until a signal raises an exception, so that the function does not return.
+    continues until a signal raises an exception, and the function does not return.
 
     Args:
         config: the scenario to run, with the settings of the run.

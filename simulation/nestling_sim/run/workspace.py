@@ -39,7 +39,7 @@ class Workspace:
 
     @property
     def devices(self) -> Path:
-        """The folder in which the devices' state folders are made."""
+        """The parent folder of the devices' state folders."""
         return self.folder / "devices"
 
     def receipts(self) -> list[ReceiptRow]:
@@ -59,7 +59,7 @@ class Workspace:
 def open_workspace(
     repository: Repository, *, broker_kind: BrokerKind, console: bool
 ) -> Iterator[Workspace]:
-    """Run a cloud that serves a repository during the block, with a temporary folder for its state.
+    """Provide a workspace with a cloud that serves a repository, during the block.
 
     Args:
         repository: the repository to serve.

@@ -1,6 +1,6 @@
-"""Reads scenario files, and computes the conditions of each device from them.
+"""Reads scenario files, and computes each device's conditions from them.
 
-The package holds the models of devices, limits, drift (how a sensor's signal differs from the
+The package contains the models of devices, limits, drift (how a sensor's signal differs from the
 training data) and conditions (such as little memory or an outage). It may not import `run`,
 `figures` or `fleet`.
 """

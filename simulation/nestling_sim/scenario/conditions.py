@@ -1,8 +1,8 @@
-"""Computes the conditions of a device at an input.
+"""Computes a device's budget at each input, and whether its link is up.
 
-The conditions are the budget of the device and whether its link is up. The functions are pure and
-depend on input indices instead of the clock, so that a run can be repeated. If several entries of
-one kind apply at an index, the last of them in the file wins.
+The functions are pure and depend on input indices instead of the clock, so that a run can be
+repeated. If several conditions of the same kind apply to an input, the last one in the scenario
+file wins.
 """
 
 from collections.abc import Iterator

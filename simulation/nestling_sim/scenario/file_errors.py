@@ -1,6 +1,6 @@
-"""Describes the errors of a scenario file.
+"""Describes the errors in a scenario file.
 
-A description names the place in the file, the value that was found and the values that are allowed.
+A description names the place in the file, the value found there and the values allowed there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,9 +31,9 @@ def closest(found: object, known: Iterable[str]) -> str:
 
 
 def root_faults(faults: Iterable[ErrorDetails]) -> list[ErrorDetails]:
-    """Return pydantic's errors without those that only follow from other errors.
+    """Return pydantic's errors without those that are only consequences of others.
 
-    An error about the length of a list is left out if there are errors in the entries of the list.
+    An error about the length of a list is left out if an entry of the list has an error.
     """
     every = list(faults)
     inner = {fault["loc"][:1] for fault in every if len(fault["loc"]) > 1}

@@ -1,8 +1,7 @@
-"""Holds the limits of a scenario's devices.
+"""Defines the limits of a scenario's devices.
 
-A limit is given either in units or as a multiple of what the task needs. A multiple suits any task,
-because the simulator computes the needs of the capacities and of an offload from the trained
-bundle.
+A limit is set either in units or relative to what the task needs. A relative limit suits any task,
+because the simulator computes from the trained bundle what the capacities and an offload need.
 """
 
 from collections.abc import Sequence
@@ -49,7 +48,7 @@ class Needs:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
-        """Return the needs that follow from a bundle's manifest."""
+        """Return the needs of the bundle that a manifest describes."""
         return cls(
             memory_bytes=memory_needed(manifest),
             macs=[entry.macs for entry in manifest.capacities],
@@ -65,9 +64,9 @@ def kilobytes(value: float) -> int:
 class Memory(Table):
     """The memory budget of a device.
 
-    A table gives either `memory_kb` or `memory_for_capacity`, which is the number of the largest
-    capacity (one of the student's nested sizes) that fits into the budget. A number that is larger
-    than the student's number of capacities stands for the largest capacity.
+    A table sets either `memory_kb` or `memory_for_capacity`, which is the number of the largest
+    capacity (one of the student's nested sizes) that fits into the budget. If the student has fewer
+    capacities, its largest capacity fits.
     """
 
     memory_kb: Positive | None = None
@@ -99,8 +98,8 @@ class Memory(Table):
 class AnswerLimits(Table):
     """The limits on the time and the energy of one answer.
 
-    Each limit is given either in units or as a multiple of what an offload takes. Here an offload
-    includes the device's own run before the transfer, on the largest capacity that fits into
+    Each limit is set either in units or as a multiple of what an offload takes. Here, an offload
+    also includes the device's own run before the transfer, on the largest capacity that fits into
     memory. The transfer uses the throughput and the round-trip time in the device's own table.
     """
 
@@ -142,8 +141,8 @@ def offload_of(
 ) -> Offload:
     """Return the time and the energy of an offload, including the device's own run before it.
 
-    The run is that of the largest capacity that fits into the memory budget, or of capacity 1 if
-    none fits. The transfer uses the given throughput and round-trip time.
+    The device runs the largest capacity that fits into the memory budget, or capacity 1 if none
+    fits. The transfer uses the given throughput and round-trip time.
 
     Args:
         profile: the name of the board.

@@ -70,7 +70,7 @@ class OffloadTable(Table):
 
     @model_validator(mode="after")
     def _targets(self) -> Self:
-        """Raise ValueError if the table gives no target.
+        """Raise ValueError if the table sets no target.
 
         Without a target, the fleet would never use the cloud.
         """
@@ -158,7 +158,7 @@ Condition = Annotated[
 
 
 class Scenario(Table):
-    """A whole scenario file."""
+    """The validated content of a scenario file."""
 
     task: Annotated[str, Field(min_length=1)]
     seed: Annotated[int, Field(ge=0)]
@@ -211,7 +211,7 @@ _KEYS = {
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
-    """Read a scenario, check it, and return it.
+    """Read and validate a scenario, and return it.
 
     Args:
         name_or_path: the name of a built-in scenario, or the path of a TOML file.

@@ -1,7 +1,7 @@
-"""Holds the routes, the parameters and the response schemas of the REST API.
+"""Contains the routes, parameters and response schemas of the REST API.
 
-Of the console's packages, this one may import `console.data`, `console.http` and `console.auth`,
-but not `console.pages`.
+Within the console, this package may import `console.data`, `console.http` and `console.auth`, but
+not `console.pages`.
 """
 
 __all__ = ["not_found", "openapi", "routes"]

@@ -1,4 +1,4 @@
-"""Makes the CSV responses of the API."""
+"""Builds the CSV responses of the API."""
 
 from collections.abc import Iterator
 from http import HTTPStatus

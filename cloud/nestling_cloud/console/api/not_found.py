@@ -1,4 +1,4 @@
-"""Makes the errors for unknown addresses and devices, and for methods that are not allowed."""
+"""Creates the errors for unknown addresses, unknown devices and methods that are not allowed."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -19,10 +19,12 @@ def no_such_device(device: str) -> RequestError:
 
 
 def no_such_route(request: Request, routes: Iterable[Route]) -> RequestError:
-    """Return the error for a method that is not allowed, or for an address that does not exist.
+    """Return the error for a request that no route answers.
+
+    The status is 405 if the address exists but does not allow the method, otherwise 404.
 
     Args:
-        request: the request that no route answers.
+        request: the unanswered request.
         routes: all routes of the API.
     """
     matching = (route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL)

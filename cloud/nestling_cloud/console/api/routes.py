@@ -1,6 +1,6 @@
 """Serves the REST API.
 
-The API returns the figures that the pages show, as JSON and CSV, and sets target shares.
+The API returns the figures of the pages as JSON and CSV. It can also set target offload shares.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ _BODY_PROBLEM: dict[int | str, dict[str, Any]] = {
 
 
 class Api:
-    """The REST API.
+    """Implements the routes of the REST API.
 
     Args:
         parts: the sources of the figures, shared with the pages.
@@ -81,7 +81,7 @@ class Api:
         self._parts = parts
 
     def router(self) -> APIRouter:
-        """Return a router with all routes of the API, which are below /api/v1."""
+        """Return a router with all routes of the API, under the path /api/v1."""
         router = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
         get, put = router.get, partial(router.put, responses=_BODY_PROBLEM)
         get("/session", include_in_schema=False)(self._session)

@@ -1,7 +1,7 @@
 """Defines the schemas of the API's requests and responses.
 
-The responses are the views of `metrics` and `console.data` as JSON. A view that JSON can hold
-unchanged has no class here, because the routes return the view itself.
+Responses are built from views, the dataclasses of figures in `metrics` and `console.data`. A view
+that needs no change to become JSON has no class here, because the routes return the view itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ Until = Annotated[int, Field(validation_alias=AliasPath("range", "until_ms"))]
 
 
 class ViewMessage(BaseModel):
-    """Base class of the responses that `model_validate` builds from the attributes of a view."""
+    """Base class for responses that `model_validate` builds from the attributes of a view."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class StepEnergyMessage(BaseModel):
-    """Energy of one source and one provenance, summed over the answers in one step of time.
+    """Energy from one source with one provenance, summed over the answers in one time step.
 
     The provenance says how the energy is known: measured, calibrated or modelled.
     """
@@ -49,7 +49,7 @@ def _energy_entries(energy_mj: Mapping[tuple[str, str], float]) -> list[StepEner
 
 
 class StepMessage(ViewMessage):
-    """The figures of one step of a series over time."""
+    """The figures of one time step in a series."""
 
     start_ms: int
     routes: Mapping[str, int]
@@ -129,7 +129,7 @@ class DeviceMessage(ViewMessage):
 
 
 class StrictMessage(BaseModel):
-    """Base class of request bodies, which must have exactly the fields and types of their class."""
+    """Base class for request bodies, in which unknown fields and wrong types are rejected."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -147,9 +147,9 @@ class OperatingPointMessage(BaseModel):
     """The target offload share of the fleet or a device, and what devices report about it.
 
     The offload share is the share of inputs that devices send to the cloud. `in_force_min` and
-    `in_force_max` are the smallest and the largest target share that devices report as in force.
-    `set_at_ms` and `set_by` describe the last change of the target, and `since` holds the figures
-    since that change.
+    `in_force_max` are the smallest and the largest target share that devices report to be in force.
+    `set_at_ms` and `set_by` describe the last change of the target, and `since` contains the
+    figures since that change.
     """
 
     target_share: float | None
@@ -161,7 +161,7 @@ class OperatingPointMessage(BaseModel):
 
     @classmethod
     def of(cls, state: PointState) -> Self:
-        """Return the message for a state."""
+        """Build the message from the state of an operating point."""
         low, high = state.in_force or (None, None)
         last = state.last_change
         return cls(
@@ -204,7 +204,7 @@ class ModelsMessage(BaseModel):
 
     @classmethod
     def of(cls, models: Models) -> Self:
-        """Return the message for a bundle."""
+        """Build the message from a released bundle."""
         return cls(
             bundle=models.overview,
             curves=[
@@ -224,7 +224,7 @@ class ModelsMessage(BaseModel):
 
 
 class HealthMessage(BaseModel):
-    """The problems that were found, the worst first.
+    """The problems that were found, worst first.
 
     The list is empty if no problem was found.
     """

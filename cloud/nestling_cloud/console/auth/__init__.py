@@ -1,6 +1,6 @@
-"""Holds the password, the sessions, the API tokens and the middleware that guard the console.
+"""Protects the console with a password, sessions, API tokens and a middleware that checks requests.
 
-Of the console's packages, this one may import only `console.http`.
+Within the console, this package may import only `console.http`.
 """
 
 __all__ = ["access", "guard", "login", "password", "sessions", "throttle", "tokens"]

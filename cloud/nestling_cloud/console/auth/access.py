@@ -1,4 +1,4 @@
-"""Decides from the head of a request whether the request may pass.
+"""Decides from the path, method and headers of a request whether the request is allowed.
 
 Apart from looking up sessions and tokens, the module is pure.
 """
@@ -66,7 +66,7 @@ class RequestHead:
 
     @property
     def session_key(self) -> str:
-        """Return the key in the session cookie, or "" if there is no readable cookie."""
+        """The key in the session cookie, or "" if there is no readable cookie."""
         try:
             cookie = SimpleCookie(self.headers.get("cookie", "")).get(COOKIE)
         except CookieError:
@@ -75,7 +75,7 @@ class RequestHead:
 
     @property
     def token(self) -> str:
-        """Return the API token of the request, or "" if there is none."""
+        """The API token of the request, or "" if there is none."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
@@ -98,7 +98,7 @@ class Access:
     def decide(self, request: RequestHead) -> Decision:
         """Return whether a request passes, and who sent it.
 
-        If the decision depends on a session, the check counts as a use of the session.
+        If the decision depends on an open session, the session's idle time starts again.
 
         Raises:
             TokenError: the file of tokens cannot be read or is damaged.
@@ -126,7 +126,7 @@ class Access:
     def session_lasts(self, request: RequestHead) -> bool:
         """Return whether the session of a request is still open.
 
-        The check counts as a use of the session, so the session's idle time starts again.
+        If the session is open, its idle time starts again.
         """
         return bool(request.session_key) and self._sessions.use(request.session_key)
 

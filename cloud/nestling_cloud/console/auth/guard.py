@@ -32,8 +32,8 @@ class AccessMiddleware:
     """ASGI middleware that forwards only the requests that `Access` allows.
 
     Other requests are refused. A browser that opens a page without a session is redirected to the
-    login page. While the cloud cannot read the stored credentials, no request that needs
-    credentials is forwarded. A websocket is closed once its session has ended.
+    login page. A request is also refused if its credentials cannot be checked, because a file with
+    credentials cannot be read. A websocket is closed once its session has ended.
 
     Args:
         app: the guarded application.
@@ -45,7 +45,7 @@ class AccessMiddleware:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request or connection."""
+        """Forward a request or websocket that is allowed, and refuse any other."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return

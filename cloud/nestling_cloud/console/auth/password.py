@@ -84,7 +84,7 @@ class PasswordFile:
             ) from err
 
     def mark(self) -> str:
-        """Return a digest that changes with the password, or "" if no password can be read."""
+        """Return a digest that changes whenever a password is set, or "" if none can be read."""
         try:
             return hashlib.sha256(self._read().encode()).hexdigest()
         except PasswordError:

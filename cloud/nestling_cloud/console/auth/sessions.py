@@ -1,4 +1,4 @@
-"""Holds the sessions of logged-in browsers.
+"""Manages the sessions of logged-in browsers.
 
 The sessions are kept only in memory, so a restart of the cloud ends all of them.
 """
@@ -59,7 +59,7 @@ class Sessions:
         return key
 
     def use(self, key: str) -> bool:
-        """Return whether the session of a key is open.
+        """Return whether a key belongs to an open session.
 
         If the session is open, its idle time starts again.
         """
@@ -75,7 +75,7 @@ class Sessions:
         return True
 
     def close(self, key: str) -> None:
-        """Close the session of this key, if there is one."""
+        """Close the session with this key, if there is one."""
         with self._lock:
             self._open.pop(_digest(key), None)
 

@@ -22,11 +22,11 @@ _MOST_ADDRESSES = 10_000
 
 
 class LoginThrottle:
-    """Counts the failed logins of each address, and says how long an address has to wait.
+    """Counts failed logins by address, and decides how long an address must wait to try again.
 
     All addresses of one IPv6 network (/64) count as one address. The counts are lost when the
-    process ends. The number of addresses with a count is limited. Beyond the limit, the address
-    that has not failed for the longest time is forgotten.
+    process ends. Only a limited number of addresses is counted: beyond the limit, the address whose
+    last failure is the oldest is forgotten.
 
     Args:
         clock: a monotonic clock, in seconds.
@@ -60,7 +60,7 @@ class LoginThrottle:
         self._minute.append(now_s)
 
     def succeeded(self, address: str) -> None:
-        """Forget the failures of this address, after it sent the correct password."""
+        """Forget the failures of an address that has sent the correct password."""
         self._addresses.pop(network_of(address), None)
 
     def _address_wait_s(self, network: str, now_s: float) -> float:

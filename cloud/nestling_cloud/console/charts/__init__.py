@@ -1,6 +1,6 @@
-"""Holds the charts and the pictures of inputs.
+"""Contains the code that draws charts and pictures of inputs.
 
-Of the console's packages, this one may import only `console.data`.
+Within the console, this package may import only `console.data`.
 """
 
 __all__ = ["echarts", "input_pictures", "plot"]

@@ -1,7 +1,7 @@
-"""Makes ECharts options from tables, so that a chart shows exactly what its data table says.
+"""Builds ECharts options from tables, so that a chart shows exactly what its data table says.
 
 Charts are drawn as SVG. Their colors are custom properties of the style sheet, so a page can switch
-between the light and the dark theme without drawing its charts again.
+between the light and the dark theme without redrawing its charts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ _ANSWERS = "answers_"
 
 
 def routes_chart(table: Table, nest: int = 0) -> Options:
-    """Return a chart of the table from `routes_by_time`.
+    """Return the chart of a table that `routes_by_time` built.
 
     The answers are stacked by route, and the fallbacks are a separate line.
 
@@ -73,7 +73,7 @@ def routes_chart(table: Table, nest: int = 0) -> Options:
 
 
 def energy_chart(table: Table) -> Options:
-    """Return a chart of the table from `energy_by_time`.
+    """Return the chart of a table that `energy_by_time` built.
 
     Each pair of source and provenance has a line. The line style, solid or dashed, shows the
     provenance: measured, calibrated or modelled.
@@ -105,7 +105,7 @@ def energy_chart(table: Table) -> Options:
 
 
 def latency_chart(table: Table) -> Options:
-    """Return a chart of the table from `latency_by_route`.
+    """Return the chart of a table that `latency_by_route` built.
 
     The three bars of each route are the median, the 95th and the 99th percentile.
     """
@@ -128,7 +128,7 @@ def latency_chart(table: Table) -> Options:
 
 
 def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: float) -> Options:
-    """Return a chart of routing curves, which show the accuracy against the target share.
+    """Return a chart of routing curves, which plot accuracy against the target offload share.
 
     Args:
         curves: a mapping from each capacity to its (share, accuracy) pairs, both from 0 to 1.
@@ -168,7 +168,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
 
 
 def bundles_chart(table: Table) -> Options:
-    """Return a chart of the table from `bundles`, with a bar for each bundle version."""
+    """Return the chart of a table that `bundles` built, with a bar for each bundle version."""
     series: list[Options] = [
         {
             "name": "devices",
@@ -195,7 +195,7 @@ def bundles_chart(table: Table) -> Options:
 
 
 def route_energy_chart(table: Table) -> Options:
-    """Return a chart of the table from `energy_by_route`.
+    """Return the chart of a table that `energy_by_route` built.
 
     Each pair of route and provenance has a bar with the energy per answer, stacked by source.
     """
@@ -222,7 +222,7 @@ def route_energy_chart(table: Table) -> Options:
 
 
 def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
-    """Return a chart of the accuracy of every capacity over federated rounds.
+    """Return a chart of the accuracy of every capacity by federated round.
 
     Args:
         lines: a mapping from each capacity to its (place, accuracy) pairs. The place is the number
@@ -248,7 +248,7 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
 
 
 def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Options]:
-    """Return a function that makes a chart of some columns of a table over time.
+    """Return a function that plots some columns of a table over time.
 
     The first column of the table must be the time.
 

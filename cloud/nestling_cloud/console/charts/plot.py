@@ -1,4 +1,4 @@
-"""Makes the parts of ECharts options that all charts share."""
+"""Builds the parts of ECharts options that all charts share."""
 
 from typing import Any
 
@@ -119,7 +119,7 @@ def grid_lines() -> Options:
 def route_colour(route: str, capacities: int) -> str:
     """Return the color of a route, as a custom property of the style sheet.
 
-    Capacities (sizes of the student) are blue, and larger capacities have a stronger blue.
+    Capacities (sizes of the student) are shades of blue; a larger capacity has a stronger shade.
 
     Args:
         route: "capacity-<k>" or "cloud"; any other route gets the color of fallbacks.

@@ -1,4 +1,4 @@
-"""Holds the tables and values that pages and the API show.
+"""Provides the tables and values that the pages and the API show.
 
 These are the figures of `metrics` with their units, the findings of the health rules, the released
 bundle, federated rounds and operating points. The package depends on neither HTTP nor HTML.

@@ -1,4 +1,4 @@
-"""Makes the tables behind the charts, which pages show and the API returns as CSV.
+"""Builds the tables behind the charts, which pages show and the API returns as CSV.
 
 All functions are pure.
 """
@@ -14,7 +14,7 @@ CLOUD = "cloud"
 
 
 def routes_by_time(totals: Totals) -> Table:
-    """Build a table of the answers by route, and of the fallbacks, in every step of time.
+    """Build a table of the number of answers by route, and of fallbacks, in every time step.
 
     A fallback is an answer that the device gave itself, because the cloud was asked but gave no
     usable answer in time.
@@ -32,7 +32,7 @@ def routes_by_time(totals: Totals) -> Table:
 
 
 def energy_by_time(totals: Totals) -> Table:
-    """Build a table of the energy per answer in every step of time, by source and provenance.
+    """Build a table of the energy per answer in every time step, by source and provenance.
 
     The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
     divided by the number of all answers in the step, including those that did not report it. The
@@ -60,10 +60,7 @@ def energy_by_time(totals: Totals) -> Table:
 
 
 def energy_kinds(totals: Totals) -> list[tuple[str, str]]:
-    """Return the sorted (source, provenance) pairs of the energies in a time range.
-
-    An example of a pair is ("compute", "measured").
-    """
+    """Return the sorted (source, provenance) pairs of energy, such as ("compute", "measured")."""
     in_total = {(entry.source, entry.provenance) for entry in totals.energy}
     return sorted(in_total | {kind for bucket in totals.series for kind in bucket.energy_mj})
 
@@ -123,7 +120,7 @@ def latency_by_route(totals: Totals) -> Table:
 
 
 def bundles(view: FleetView) -> Table:
-    """Build a table of the number of devices by the bundle version that they last reported."""
+    """Build a table that counts devices by the bundle version that they last reported."""
     columns = [("bundle_version", "bundle"), ("devices", "devices")]
     return table(
         columns, sorted((name or "unknown", count) for name, count in view.bundles.items())
@@ -131,11 +128,10 @@ def bundles(view: FleetView) -> Table:
 
 
 def savings(totals: Totals) -> Table:
-    """Build a table that compares the energy spent with the cost of using only the cloud.
+    """Build a table that compares the energy spent with the cost of offloading every input.
 
-    There is one row for each provenance of energy (measured, calibrated or modelled). The cost of
-    sending every input to the cloud consists of energy and bytes. It covers only the answers that
-    reported it.
+    There is one row for each provenance of energy (measured, calibrated or modelled). The cost
+    consists of energy and bytes, each summed over the answers that reported the cost.
     """
     columns = [
         ("provenance", "provenance"),
@@ -160,7 +156,7 @@ def savings(totals: Totals) -> Table:
 
 
 def cloud_share(totals: Totals) -> float | None:
-    """Return the share (0 to 1) of answers that came from the cloud, or None without answers."""
+    """Return the share (0 to 1) of answers that came from the cloud; None if there are none."""
     if not totals.answers:
         return None
     by_cloud = sum(entry.answers for entry in totals.routes if entry.route == CLOUD)

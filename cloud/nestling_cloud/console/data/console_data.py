@@ -1,4 +1,4 @@
-"""Holds the sources of the console's figures, and connects them to a cloud."""
+"""Collects the sources of the console's figures, and creates them for a cloud."""
 
 from dataclasses import dataclass
 
@@ -31,8 +31,8 @@ class ConsoleData:
 
     Attributes:
         repository: the repository that holds the released bundles.
-        figures: the queries of the store.
-        live: the cached queries of the store, which all pages share.
+        figures: the queries that read figures from the store.
+        live: the same queries with cached results, which all pages share.
         health: the checks that find what is wrong with the cloud, its fleet and its devices.
         targets: the target offload shares of the fleet and the devices.
         rounds: the reader of federated rounds.
@@ -55,7 +55,7 @@ def console_parts(
     start: DeviceStart,
     uplink: ReadUplink,
 ) -> ConsoleData:
-    """Return the sources of the console's figures for a cloud.
+    """Create the sources of the console's figures for a cloud.
 
     Args:
         repository: the repository that holds the released bundles.

@@ -19,7 +19,7 @@ def fleet_notice(shared: Sequence[str]) -> str:
 
 
 def device_notice(copies: int) -> str:
-    """Return a notice about the copies of a device's state folder, or "" if there is only one."""
+    """Return a notice that a device's state folder was copied, or "" if only one copy reports."""
     if copies <= 1:
         return ""
     return f"{copies} copies of this device's state folder reported in the last hour. {_REMEDY}"

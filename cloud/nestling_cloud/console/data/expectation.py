@@ -28,7 +28,7 @@ class ExpectedEnergy:
 
 
 def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
-    """Return the accuracy to expect at a target share, on inputs like the calibration inputs.
+    """Return the expected accuracy at a target share, on inputs like the calibration inputs.
 
     The accuracy is interpolated between the operating points of the curve, exactly as the device
     interpolates its thresholds.
@@ -43,14 +43,14 @@ def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
 def mixed_accuracy(
     curves: Sequence[RoutingCurve], residents: Mapping[int, int], offload_share: float
 ) -> float | None:
-    """Return the mean accuracy to expect of devices with different resident capacities.
+    """Return the mean expected accuracy of devices with different resident capacities.
 
     Every device counts once, with the accuracy of its resident capacity (the largest capacity in
     memory). Devices whose capacity has no curve are left out.
 
-    The numbers of answers by capacity are not used as weights. In a cascade, a smaller capacity
-    answers the easy inputs of a device, but the curve of the resident capacity covers all of the
-    device's inputs.
+    How many answers each capacity gave does not matter. In a cascade, a smaller capacity answers
+    the easy inputs of a device, but the curve of the resident capacity covers all of the device's
+    inputs.
 
     Args:
         curves: the routing curve of each capacity, smallest capacity first.
@@ -90,7 +90,7 @@ def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
 
 
 def capacity_of(route: str) -> int | None:
-    """Return the number of the capacity that a route names, or None if the route names none.
+    """Return k for the route "capacity-<k>", or None for any other route.
 
     A route says where an input was answered: on the device by a capacity (size of the student), or
     in the cloud.

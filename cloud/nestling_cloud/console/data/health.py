@@ -1,4 +1,4 @@
-"""Holds the rules that find what is wrong with a fleet or a device.
+"""Defines the rules that find what is wrong with a fleet or a device.
 
 An empty result means that no rule found a problem, not that all is well. All rules are pure.
 """
@@ -30,7 +30,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One problem that was found.
+    """One problem that a health rule found.
 
     Attributes:
         severity: how bad the problem is.
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Offloads:
-    """Numbers of inputs that devices sent to the cloud in the last few minutes.
+    """Counts of the inputs that devices sent to the cloud in the last few minutes.
 
     Attributes:
         answered: the number of inputs that the cloud answered.
@@ -80,14 +80,14 @@ class Snapshot:
 
 
 def fleet_findings(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Return the problems of a cloud and its fleet, the worst first."""
+    """Return the problems of a cloud and its fleet, worst first."""
     return _worst_first(
         *_of_cloud(snapshot), *_of_devices(snapshot), *_of_rounds(snapshot.last_round)
     )
 
 
 def device_findings(snapshot: Snapshot, row: DeviceRow, losses: Losses) -> tuple[Finding, ...]:
-    """Return the problems of a device and of the cloud that it reports to, the worst first.
+    """Return the problems of a device and of the cloud that it reports to, worst first.
 
     Args:
         snapshot: the state of the cloud and the whole fleet.
@@ -100,7 +100,7 @@ def device_findings(snapshot: Snapshot, row: DeviceRow, losses: Losses) -> tuple
 
 
 def store_finding(err: BaseException) -> Finding:
-    """Return the finding that the store cannot be read."""
+    """Return a finding that says that the store cannot be read, and why."""
     return _fault(
         f"The store cannot be read, so the figures may be out of date: {_first_line(err)}"
     )

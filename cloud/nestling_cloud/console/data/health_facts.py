@@ -1,4 +1,4 @@
-"""Reads the facts that the health rules need, once for all open pages."""
+"""Reads the facts that the health rules need, and shares them among all open pages."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -38,7 +38,7 @@ class HealthFacts:
         store: the store that holds the receipts.
         repository: the repository that holds the released bundles.
         rounds: the reader of federated rounds.
-        live: the source of the figures of the last minutes, and of the current time.
+        live: the source of recent figures and of the current time.
         uplink: a function that returns the status of the ingest, which receives what devices send.
     """
 
@@ -58,11 +58,11 @@ class HealthFacts:
         self._snapshot: TimedCache[Snapshot] = TimedCache()
 
     async def of_fleet(self) -> Findings:
-        """Return the problems of the cloud and the fleet, the worst first."""
+        """Return the problems of the cloud and the fleet, worst first."""
         return await self._or_store_finding(self._of_fleet)
 
     async def of_device(self, device: str) -> Findings:
-        """Return the problems of a device and the cloud, the worst first.
+        """Return the problems of a device and the cloud, worst first.
 
         For a device that has never reported, return the problems of the cloud and the fleet.
         """

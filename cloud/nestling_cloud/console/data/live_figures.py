@@ -1,4 +1,4 @@
-"""Reads figures once for all open pages that show them."""
+"""Reads figures, and shares them among all open pages that show them."""
 
 import asyncio
 import time
@@ -129,7 +129,7 @@ class LiveFigures:
     def range(self, span: Span) -> TimeRange:
         """Return the time range of a span up to now.
 
-        The span "all" begins with the first answer or, if there is no answer, now.
+        The span "all" begins with the first answer, or now if there is no answer.
         """
         if span.length_ms is not None:
             return span.until(unix_ms())
@@ -157,10 +157,10 @@ class TimedCache(Generic[Value]):
         self._values: dict[object, tuple[float, asyncio.Task[Value]]] = {}
 
     async def get(self, key: object, fresh_s: float, read: Callable[[], Value]) -> Value:
-        """Return the value of a key.
+        """Return the value for a key, reading it in a thread if necessary.
 
-        The value is read in a thread, unless the cached value is still fresh or another request is
-        reading the value already.
+        A cached value is returned while it is fresh. If another request is already reading the
+        value, this one waits for the same result.
 
         Args:
             key: the identifier of the value.

@@ -1,7 +1,6 @@
-"""Reads the state of the operating point of a device or of the fleet.
+"""Reads the target offload share of a device or of the fleet, and how devices follow it.
 
-The state consists of the target offload share, the target share in force on devices, and the
-figures since the last change of the target.
+The module also reads the latest changes of targets, and the figures since the last change.
 """
 
 import asyncio
@@ -20,17 +19,17 @@ _STEP_MS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class PointState:
-    """The state of the operating point of a device or of the fleet.
+    """The target offload share of a device or of the fleet, and how devices follow it.
 
     Attributes:
         target: the target offload share; None if the devices' own configuration applies.
-        in_force: the smallest and the largest target share that devices reported as in force; None
-            if no device reported one.
+        in_force: the smallest and the largest target share that devices reported to be in force;
+            None if no device reported one.
         last_change: the last change of the target, which for a device may be a change of the
             fleet's target; None if there was no change.
         since: the figures since that change, beginning with the first full step of 10 s; None if
             there are no such figures.
-        log: the last changes of any target, newest first.
+        log: the latest changes of all targets, newest first.
     """
 
     target: float | None
@@ -41,7 +40,7 @@ class PointState:
 
 
 async def read_state(parts: ConsoleData, device: str | None) -> PointState:
-    """Return the state of the operating point of a device or of the fleet.
+    """Return the target offload share of a device or of the fleet, and how devices follow it.
 
     Args:
         parts: the sources of the figures.

@@ -33,19 +33,19 @@ class Models:
 
     @property
     def bundle_version(self) -> str:
-        """Return the version of this bundle."""
+        """The version of this bundle."""
         version: str = self.overview["bundle_version"]
         return version
 
     @property
     def nest(self) -> int:
-        """Return the number of capacities (sizes of the student)."""
+        """The number of capacities (sizes of the student)."""
         return len(self.overview["capacities"])
 
     def class_name(self, index: int | None) -> str:
         """Return the name of a class.
 
-        A class without a name gives "class N", and an `index` of None gives "none".
+        The result is "class N" for a class without a name, and "none" if `index` is None.
         """
         if index is None:
             return "none"
@@ -107,7 +107,7 @@ def measured_on(models: Models) -> str:
 
 
 def capacities_table(models: Models) -> Table:
-    """Build a table of every capacity (size of the student).
+    """Build a table with a row for each capacity (size of the student).
 
     Its columns are the accuracy on the calibration inputs, the sizes of the files and of the memory
     in bytes, and the number of multiply-accumulates for one input.
@@ -137,8 +137,8 @@ def capacities_table(models: Models) -> Table:
 def curves_table(models: Models) -> Table:
     """Build a table of the operating points of every capacity.
 
-    An operating point is the pair of thresholds for one target offload share, with the accuracy
-    that the thresholds gave on the calibration inputs.
+    An operating point is the pair of thresholds for one target offload share, with the accuracy on
+    the calibration inputs at these thresholds.
     """
     columns = [
         ("capacity", "capacity"),

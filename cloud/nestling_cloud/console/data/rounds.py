@@ -1,4 +1,4 @@
-"""Holds the types, the tables and the sentences for the page of federated rounds."""
+"""Defines the types, tables and texts for the page of federated rounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class RoundView:
 
 
 def rounds_table(rounds: Sequence[RoundView]) -> Table:
-    """Build a table of the clients and the accuracy of each round."""
+    """Build a table of federated rounds, with the clients and the accuracy of each."""
     capacities = max((len(one.calibration_accuracy) for one in rounds), default=0)
     columns = [
         ("run", "run"),

@@ -1,4 +1,4 @@
-"""Holds the table of figures behind a chart, and formats it as CSV."""
+"""Defines the table of figures behind a chart, and formats it as CSV."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ class Table:
 
 
 def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) -> Table:
-    """Build a table.
+    """Build a table from sequences of columns and rows.
 
     Args:
         columns: the key and the label of each column.

@@ -23,7 +23,7 @@ class Span:
 
     @property
     def phrase(self) -> str:
-        """Return the span as a phrase to show beside a figure, such as "last 1 h"."""
+        """The span as a phrase to show beside a figure, such as "last 1 h"."""
         return (
             "all time"
             if self.length_ms is None
@@ -33,7 +33,7 @@ class Span:
     def until(self, now_ms: int) -> TimeRange:
         """Return the time range of this span up to now.
 
-        The span "all" begins with the Unix epoch.
+        The span "all" begins at the Unix epoch.
         """
         since_ms = 0 if self.length_ms is None else now_ms - self.length_ms
         return TimeRange(since_ms=max(0, since_ms), until_ms=now_ms + 1)
@@ -51,7 +51,7 @@ DEFAULT_SPAN = SPANS["1h"]
 
 
 def span_named(name: str, age_ms: int | None) -> Span:
-    """Return the span with a name, or a default if there is no span with that name.
+    """Return the span with the given name, or a default span if there is none.
 
     Args:
         name: the name in the URL.

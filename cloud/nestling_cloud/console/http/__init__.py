@@ -1,6 +1,6 @@
-"""Holds the HTTP code that all routes of the console share.
+"""Contains the HTTP code that all routes of the console share.
 
-The package makes error pages and problem objects, adds security headers, answers HEAD requests and
+The package builds error pages and problem objects, adds security headers, answers HEAD requests and
 closes connections that miss a deadline. It imports no other package of the console.
 """
 

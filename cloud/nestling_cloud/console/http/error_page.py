@@ -1,4 +1,4 @@
-"""Makes the pages that the console shows for errors.
+"""Builds the pages that the console shows for errors.
 
 An error page is plain HTML in the style of the login page, with a link to the fleet's page.
 """
@@ -46,7 +46,7 @@ def error_page(
 def add_error_pages(app: FastAPI) -> None:
     """Make an app answer errors with pages.
 
-    Below /api, the app answers errors with problem objects (RFC 9457) instead.
+    Under /api, the app answers errors with problem objects (RFC 9457) instead.
     """
 
     async def http_error(request: Request, err: Exception) -> Response:

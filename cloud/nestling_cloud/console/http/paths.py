@@ -1,4 +1,4 @@
-"""Holds the URL paths that several parts of the console use."""
+"""Defines the URL paths that several parts of the console use."""
 
 API = "/api/"
 HEALTH = "/healthz"

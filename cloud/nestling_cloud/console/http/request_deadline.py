@@ -13,10 +13,10 @@ _POLL_S = 1.0
 
 
 async def close_overdue_connections(connections: Callable[[], Collection[Any]]) -> None:
-    """Close every connection that misses the deadline, until cancelled.
+    """Close every connection that misses the deadline, and run until cancelled.
 
-    A client must send a complete request within 10 s of connecting, or of the end of the previous
-    response.
+    A client must send a complete request within 10 s after it connected, or after the previous
+    response ended.
 
     Args:
         connections: a function that returns uvicorn's protocol objects, one for each connection.
@@ -35,7 +35,6 @@ async def close_overdue_connections(connections: Callable[[], Collection[Any]]) 
 
 
 def _awaits_client(connection: Any) -> bool:
-    """Return whether the connection waits for data from the client."""
     if not hasattr(connection, "cycle"):
         return False
     cycle = connection.cycle

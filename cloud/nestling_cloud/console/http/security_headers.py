@@ -1,7 +1,7 @@
 """Adds security headers to every response.
 
-The inline scripts of a page also get a nonce (a random value). Browsers run no inline script that
-lacks the nonce.
+The inline scripts of a page also get a nonce (a random value), and browsers run only the inline
+scripts that have it.
 """
 
 import secrets
@@ -36,8 +36,9 @@ _NICEGUI_PAGE = "x-nicegui-content"
 class SecurityHeaders:
     """ASGI middleware that adds security headers to every response.
 
-    All inline scripts of a NiceGUI page come from NiceGUI's template. The content of the page is
-    JSON with escaped brackets, so a script in the content gets no nonce and does not run.
+    Inline scripts in NiceGUI's page template get a nonce (a random value), without which browsers
+    do not run them. The content of a page is JSON with escaped brackets, so a script in the content
+    gets no nonce and does not run.
 
     Args:
         app: the application.

@@ -1,6 +1,6 @@
-"""Holds the console's pages, one module for each, and the elements that they are built from.
+"""Contains the console's pages, one module for each, and the elements that they are built from.
 
-Of the console's packages, this one may import `console.charts`, `console.data`, `console.auth` and
+Within the console, this package may import `console.charts`, `console.data`, `console.auth` and
 `console.http`.
 """
 

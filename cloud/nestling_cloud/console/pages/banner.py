@@ -1,6 +1,6 @@
 """Shows the banner at the top of a page.
 
-The banner says what is wrong, and whether the page still receives anything from the cloud.
+The banner says what is wrong, and warns if the page no longer receives updates from the cloud.
 """
 
 import logging
@@ -55,7 +55,7 @@ class Banner:
     """Shows what is wrong, above everything else on a page.
 
     Args:
-        read: a function that returns the current problems, the worst first.
+        read: a function that returns the current problems, worst first.
     """
 
     def __init__(self, read: ReadFindings) -> None:
@@ -106,7 +106,7 @@ class Banner:
         return tuple(finding for finding in await self._read() if finding not in failed)
 
     def _logged_once(self, finding: Finding, err: Exception) -> Finding:
-        """Return the finding of a failure, and log the failure.
+        """Log a failure, and return its finding.
 
         A failure that lasts is logged once, not at every refresh.
         """

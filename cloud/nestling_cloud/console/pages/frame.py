@@ -1,7 +1,7 @@
 """Builds the frame that all pages share.
 
-The frame holds the bar with its links, the heading, and the choice of a time span on pages that
-show figures over time.
+The frame consists of the bar with its links, the heading and, on pages that show figures over
+time, the buttons to choose a time span.
 """
 
 import json
@@ -59,7 +59,7 @@ def style_sheet() -> str:
 def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Banner]:
     """Lay out a page.
 
-    Elements made inside the `with` block become the main part of the page.
+    Elements created inside the `with` block become the main part of the page.
 
     Args:
         request: the request for the page.
@@ -92,9 +92,9 @@ def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Ba
 
 @contextmanager
 def heading(title: str) -> Iterator[Text]:
-    """Add the head of a page.
+    """Add the heading of a page.
 
-    Elements made inside the `with` block appear beside the title.
+    Elements created inside the `with` block appear beside the title.
 
     Args:
         title: the title of the page.
@@ -112,11 +112,11 @@ def heading(title: str) -> Iterator[Text]:
 class SpanChoice:
     """Buttons to choose a time span.
 
-    The URL of the page holds the choice.
+    The choice is kept in the URL of the page.
 
     Args:
-        request: the request for the page; its URL may hold a choice.
-        age_ms: the age of the first answer, or None if there is no answer. If the URL holds no
+        request: the request for the page; its URL may contain a choice.
+        age_ms: the age of the first answer, or None if there is no answer. If the URL contains no
             choice, the span depends on this age (see `span_named`).
         changed: a function that is called when the choice has changed.
     """
@@ -139,7 +139,7 @@ class SpanChoice:
         self._mark()
 
     def query(self) -> str:
-        """Return the choice as the query of a URL."""
+        """Return the choice as a URL query string, such as "span=1h"."""
         return f"span={self.span.name}"
 
     async def _choose(self, span: Span) -> None:

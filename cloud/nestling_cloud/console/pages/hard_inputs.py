@@ -31,7 +31,7 @@ class HardInputsPanel:
             self._inputs = block("div", "inputs")
 
     def show(self, inputs: Sequence[HardInput], now_ms: int) -> None:
-        """Show inputs.
+        """Show the newest of the given inputs.
 
         Args:
             inputs: the inputs, newest first.

@@ -1,6 +1,6 @@
-"""Holds the plain HTML elements that the pages are built from.
+"""Defines the plain HTML elements that the pages are built from.
 
-The elements change in place, so that nothing on a page jumps or loses focus.
+The elements are updated in place, so that nothing on a page jumps or loses focus.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Text(TextElement):
 
 
 def block(tag: str, classes: str = "", **props: str) -> ui.element:
-    """Build an element that holds other elements.
+    """Build an element that can contain other elements.
 
     Args:
         tag: the name of the HTML tag.
@@ -68,7 +68,7 @@ def link(text: str, href: str, classes: str = "") -> Text:
 
 
 class Tile:
-    """One figure with a name above and a remark below.
+    """A figure with its name above and a remark below.
 
     A tile must be placed in a block with the CSS class `tiles`.
 
@@ -155,21 +155,21 @@ class Grid:
 
 
 def cell_text(cell: Cell) -> str:
-    """Format a cell for people."""
+    """Format the value of a table cell for display."""
     if cell is None:
         return NOTHING
     return cell if isinstance(cell, str) else number(cell)
 
 
 class ChartPanel:
-    """Chart with its data table below it, and with a link to the same figures as CSV.
+    """Chart with a data table below it, and a link to the same figures as CSV.
 
     Args:
         title: the title, which says what the chart shows.
         note: the note on how to read the chart.
         key: the value of `data-panel`, for tests and style sheets.
         href: the address of the CSV.
-        wide: whether the panel takes the whole width.
+        wide: whether the panel takes up the full width.
     """
 
     def __init__(self, title: str, note: str, *, key: str, href: str, wide: bool = False) -> None:
@@ -210,7 +210,7 @@ class ChartPanel:
             self.draw(table, draw(table))
 
     def draw(self, table: Table, options: Options) -> None:
-        """Draw a chart whose options do not depend on its table alone.
+        """Draw a chart with the given options, for a chart that shows more than its table.
 
         Args:
             table: the figures for the data table below the chart.

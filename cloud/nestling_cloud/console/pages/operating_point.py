@@ -222,7 +222,7 @@ class _PointPage:
         self._curves.draw(points, echarts.curves_chart(curves, share))
 
     def _accuracy(self, share: float) -> tuple[float | None, str]:
-        """Return the expected accuracy, and a phrase that names the capacities that it is for."""
+        """Return the expected accuracy, and a phrase for the capacities that it applies to."""
         curves = self._models.curves
         if not curves:
             return None, "no capacity, because the bundle has no curves"

@@ -1,4 +1,4 @@
-"""Shows a target share, how devices follow it, and the last changes of all targets."""
+"""Shows a target offload share, how devices follow it, and the latest changes of all targets."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ class TargetStatePanel:
 
 
 class TargetChangesPanel:
-    """A panel with the last changes of targets."""
+    """A panel with the latest changes of all targets."""
 
     def __init__(self) -> None:
         with block("section", "panel", aria_label="Changes", data_panel="log"):
@@ -56,7 +56,7 @@ class TargetChangesPanel:
                 self._log = Grid("Changes")
 
     def show(self, log: Sequence[TargetChange]) -> None:
-        """Show the changes, the latest first."""
+        """Show changes of targets, which must be sorted with the newest first."""
         columns = [("at", "at, UTC"), ("for", "for"), ("share", "share"), ("by", "by")]
         self._none.set_visibility(not log)
         self._place.set_visibility(bool(log))

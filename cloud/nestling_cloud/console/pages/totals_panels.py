@@ -14,7 +14,7 @@ class TotalsPanels:
     The panels must be placed in a block with the CSS class `panels`.
 
     Args:
-        csv: the address below which the figures of the charts are available as CSV.
+        csv: the start of the addresses at which the figures of the charts are available as CSV.
         nest: the number of capacities of the released bundle, or 0 if it is unknown.
     """
 

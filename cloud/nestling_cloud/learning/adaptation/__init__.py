@@ -1,4 +1,4 @@
-"""Holds the steps that adapt a student from a labeled domain to a domain without labels.
+"""Contains the steps that adapt a student from a labeled domain to a domain without labels.
 
 The package also measures how much accuracy this adaptation recovers. It may import the other
 packages of `learning`.

@@ -26,8 +26,8 @@ class Comparison:
         source_only: the accuracies of a student trained on the labeled source.
         adapted: the accuracies of a student trained on the labeled source and the unlabeled target.
         target_trained: the accuracies of a student trained on the target with its labels.
-        gain: the gain, as in `FrameChoice`, of the frame that was chosen for the adapted student.
-            The frame is the orientation of the target's sensor.
+        gain: the gain of the sensor frame (orientation) that was chosen for the adapted student;
+            see `FrameChoice`.
     """
 
     source_only: tuple[float, ...]
@@ -40,9 +40,9 @@ def recovered_share(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
     """Return, for each capacity, the share of the lost accuracy that adaptation recovers.
 
     The share is (adapted - source only) / (target trained - source only), where each of these
-    accuracies is the mean over the comparisons. A mean of each comparison's own ratio would be
-    dominated by comparisons with a small denominator. If the denominator is 0, the share is not
-    finite.
+    accuracies is the mean over the comparisons. If the ratios of the comparisons were averaged
+    instead, those with a small denominator would dominate. If the denominator is 0, the share is
+    not finite.
 
     Args:
         comparisons: at least one comparison, all with the same number of capacities.
@@ -70,8 +70,8 @@ def compare(
 ) -> Comparison:
     """Train three students on different data and return their accuracies on the target domain.
 
-    The first is trained on the labeled source, the second on the labeled source and the unlabeled
-    target, and the third on the labeled target. All three have the same sizes and recipe.
+    The first student is trained on the labeled source, the second on the labeled source and the
+    unlabeled target, and the third on the labeled target. All have the same sizes and recipe.
 
     Args:
         task: the task, which sets the student's sizes and recipe.

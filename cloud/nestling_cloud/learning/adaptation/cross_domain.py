@@ -98,9 +98,9 @@ def adapt(
 
 
 def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
-    """Return the frames of the target's sensor to choose from.
+    """Return the possible frames (orientations) of the target's sensor.
 
-    If `config` has no frames, the only choice is the frame that leaves the inputs as they are.
+    If `config` has no frames, the result is only the one that leaves the inputs as they are.
 
     Args:
         task: the task, which defines the number of channels.

@@ -33,8 +33,8 @@ def learn_adapted(
 
     The teacher is trained on the task's own data (the source). The student is trained on this data
     and on the unlabeled inputs of the other domain (the target). Because the target has no labels,
-    the multiplexer is fitted on the source's calibration inputs. They are first transformed to what
-    the target's sensor would have recorded.
+    the multiplexer is fitted on the source's calibration inputs, after these are transformed to
+    what the target's sensor would have recorded.
 
     Args:
         task: the task to learn.
@@ -45,8 +45,7 @@ def learn_adapted(
         progress: the progress display, advanced once per epoch.
 
     Returns:
-        A pair of everything that the bundle holds and the choice of the frame (orientation) of the
-        target's sensor.
+        The contents of the bundle, and the frame (orientation) chosen for the target's sensor.
 
     Raises:
         AdaptationError: the inputs or the frames do not fit the task.

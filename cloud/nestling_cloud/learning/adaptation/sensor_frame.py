@@ -1,8 +1,8 @@
 """Finds the frame (orientation of the axes) of the target's sensor without labels.
 
-A sensor on the other wrist, or mounted the other way round, records the same movements along other
-axes. Only a few frames are possible, and the teacher's answers help to find the right one. In the
-right frame, the teacher is confident about each input, and its answers include all classes.
+A sensor on the other wrist, or mounted upside down, records the same movements along other axes.
+Only a few frames are possible, and the teacher's answers help to find the right one. In the right
+frame, the teacher is confident about each input, and its answers include all classes.
 """
 
 import itertools
@@ -50,8 +50,8 @@ class FrameChoice:
 
     Attributes:
         frame: the chosen frame.
-        gain: the information about the inputs that the teacher's answers carry in the chosen frame,
-            minus that in the first frame, in nats. It is 0 if the first frame is chosen.
+        gain: how much more information about the inputs the teacher's answers carry in the chosen
+            frame than in the first frame, in nats; 0 if the first frame is chosen.
     """
 
     frame: Frame

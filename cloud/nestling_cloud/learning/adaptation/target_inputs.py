@@ -15,14 +15,14 @@ class AdaptationError(CloudError):
 
 
 def read_target(task: Task, path: Path) -> NDArray[np.float32]:
-    """Return the unlabeled inputs that an .npy file holds.
+    """Read unlabeled inputs from an .npy file, and check that they fit a task.
 
     Args:
         task: the task, whose signature the inputs must follow.
         path: the path of the file.
 
     Raises:
-        AdaptationError: the file cannot be read, is not an .npy file of numbers, or holds inputs
+        AdaptationError: the file cannot be read, is not an .npy file of numbers, or contains inputs
             that do not fit the task.
     """
     try:

@@ -1,4 +1,4 @@
-"""Holds the parts of distillation, by which a small network learns from a large one.
+"""Contains the parts of distillation, in which a small network learns from a large one.
 
 These are the losses, the teacher's stored answers and the teacher assistants (networks whose size
 is between teacher and student). This package may import the training `loop`, `tasks`, `recipes` and

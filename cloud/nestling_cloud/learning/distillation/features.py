@@ -67,9 +67,9 @@ def answers_of(
 
 @dataclass(kw_only=True)
 class _CapturedFeatures:
-    """The features that a forward pass has produced most recently.
+    """The latest features of a forward pass.
 
-    After the pass, they are the last such features of the network.
+    When the pass has ended, these are the last features in the network.
 
     Attributes:
         embedding: the latest input (N, F) of a linear layer; None if there was none yet.
@@ -82,7 +82,7 @@ class _CapturedFeatures:
 
 @contextmanager
 def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFeatures]:
-    """Record the latest input of a linear layer and the latest feature map, within the context.
+    """Record the latest feature map and the latest input of a linear layer in the `with` block.
 
     Args:
         teacher: the teacher whose forward passes are observed.
@@ -111,8 +111,8 @@ def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFe
 def _is_map(output: Any, shape: Sequence[int]) -> bool:
     """Return whether the output of a module is a feature map.
 
-    A feature map has as many axes as the inputs, but a different shape. Along the axes after the
-    channels, it has more than one position.
+    A feature map has as many axes as the inputs but another shape, and more than one position
+    (along the axes after the channels).
     """
     if not isinstance(output, torch.Tensor) or output.ndim != 1 + len(shape):
         return False

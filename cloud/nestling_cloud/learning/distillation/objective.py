@@ -1,4 +1,4 @@
-"""Holds the loss by which a nested student's largest capacity (size) learns from a teacher."""
+"""Defines the loss by which a nested student's largest capacity (size) learns from a teacher."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -94,7 +94,7 @@ class TeacherObjective(nn.Module):
             self._follow(student.stack[-1].plan.channels(student.config.capacities), views.features)
 
     def _follow(self, channels: int, features: torch.Tensor) -> None:
-        """Prepare to compare a student's features with the teacher's.
+        """Set up the regressor and the scale or center for comparing features with the teacher's.
 
         Args:
             channels: the number of channels of the student's last layer at the largest capacity.

@@ -1,8 +1,8 @@
 """Trains nested students, either jointly or by growing, and searches for their widths.
 
-A nested student holds all capacities (sizes of the model) in one set of weights. The search finds
-how many channels each layer should have at each capacity. From `learning`, this package may import
-`distillation`, the training `loop` and `macs`. It may also import `tasks` and `recipes`.
+A nested student has one set of weights for all its capacities (sizes of the model). The search
+finds how many channels each layer should have at each capacity. From `learning`, this package may
+import `distillation`, the training `loop` and `macs`. It may also import `tasks` and `recipes`.
 """
 
 from nestling_cloud.learning.nesting.freeze_and_grow import train_grown

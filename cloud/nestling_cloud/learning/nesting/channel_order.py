@@ -1,10 +1,10 @@
-"""Reorders a student's channels so that smaller capacities get other channels.
+"""Reorders a student's channels, to choose which of them the smaller capacities use.
 
 The first channels of a layer are permuted, in the same way in each of the layer's groups. The
 inputs of the layer that reads these channels (or of the head) are permuted to match. A capacity
-that uses all permuted channels therefore computes the same as before. A smaller capacity gets other
-channels, so its output changes. In this module, the position of a channel is its index within its
-group.
+that uses all permuted channels therefore has the same output as before. A smaller capacity uses
+other channels than before, so its output changes. In this module, the position of a channel is its
+index within its group.
 """
 
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ def reorder(student: NestedStudent, index: int, order: Sequence[int]) -> None:
     """Permute the first channels of a layer, in the same way in each of the layer's groups.
 
     The inputs of the layer that reads these channels (or of the head) are permuted to match. A
-    capacity that uses at least W channels in each group therefore computes the same as before. A
-    smaller capacity gets other channels, so its output changes.
+    capacity that uses at least W channels in each group therefore has the same output as before. A
+    smaller capacity uses other channels than before, so its output changes.
 
     Args:
         student: the nested student, which is changed in place.
@@ -54,8 +54,8 @@ def reorder(student: NestedStudent, index: int, order: Sequence[int]) -> None:
             group. The channel at position `order[p]` of its group moves to position p.
 
     Raises:
-        OrderError: `order` is not a permutation or is longer than a group has channels, the layer
-            has no channels of its own, or the student has a shuffle block.
+        OrderError: `order` is not a permutation, or has more entries than a group has channels; the
+            layer has no channels of its own; or the student has a shuffle block.
     """
     layer = student.stack[index]
     if layer not in ranked_layers(student):
@@ -90,9 +90,9 @@ def _reorder_places(layer: Layer, order: Sequence[int], whole: torch.Tensor) -> 
 
 
 def _source_axis(layer: Layer) -> tuple[str, int]:
-    """Return the name of the weight that reads the previous layer, and one of its axes.
+    """Return the name of the weight that reads the previous layer, and the axis to permute.
 
-    The positions of the previous layer's channels lie along this axis.
+    This is the axis along which the positions of the previous layer's channels lie.
     """
     if isinstance(layer, RecurrentLayer):
         return "weight_ih", 2

@@ -3,9 +3,8 @@
 The measure is NestDNN's triplet response residual (Fang et al., MobiCom 2018). It compares the
 distance between a filter's responses to two inputs of different classes with the distance between
 its responses to two inputs of the same class. Here, the response to an input is the maximum of the
-filter's output over all positions.
-Responses are scaled to mean 0 and standard deviation 1 over the inputs, because the next
-normalization undoes a filter's scale anyway.
+filter's output over all positions. Responses are scaled to mean 0 and standard deviation 1 over the
+inputs, because the next normalization undoes a filter's scale anyway.
 """
 
 import numpy as np
@@ -65,7 +64,7 @@ def normalized(responses: Floats) -> Floats:
 
 
 def alive_filters(responses: Floats) -> NDArray[np.bool_]:
-    """Return which filters have responses (N, F) that differ by more than rounding errors, (F,)."""
+    """Return a mask (F,) of the filters whose responses (N, F) vary beyond rounding errors."""
     varied: NDArray[np.bool_] = responses.std(axis=0) > _ROUNDING * np.abs(responses).max(axis=0)
     return varied
 
@@ -91,7 +90,7 @@ def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float
 
 
 def filter_worths(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
-    """Normalize the responses of filters and return the triplet response residuals, (F,).
+    """Return the triplet response residuals, (F,), of filters from their raw responses.
 
     Dead filters, whose response is the same for all inputs, get -inf.
 

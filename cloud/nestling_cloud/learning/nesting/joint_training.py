@@ -87,7 +87,7 @@ def train_nested(
 def _in_turns(recipe: Recipe, turns: int) -> Recipe:
     """Return the recipe with its epochs and its patience multiplied by the number of turns.
 
-    If capacities take turns, each is then trained for as many steps as the recipe sets.
+    Each of the capacities that take turns is then trained for as many epochs as the recipe sets.
     """
     return dataclasses.replace(
         recipe, epochs=recipe.epochs * turns, patience=recipe.patience * turns
@@ -103,8 +103,8 @@ def objective_of(
 ) -> BatchLoss:
     """Return the loss function that joint training minimizes.
 
-    The result is meant for `nestling_cloud.learning.loop.train`. Each call of the loss function
-    counts as one step, for which the rule of joint training chooses the capacities.
+    Pass the result to `nestling_cloud.learning.loop.train`. Each call of the loss function counts
+    as one step, for which the rule of joint training chooses the capacities.
 
     Args:
         student: the nested student to train.
@@ -165,9 +165,9 @@ def joint_loss(
             answers and labels.
         batch: the inputs, their labels and the teacher's answers.
         capacities: the capacities whose losses are summed, in any order.
-        teacher_share: for the smaller capacities, the weight, 0 to 1, of the loss on the teacher's
-            answers and the labels. The remaining weight is that of the loss on the largest
-            capacity's logits, through which no gradient flows.
+        teacher_share: the weight, 0 to 1, with which a smaller capacity learns from the teacher's
+            answers and the labels. It learns from the largest capacity's logits, through which no
+            gradient flows, with the weight `1 - teacher_share`.
     """
     largest = student.config.capacities
     loss, largest_logits = torch.zeros(()), None

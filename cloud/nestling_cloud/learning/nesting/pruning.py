@@ -89,9 +89,10 @@ def _between(
 def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, triplets: int) -> None:
     """Reorder the filters of a capacity so that the best filters of each layer come first.
 
-    The normalization of this capacity and of all smaller ones is first measured again. The
-    reordering does not change what the capacity computes, but smaller capacities get other filters.
-    In a layer with groups, the filters at the same position in their groups are ranked together.
+    The function first measures the normalization statistics of this capacity and of all smaller
+    ones again. The reordering does not change this capacity's output, but it changes which filters
+    the smaller capacities use. In a layer with groups, the filters at the same position in their
+    groups are ranked together.
 
     Args:
         student: the nested student, which is changed in place and left in evaluation mode.
@@ -121,8 +122,8 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 def _inherit(student: NestedStudent, capacity: int) -> None:
     """Initialize a capacity's own arrays with values of the next larger capacity.
 
-    These are the arrays that capacities do not share: those of the normalizations and gates, and
-    the head offsets. Only the values of filters that the capacity has are copied.
+    Capacities do not share the arrays of normalizations and gates, or the head offsets. Only the
+    values that belong to the capacity's filters are copied.
     """
     for layer in student.stack:
         if not isinstance(layer, ConvLayer | RecurrentLayer):

@@ -1,4 +1,4 @@
-"""Keeps all parameters of a nested student fixed except those of the part that is trained."""
+"""Keeps a nested student's parameters fixed, except in the part that is being trained."""
 
 import torch
 
@@ -26,7 +26,7 @@ class FrozenNest:
             student: the nested student.
             signature: the shape and classes of the task.
             above: the smaller capacity, whose values are all frozen; 0 for none.
-            up_to: the larger capacity. Values that only still larger capacities use are frozen too.
+            up_to: the larger capacity. Values that it does not use are frozen too.
         """
         self._parameters = dict(student.named_parameters())
         self._kept = {name: array.detach().clone() for name, array in self._parameters.items()}

@@ -9,10 +9,10 @@ from nestling_core.student.config import StudentConfig
 
 
 def units(config: StudentConfig) -> list[int]:
-    """Return for each convolution the number of channels that a search adds or removes together.
+    """Return the number of channels that a search adds or removes together, for each convolution.
 
-    This is one channel per group. Depthwise convolutions are left out, because they have the same
-    channels as the layer before them.
+    That is one channel in each of the layer's groups. Depthwise convolutions are left out, because
+    they have the same channels as the layer before them.
     """
     return [block.groups for block in config.blocks if isinstance(block, Conv)]
 
@@ -22,14 +22,15 @@ def smallest_widths(
 ) -> Widths:
     """Return the smallest widths that a search may give to the layers.
 
-    A narrower layer would pass too little information to the layers after it. The function first
-    narrows all layers evenly until the student meets the target. Each layer's smallest width is the
-    share `floor` of its width at this point.
+    The function first narrows all layers evenly until the student meets the target. The smallest
+    width of a layer is its width at this point times `floor`. A narrower layer would pass too
+    little information to the layers after it.
 
     Args:
         config: the sizes of a student that has only convolutions.
         cost: the function that returns the cost of given widths.
-        target: the share of the largest capacity's cost that the smallest capacity may have.
+        target: the highest cost allowed for the smallest capacity, as a share of the largest
+            capacity's cost.
         measure: the kind of cost that counts.
         floor: the smallest width of a layer, as a share of its evenly narrowed width, 0 to 1.
 
@@ -37,7 +38,8 @@ def smallest_widths(
         The smallest number of channels of each convolution that is not depthwise, in order.
 
     Raises:
-        NestingError: the student costs more than the target however far it is narrowed evenly.
+        NestingError: the student costs more than the target even after all layers are narrowed
+            evenly as far as possible.
     """
     places = [whole // unit for whole, unit in zip(config.whole, units(config), strict=True)]
     whole, least = measured_by(measure, cost(config.whole)), 1.0

@@ -1,4 +1,4 @@
-"""Decides in which order channels are removed from layers, given accuracies and costs.
+"""Decides in which order channels are removed from layers, based on accuracies and costs.
 
 This is the greedy search of AutoSlim (Yu & Huang 2019). It starts at the largest widths. In each
 step, the search tries narrowing each layer in turn, and keeps the trial with the smallest drop in
@@ -132,8 +132,8 @@ def choose(
 
     Args:
         path: the points that the search visited, the largest first.
-        targets: for each capacity, the share of the largest capacity's cost to stay within. The
-            shares rise to 1.
+        targets: the highest cost allowed for each capacity, as a share of the largest capacity's
+            cost. The shares rise to 1.
         measure: the kind of cost that counts.
 
     Returns:

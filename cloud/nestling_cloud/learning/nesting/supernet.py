@@ -1,4 +1,4 @@
-"""Holds the supernet, a convolutional student whose layers run at any widths.
+"""Defines the supernet, a convolutional student whose layers run at any widths.
 
 The width search uses the supernet to estimate the accuracy at given widths. As in AutoSlim (Yu &
 Huang 2019), each training step trains the largest widths on the labels and the teacher's answers,
@@ -30,7 +30,7 @@ from nestling_core.student.sandwich import TEMPERATURE
 
 
 class Supernet(nn.Module):
-    """A student in which each layer can run with its first channels only, whatever their number."""
+    """A student in which each layer can run with any number of its first channels."""
 
     channels_last = True  # trains faster
 
@@ -70,8 +70,8 @@ class Supernet(nn.Module):
             x: the inputs, (N, *shape).
             widths: the number of channels of each layer that is not depthwise, in order. Each
                 number is a multiple of its layer's number of groups.
-            measured: the number of inputs, counted from the start of `x`, whose statistics
-                normalize all inputs; None to measure the statistics on all inputs.
+            measured: the number of inputs at the start of `x` on which the normalization statistics
+                are measured; None to measure them on all inputs.
         """
         x = self.normalizer(x)
         chosen = iter(widths)
@@ -97,8 +97,8 @@ def _normalized(
         x: the output of the convolution, (N, C, ...).
         layer: the layer, whose gains and offsets all widths share.
         places: the number of channels in each group of the output.
-        measured: the number of inputs, counted from the start of `x`, whose statistics are used;
-            None to use all inputs.
+        measured: the number of inputs at the start of `x` on which the statistics are measured;
+            None to measure them on all inputs.
     """
     groups, own = layer.plan.groups, layer.norm(1)
     gain, offset = (
@@ -120,7 +120,7 @@ def supernet_loss(
     """Return the loss of a supernet, summed over some widths.
 
     The largest widths learn from the labels and the teacher's logits, and the smaller widths from
-    the logits at the largest widths.
+    the supernet's own logits at the largest widths.
 
     Args:
         supernet: the supernet to train.

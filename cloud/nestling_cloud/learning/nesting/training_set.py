@@ -1,4 +1,4 @@
-"""Holds the data that pruning, growing and the width search train on."""
+"""Defines the data that pruning, growing and the width search train on."""
 
 import dataclasses
 

@@ -1,6 +1,6 @@
 """Searches for capacities (sizes of a student) in which each layer has its own width.
 
-By default, a capacity uses the same share of every layer's channels.
+Without a search, a capacity uses the same share of every layer's channels.
 """
 
 from collections.abc import Callable
@@ -32,16 +32,16 @@ class WidthSearch:
     """The settings of a search for capacities.
 
     Attributes:
-        targets: for each capacity, the share of the largest capacity's cost that it may have; the
-            shares rise to 1.
+        targets: the highest cost allowed for each capacity, as a share of the largest capacity's
+            cost. The shares rise to 1.
         measure: the kind of cost that counts.
         step: the share of its remaining channels that a layer loses in a step.
         floor: the smallest width of a layer, as a share of the width that it has after all layers
             are narrowed evenly until the student meets the smallest target.
-        random_widths: the number of sets of random widths that a step of the supernet's training
-            trains, in addition to the largest and the smallest widths.
-        held_out: the share of each class, taken from its last inputs, that the supernet does not
-            train on and that widths are scored on.
+        random_widths: the number of sets of random widths in each training step of the supernet, in
+            addition to the largest and the smallest widths.
+        held_out: the share of each class that is kept out of the supernet's training, to score
+            widths on. It consists of the last inputs of the class.
         judged: the largest number of held-out inputs to score widths on. The normalization
             statistics are measured on at most the same number of other inputs.
     """
@@ -75,8 +75,8 @@ class WidthSearch:
             cost: the function that returns the cost of given widths.
 
         Raises:
-            NestingError: the student costs more than the smallest target however far it is narrowed
-                evenly.
+            NestingError: the student costs more than the smallest target even after all layers are
+                narrowed evenly as far as possible.
         """
         return smallest_widths(
             config, cost, target=self.targets[0], measure=self.measure, floor=self.floor
@@ -136,7 +136,7 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
-    """Return for each input whether it is held out as one of the last inputs of its class, (N,).
+    """Return a mask (N,) of the held-out inputs, which are the last inputs of each class.
 
     Args:
         labels: the class index of each input, (N,).
@@ -183,8 +183,8 @@ def _judge(
 ) -> Callable[[Widths], float]:
     """Return a function that measures the supernet's accuracy on held-out inputs at given widths.
 
-    The normalization statistics come from the inputs that are not held out. At most `count` inputs
-    of each kind are used.
+    The normalization statistics are measured on inputs that are not held out. The function uses at
+    most `count` held-out inputs, and at most as many others.
     """
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
     inputs = torch.from_numpy(training_set.train_inputs[np.concatenate([learned, unseen])])

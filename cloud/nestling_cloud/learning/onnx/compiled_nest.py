@@ -73,7 +73,7 @@ def compile_nest(
     """Return the weights and graphs of a quantized student, without a multiplexer.
 
     Args:
-        student: the quantized student, which holds all capacities.
+        student: the quantized student, with all its capacities.
         signature: the shape and classes of the task.
         config: the sizes of the student.
     """

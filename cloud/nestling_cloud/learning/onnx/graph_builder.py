@@ -52,7 +52,7 @@ class GraphBuilder:
         return name
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        """Add an array that the graph's file contains."""
+        """Add an array whose values are stored in the graph's own file."""
         self._initializers.append(numpy_helper.from_array(value, name))
         return name
 
@@ -61,7 +61,7 @@ class GraphBuilder:
         return self.constant(f"integers_{len(self._nodes)}", np.array(values, np.int64))
 
     def stored(self, name: str) -> str:
-        """Add an int8 weight tensor as an external initializer."""
+        """Add an int8 weight tensor whose values are stored outside the graph's file."""
         shape = self.shapes[name]
         tensor = TensorProto(name=name, data_type=TensorProto.INT8, dims=shape)
         tensor.data_location = TensorProto.EXTERNAL

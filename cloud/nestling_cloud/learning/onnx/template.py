@@ -1,12 +1,11 @@
-"""Builds templates, which are small ONNX graphs that leave the int8 weights outside.
+"""Builds templates, which are small ONNX graphs without their int8 weights.
 
 There is one template for each capacity (size of a student) and each type of activations.
 
 Convolutions are quantized in the QDQ format (QuantizeLinear and DequantizeLinear nodes), and the
-last layer computes in plain integers (ADR 13). The initializers of weights are external. A device
-supplies the weights from its rings (the parts in which it stores them). Any other ONNX runtime
-finds them in the file that the initializers name, for example `capacity-2.weights`, which
-`nestling-cloud bundle export` writes.
+last layer computes in plain integers (ADR 13). A template refers to its weights by the name of a
+file. A device supplies the weights from its rings (the parts in which it stores them). For other
+ONNX runtimes, `nestling-cloud bundle export` writes the file, for example `capacity-2.weights`.
 
 Activations are unsigned integers, which x86 kernels prefer, or signed integers (each 128 less),
 which ARM kernels prefer. Both types give the same logits with the same weights.
@@ -44,7 +43,7 @@ def build_template(
     The graph maps "input" (N, *shape), in float32, to "logits" (N, classes).
 
     Args:
-        student: the quantized student, which holds all capacities.
+        student: the quantized student, with all its capacities.
         signature: the shape and classes of the task.
         layout: the names and shapes of the student's int8 weight tensors.
         capacity: the number of the capacity, 1 to K.

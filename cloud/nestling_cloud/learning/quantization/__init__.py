@@ -1,4 +1,4 @@
-"""Holds the quantization of a trained nested student.
+"""Quantizes a trained nested student.
 
 The result is one set of int8 weights for all capacities, and a few scales and biases for each
 capacity. This package may import `learning.loop` and the cloud's `recipes`, but nothing else of

@@ -87,7 +87,7 @@ def _divergence(counts: NDArray[np.int64], end: int, levels: int) -> float:
 
 
 def _clip(values: Floats, share: float) -> tuple[float, float]:
-    """Return the smallest and largest value, limited to a share of the largest magnitude."""
+    """Return the range of the values, cut off at a share of the largest magnitude on each side."""
     low, high = float(values.min()), float(values.max())
     limit = share * max(-low, high)
     return max(low, -limit), min(high, limit)

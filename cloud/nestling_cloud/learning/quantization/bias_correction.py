@@ -49,11 +49,10 @@ def correct_biases(
 
 @contextlib.contextmanager
 def _observed(reference: NestedStudent) -> Iterator[Means]:
-    """Record the mean activations of each layer's channels, within the context.
+    """Yield a mapping in which forward passes record the mean activations of each layer's channels.
 
-    For a convolution, these are the means of the normalized output before the ReLU. For a recurrent
-    layer, they are the means of the layer's input. Each forward pass stores the means, (C,), under
-    the layer's index in the mapping that the context yields.
+    The keys are the indices of the layers. The means, (C,), are those of the normalized output
+    before the ReLU for a convolution, and of the input for a recurrent layer.
     """
     means: Means = {}
 
@@ -76,9 +75,9 @@ def _observed(reference: NestedStudent) -> Iterator[Means]:
 
 @contextlib.contextmanager
 def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -> Iterator[None]:
-    """Correct the biases of each layer when a forward pass reaches it, within the context.
+    """Make forward passes in the `with` block correct the biases of each layer that they reach.
 
-    The means of the reference are given by layer index, as recorded by `_observed`.
+    `means` has the mean activations of the reference, as recorded by `_observed`.
     """
 
     def move_offset(index: int) -> Callable[..., torch.Tensor]:

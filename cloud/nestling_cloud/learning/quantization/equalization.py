@@ -32,15 +32,15 @@ _SMALLEST = 1e-6
 class _Columns:
     """A weight tensor, split into columns.
 
-    A column holds the weights that read one channel of the layer before.
+    A column consists of the weights that read one channel of the previous layer.
 
     Attributes:
         weight: the weight tensor as the student stores it.
         axes: the axes of the tensor that index the columns. There are two if the channels are in
             groups, and otherwise one.
         turned: True if the first of two axes is the index of the channel within its group, and the
-            second is the index of the group. False if the order is reversed.
-        free: whether each column has its own quantization scale.
+            second is the index of the group. False otherwise.
+        free: True if each column has its own quantization scale.
     """
 
     weight: nn.Parameter
@@ -133,9 +133,9 @@ def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
 def _factors(ranges: torch.Tensor, columns: _Columns) -> torch.Tensor:
     """Return the factor of each channel, (C,), which balances its range against its column.
 
-    Channels whose range or column is close to 0 get the factor 1. The other factors have a
-    geometric mean of 1, before they are clipped to between 1/16 and 16. The ranges, (C,), are in
-    the order of the columns.
+    If columns have their own scales, the factors only even out the ranges. Channels whose range or
+    column is close to 0 get the factor 1. The other factors have a geometric mean of 1, before they
+    are clipped to between 1/16 and 16. The ranges, (C,), are in the order of the columns.
     """
     peaks = columns.peaks()
     ideal = ranges if columns.free else (ranges / peaks.clamp(min=_SMALLEST)).sqrt()

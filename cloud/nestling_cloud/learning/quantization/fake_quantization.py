@@ -32,7 +32,7 @@ def fake_round(x: torch.Tensor, grid: ActivationRange) -> torch.Tensor:
 
 
 def on_grids(grids: Sequence[Sequence[ActivationRange]]) -> Rounder:
-    """Return a function that rounds activations to known grids.
+    """Return a function that rounds activations to fixed grids, for `activations_rounded`.
 
     Args:
         grids: the grids, first by capacity (index 0 is capacity 1), then by point in the student
@@ -47,14 +47,14 @@ def on_grids(grids: Sequence[Sequence[ActivationRange]]) -> Rounder:
 
 @contextlib.contextmanager
 def activations_rounded(student: NestedStudent, rounder: Rounder) -> Iterator[None]:
-    """Round the activations that a device rounds, in every forward pass within the context.
+    """Make every forward pass in the `with` block round the activations that a device rounds.
 
-    Points number the places in the student: point 0 is the normalized input, points 1, 2, ... are
+    Points are numbered places in the student: point 0 is the normalized input, points 1, 2, ... are
     the outputs of the layers in order, and the last point is the pooled features. The output of a
-    shuffle has a number too, but is not rounded.
+    shuffle counts as a point, but is not rounded.
 
     Args:
-        student: the student, to which hooks are attached within the context.
+        student: the student, which has hooks attached during the block.
         rounder: the function `(activations, point, capacity) -> rounded activations`.
     """
     first, layers = student.stack[0], student.stack

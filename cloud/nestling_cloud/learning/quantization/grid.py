@@ -12,7 +12,7 @@ SMALLEST_PEAK = 1e-30
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationRange:
-    """An unsigned 8-bit grid, whose real numbers are scale * (integer - zero_point).
+    """An unsigned 8-bit grid, which represents the numbers scale * (integer - zero_point).
 
     Attributes:
         scale: the step between two neighboring numbers on the grid.

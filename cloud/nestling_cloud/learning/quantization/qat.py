@@ -2,7 +2,7 @@
 
 This is quantization-aware training.
 
-Every capacity uses prefixes of the same rounded weights, whose scales come from the whole tensor.
+Every capacity uses prefixes of the same rounded weights, with scales that suit the whole tensor.
 Gradients pass through the rounding (straight-through estimator, Bengio et al. 2013). Activations
 are rounded to each capacity's own grids, whose ranges are moving averages over the batches (Jacob
 et al. 2018). The normalization is not folded into the weights, because its gain later becomes part
@@ -80,7 +80,7 @@ class _MovingRanges:
 
 @contextlib.contextmanager
 def fake_quantization(student: NestedStudent, quantization: Quantization) -> Iterator[None]:
-    """Round a student's weights and activations to 8-bit grids within the context.
+    """Make a student run with weights and activations rounded to 8-bit grids in the `with` block.
 
     The stored weights, which an optimizer trains, are not rounded.
 
@@ -119,7 +119,7 @@ def fine_tune(
 ) -> None:
     """Fine-tune a trained student with its weights and activations rounded to 8-bit grids.
 
-    The normalization statistics have to be measured again afterwards, as `quantize` does.
+    Measure the normalization statistics again afterwards, as `quantize` does.
 
     Args:
         student: the trained student, which is changed in place and left in evaluation mode.

@@ -1,4 +1,4 @@
-"""Holds the parameters of a quantized student, whose int8 weights serve all capacities (sizes).
+"""Defines the parameters of a quantized student, whose int8 weights serve all capacities (sizes).
 
 Each row of the largest capacity's weights is quantized with its own scale and no zero point.
 Smaller capacities use prefix slices of the same integers. The parameters that differ between

@@ -44,8 +44,8 @@ def quantize(
     Args:
         student: the trained student, which is changed in place. Its weights are replaced by their
             rounded values, its normalization is measured again, and its biases may be corrected.
-        inputs: the training inputs, (N, *shape). The statistics of the normalization are measured
-            on all of them, and the activation ranges on at most 2048 that are evenly spaced.
+        inputs: the training inputs, (N, *shape). The normalization statistics are measured on all
+            of them, and the activation ranges on at most 2048, which are evenly spaced.
         quantization: the options that choose the methods.
     """
     if quantization.equalize:
@@ -138,5 +138,5 @@ def _layer(
 
 
 def _in_order(rows: Floats) -> Floats:
-    """Return one value per row of a stored tensor, (W,) or (W, G), in the channels' order."""
+    """Return the values of a stored tensor's rows, (W,) or (W, G), in the order of the channels."""
     return np.ascontiguousarray(rows.T).flatten()

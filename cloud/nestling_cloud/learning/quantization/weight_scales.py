@@ -17,7 +17,7 @@ _SHARES = np.linspace(1.0, 0.6, 21)
 
 @dataclass(frozen=True, kw_only=True)
 class TensorGrid:
-    """What the scales of a weight tensor depend on besides the tensor's values.
+    """The properties of a weight tensor that, besides its values, determine its scales.
 
     Attributes:
         rows: the number of leading axes that index the tensor's rows. Each row has its own scale.

@@ -30,7 +30,9 @@ class Instrument(Protocol):
         ...
 
     def watts(self) -> float:
-        """Return the mean power since the last reading, or the present power, in watts.
+        """Return the power in watts.
+
+        Depending on the instrument, this is a mean over a recent interval or the present power.
 
         Raises:
             InstrumentError: there is no reading; the next call may succeed.

@@ -70,7 +70,7 @@ class Pmic:
     provenance = PROVENANCE_CALIBRATED
 
     def __init__(self, read: Callable[[], str] = read_adc) -> None:
-        """Take a first reading as a check.
+        """Check that the chip can be read.
 
         Args:
             read: a function that returns the output of `vcgencmd pmic_read_adc`.

@@ -31,7 +31,7 @@ class _Counter:
 
 
 class Rapl:
-    """Reads the mean power of all processor packages since the last reading."""
+    """Measures the total power of all processor packages, averaged since the last reading."""
 
     period_s = 0.01  # the counters are updated every millisecond
     provenance = PROVENANCE_MEASURED
