@@ -314,7 +314,7 @@ def test_text_that_no_database_accepts_is_rejected_without_blocking_the_outbox(
 def test_old_sums_are_deleted_with_new_receipts_and_hourly_ones_stay(database: str) -> None:
     retention = Retention(
         fleet_ms={10_000: 60_000, 60_000: 600_000, 3_600_000: None},
-        device_ms={60_000: 60_000, 3_600_000: None},
+        device_ms={60_000: 600_000, 3_600_000: None},
     )
     now_ms = time.time_ns() // 1_000_000
     with Store(database) as store:
