@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
 from rich.console import Console
 from selenium import webdriver
 
@@ -24,6 +25,7 @@ from benchmarks.report import ROOT, Figure, figure, parse_arguments, publish
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.store import tables
 from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.device_registry import Report
 from nestling_cloud.store.store import Store, store_url
@@ -88,12 +90,12 @@ def _measure(folder: Path, size: _Size) -> dict[str, Figure]:
     bundle = trained_repository(
         TASK, TASK.load_checked(None, 0), seed=0, progress=progress, cache=cache
     )
-    desired = Repository(bundle.folder).desired()
+    desired = Repository(bundle).desired()
     assert desired is not None  # a trained repository has a release
     database = folder / "receipts.sqlite"
     filled_s = _fill(database, size.devices, desired.bundle_version, progress)
     flags = ("--store", str(database), "--console-port", "0")
-    with serve(bundle.folder, folder / "state", *flags) as cloud, chromium() as driver:
+    with serve(bundle, folder / "state", *flags) as cloud, chromium() as driver:
         loads = _load_pages(driver, cloud)
         live = _live(driver, cloud, database, size, desired.bundle_version)
     history = size.devices * _HISTORY_RECEIPTS
@@ -222,8 +224,9 @@ def _next_line(crowd: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def _count(database: Path) -> int:
-    with Store(store_url(str(database))) as store:
-        return store.count()
+    with Store(store_url(str(database))) as store, store.reading() as connection:
+        answers = sa.select(sa.func.sum(tables.DEVICES.c.answers))
+        return int(connection.execute(answers).scalar_one())
 
 
 def _longest_gap_s(changes_ms: Sequence[float]) -> float:

@@ -53,7 +53,7 @@ def main() -> None:
     progress = ConsoleProgress(Console(stderr=True))
     bundle = trained_repository(TASK, TASK.load_checked(None, 0), seed=0, progress=progress)
     with temporary_folder(".nestling-bench-") as folder, ExitStack() as stack:
-        ready = stack.enter_context(serve(bundle.folder, folder / "state", "--console-port", "0"))
+        ready = stack.enter_context(serve(bundle, folder / "state", "--console-port", "0"))
         devices = [
             stack.enter_context(_device(ready, folder, number, arguments))
             for number, arguments in enumerate(_FLEET)

@@ -7,7 +7,7 @@ The seal of a file is another file, which contains the first file's SHA-256. The
 import hashlib
 from pathlib import Path
 
-from nestling_cloud.atomic_file import PRIVATE, write_whole
+from nestling_cloud.atomic_file import SHARED, write_whole
 from nestling_cloud.errors import CloudError
 
 
@@ -20,7 +20,7 @@ def seal_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
+def write_sealed(path: Path, data: bytes) -> None:
     """Write a file and its seal, replacing existing ones.
 
     `read_sealed` can read either the old or the new content at any time, even if this process is
@@ -30,16 +30,15 @@ def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None
     Args:
         path: the path of the file to write.
         data: the file's new content.
-        folder_mode: the mode of the parent folder, which is created if it is missing.
 
     Raises:
         OSError: the file or its folder cannot be written.
     """
     digest, seal = hashlib.sha256(data).hexdigest(), seal_of(path)
     known = [*_digests(seal), digest]
-    write_whole(seal, _lines(path, known), folder_mode=folder_mode)
-    write_whole(path, data, folder_mode=folder_mode)
-    write_whole(seal, _lines(path, [digest]), folder_mode=folder_mode)
+    write_whole(seal, _lines(path, known), folder_mode=SHARED)
+    write_whole(path, data, folder_mode=SHARED)
+    write_whole(seal, _lines(path, [digest]), folder_mode=SHARED)
 
 
 def read_sealed(path: Path) -> bytes:

@@ -27,7 +27,7 @@ async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator
             try:
                 yield
             finally:
-                await _cancel(tasks, again_after_s=_CANCEL_AGAIN_S)
+                await _cancel(tasks)
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
 
@@ -47,8 +47,8 @@ async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> No
                 await event.wait()
 
 
-async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float) -> None:
-    """Cancel tasks every `again_after_s` seconds until they end.
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks every `_CANCEL_AGAIN_S` seconds until they end.
 
     A single cancellation is not enough: in Python 3.11, `asyncio.wait_for`, which aiomqtt uses,
     loses a cancellation that arrives together with the result of the call.
@@ -56,4 +56,4 @@ async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
-        await asyncio.wait(pending, timeout=again_after_s)
+        await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)

@@ -24,7 +24,7 @@ def main(count: int, out: Path) -> None:
     windows = np.concatenate([recording.inputs for recording in splits.test])
     picked = np.linspace(0, len(windows) - 1, count).astype(int)
     np.save(out, windows[picked])
-    print(trained.folder)
+    print(trained)
 
 
 if __name__ == "__main__":

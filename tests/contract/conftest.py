@@ -8,6 +8,7 @@ import pytest
 from nestling.v1 import receipt_pb2
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.store.store import Store, store_url
+from tests.support.stored import add_batch
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -29,6 +30,6 @@ def store(database: str) -> Iterator[Store]:
 @pytest.fixture
 def now_ms(store: Store) -> int:
     """Return the current time by the store's clock."""
-    store.add("clock", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
+    add_batch(store, "clock", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
     (row,), _ = MetricQueries(store).devices(search="clock")
     return row.last_seen_ms

@@ -17,13 +17,14 @@ from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.store import CommitResult, Store
 from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
 from tests.support.receipts import make_receipt
+from tests.support.stored import losses
 
 DEVICE = "porch"
 ALL = 10**6
 
 
 def answer(outbox: Outbox, *indices: int) -> None:
-    outbox.append_many([make_receipt(0, input_index=index) for index in indices])
+    outbox.append(*(make_receipt(0, input_index=index) for index in indices))
 
 
 def deliver(store: Store, outbox: Outbox) -> CommitResult:
@@ -38,7 +39,7 @@ def acknowledge(added: CommitResult, *outboxes: Outbox) -> list[AcknowledgementE
 
 
 def drain(store: Store, outbox: Outbox, *others: Outbox) -> None:
-    while outbox.depth:
+    while outbox.marks().depth:
         acknowledge(deliver(store, outbox), outbox, *others)
 
 
@@ -99,7 +100,7 @@ def test_copied_backlog_is_stored_once(store: Store, tmp_path: Path) -> None:
 
             assert [entry.input_index for entry in clone.batch(ALL).batch.receipts] == [10, 11]
             drain(store, clone, first)
-            assert first.depth == 0
+            assert first.marks().depth == 0
 
     assert stored(store) == [0, 1, 2, 3, 4, 10, 11]
 
@@ -167,9 +168,9 @@ def test_damaged_row_becomes_a_gap_and_the_next_receipts_are_stored(
 
         assert acknowledge(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
 
-        assert outbox.depth == 0
+        assert outbox.marks().depth == 0
     assert stored(store) == [0, 2]
-    assert (store.unreadable(), store.rejected()) == (1, 0)
+    assert (losses(store).unreadable, losses(store).rejected) == (1, 0)
 
 
 def test_missing_row_does_not_block_the_receipts_after_it(store: Store, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_missing_row_does_not_block_the_receipts_after_it(store: Store, tmp_path
         drain(store, outbox)
 
     assert stored(store) == [0, 2]
-    assert store.unreadable() == 1
+    assert losses(store).unreadable == 1
     assert copies(store) == {}
 
 
@@ -205,7 +206,7 @@ def test_damaged_row_is_not_taken_for_a_copy_of_the_folder(
         assert acknowledge(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
         answer(outbox, 3)
         assert acknowledge(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
-        assert outbox.depth == 0
+        assert outbox.marks().depth == 0
 
     assert stored(store) == sorted({0, 1, 2, 3} - {sequence - 1})
     assert copies(store) == {}
@@ -274,7 +275,7 @@ class CopiesMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 3), limit=st.integers(1, 4), ahead=st.integers(0, 3))
     def send(self, number: int, limit: int, ahead: int) -> None:
         outbox = self.pick(number)
-        self.take(outbox.batch(limit, after=outbox.acknowledged + ahead).batch)
+        self.take(outbox.batch(limit, after=outbox.marks().acknowledged + ahead).batch)
 
     def take(self, batch: receipt_pb2.ReceiptBatch) -> None:
         if not batch.outbox_id:
@@ -296,12 +297,12 @@ class CopiesMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for _ in range(200):
-            if not any(outbox.depth for outbox in self.outboxes):
+            if not any(outbox.marks().depth for outbox in self.outboxes):
                 break
             for outbox in self.outboxes:
                 self.take(outbox.batch(ALL).batch)
             self.acknowledge(set())
-        assert [outbox.depth for outbox in self.outboxes] == [0] * len(self.outboxes)
+        assert [outbox.marks().depth for outbox in self.outboxes] == [0] * len(self.outboxes)
         assert set(self.rows) == set(range(self.answered))
         if not self.memory_was_copied:
             assert set(self.rows.values()) <= {1}

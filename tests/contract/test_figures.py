@@ -18,6 +18,7 @@ from nestling_cloud.store.store import Store
 from nestling_cloud.store.tally import FALLBACKS
 from nestling_cloud.store.time_range import TimeRange
 from tests.support.receipts import make_receipt
+from tests.support.stored import add_batch
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 _REASONS = (receipt_pb2.REASON_ACCEPTED, receipt_pb2.REASON_GATED, receipt_pb2.REASON_UNREACHABLE)
@@ -172,7 +173,7 @@ def test_device_metrics_match_its_receipts(store: Store, now_ms: int, span_ms: i
 
 def test_device_keeps_its_minutes_after_its_receipts_were_deleted(database: str) -> None:
     with Store(database, retention=Retention(receipts=10)) as store:
-        store.add("pi-1", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
+        add_batch(store, "pi-1", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
         figures = MetricQueries(store)
         seen_ms = figures.devices()[0][0].last_seen_ms
         fill(store, seed=1, since_ms=seen_ms - 10 * MINUTE_MS, span_ms=10 * MINUTE_MS)
@@ -189,7 +190,7 @@ def test_device_keeps_its_minutes_after_its_receipts_were_deleted(database: str)
 def test_late_receipts_count_in_the_steps_of_their_answers(store: Store, now_ms: int) -> None:
     fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=MINUTE_MS)
     late_ms = now_ms - 10 * DAY_MS
-    store.add("pi-4", _one(late_ms))
+    add_batch(store, "pi-4", _one(late_ms))
 
     view = MetricQueries(store).fleet(TimeRange(since_ms=late_ms, until_ms=late_ms + 1))
 
@@ -203,7 +204,7 @@ def test_clock_that_is_far_off_does_not_extend_the_range(
     store: Store, now_ms: int, at_ms: int
 ) -> None:
     fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=HOUR_MS // 2)
-    store.add("pi-4", _one(at_ms))
+    add_batch(store, "pi-4", _one(at_ms))
     figures = MetricQueries(store)
 
     first_ms = figures.first_ms() or 0
@@ -220,7 +221,7 @@ def test_largest_allowed_values_are_summed(store: Store, now_ms: int) -> None:
         largest = _one(now_ms, sequence)
         largest.receipts[0].bytes_up = largest.receipts[0].offload_bytes = 2**40
         largest.receipts[0].energy[0].energy_mj = 1e9
-        assert store.add("pi-1", largest) == 1
+        assert add_batch(store, "pi-1", largest) == 1
 
     view = MetricQueries(store).fleet(TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1))
 
@@ -261,11 +262,11 @@ def test_receipts_of_a_range_are_read_in_order_of_arrival(store: Store, now_ms: 
 
 
 def test_reader_of_receipts_skips_those_that_arrive_later(store: Store, now_ms: int) -> None:
-    store.add("pi-1", _one(now_ms))
+    add_batch(store, "pi-1", _one(now_ms))
     reader = MetricQueries(store).receipts(TimeRange(since_ms=-(10**30), until_ms=10**30))
     assert next(reader).sequence == 1
 
-    store.add("pi-1", _one(now_ms, 2))
+    add_batch(store, "pi-1", _one(now_ms, 2))
 
     assert list(reader) == []
 

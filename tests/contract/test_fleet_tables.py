@@ -130,7 +130,7 @@ def test_device_target_takes_precedence_over_the_fleet_target(store: Store) -> N
     targets.set("pi-1", 0.0, set_by="ada")
 
     assert (targets.for_device("pi-1"), targets.for_device("pi-2")) == (0.0, 0.3)
-    assert targets.for_fleet() == 0.3
+    assert targets.for_device(None) == 0.3
     assert targets.for_devices(["pi-2", "pi-1"]) == {"pi-2": 0.3, "pi-1": 0.0}
 
     targets.set("pi-1", None, set_by="bob")
@@ -199,7 +199,7 @@ def test_invalid_target_is_rejected(
         targets.set(device, share, set_by=who)
 
     assert targets.log() == []
-    assert targets.for_fleet() is None
+    assert targets.for_device(None) is None
 
 
 def hard_input(device: str, index: int) -> HardInput:
@@ -217,9 +217,9 @@ def hard_input(device: str, index: int) -> HardInput:
 def test_hard_inputs_are_returned_unchanged_newest_first(store: Store) -> None:
     hard_inputs = HardInputs(store)
     first, second = hard_input("pi-1", 1), replace(hard_input("pi-1", 2), device_answer=None)
-    hard_inputs.add(first)
-    hard_inputs.add(second)
-    hard_inputs.add(hard_input("pi-2", 3))
+    hard_inputs.add_all([first])
+    hard_inputs.add_all([second])
+    hard_inputs.add_all([hard_input("pi-2", 3)])
 
     assert hard_inputs.latest("pi-1") == [second, first]
     assert hard_inputs.latest("pi-1", 1) == [second]
@@ -228,9 +228,9 @@ def test_hard_inputs_are_returned_unchanged_newest_first(store: Store) -> None:
 
 def test_newest_hard_inputs_of_each_device_are_retained(store: Store) -> None:
     hard_inputs = HardInputs(store, per_device=3)
-    hard_inputs.add(hard_input("pi-2", 0))
+    hard_inputs.add_all([hard_input("pi-2", 0)])
     hard_inputs.add_all([hard_input("pi-1", index) for index in range(5)])
-    hard_inputs.add(hard_input("pi-1", 5))
+    hard_inputs.add_all([hard_input("pi-1", 5)])
 
     assert [each.input_index for each in hard_inputs.latest("pi-1", 10)] == [5, 4, 3]
     assert len(hard_inputs.latest("pi-2", 10)) == 1
@@ -239,7 +239,7 @@ def test_newest_hard_inputs_of_each_device_are_retained(store: Store) -> None:
 def test_newest_hard_inputs_of_all_devices_are_retained(store: Store) -> None:
     hard_inputs = HardInputs(store, per_device=2, in_all=3)
     for index in range(4):
-        hard_inputs.add(hard_input(f"pi-{index}", index))
+        hard_inputs.add_all([hard_input(f"pi-{index}", index)])
 
     found = [hard_inputs.latest(f"pi-{index}", 10) for index in range(4)]
     assert [len(each) for each in found] == [0, 1, 1, 1]

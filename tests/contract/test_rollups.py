@@ -9,6 +9,7 @@ from nestling_cloud.store import rollups, tables
 from nestling_cloud.store.store import Store
 from nestling_cloud.store.time_range import TimeRange
 from tests.support.receipts import make_batch
+from tests.support.stored import add_batch
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -40,7 +41,7 @@ def test_answer_too_old_or_over_an_hour_ahead_is_only_in_the_hourly_rollup(
 ) -> None:
     now_ms = time.time_ns() // 1_000_000
 
-    store.add("pi-1", make_batch(1, answered_at_ms=now_ms + ahead_ms))
+    add_batch(store, "pi-1", make_batch(1, answered_at_ms=now_ms + ahead_ms))
 
     # A device's minutes are looked up by those of the fleet, which are kept longer.
     assert set(steps_with_answers(store)) == of_fleet

@@ -10,21 +10,22 @@ from nestling_cloud.store.database import Database
 from nestling_cloud.store.schema import VERSION
 from nestling_cloud.store.store import Store, StoreError
 from tests.support.receipts import make_batch
+from tests.support.stored import add_batch, count_receipts
 
 
 def test_existing_tables_of_this_version_are_kept(database: str) -> None:
     with Store(database) as store:
-        store.add("pi-1", make_batch(1, 2))
+        add_batch(store, "pi-1", make_batch(1, 2))
 
     for _ in range(2):
         with Store(database) as store:
-            assert store.count() == 2
+            assert count_receipts(store) == 2
 
 
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
 def test_store_of_another_version_is_rejected_and_unchanged(database: str, version: int) -> None:
     with Store(database) as store:
-        store.add("pi-1", make_batch(1, 2))
+        add_batch(store, "pi-1", make_batch(1, 2))
     set_version(database, version)
 
     with pytest.raises(StoreError, match=f"version {version} .* start with an empty store"):
@@ -32,7 +33,7 @@ def test_store_of_another_version_is_rejected_and_unchanged(database: str, versi
 
     set_version(database, VERSION)
     with Store(database) as store:
-        assert store.count() == 2
+        assert count_receipts(store) == 2
 
 
 def test_store_from_before_there_were_versions_is_refused(database: str) -> None:
@@ -52,7 +53,7 @@ def test_failed_preparation_leaves_the_database_as_it_was(database: str) -> None
     assert names_of_tables(database) == ["other"]
     run(database, "DROP TABLE other")
     with Store(database) as store:
-        assert store.count() == 0
+        assert count_receipts(store) == 0
 
 
 def run(database: str, statement: str) -> None:

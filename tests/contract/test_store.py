@@ -17,6 +17,7 @@ from nestling_cloud.store.receipt_row import ReceiptError
 from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.store import Store
 from tests.support.receipts import make_batch
+from tests.support.stored import add_batch, count_receipts, count_redelivered, losses, settled_to
 
 
 def sequences(store: Store, device: str | None = None) -> list[int]:
@@ -24,7 +25,7 @@ def sequences(store: Store, device: str | None = None) -> list[int]:
 
 
 def test_receipts_come_back_as_they_went_in(store: Store) -> None:
-    assert store.add("pi-1", make_batch(1, 2, 3)) == 3
+    assert add_batch(store, "pi-1", make_batch(1, 2, 3)) == 3
 
     rows = list(store.receipts())
     assert [row.sequence for row in rows] == [1, 2, 3]
@@ -34,98 +35,98 @@ def test_receipts_come_back_as_they_went_in(store: Store) -> None:
 
 
 def test_redelivered_receipts_are_counted_and_not_stored(store: Store) -> None:
-    store.add("pi-1", make_batch(1, 2, 3))
+    add_batch(store, "pi-1", make_batch(1, 2, 3))
 
-    assert store.add("pi-1", make_batch(2, 3, 4)) == 1
+    assert add_batch(store, "pi-1", make_batch(2, 3, 4)) == 1
 
     assert sequences(store) == [1, 2, 3, 4]
-    assert store.count() == 4
-    assert store.redelivered() == 2
+    assert count_receipts(store) == 4
+    assert count_redelivered(store) == 2
 
 
 def test_receipt_twice_in_one_batch_is_stored_once(store: Store) -> None:
-    assert store.add("pi-1", make_batch(1, 1)) == 1
+    assert add_batch(store, "pi-1", make_batch(1, 1)) == 1
 
-    assert store.redelivered() == 1
+    assert count_redelivered(store) == 1
 
 
 def test_devices_and_outboxes_are_distinguished(store: Store) -> None:
-    store.add("pi-1", make_batch(1, 2))
-    store.add("pi-2", make_batch(1))
-    store.add("pi-1", make_batch(1, outbox="after a wipe"))
+    add_batch(store, "pi-1", make_batch(1, 2))
+    add_batch(store, "pi-2", make_batch(1))
+    add_batch(store, "pi-1", make_batch(1, outbox="after a wipe"))
 
-    assert store.count() == 4
-    assert store.redelivered() == 0
+    assert count_receipts(store) == 4
+    assert count_redelivered(store) == 0
     assert sequences(store, "pi-2") == [1]
-    assert store.contiguous("pi-1", "outbox") == 2
-    assert store.contiguous("pi-1", "after a wipe") == 1
-    assert store.contiguous("pi-3", "outbox") == 0
+    assert settled_to(store, "pi-1", "outbox") == 2
+    assert settled_to(store, "pi-1", "after a wipe") == 1
+    assert settled_to(store, "pi-3", "outbox") == 0
 
 
 def test_watermark_waits_for_a_late_batch(store: Store) -> None:
-    store.add("pi-1", make_batch(1, 2))
-    store.add("pi-1", make_batch(5, 6))
-    assert store.contiguous("pi-1", "outbox") == 2
+    add_batch(store, "pi-1", make_batch(1, 2))
+    add_batch(store, "pi-1", make_batch(5, 6))
+    assert settled_to(store, "pi-1", "outbox") == 2
 
-    store.add("pi-1", make_batch(3, 4))
+    add_batch(store, "pi-1", make_batch(3, 4))
 
-    assert store.contiguous("pi-1", "outbox") == 6
+    assert settled_to(store, "pi-1", "outbox") == 6
 
 
 def test_reported_gap_is_settled_and_counted(store: Store) -> None:
-    store.add("pi-1", make_batch(1))
-    store.add("pi-1", make_batch(5, gaps=((2, 4),)))
+    add_batch(store, "pi-1", make_batch(1))
+    add_batch(store, "pi-1", make_batch(5, gaps=((2, 4),)))
 
-    assert store.contiguous("pi-1", "outbox") == 5
-    assert store.dropped() == 3
+    assert settled_to(store, "pi-1", "outbox") == 5
+    assert losses(store).dropped == 3
 
 
 def test_longer_gap_replaces_the_shorter_one(store: Store) -> None:
-    store.add("pi-1", make_batch(gaps=((1, 4),)))
-    store.add("pi-1", make_batch(gaps=((1, 9),)))
-    store.add("pi-1", make_batch(gaps=((1, 4),)))
+    add_batch(store, "pi-1", make_batch(gaps=((1, 4),)))
+    add_batch(store, "pi-1", make_batch(gaps=((1, 9),)))
+    add_batch(store, "pi-1", make_batch(gaps=((1, 4),)))
 
-    assert store.contiguous("pi-1", "outbox") == 9
-    assert store.dropped() == 9
+    assert settled_to(store, "pi-1", "outbox") == 9
+    assert losses(store).dropped == 9
 
 
 @pytest.mark.parametrize("gap", [(0, 3), (4, 2), (1, 2**63), (2**64 - 1, 2**64 - 1)])
 def test_invalid_gap_is_ignored(store: Store, gap: tuple[int, int]) -> None:
-    assert store.add("pi-1", make_batch(1, gaps=(gap,))) == 1
+    assert add_batch(store, "pi-1", make_batch(1, gaps=(gap,))) == 1
 
-    assert store.contiguous("pi-1", "outbox") == 1
-    assert store.dropped() == 0
+    assert settled_to(store, "pi-1", "outbox") == 1
+    assert losses(store).dropped == 0
 
 
 def test_wiped_store_continues_an_outbox_where_it_is(store: Store) -> None:
-    assert store.add("pi-1", make_batch(8, 9, gaps=((6, 7),), acknowledged=5)) == 2
+    assert add_batch(store, "pi-1", make_batch(8, 9, gaps=((6, 7),), acknowledged=5)) == 2
 
-    assert store.contiguous("pi-1", "outbox") == 9
-    assert (store.forgotten(), store.dropped()) == (5, 2)
+    assert settled_to(store, "pi-1", "outbox") == 9
+    assert (losses(store).forgotten, losses(store).dropped) == (5, 2)
 
 
 def test_restored_store_continues_after_its_forgotten_receipts(store: Store) -> None:
-    store.add("pi-1", make_batch(1, 2))
-    store.add("pi-1", make_batch(7, acknowledged=6))
+    add_batch(store, "pi-1", make_batch(1, 2))
+    add_batch(store, "pi-1", make_batch(7, acknowledged=6))
 
-    assert store.contiguous("pi-1", "outbox") == 7
-    assert store.forgotten() == 4
+    assert settled_to(store, "pi-1", "outbox") == 7
+    assert losses(store).forgotten == 4
 
 
 def test_stored_receipts_do_not_count_as_forgotten(store: Store) -> None:
-    store.add("pi-1", make_batch(1, 2, 3))
-    store.add("pi-1", make_batch(4, acknowledged=2))
-    store.add("pi-1", make_batch(5, acknowledged=4))
+    add_batch(store, "pi-1", make_batch(1, 2, 3))
+    add_batch(store, "pi-1", make_batch(4, acknowledged=2))
+    add_batch(store, "pi-1", make_batch(5, acknowledged=4))
 
-    assert store.contiguous("pi-1", "outbox") == 5
-    assert store.forgotten() == 0
+    assert settled_to(store, "pi-1", "outbox") == 5
+    assert losses(store).forgotten == 0
 
 
 def test_invalid_acknowledged_sequence_is_ignored(store: Store) -> None:
-    store.add("pi-1", make_batch(1, acknowledged=2**64 - 1))
+    add_batch(store, "pi-1", make_batch(1, acknowledged=2**64 - 1))
 
-    assert store.contiguous("pi-1", "outbox") == 1
-    assert store.forgotten() == 0
+    assert settled_to(store, "pi-1", "outbox") == 1
+    assert losses(store).forgotten == 0
 
 
 def test_invalid_receipt_neither_spoils_its_batch_nor_blocks_the_outbox(
@@ -134,27 +135,27 @@ def test_invalid_receipt_neither_spoils_its_batch_nor_blocks_the_outbox(
     batch = make_batch(1, 2, 3)
     batch.receipts[1].latency_ms = float("nan")
 
-    assert store.add("pi-1", batch) == 2
+    assert add_batch(store, "pi-1", batch) == 2
 
     assert sequences(store) == [1, 3]
-    assert store.rejected() == 1
-    assert store.dropped() == 0
-    assert store.contiguous("pi-1", "outbox") == 3
+    assert losses(store).rejected == 1
+    assert losses(store).dropped == 0
+    assert settled_to(store, "pi-1", "outbox") == 3
 
 
 def test_receipt_without_a_sequence_is_rejected(store: Store) -> None:
-    assert store.add("pi-1", make_batch(1, 0)) == 1
+    assert add_batch(store, "pi-1", make_batch(1, 0)) == 1
 
-    assert store.rejected() == 1
-    assert store.contiguous("pi-1", "outbox") == 1
+    assert losses(store).rejected == 1
+    assert settled_to(store, "pi-1", "outbox") == 1
 
 
 @pytest.mark.parametrize("outbox", ["", "x" * 65, "nul\0"])
 def test_batch_without_a_valid_outbox_id_is_rejected(store: Store, outbox: str) -> None:
     with pytest.raises(ReceiptError, match="outbox id"):
-        store.add("pi-1", make_batch(1, outbox=outbox))
+        add_batch(store, "pi-1", make_batch(1, outbox=outbox))
 
-    assert store.count() == 0
+    assert count_receipts(store) == 0
 
 
 def test_several_batches_are_stored_together(store: Store) -> None:
@@ -168,29 +169,29 @@ def test_several_batches_are_stored_together(store: Store) -> None:
 
     assert added.new == 4
     assert added.contiguous == {("pi-1", "outbox"): 3, ("pi-2", "outbox"): 1}
-    assert store.contiguous("pi-1", "outbox") == 3
-    assert store.redelivered() == 1
+    assert settled_to(store, "pi-1", "outbox") == 3
+    assert count_redelivered(store) == 1
 
 
 def test_reopened_store_continues_where_it_was(database: str) -> None:
     with Store(database) as store:
-        store.add("pi-1", make_batch(1, 2))
+        add_batch(store, "pi-1", make_batch(1, 2))
     with Store(database) as store:
-        store.add("pi-1", make_batch(2, 3))
+        add_batch(store, "pi-1", make_batch(2, 3))
 
-        assert store.contiguous("pi-1", "outbox") == 3
-        assert (store.count(), store.redelivered()) == (3, 1)
+        assert settled_to(store, "pi-1", "outbox") == 3
+        assert (count_receipts(store), count_redelivered(store)) == (3, 1)
 
 
 def test_threads_that_add_the_same_receipts_store_them_once(store: Store) -> None:
     def add() -> list[int]:
-        return [store.add("pi-1", make_batch(first, first + 1)) for first in range(1, 21)]
+        return [add_batch(store, "pi-1", make_batch(first, first + 1)) for first in range(1, 21)]
 
     with ThreadPoolExecutor(4) as pool:
         new = [future.result() for future in [pool.submit(add) for _ in range(4)]]
 
-    assert sum(map(sum, new)) == store.count() == store.contiguous("pi-1", "outbox") == 21
-    assert store.redelivered() == 4 * 20 * 2 - 21
+    assert sum(map(sum, new)) == count_receipts(store) == settled_to(store, "pi-1", "outbox") == 21
+    assert count_redelivered(store) == 4 * 20 * 2 - 21
 
 
 @settings(
@@ -215,89 +216,89 @@ def test_every_receipt_is_stored_once_in_any_order_with_any_repeats(
         next_sequence += length
     sent = batches + batches[:repeats]
     order.shuffle(sent)
-    count, redelivered = store.count(), store.redelivered()
+    count, redelivered = count_receipts(store), count_redelivered(store)
 
-    new = sum(store.add("pi-1", batch) for batch in sent)
+    new = sum(add_batch(store, "pi-1", batch) for batch in sent)
 
-    assert new == store.count() - count == store.contiguous("pi-1", outbox) == sum(cuts)
-    assert store.redelivered() - redelivered == sum(cuts[:repeats])
+    assert new == count_receipts(store) - count == settled_to(store, "pi-1", outbox) == sum(cuts)
+    assert count_redelivered(store) - redelivered == sum(cuts[:repeats])
 
 
 def test_stores_of_one_database_store_the_same_receipts_once(database: str) -> None:
     def add(number: int) -> int:
         with Store(database) as store:
             batches = (make_batch(first, first + 1) for first in range(1, 21))
-            return sum(store.add("pi-1", batch) for batch in batches)
+            return sum(add_batch(store, "pi-1", batch) for batch in batches)
 
     with Store(database) as store:
         with ThreadPoolExecutor(3) as pool:
             new = list(pool.map(add, range(3)))
 
-        assert sum(new) == store.count() == store.contiguous("pi-1", "outbox") == 21
+        assert sum(new) == count_receipts(store) == settled_to(store, "pi-1", "outbox") == 21
         assert sequences(store) == list(range(1, 22))
-        assert store.redelivered() == 3 * 20 * 2 - 21
+        assert count_redelivered(store) == 3 * 20 * 2 - 21
 
 
 def test_newest_receipts_are_retained_and_all_are_counted(database: str) -> None:
     with Store(database, retention=Retention(receipts=5)) as store:
         for first in range(1, 21, 4):
-            store.add("pi-1", make_batch(*range(first, first + 4)))
+            add_batch(store, "pi-1", make_batch(*range(first, first + 4)))
 
         assert sequences(store) == [16, 17, 18, 19, 20]
-        assert store.count() == 20
+        assert count_receipts(store) == 20
 
 
 def test_receipt_that_left_the_retention_window_is_not_stored_again(database: str) -> None:
     with Store(database, retention=Retention(receipts=2)) as store:
-        store.add("pi-1", make_batch(1, 2, 3, 4))
+        add_batch(store, "pi-1", make_batch(1, 2, 3, 4))
         assert sequences(store) == [3, 4]
 
-        assert store.add("pi-1", make_batch(1, 2, 3, 4, 5)) == 1
+        assert add_batch(store, "pi-1", make_batch(1, 2, 3, 4, 5)) == 1
 
-        assert (store.count(), store.redelivered()) == (5, 4)
+        assert (count_receipts(store), count_redelivered(store)) == (5, 4)
         assert sequences(store) == [4, 5]
 
 
 def test_receipt_beyond_a_hole_is_retained_until_the_hole_is_settled(database: str) -> None:
     with Store(database, retention=Retention(receipts=2)) as store:
-        store.add("pi-1", make_batch(3))
-        store.add("pi-2", make_batch(1, 2, 3))
+        add_batch(store, "pi-1", make_batch(3))
+        add_batch(store, "pi-2", make_batch(1, 2, 3))
         assert sequences(store, "pi-1") == [3]
 
-        assert store.add("pi-1", make_batch(1, 2, 3)) == 2
+        assert add_batch(store, "pi-1", make_batch(1, 2, 3)) == 2
 
-        assert store.contiguous("pi-1", "outbox") == 3
-        assert store.redelivered() == 1
-        store.add("pi-2", make_batch(4, 5))
+        assert settled_to(store, "pi-1", "outbox") == 3
+        assert count_redelivered(store) == 1
+        add_batch(store, "pi-2", make_batch(4, 5))
         assert sequences(store, "pi-1") == []
 
 
 def test_smaller_retention_window_takes_effect_as_receipts_arrive(database: str) -> None:
     with Store(database) as store:
-        store.add("pi-1", make_batch(*range(1, 601)))
+        add_batch(store, "pi-1", make_batch(*range(1, 601)))
     with Store(database, retention=Retention(receipts=10)) as store:
-        store.add("pi-1", make_batch(601))
-        store.add("pi-1", make_batch(602))
+        add_batch(store, "pi-1", make_batch(601))
+        add_batch(store, "pi-1", make_batch(602))
 
         assert sequences(store) == list(range(593, 603))
 
 
 def test_receipt_far_beyond_a_hole_is_ignored_until_repeated(store: Store) -> None:
     far = FARTHEST_AHEAD + 2
-    store.add("pi-1", make_batch(1))
+    add_batch(store, "pi-1", make_batch(1))
 
-    assert store.add("pi-1", make_batch(far)) == 0
-    assert (store.count(), store.redelivered(), store.rejected()) == (1, 0, 0)
+    assert add_batch(store, "pi-1", make_batch(far)) == 0
+    assert (count_receipts(store), count_redelivered(store), losses(store).rejected) == (1, 0, 0)
 
-    assert store.add("pi-1", make_batch(far, gaps=((2, far - 1),))) == 1
-    assert store.contiguous("pi-1", "outbox") == far
+    assert add_batch(store, "pi-1", make_batch(far, gaps=((2, far - 1),))) == 1
+    assert settled_to(store, "pi-1", "outbox") == far
 
 
 def test_gaps_whose_sum_overflows_an_integer_are_counted(store: Store) -> None:
     for device in ("pi-1", "pi-2"):
-        store.add(device, make_batch(gaps=((1, 2**63 - 1),)))
+        add_batch(store, device, make_batch(gaps=((1, 2**63 - 1),)))
 
-    assert store.dropped() == 2**64
+    assert losses(store).dropped == 2**64
 
 
 def test_text_that_no_database_accepts_is_rejected_without_blocking_the_outbox(
@@ -306,24 +307,24 @@ def test_text_that_no_database_accepts_is_rejected_without_blocking_the_outbox(
     batch = make_batch(1, 2)
     batch.receipts[0].bundle_version = "tiny\0"
 
-    assert store.add("pi-1", batch) == 1
-    assert store.contiguous("pi-1", "outbox") == 2
+    assert add_batch(store, "pi-1", batch) == 1
+    assert settled_to(store, "pi-1", "outbox") == 2
 
 
 def test_old_sums_are_deleted_with_new_receipts_and_hourly_ones_stay(database: str) -> None:
     retention = Retention(
         fleet_ms={10_000: 60_000, 60_000: 600_000, 3_600_000: None},
-        device_ms={60_000: 60_000, 3_600_000: None},
+        device_ms={60_000: 600_000, 3_600_000: None},
     )
     now_ms = time.time_ns() // 1_000_000
     with Store(database) as store:
-        store.add("pi-1", make_batch(1, answered_at_ms=now_ms - 3_600_000))
+        add_batch(store, "pi-1", make_batch(1, answered_at_ms=now_ms - 3_600_000))
         assert sums(store) == [1, 1, 1, 1, 1]
     with Store(database, retention=retention) as store:
-        store.add("pi-1", make_batch(2, answered_at_ms=now_ms - 7_200_000))
+        add_batch(store, "pi-1", make_batch(2, answered_at_ms=now_ms - 7_200_000))
         assert sums(store) == [0, 0, 2, 0, 2]
 
-        store.add("pi-1", make_batch(3, answered_at_ms=now_ms))
+        add_batch(store, "pi-1", make_batch(3, answered_at_ms=now_ms))
 
         assert sums(store) == [1, 1, 3, 1, 3]
 

@@ -266,7 +266,7 @@ def test_operating_point_set_by_keyboard_is_stored(page: Browser, fleet: Fleet) 
     with Store(store_url(str(fleet.cloud.store))) as store:
         targets = Targets(store)
         assert targets.for_device("watch") == pytest.approx((first + 20) / 100)
-        assert targets.for_fleet() is None
+        assert targets.for_device(None) is None
         assert targets.log(limit=1)[0].set_by == "console"
     page.find("#take-back").click()
     page.wait(lambda: page.text('[data-fact="target"]') == "their own setting")

@@ -234,7 +234,7 @@ def test_folder_is_answered_once_through_kills(start_device: StartDevice, tmp_pa
     assert last.end(signal.SIGTERM) == 0
 
     with Outbox(tmp_path / "state") as outbox:
-        assert outbox.last_sequence == 300
+        assert outbox.marks().last == 300
 
 
 def test_program_sends_inputs_and_reads_answers_over_a_socket(

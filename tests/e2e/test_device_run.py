@@ -27,6 +27,7 @@ from tests.support.cloud_process import Cloud, StartCloud
 from tests.support.device_process import DeviceProcess
 from tests.support.hand_bundle import EASY, hand_repository
 from tests.support.processes import until
+from tests.support.stored import count_redelivered, losses
 from tests.support.subscriber import subscribed
 
 ALL_TO_THE_CLOUD = ("--offload-share", "1")
@@ -94,13 +95,13 @@ def restart(start_cloud: StartCloud, gone: Cloud, **options: Path) -> Cloud:
 def written(tmp_path: Path) -> int:
     """Return the number of receipts written to the device's outbox."""
     with Outbox(tmp_path / "device") as outbox:
-        return outbox.last_sequence
+        return outbox.marks().last
 
 
 def acknowledged(tmp_path: Path) -> int:
     """Return the number of receipts that were acknowledged to the device."""
     with Outbox(tmp_path / "device") as outbox:
-        return outbox.acknowledged
+        return outbox.marks().acknowledged
 
 
 def active_version(tmp_path: Path) -> str:
@@ -174,7 +175,7 @@ def test_every_answer_is_printed_and_its_receipt_stored_once(
     assert {"accepted"} < {answer["reason"] for answer in device.answers}
     with Store(store_url(str(cloud.store))) as store:
         rows = list(store.receipts("device-1"))
-        assert (store.redelivered(), store.rejected()) == (0, 0)
+        assert (count_redelivered(store), losses(store).rejected) == (0, 0)
     assert [row.sequence for row in rows] == list(range(1, 31))
     assert [(row.route, row.reason, row.bundle_version) for row in rows] == [
         (answer["route"], answer["reason"], answer["bundle"]) for answer in device.answers
@@ -233,7 +234,7 @@ def test_cloud_with_a_wiped_store_continues_with_a_running_device(
     assert device.end(signal.SIGTERM) == 0
     assert "not stored" not in device.stderr
     with Store(store_url(str(other.store))) as store:
-        first = store.forgotten() + 1
+        first = losses(store).forgotten + 1
         assert first > 10  # acknowledged receipts are not sent again
     assert sequences(other) == list(range(first, written(tmp_path) + 1))
 

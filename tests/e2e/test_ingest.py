@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from nestling_cloud.store import device_registry
 from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.store import CommitResult, Store, store_url
 from nestling_cloud.telemetry import commit_queue
-from nestling_cloud.telemetry.ingest import DeviceMessage, Ingest
+from nestling_cloud.telemetry.ingest import Ingest
 from nestling_cloud.telemetry.ingest_status import IngestStatus
 from tests.support.background import running
 from tests.support.edge_node import Node, batch_of
@@ -35,15 +36,26 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+class DeviceMessage(NamedTuple):
+    """The arguments of one call of the listener."""
+
+    device: str
+    values: Mapping[str, sparkplug_metrics.MetricValue | None]
+    born: bool
+
+
 @contextlib.asynccontextmanager
 async def listening(
     store: Store, broker: Broker, received: "asyncio.Queue[DeviceMessage] | None" = None
 ) -> AsyncIterator[Ingest]:
-    ingest = Ingest(
-        store,
-        BrokerAddress(host=broker.host, port=broker.port),
-        on_message=received.put_nowait if received else None,
-    )
+    def listen(
+        device: str, values: Mapping[str, sparkplug_metrics.MetricValue | None], *, born: bool
+    ) -> None:
+        if received is not None:
+            received.put_nowait(DeviceMessage(device, values, born))
+
+    address = BrokerAddress(host=broker.host, port=broker.port)
+    ingest = Ingest(store, address, on_message=listen)
     async with running(ingest.run(), ingest.subscribed):
         yield ingest
 

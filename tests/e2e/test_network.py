@@ -68,7 +68,7 @@ def every_connection_works(cloud: Cloud, tmp_path: Path) -> None:
         assert device.end() == 0, device.stderr
     assert {answer["route"] for answer in device.answers} == {"cloud"}
     with Outbox(porch) as outbox:
-        assert outbox.acknowledged == outbox.last_sequence == 10
+        assert outbox.marks().acknowledged == outbox.marks().last == 10
     doctor = enrolled.run("device", "doctor", "--state", str(porch))
     assert doctor.status == 0, doctor.stdout
     renewed = enrolled.run("device", "enrol", "--renew", "--state", str(porch))

@@ -25,6 +25,7 @@ from nestling_sim.run.run import Result, RunConfig, run
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import Scenario, load_scenario
 from tests.support.fleet_tasks import THREE_WRISTS, task_reference
+from tests.support.stored import count_receipts
 from tests.support.subscriber import subscribed
 
 _INPUTS = 150
@@ -222,7 +223,7 @@ def watched(
             run_fleet(fleet, SilentProgress())
             topics = [each.topic for each in stranger.rest()]
     with Store(store_url(str(state / RECEIPTS_FILE))) as stored:
-        yield topics, stored.count()
+        yield topics, count_receipts(stored)
 
 
 def test_other_client_sees_sparkplug_topics_and_a_birth_before_any_data(

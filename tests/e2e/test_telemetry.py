@@ -22,6 +22,7 @@ from tests.support.mqtt_tap import Connect, MqttTap, Publish
 from tests.support.processes import until
 from tests.support.receipts import acknowledgement
 from tests.support.reporting_device import DEVICE, Eyes, Node, receipt
+from tests.support.stored import losses
 
 
 def named(payload: payload_pb2.Payload) -> dict[str, sparkplug_metrics.MetricValue | None]:
@@ -153,7 +154,7 @@ def test_only_a_valid_acknowledgement_empties_the_outbox(node: Node, eyes: Eyes)
     eyes.command(sparkplug_metrics.ACKNOWLEDGED, b"\xff\xff\xff")
     eyes.line.publish(Message(topics.sparkplug("NCMD", DEVICE), b"\xff\xff\xff"))
     eyes.ask_for_birth()  # its answer shows that all of these were processed
-    assert node.outbox.depth == 3
+    assert node.outbox.marks().depth == 3
 
     message.outbox_id = outbox_id
     eyes.command(sparkplug_metrics.ACKNOWLEDGED, message.SerializeToString())
@@ -179,7 +180,7 @@ def test_unreadable_host_state_changes_nothing(
 def test_damaged_outbox_row_is_reported_and_blocks_nothing(
     node: Node, broker: Broker, store: Store
 ) -> None:
-    node.outbox.append_many([receipt(index) for index in range(5)])
+    node.outbox.append(*(receipt(index) for index in range(5)))
     with node.outbox._database.transaction() as cursor:
         cursor.execute("UPDATE receipts SET receipt = x'ffff' WHERE sequence = 3")
     node.telemetry.notify()
@@ -188,7 +189,7 @@ def test_damaged_outbox_row_is_reported_and_blocks_nothing(
         assert node.flush()
 
     assert stored(store) == [0, 1, 3, 4]
-    assert store.unreadable() == 1
+    assert losses(store).unreadable == 1
 
 
 def test_changed_gauges_are_published_once(node: Node, eyes: Eyes) -> None:
@@ -273,7 +274,7 @@ def test_receipts_of_an_earlier_run_are_delivered(
     tmp_path: Path, broker: Broker, store: Store
 ) -> None:
     with Outbox(tmp_path / "device") as outbox:
-        outbox.append_many([receipt(index) for index in range(25)])
+        outbox.append(*(receipt(index) for index in range(25)))
 
     with (
         background(lambda: ingest(store, host=broker.host, port=broker.port)),
@@ -288,7 +289,7 @@ def test_dropped_receipts_do_not_block_the_rest(
     tmp_path: Path, broker: Broker, store: Store
 ) -> None:
     with Outbox(tmp_path / "device", capacity=5) as outbox:
-        outbox.append_many([receipt(index) for index in range(25)])
+        outbox.append(*(receipt(index) for index in range(25)))
 
     with (
         background(lambda: ingest(store, host=broker.host, port=broker.port)),
@@ -306,6 +307,6 @@ def test_closing_without_a_broker_ends_and_keeps_everything(tmp_path: Path) -> N
     node.answer(0, 3)
 
     assert not node.telemetry.flush(0.3)
-    assert node.outbox.depth == 3
+    assert node.outbox.marks().depth == 3
     node.close()
     until(lambda: f"telemetry-{DEVICE}" not in {t.name for t in threading.enumerate()})

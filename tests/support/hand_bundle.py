@@ -150,7 +150,6 @@ def load_hand_bundle(
         store.download(source, blob)
     installed = VerifiedBundle(
         manifest=manifest,
-        manifest_blob=desired.manifest,
         version=bundle_version(manifest, desired.manifest),
         capacity=held,
         activations="uint8",

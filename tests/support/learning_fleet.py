@@ -50,7 +50,7 @@ def tiny_repository(cache: Path) -> Path:
     """Return a repository with the tiny task's bundle, trained or from the cache."""
     return trained_repository(
         TINY_TASK, tiny_splits(), seed=0, progress=SilentProgress(), cache=cache
-    ).folder
+    )
 
 
 def learning_fleet(repository: Path, folder: Path, capacities: tuple[int, ...]) -> LearningFleet:

@@ -37,7 +37,7 @@ def train_small(cache: Path) -> TrainedTask:
         whole, train=_every_second(whole.train), calibration=_every_second(whole.calibration)
     )
     trained = trained_repository(task, splits, seed=SEED, progress=SilentProgress(), cache=cache)
-    return TrainedTask(task=task, splits=splits, repository=trained.folder)
+    return TrainedTask(task=task, splits=splits, repository=trained)
 
 
 def _every_second(examples: Examples) -> Examples:

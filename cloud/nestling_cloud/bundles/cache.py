@@ -5,7 +5,6 @@ bundle is trained again.
 """
 
 import contextlib
-import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -50,19 +49,6 @@ def keep_torch_cache() -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CachedRelease:
-    """A repository with a released bundle.
-
-    Attributes:
-        folder: the folder of the repository.
-        from_cache: True if the bundle was in the cache, False if it has just been trained.
-    """
-
-    folder: Path
-    from_cache: bool
-
-
 def trained_repository(
     task: Task,
     splits: Splits,
@@ -72,10 +58,11 @@ def trained_repository(
     retrain: bool = False,
     cache: Path | None = None,
     report: Callable[[str], None] = lambda _: None,
-) -> CachedRelease:
-    """Return a repository with a task's bundle, which is trained if the cache has no valid copy.
+) -> Path:
+    """Return the folder of a repository with a task's bundle.
 
-    A newly trained bundle becomes the first release of a new repository in the cache.
+    If the cache has no valid copy, the bundle is trained. A newly trained bundle becomes the first
+    release of a new repository in the cache.
 
     Args:
         task: the task of the bundle.
@@ -99,7 +86,7 @@ def trained_repository(
         fault = _fault(folder, task)
         if fault is None:
             report(f"bundle from the cache: {folder}")
-            return CachedRelease(folder=folder, from_cache=True)
+            return folder
         report(f"the bundle in the cache is damaged and is trained again: {fault}")
     with _writing_to(bundles):  # fails before the training rather than after it
         bundles.mkdir(parents=True, exist_ok=True)
@@ -107,7 +94,7 @@ def trained_repository(
     learned = learn(task, splits, seed=seed, progress=progress)
     with _writing_to(bundles):
         _keep(bundles, folder, task, learned, replace=retrain)
-    return CachedRelease(folder=folder, from_cache=False)
+    return folder
 
 
 @contextlib.contextmanager

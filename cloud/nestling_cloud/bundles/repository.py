@@ -14,7 +14,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from nestling.v1 import bundle_pb2, delivery_pb2
-from nestling_cloud.atomic_file import SHARED, write_whole
+from nestling_cloud.atomic_file import write_whole
 from nestling_cloud.bundles.blob_folder import BlobFolder
 from nestling_cloud.bundles.repository_errors import BlobNotFoundError, RepositoryError, readable
 from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
@@ -50,7 +50,7 @@ class Repository(BlobFolder):
         Raises:
             RepositoryError: the name is not valid.
         """
-        write_sealed(self._model_file(name), onnx, folder_mode=SHARED)
+        write_sealed(self._model_file(name), onnx)
 
     def model_path(self, name: str) -> Path:
         """Return the path of a cloud model's file.
@@ -84,7 +84,7 @@ class Repository(BlobFolder):
         Raises:
             RepositoryError: the version is not valid.
         """
-        write_sealed(self._checkpoint_file(bundle_version), data, folder_mode=SHARED)
+        write_sealed(self._checkpoint_file(bundle_version), data)
 
     def checkpoint_path(self, bundle_version: str) -> Path:
         """Return the path of a bundle's checkpoint file.
@@ -147,7 +147,7 @@ class Repository(BlobFolder):
             release=manifest.release,
             manifest=blob,
         )
-        write_whole(self._desired, desired.SerializeToString(), folder_mode=SHARED)
+        write_whole(self._desired, desired.SerializeToString())
         return desired
 
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:

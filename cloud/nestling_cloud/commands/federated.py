@@ -23,6 +23,7 @@ from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.store.store import state_store_url
 from nestling_cloud.temporary_files import temporary_folder
 from nestling_core.command_line.path_flags import input_file, output_folder
+from nestling_core.network.flower_environment import flower_environment
 from nestling_core.network.hosts import is_loopback
 
 _SUPERLINK = "127.0.0.1:9092"
@@ -188,7 +189,7 @@ def _link(options: argparse.Namespace) -> None:
         *("--ssl-certfile", str(options.certificate), "--ssl-keyfile", str(options.key)),
         *("--ssl-ca-certfile", str(options.ca), "--disable-runtime-dependency-installation"),
     ]
-    os.execve(command[0], command, flower_process.environment())  # noqa: S606 - no shell is what we want
+    os.execve(command[0], command, flower_environment())  # noqa: S606 - no shell is what we want
 
 
 def _check_there(*files: Path) -> None:

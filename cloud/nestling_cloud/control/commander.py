@@ -17,7 +17,6 @@ from nestling_cloud.control.pending_changes import DesiredMetrics, PendingChange
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store.database import cause_of
-from nestling_cloud.telemetry.ingest import DeviceMessage
 from nestling_core.parsing.throttled_log import fewer_repeats
 
 _POLL_S = 0.5
@@ -34,6 +33,9 @@ class Commander:
     To find out what has changed, it reads the targets and the version of the desired bundle twice a
     second.
 
+    Attributes:
+        pending: the settings that each device still has to receive, by what it reported.
+
     Args:
         targets: the target offload shares.
         repository: the repository with the desired bundle of the fleet.
@@ -42,11 +44,7 @@ class Commander:
     def __init__(self, targets: Targets, repository: Repository) -> None:
         self._targets = targets
         self._repository = repository
-        self._pending = PendingChanges()
-
-    def record_report(self, message: DeviceMessage) -> None:
-        """Record the metrics that a device reported."""
-        self._pending.record_report(message.device, message.values, born=message.born)
+        self.pending = PendingChanges()
 
     async def run(self, send: Send) -> None:
         """Send changed settings to devices until cancelled.
@@ -61,7 +59,7 @@ class Commander:
 
     async def _poll(self, send: Send) -> None:
         try:
-            desired = await asyncio.to_thread(self._read_desired, self._pending.devices())
+            desired = await asyncio.to_thread(self._read_desired, self.pending.devices())
             await self._send_commands(desired, send)
         except (CloudError, OSError, sa.exc.SQLAlchemyError) as err:
             # The store or a folder may be unreadable for a while.
@@ -85,9 +83,9 @@ class Commander:
 
     async def _send_commands(self, desired: Mapping[str, DesiredMetrics], send: Send) -> None:
         for device, metrics in desired.items():
-            due = self._pending.due(device, metrics, now_s=time.monotonic())
+            due = self.pending.due(device, metrics, now_s=time.monotonic())
             if not due:
                 continue
-            self._pending.sent(device, due, now_s=time.monotonic())
+            self.pending.sent(device, due, now_s=time.monotonic())
             if not await send(device, due):
-                self._pending.not_sent(device)
+                self.pending.not_sent(device)

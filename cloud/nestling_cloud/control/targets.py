@@ -89,15 +89,16 @@ class Targets:
             )
         return target
 
-    def for_device(self, device: str) -> float | None:
+    def for_device(self, device: str | None) -> float | None:
         """Return the target share that applies to a device, or None if there is none.
 
-        The device's own target takes precedence over the fleet's.
+        A device's own target takes precedence over the fleet's. If `device` is None, the result is
+        the fleet's target share.
         """
         own_first = sa.desc(tables.TARGETS.c.device)  # "" sorts before every name
         query = (
             sa.select(tables.TARGETS.c.offload_share)
-            .where(tables.TARGETS.c.device.in_([device, tables.FLEET]))
+            .where(tables.TARGETS.c.device.in_([device or tables.FLEET, tables.FLEET]))
             .order_by(own_first)
         )
         with self._store.reading() as connection:
@@ -110,13 +111,6 @@ class Targets:
         with self._store.reading() as connection:
             shares = {row.device: row.offload_share for row in connection.execute(query)}
         return {device: shares.get(device, shares.get(tables.FLEET)) for device in devices}
-
-    def for_fleet(self) -> float | None:
-        """Return the fleet's target share, or None if there is none.
-
-        This share applies to every device without its own target.
-        """
-        return self.for_device(tables.FLEET)
 
     def log(
         self, *, devices: Collection[str | None] | None = None, limit: int = 100

@@ -20,13 +20,10 @@ from typing import Any
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_core.network.address import Address
-from nestling_core.network.proxies import bypass_proxies
+from nestling_core.network.flower_environment import flower_environment
 from nestling_core.parsing.untrusted_data import parse_json
 
 _CONNECTION = "nestling"
-_QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
-# Settings for interactive Python that a shell may have exported.
-_NOT_INHERITED = {"PYTHONSTARTUP", "PYTHONINSPECT"}
 _STOP_TIMEOUT_S = 30.0
 _FINISHED = "finished:"  # prefix of the status of a finished run
 
@@ -89,25 +86,6 @@ def program(name: str) -> str:
     if path is None:
         raise FlowerError(f"{name} is not installed: pip install 'nestling[federated]'")
     return path
-
-
-def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
-    """Return the environment variables for Flower's programs.
-
-    With these variables, the programs send no usage reports, use no proxy for their connections to
-    each other, and find the programs of this Python environment first.
-
-    Args:
-        home: the folder for Flower's own files; None for Flower's default.
-        hosts: the hosts of the SuperLink, if it is not on this machine.
-    """
-    scripts = str(Path(sys.executable).parent)
-    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    variables = {**bypass_proxies(inherited, *hosts), **_QUIET}
-    variables["PATH"] = f"{scripts}{os.pathsep}{variables.get('PATH', '')}"
-    if home is not None:
-        variables["FLWR_HOME"] = str(home)
-    return variables
 
 
 def write_app(folder: Path, config: RunConfig) -> None:
@@ -225,7 +203,7 @@ def _flwr(home: Path, link: Link, arguments: Sequence[str], timeout_s: float | N
     try:
         done = subprocess.run(
             [program("flwr"), *arguments],
-            env=environment(home, link.address.host),
+            env={**flower_environment(link.address.host), "FLWR_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",  # regardless of the locale; invalid bytes only affect messages

@@ -9,7 +9,7 @@ from torch import nn
 
 from nestling_cloud.cloud_model.check import run_in_batches, try_model
 from nestling_cloud.cloud_model.model import CloudModel, ModelError
-from nestling_cloud.learning.distillation import check_teacher
+from nestling_cloud.learning.distillation import answers_of
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.macs import network_macs
 from nestling_cloud.learning.onnx.torch_export import export_onnx
@@ -57,7 +57,7 @@ def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
     teacher, asked = make_teacher(task), task.distillation
     check_answers(task, teacher, inputs)
     if asked.feature != "none" and not asked.assistants:
-        check_teacher(teacher, task.signature.shape, asked.feature)
+        answers_of(teacher, torch.from_numpy(inputs[:1]), asked.feature)  # raises if it lacks it
     _export_and_check(task, teacher, inputs)
 
 

@@ -11,7 +11,8 @@ from nestling_cloud.learning.distillation import (
     make_views,
     train_assistants,
 )
-from nestling_cloud.learning.nesting import nest, objective_of
+from nestling_cloud.learning.nesting import objective_of, train_grown, train_nested
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.quantization import fine_tune
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
@@ -50,7 +51,20 @@ def train_student(
         task, teacher, examples, task.distillation, generator=generator, progress=progress
     )
     views = make_views(task, teaches, examples, generator, task.distillation)
-    student = nest(task, views, examples.inputs, generator, progress, nesting=task.nesting)
+    nesting = task.nesting
+    if nesting.way == "joint":
+        student = train_nested(
+            task, views, examples.inputs, generator, progress, joint=nesting.joint
+        )
+    else:
+        training_set = TrainingSet(
+            task=task,
+            views=views,
+            train_inputs=examples.inputs,
+            generator=generator,
+            progress=progress,
+        )
+        student = train_grown(training_set, nesting.grow)
     fine_tune_on_grid(task, student, views, generator, progress)
     return student
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from nestling_cloud.metrics.steps import EARLIEST_MS
 from nestling_cloud.store import tables
 from nestling_cloud.store.store import Store
 
 # A connected device with more receipts in its outbox has had no acknowledgement for minutes.
 LONG_OUTBOX = 1000
-# Nestling did not exist before this time: an earlier answer comes from a clock that was not set.
-_EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ class FleetCondition:
 def fleet_condition(store: Store) -> FleetCondition:
     """Return the condition of all devices."""
     devices = tables.DEVICES.c
-    unset = sa.and_(devices.answers > 0, devices.last_answered_ms < _EARLIEST_MS)
+    unset = sa.and_(devices.answers > 0, devices.last_answered_ms < EARLIEST_MS)
     online = sa.and_(devices.online, devices.online.is_not(None))
     query = sa.select(
         sa.func.count(),

@@ -6,13 +6,13 @@ over the reported range.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
 from nestling_cloud.metrics.device_table import device_row, device_rows, matching
-from nestling_cloud.metrics.steps import Steps, clamp, steps_of
+from nestling_cloud.metrics.steps import EARLIEST_MS, Steps, clamp, steps_of
 from nestling_cloud.metrics.totals import Sums, totals
 from nestling_cloud.metrics.views import AnswerPoint, DeviceRow, DeviceView, FleetView
 from nestling_cloud.store import newest_receipts, tables
@@ -29,8 +29,6 @@ _MINUTE_MS = 60_000
 # Steps of 10 s are computed from a device's receipts, unless there are more than this.
 _MOST_RECEIPTS = 20_000
 _RECEIPTS_A_PAGE = 1000
-# Nestling did not exist before this time: an earlier answer comes from a clock that was not set.
-_EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
 
 
 class MetricQueries:
@@ -40,20 +38,17 @@ class MetricQueries:
 
     Args:
         store: the store that holds the receipts and the registry of devices.
-        now_ms: a function that returns the Unix time.
     """
 
-    def __init__(self, store: Store, *, now_ms: Callable[[], int] = unix_ms) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._now_ms = now_ms
 
     def fleet(self, time_range: TimeRange) -> FleetView:
         """Return the figures of the whole fleet over a time range.
 
         The time range is widened to whole steps of time.
         """
-        steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=self._now_ms())
-        dropped = self._store.dropped()
+        steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=unix_ms())
         with self._store.reading() as connection:
             bundles, online = _bundles(connection)
             return FleetView(
@@ -64,8 +59,8 @@ class MetricQueries:
                 bundles=bundles,
                 residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
-                dropped=dropped,
-                shared=tuple(sorted(active_copies(connection, now_ms=self._now_ms()))),
+                dropped=_dropped(connection),
+                shared=tuple(sorted(active_copies(connection, now_ms=unix_ms()))),
             )
 
     def devices(
@@ -136,9 +131,7 @@ class MetricQueries:
                 totals=totals(sums, steps),
                 answers=tuple(_latest(connection, device, steps.range, answers)),
                 hard_inputs=tuple(hard_inputs),
-                copies=active_copies(connection, now_ms=self._now_ms(), device=device).get(
-                    device, 1
-                ),
+                copies=active_copies(connection, now_ms=unix_ms(), device=device).get(device, 1),
             )
 
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
@@ -176,13 +169,13 @@ class MetricQueries:
         time. Answers dated before 2020, or more than an hour in the future, do not count, because
         they come from a device with a wrong clock.
         """
-        until_ms = self._now_ms() + CLOCK_AHEAD_MS
+        until_ms = unix_ms() + CLOCK_AHEAD_MS
         with self._store.reading() as connection:
             # The rollup with the longest steps goes back furthest.
             for table in reversed(tables.FLEET_ROLLUPS.values()):
                 start_ms = table.c.start_ms
                 query = sa.select(sa.func.min(start_ms)).where(
-                    start_ms.between(_EARLIEST_MS, until_ms)
+                    start_ms.between(EARLIEST_MS, until_ms)
                 )
                 first_ms: int | None = connection.execute(query).scalar()
                 if first_ms is not None:
@@ -191,12 +184,12 @@ class MetricQueries:
 
     def _answering(self, connection: sa.Connection, steps: Steps) -> int:
         devices = tables.DEVICES.c
-        if steps.range.until_ms >= self._now_ms():  # the time of the last answer is enough
+        if steps.range.until_ms >= unix_ms():  # the time of the last answer is enough
             query = sa.select(sa.func.count()).where(
                 devices.last_answered_ms >= steps.range.since_ms, devices.answers > 0
             )
             return connection.execute(query).scalar_one()
-        past = steps_of(steps.range, self._store.retention.device_ms, now_ms=self._now_ms())
+        past = steps_of(steps.range, self._store.retention.device_ms, now_ms=unix_ms())
         table = tables.DEVICE_ROLLUPS[past.rollup_ms]
         count = sa.select(sa.func.count(sa.distinct(table.c.device))).where(
             table.c.start_ms >= past.range.since_ms, table.c.start_ms < past.range.until_ms
@@ -212,7 +205,7 @@ class MetricQueries:
         are few, and none of them is damaged or has left the retention window. Otherwise the sums
         are read from the rollups, in which the store keeps sums over steps of time.
         """
-        now_ms, kept_ms = self._now_ms(), self._store.retention.device_ms
+        now_ms, kept_ms = unix_ms(), self._store.retention.device_ms
         steps = steps_of(time_range, kept_ms, now_ms=now_ms)
         sums = list(read(connection, steps.rollup_ms, steps.range, device))
         finest = steps_of(time_range, {10_000: None, **kept_ms}, now_ms=now_ms)
@@ -243,6 +236,11 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
     query = sa.select(version, sa.func.count(), online).group_by(version).order_by(version)
     rows = list(connection.execute(query))
     return {row[0]: row[1] for row in rows}, sum(row[2] for row in rows)
+
+
+def _dropped(connection: sa.Connection) -> int:
+    lost = sa.select(sa.func.sum(tables.GAP_LENGTH)).where(tables.GAPS.c.reason == tables.DROPPED)
+    return int(connection.execute(lost).scalar() or 0)
 
 
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:

@@ -11,6 +11,8 @@ from nestling_cloud.store.retention import DAY_MS
 from nestling_cloud.store.time_range import TimeRange
 
 MOST_STEPS = 360
+# Nestling did not exist before this time: an earlier answer comes from a clock that was not set.
+EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000

@@ -29,7 +29,6 @@ from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.service.config import Addresses, ServeConfig
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.connection_limiter import (
-    PER_PEER,
     limit_connections,
     raise_file_limit,
     total_for,
@@ -108,7 +107,7 @@ async def serve(
         console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
         commander = Commander(Targets(store), repository)
-        ingest = Ingest(store, broker, on_message=commander.record_report)
+        ingest = Ingest(store, broker, on_message=commander.pending.record_report)
         delivery = MqttDelivery(repository, broker)
         recorder = HardInputRecorder(HardInputs(store).add_all)
 
@@ -290,7 +289,7 @@ def _connection_limits(
     if console is not None:
         ports.add(console.port)
     total = total_for(raise_file_limit())
-    return [limit_connections(ports, per_peer=PER_PEER, total=total)]
+    return [limit_connections(ports, total=total)]
 
 
 async def _watch(broker: Broker) -> None:

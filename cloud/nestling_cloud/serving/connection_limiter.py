@@ -106,15 +106,15 @@ def _fair_share(counts: Sequence[int], total: int) -> int:
     return max(counts, default=0)
 
 
-async def limit_connections(ports: Collection[int], *, per_peer: int, total: int) -> None:
+async def limit_connections(ports: Collection[int], *, total: int) -> None:
     """Keep the number of connections within limits until cancelled.
 
     Every second, the youngest connections beyond the limits are shut down.
 
     Args:
         ports: the ports that this process listens on.
-        per_peer: the largest number of connections from one network to all of the ports.
-        total: the largest number of connections from all networks together.
+        total: the largest number of connections from all networks together. One network may have
+            at most `PER_PEER` of them.
     """
     since: dict[Peer, float] = {}
     known = Connections(ports)
@@ -124,9 +124,9 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
             now_s = asyncio.get_running_loop().time()
             found = known.find()  # even below the limits, to know which connections are oldest
             since = {peer: since.get(peer, now_s) for peer in found}
-            surplus = excess(since, per_peer=per_peer, total=total)
+            surplus = excess(since, per_peer=PER_PEER, total=total)
             if surplus:
-                _LOG.warning("%s", _report(surplus, per_peer, total))
+                _LOG.warning("%s", _report(surplus, total))
             for peer in surplus:
                 slot.shut_down(found[peer], peer)
 
@@ -243,10 +243,10 @@ def _peer(descriptor: int) -> Peer | None:
         return None
 
 
-def _report(surplus: Sequence[Peer], per_peer: int, total: int) -> str:
+def _report(surplus: Sequence[Peer], total: int) -> str:
     hosts = sorted({peer.host for peer in surplus})
     more = f" and {len(hosts) - _HOSTS_NAMED} more" if len(hosts) > _HOSTS_NAMED else ""
     return (
-        f"shut down {len(surplus)} connections beyond the limit of {per_peer} per peer and {total} "
+        f"shut down {len(surplus)} connections beyond the limit of {PER_PEER} per peer and {total} "
         f"in all, from {', '.join(hosts[:_HOSTS_NAMED])}{more}"
     )

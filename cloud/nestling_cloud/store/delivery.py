@@ -17,27 +17,24 @@ class Delivery:
         device: the id of the device.
         batch: the receipts, the gaps (ranges of sequences whose receipts will never be stored) and
             the outbox ids.
-    """
-
-    device: str
-    batch: receipt_pb2.ReceiptBatch
-
-    @property
-    def key(self) -> Key:
-        """The outbox as a pair of the device's id and the outbox's id."""
-        return self.device, self.batch.outbox_id
-
-
-def check_batch(batch: receipt_pb2.ReceiptBatch) -> None:
-    """Check the outbox ids of a batch.
 
     Raises:
         ReceiptError: the batch's outbox id is empty, or one of its two outbox ids has more than 64
             characters or contains a NUL.
     """
-    _check_outbox_id(batch.outbox_id)
-    if batch.previous_outbox_id:
-        _check_outbox_id(batch.previous_outbox_id)
+
+    device: str
+    batch: receipt_pb2.ReceiptBatch
+
+    def __post_init__(self) -> None:
+        _check_outbox_id(self.batch.outbox_id)
+        if self.batch.previous_outbox_id:
+            _check_outbox_id(self.batch.previous_outbox_id)
+
+    @property
+    def key(self) -> Key:
+        """The outbox as a pair of the device's id and the outbox's id."""
+        return self.device, self.batch.outbox_id
 
 
 def _check_outbox_id(outbox_id: str) -> None:

@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from nestling import sparkplug_metrics
 from nestling_cloud.store import tables
 from nestling_cloud.store.database import upsert, write_all
+from nestling_cloud.store.receipt_row import LARGEST_INTEGER, LONGEST_TEXT
 
-_LARGEST_INTEGER = 2**63 - 1
-_LONGEST_TEXT = 200
 # Fields that a device may withdraw by sending null.
 _NULLABLE = {
     sparkplug_metrics.OFFLOAD_SHARE: "offload_share",
@@ -204,13 +203,13 @@ def _changes(new: Any) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, str) and len(value) <= _LONGEST_TEXT and "\0" not in value:
+    if isinstance(value, str) and len(value) <= LONGEST_TEXT and "\0" not in value:
         return value
     return None
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_INTEGER:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_INTEGER:
         return value
     return None
 

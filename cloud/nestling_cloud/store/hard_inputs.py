@@ -63,10 +63,6 @@ class HardInputs:
         self._per_device = per_device
         self._in_all = in_all
 
-    def add(self, given: HardInput) -> None:
-        """Store an input, and delete the oldest inputs beyond the limits."""
-        self.add_all([given])
-
     def add_all(self, given: Sequence[HardInput]) -> None:
         """Store several inputs, and delete the oldest inputs beyond the limits.
 

@@ -20,7 +20,7 @@ NO_PROVENANCE = "none"
 # Each route has its own sums, so a device must not be able to invent routes without limit.
 MOST_CAPACITIES = 64
 _MOST_ENERGIES = 16
-_LONGEST_TEXT = 200
+LONGEST_TEXT = 200
 # A megajoule or eleven days: more than any answer takes, and sums of allowed values stay finite.
 _LARGEST_COST = 1e9
 # Higher than costs, because a budget may be practically unlimited.
@@ -148,7 +148,7 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         sequence=check_sequence(receipt.sequence),
         input_index=_integer("input_index", receipt.input_index, _LARGEST_INDEX),
         answered_at_ms=_time("answered_at_ms", receipt.answered_at_ms),
-        bundle_version=check_text("bundle_version", receipt.bundle_version),
+        bundle_version=_check_version(receipt.bundle_version),
         route=f"capacity-{_capacity('route.capacity', receipt.route.capacity)}"
         if receipt.route.capacity
         else "cloud",
@@ -197,22 +197,14 @@ def check_sequence(sequence: int) -> int:
     return sequence
 
 
-def check_text(field: str, value: str) -> str:
-    """Return a string unchanged if every supported database can store it.
-
-    Args:
-        field: the name of the field, for the error message.
-        value: the string.
-
-    Raises:
-        ReceiptError: the string is longer than 200 characters, or contains a NUL, which PostgreSQL
-            rejects.
-    """
-    if len(value) > _LONGEST_TEXT:
-        raise ReceiptError(f"{field} has {len(value)} characters; at most {_LONGEST_TEXT} allowed")
-    if "\0" in value:
-        raise ReceiptError(f"{field} contains a NUL")
-    return value
+def _check_version(version: str) -> str:
+    if len(version) > LONGEST_TEXT:
+        raise ReceiptError(
+            f"bundle_version has {len(version)} characters; at most {LONGEST_TEXT} allowed"
+        )
+    if "\0" in version:  # PostgreSQL rejects it
+        raise ReceiptError("bundle_version contains a NUL")
+    return version
 
 
 def _capacity(field: str, value: int) -> int:

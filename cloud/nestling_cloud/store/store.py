@@ -12,9 +12,7 @@ devices have deleted them and cannot send them again, so they become a gap with 
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,7 +31,7 @@ from nestling_cloud.store import (
 from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.database import RECEIPTS_FILE, Database, state_store_url, store_url
 from nestling_cloud.store.deduplication import Ledger
-from nestling_cloud.store.delivery import Delivery, check_batch
+from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.outboxes import Key
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.retention import Retention
@@ -89,6 +87,8 @@ class Store(Closing):
     Attributes:
         retention: the amount of data that the store keeps.
         damage: the counter of damaged rows that were read.
+        reading: the method `Database.reading`, which opens a transaction for reading.
+        writing: the method `Database.writing`, which opens a transaction for writing.
 
     Args:
         url: the database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
@@ -106,6 +106,7 @@ class Store(Closing):
             with contextlib.ExitStack() as undo:
                 self._database = Database(url)
                 undo.callback(self._database.close)
+                self.reading, self.writing = self._database.reading, self._database.writing
                 self._prepare()
                 self._database.keep_open()
                 undo.pop_all()
@@ -126,38 +127,6 @@ class Store(Closing):
         """Wait for a commit in progress, then close every connection."""
         self._database.close()
 
-    def writing(self) -> AbstractContextManager[sa.Connection]:
-        """Open a transaction for writing, which is committed at the end of the block.
-
-        If the block raises an exception, the transaction is rolled back instead. Other writers wait
-        until the block ends.
-        """
-        return self._database.writing()
-
-    def reading(self) -> AbstractContextManager[sa.Connection]:
-        """Open a transaction for reading.
-
-        Any number of these transactions may run at once.
-        """
-        return self._database.reading()
-
-    def add(self, device: str, batch: receipt_pb2.ReceiptBatch) -> int:
-        """Store a batch of receipts and gaps durably.
-
-        Once this method has returned, the batch survives a power cut.
-
-        Args:
-            device: the id of the device that sent the batch.
-            batch: the receipts and gaps of one outbox.
-
-        Returns:
-            The number of new receipts.
-
-        Raises:
-            ReceiptError: the batch has no valid outbox id.
-        """
-        return self.add_all([Delivery(device=device, batch=batch)]).new
-
     def add_all(
         self, deliveries: Sequence[Delivery], reports: Sequence[device_registry.Report] = ()
     ) -> CommitResult:
@@ -169,12 +138,7 @@ class Store(Closing):
         Args:
             deliveries: the batches in order of arrival.
             reports: the device reports in order of arrival.
-
-        Raises:
-            ReceiptError: a batch has no valid outbox id. Nothing is stored then.
         """
-        for delivery in deliveries:
-            check_batch(delivery.batch)
         now_ms = unix_ms()
         with self.writing() as connection:
             ledgers = outboxes.load(connection, {delivery.key for delivery in deliveries})
@@ -189,21 +153,6 @@ class Store(Closing):
         contiguous = {key: ledger.contiguous for key, ledger in ledgers.items()}
         chains = {key: ledger.chain for key, ledger in ledgers.items()}
         return CommitResult(new=len(rows), contiguous=contiguous, chains=chains)
-
-    def contiguous(self, device: str, outbox_id: str) -> int:
-        """Return the largest N such that every sequence from 1 to N is stored or in a gap.
-
-        The result is 0 for an outbox that the store does not know.
-
-        Args:
-            device: the device's id.
-            outbox_id: the id of one of the device's outboxes.
-        """
-        return self._number(
-            sa.select(tables.OUTBOXES.c.contiguous).where(
-                tables.OUTBOXES.c.device == device, tables.OUTBOXES.c.outbox_id == outbox_id
-            )
-        )
 
     def receipts(self, device: str | None = None) -> Iterator[ReceiptRow]:
         """Yield receipts in order of device, outbox and sequence.
@@ -221,41 +170,6 @@ class Store(Closing):
         with self.reading() as connection:
             found = connection.execution_options(yield_per=1000).execute(query)
             yield from newest_receipts.receipts(found, self.damage)
-
-    def count(self) -> int:
-        """Return how many receipts were ever stored, including receipts deleted since."""
-        return self._number(sa.select(sa.func.sum(tables.DEVICES.c.answers)))
-
-    def redelivered(self) -> int:
-        """Return how many receipts arrived again after they were stored or recorded as lost."""
-        return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.redelivered)))
-
-    def rejected(self) -> int:
-        """Return how many invalid receipts arrived."""
-        return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.rejected)))
-
-    def dropped(self) -> int:
-        """Return how many receipts devices have dropped because their outboxes were full."""
-        return self._in_gaps(tables.DROPPED)
-
-    def forgotten(self) -> int:
-        """Return how many acknowledged receipts the store has lost.
-
-        A store loses receipts when it is wiped or restored from an older copy.
-        """
-        return self._in_gaps(tables.FORGOTTEN)
-
-    def unreadable(self) -> int:
-        """Return how many receipts devices could not read because their outboxes were damaged."""
-        return self._in_gaps(tables.UNREADABLE)
-
-    def _in_gaps(self, reason: str) -> int:
-        total = sa.select(sa.func.sum(tables.GAP_LENGTH))
-        return self._number(total.where(tables.GAPS.c.reason == reason))
-
-    def _number(self, query: sa.Select[Any]) -> int:
-        with self.reading() as connection:
-            return int(connection.execute(query).scalar() or 0)
 
 
 def _enter(

@@ -6,8 +6,8 @@ repeats the receipts that were not acknowledged.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Protocol
 
 import aiomqtt
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.database import cause_of
-from nestling_cloud.store.delivery import Delivery, check_batch
+from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.receipt_row import ReceiptError
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.commit_queue import CommitQueue
@@ -35,19 +35,12 @@ _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeviceMessage:
-    """The metrics in one message of a device.
+class OnMessage(Protocol):
+    """Takes the metrics of a device's message; `born` marks a birth, which has every metric."""
 
-    Attributes:
-        device: the device's id.
-        born: whether the message is a birth certificate, which carries every metric.
-        values: the metrics by name; None for null.
-    """
-
-    device: str
-    born: bool
-    values: Mapping[str, sparkplug_metrics.MetricValue | None]
+    def __call__(
+        self, device: str, values: Mapping[str, sparkplug_metrics.MetricValue | None], *, born: bool
+    ) -> None: ...
 
 
 class Ingest:
@@ -68,7 +61,7 @@ class Ingest:
         store: Store,
         broker: BrokerAddress,
         *,
-        on_message: Callable[[DeviceMessage], None] | None = None,
+        on_message: OnMessage | None = None,
     ) -> None:
         self._queue = CommitQueue(store)
         self._broker = broker
@@ -193,7 +186,7 @@ class Ingest:
             topics.check_device_id(device)
             payload = payload_pb2.Payload.FromString(payload_bytes(message))
             content = self._read_payload(message_type, device, payload)
-            batch = _batch(content)
+            delivery = _delivery(device, content)
         except (ValueError, DecodeError, ReceiptError) as err:
             self._unreadable.add(message_type, device, err)
             return
@@ -203,10 +196,9 @@ class Ingest:
             device_registry.report(device, content.values, seen_ms=unix_ms(), online=content.online)
         )
         if self._on_message is not None and message_type != "NDEATH":
-            born = message_type == "NBIRTH"
-            self._on_message(DeviceMessage(device=device, born=born, values=content.values))
-        if batch is not None:
-            await self._queue.put(Delivery(device=device, batch=batch))
+            self._on_message(device, content.values, born=message_type == "NBIRTH")
+        if delivery is not None:
+            await self._queue.put(delivery)
 
     def _read_payload(
         self, message_type: str, device: str, payload: payload_pb2.Payload
@@ -242,10 +234,8 @@ class Ingest:
         await client.publish(topics.sparkplug("NCMD", device), command.SerializeToString())
 
 
-def _batch(content: MessageContent) -> receipt_pb2.ReceiptBatch | None:
+def _delivery(device: str, content: MessageContent) -> Delivery | None:
     value = content.values.get(sparkplug_metrics.RECEIPTS)
     if not isinstance(value, bytes) or not value:
         return None
-    batch = receipt_pb2.ReceiptBatch.FromString(value)
-    check_batch(batch)
-    return batch
+    return Delivery(device=device, batch=receipt_pb2.ReceiptBatch.FromString(value))

@@ -1,6 +1,6 @@
-"""Parses and formats host names and addresses, and exempts hosts from proxies.
+"""Parses and formats host names and addresses, and sets up the network use of Flower's programs.
 
 The package imports no other package of Nestling.
 """
 
-__all__ = ["address", "hosts", "proxies"]
+__all__ = ["address", "flower_environment", "hosts"]

@@ -73,14 +73,10 @@ class RepeatFilter(logging.Filter):
     """A log filter that drops most repetitions of a warning.
 
     To each repetition that is logged, the filter appends the number of equal warnings so far.
-
-    Args:
-        clock: the function that returns the seconds of a monotonic clock.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._clock = clock
         self._tallies: dict[str, _Tally] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -93,7 +89,7 @@ class RepeatFilter(logging.Filter):
         if record.levelno != logging.WARNING:
             return True
         tally = self._tallies.setdefault(str(record.msg), _Tally())
-        passes = tally.add(self._clock())
+        passes = tally.add(time.monotonic())
         if passes and tally.count > 1:
             record.msg = f"{record.msg} ({tally.count:,} so far)"
         return passes

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from nestling.v1.receipt_pb2 import PROVENANCE_UNSPECIFIED, Provenance, Reason, Receipt
+from nestling.v1.receipt_pb2 import PROVENANCE_UNSPECIFIED, Reason, Receipt
+from nestling_device.energy.measured_costs import provenance_name
 from nestling_device.sources.source import Origin, one_line
 
 
@@ -24,11 +25,11 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
     energy_mj = sum(entry.energy_mj for entry in receipt.energy)
     # The enum rises from measured to modelled, and a sum is as certain as its least certain part.
     provenances = [entry.provenance for entry in receipt.energy]
-    energy_provenance = _name(max(provenances, default=PROVENANCE_UNSPECIFIED))
+    energy_provenance = provenance_name(max(provenances, default=PROVENANCE_UNSPECIFIED))
     if not as_json:
         return (
             f"{receipt.input_index:6d}  {answer:12s} {route:11s} {reason:18s} "
-            f"{receipt.latency_ms:8.2f} ms {_name(receipt.latency_provenance)}  "
+            f"{receipt.latency_ms:8.2f} ms {provenance_name(receipt.latency_provenance)}  "
             f"{energy_mj:8.3f} mJ {energy_provenance}{_last_columns(receipt, origin)}"
         )
     return json.dumps(
@@ -40,7 +41,7 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
             "route": route,
             "reason": reason,
             "latency_ms": round(receipt.latency_ms, 3),
-            "latency_provenance": _name(receipt.latency_provenance),
+            "latency_provenance": provenance_name(receipt.latency_provenance),
             "energy_mj": round(energy_mj, 4),
             "energy_provenance": energy_provenance,
             "bundle": receipt.bundle_version,
@@ -90,7 +91,3 @@ def _last_columns(receipt: Receipt, origin: Origin) -> str:
     percent = "     -" if confidence is None else f"{100 * confidence:5.1f}%"
     file = f"{origin.file}:{origin.window}" if origin.file else ""
     return "  ".join(["", percent, *(one_line(name) for name in (file, origin.id) if name)])
-
-
-def _name(provenance: Provenance.ValueType) -> str:
-    return Provenance.Name(provenance).removeprefix("PROVENANCE_").lower()

@@ -8,16 +8,13 @@ import sys
 from pathlib import Path
 
 from nestling_core.command_line.path_flags import input_file
-from nestling_core.network.proxies import bypass_proxies
+from nestling_core.network.flower_environment import flower_environment
 from nestling_device.commands import flags
 from nestling_device.enrolment.resolve import resolve_identity
 from nestling_device.errors import DeviceError
 from nestling_device.federated.examples import FEWEST_EXAMPLES
 from nestling_device.federated.participant import Node
 
-_QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
-# Variables that a shell may set for interactive Python, and that would disturb the SuperNode.
-_NOT_INHERITED = {"PYTHONSTARTUP", "PYTHONINSPECT"}
 _EXAMPLES = """\
 examples:
   nestling-device federated join --superlink 127.0.0.1:9092 --root-certificates ca.pem
@@ -129,10 +126,7 @@ def _join(options: argparse.Namespace) -> int:
             f"{options.root_certificates} does not exist",
             advice="name the SuperLink's certificates with --root-certificates",
         )
-    beside = str(Path(sys.executable).parent)
-    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    environment = {**bypass_proxies(inherited, options.superlink.host), **_QUIET}
-    environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
+    environment = flower_environment(options.superlink.host)
     # A folder for each device, so that two devices on one machine do not share it.
     environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))
     program = shutil.which("flower-supernode", path=environment["PATH"])

@@ -140,10 +140,8 @@ def _installed(state_dir: Path) -> tuple[LoadedBundle, BlobStore]:
             f"no bundle in {state_dir} yet", advice="nestling-device run fetches it when it starts"
         )
     blobs = BlobStore(state_dir / "blobs")
-    blob = Blob(sha256=bundle.sha256, size=bundle.size)
     installed = VerifiedBundle(
-        manifest=parse_manifest(blobs.read(blob)),
-        manifest_blob=blob,
+        manifest=parse_manifest(blobs.read(Blob(sha256=bundle.sha256, size=bundle.size))),
         version=bundle.version,
         capacity=bundle.capacity,
         activations=activations_of(platform.machine()),

@@ -35,7 +35,6 @@ class VerifiedBundle:
 
     Attributes:
         manifest: the bundle's manifest.
-        manifest_blob: the size and digest of the manifest.
         version: the bundle's name.
         capacity: the largest capacity that may run. The blobs of capacities 1 to this one are on
             the device.
@@ -43,7 +42,6 @@ class VerifiedBundle:
     """
 
     manifest: bundle_pb2.Manifest
-    manifest_blob: bundle_pb2.Blob
     version: str
     capacity: int
     activations: Activations
@@ -121,7 +119,6 @@ class Installer:
             self._remove_stale()
         return VerifiedBundle(
             manifest=manifest,
-            manifest_blob=desired.manifest,
             version=desired.bundle_version,
             capacity=capacity,
             activations=self._activations,
@@ -162,7 +159,6 @@ class Installer:
             if self._holds(manifest, capacity, held, activations):
                 return VerifiedBundle(
                     manifest=manifest,
-                    manifest_blob=held.manifest,
                     version=held.version,
                     capacity=capacity,
                     activations=activations,

@@ -205,7 +205,7 @@ class Device:
     @property
     def receipts_written(self) -> int:
         """The number of receipts stored in the outbox since it was created."""
-        return self._outbox.last_sequence
+        return self._outbox.marks().last
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
         """Answer one input, after switching to a new bundle if one is ready.

@@ -46,14 +46,12 @@ class OutboxSnapshot:
         depth: the number of receipts in the outbox.
         oldest_ms: the Unix time, in milliseconds, at which the answer of the oldest receipt in the
             outbox was given. It is None if the outbox is empty or that receipt is damaged.
-        newest_ms: the same for the newest receipt in the outbox.
     """
 
     written: int
     acknowledged: int
     depth: int
     oldest_ms: int | None
-    newest_ms: int | None
 
 
 def is_running(state_dir: Path) -> bool:
@@ -109,22 +107,14 @@ def read_outbox(state_dir: Path) -> OutboxSnapshot | None:
         if cursor is None:
             return None
         marks = cursor.execute("SELECT last_sequence, acknowledged FROM outbox").fetchone()
-        depth, first, last = cursor.execute(
-            "SELECT count(*), min(sequence), max(sequence) FROM receipts"
-        ).fetchone()
-        times = {
-            sequence: _answered_at_ms(data)
-            for sequence, data in cursor.execute(
-                "SELECT sequence, receipt FROM receipts WHERE sequence IN (?, ?)", (first, last)
-            )
-        }
+        (depth,) = cursor.execute("SELECT count(*) FROM receipts").fetchone()
+        oldest = cursor.execute("SELECT receipt FROM receipts ORDER BY sequence LIMIT 1").fetchone()
     written, acknowledged = marks or (0, 0)
     return OutboxSnapshot(
         written=written,
         acknowledged=acknowledged,
         depth=depth,
-        oldest_ms=times.get(first),
-        newest_ms=times.get(last),
+        oldest_ms=_answered_at_ms(oldest[0]) if oldest else None,
     )
 
 

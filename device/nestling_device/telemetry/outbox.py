@@ -15,7 +15,6 @@ id and sequences, everything unacknowledged is sent again under another id.
 
 import logging
 import sqlite3
-from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -41,11 +40,13 @@ class Slice(NamedTuple):
         first: the first receipt's sequence in the file.
         last: the last receipt's sequence in the file. If there are no receipts, nothing up to this
             sequence remains to be sent.
+        depth: the number of receipts in the outbox besides these.
     """
 
     batch: receipt_pb2.ReceiptBatch
     first: int
     last: int
+    depth: int
 
 
 class AcknowledgementEffect(Enum):
@@ -95,41 +96,22 @@ class Outbox(Closing):
             self._database.close()
             raise
 
-    @property
-    def depth(self) -> int:
-        """The number of receipts in the outbox."""
-        marks = self._read_marks()
-        return marks.last - marks.first + 1
+    def marks(self) -> OutboxMarks:
+        """Return the progress of the outbox, in sequences of the file."""
+        with self._database.transaction() as cursor:
+            return lineage.read_marks(cursor)
 
-    @property
-    def last_sequence(self) -> int:
-        """The sequence of the newest receipt ever appended, or 0 if there was none."""
-        return self._read_marks().last
+    def append(self, *receipts: receipt_pb2.Receipt) -> int:
+        """Append receipts, which survive a kill and a power cut once this returns.
 
-    @property
-    def acknowledged(self) -> int:
-        """The last sequence that the cloud has acknowledged, or 0 if there was none."""
-        return self._read_marks().acknowledged
+        The disk is flushed only once for all of them. If the outbox then holds more receipts than
+        its capacity, the oldest are dropped.
 
-    def append(self, receipt: receipt_pb2.Receipt) -> int:
-        """Append a receipt, which survives a kill and a power cut once this returns.
+        Args:
+            receipts: one or more receipts. Their field `sequence` is not changed.
 
         Returns:
-            The receipt's sequence. `receipt.sequence` itself is not changed.
-
-        Raises:
-            StorageError: the disk is full or broken; the receipt is not in the outbox.
-        """
-        return self.append_many([receipt])[0]
-
-    def append_many(self, receipts: Sequence[receipt_pb2.Receipt]) -> range:
-        """Append several receipts in one transaction.
-
-        The disk is flushed only once for all of them. If the outbox then contains more receipts
-        than its capacity, the oldest are dropped.
-
-        Returns:
-            The sequences of the receipts.
+            The sequence of the last receipt.
 
         Raises:
             StorageError: the disk is full or broken; none of the receipts is in the outbox.
@@ -137,22 +119,19 @@ class Outbox(Closing):
         contents = [receipt.SerializeToString() for receipt in receipts]
         fingerprints = [fingerprint(content) for content in contents]
         with self._database.transaction() as cursor:
-            last = lineage.read_marks(cursor).last
-            sequences = range(last + 1, last + 1 + len(contents))
-            if not contents:
-                return sequences
+            first = lineage.read_marks(cursor).last + 1
+            last = first + len(contents) - 1
             if not self._began:
-                lineage.begin_span(cursor, last + 1)
+                lineage.begin_span(cursor, first)
             cursor.executemany(
                 "INSERT INTO receipts VALUES (?, ?, ?)",
-                zip(sequences, fingerprints, contents, strict=True),
+                zip(range(first, last + 1), fingerprints, contents, strict=True),
             )
-            cursor.execute("UPDATE outbox SET last_sequence = ?", (sequences[-1],))
+            cursor.execute("UPDATE outbox SET last_sequence = ?", (last,))
             lineage.extend_newest(cursor, fingerprints)
-            marks = lineage.read_marks(cursor)
-            lineage.delete_up_to(cursor, marks, marks.last - self._capacity)
+            lineage.delete_up_to(cursor, lineage.read_marks(cursor), last - self._capacity)
         self._began = True
-        return sequences
+        return last
 
     def batch(self, limit: int, *, after: int = 0) -> Slice:
         """Return the oldest receipts after a sequence, copied into a batch.
@@ -172,13 +151,14 @@ class Outbox(Closing):
             after = max(after, marks.acknowledged)
             span = lineage.read_span(cursor, after + 1, marks.last)
             if span is None:
-                return Slice(receipt_pb2.ReceiptBatch(), after + 1, after)
+                return Slice(receipt_pb2.ReceiptBatch(), after + 1, after, marks.depth)
             first = max(after + 1, marks.first)
             last = min(first + limit - 1, span.last)
             rows = lineage.read_receipts(cursor, first, last)
             batch = _begin_batch(cursor, marks, span)
         batch.receipts.extend(_receipt(row, span) for row in rows)
-        return Slice(batch, first, rows[-1][0] if rows else span.last)
+        last = rows[-1][0] if rows else span.last
+        return Slice(batch, first, last, marks.depth - len(rows))
 
     def acknowledge(
         self, acknowledgement: receipt_pb2.OutboxAcknowledgement
@@ -212,10 +192,6 @@ class Outbox(Closing):
     def _is_complete(self, span: Span) -> bool:
         """Return whether no copy of this file can contain further receipts of the span."""
         return span.has_ended or (span.is_open and self._began)
-
-    def _read_marks(self) -> OutboxMarks:
-        with self._database.transaction() as cursor:
-            return lineage.read_marks(cursor)
 
     def close(self) -> None:
         """Close the file.

@@ -55,6 +55,11 @@ class OutboxMarks(NamedTuple):
     last: int
     front: int
 
+    @property
+    def depth(self) -> int:
+        """The number of receipts held."""
+        return self.last - self.first + 1
+
 
 class Span(NamedTuple):
     """A range of receipts that one process wrote.
@@ -139,7 +144,7 @@ def begin_span(cursor: sqlite3.Cursor, first: int) -> None:
     ).fetchone()
     cursor.execute(
         "INSERT INTO spans VALUES (?, ?, ?, 0, ?, 0)",
-        (first, _new_id(), "" if row is None else row[0], EMPTY_CHAIN),
+        (first, secrets.token_hex(8), "" if row is None else row[0], EMPTY_CHAIN),
     )
 
 
@@ -235,7 +240,7 @@ def fork(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> None:
     """
     first = marks.acknowledged + 1
     chain = _fold(cursor, EMPTY_CHAIN, first, span.last)
-    outbox_id = _new_id()
+    outbox_id = secrets.token_hex(8)
     cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))
     cursor.execute(
         "INSERT INTO spans VALUES (?, ?, ?, 1, ?, ?)",
@@ -293,7 +298,3 @@ def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
     ):
         chain = extend(chain, fingerprint)
     return chain
-
-
-def _new_id() -> str:
-    return secrets.token_hex(8)

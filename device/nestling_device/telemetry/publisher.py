@@ -115,7 +115,7 @@ class Telemetry(Closing):
         self._hurry.set()
         self.notify()
         with self._emptied:
-            return self._emptied.wait_for(lambda: self._outbox.depth == 0, timeout_s)
+            return self._emptied.wait_for(lambda: self._outbox.marks().depth == 0, timeout_s)
 
     def close(self) -> None:
         """End the thread within seconds.
@@ -187,7 +187,7 @@ class Telemetry(Closing):
                 self._execute(connection, node, message.payload)
 
     def _birth(self, connection: Connection, node: SparkplugNode) -> None:
-        birth = node.birth(self._current_gauges(), self._outbox.depth, now_ms=unix_ms())
+        birth = node.birth(self._current_gauges(), self._outbox.marks().depth, now_ms=unix_ms())
         self._publish(connection, "NBIRTH", birth)
         self._window.restart()
 
@@ -201,13 +201,14 @@ class Telemetry(Closing):
     def _send_due(self, connection: Connection, node: SparkplugNode) -> None:
         while True:
             now_s = time.monotonic()
-            after = self._window.due(self._outbox.last_sequence, now_s=now_s)
+            marks = self._outbox.marks()
+            after = self._window.due(marks.last, now_s=now_s)
             due = None
             if after is not None and (self._host is None or self._host.online):
                 due = self._outbox.batch(self._config.batch_limit, after=after)
             payload = node.data(
                 self._current_gauges(),
-                self._outbox.depth - (len(due.batch.receipts) if due is not None else 0),
+                due.depth if due is not None else marks.depth,
                 due.batch if due is not None else None,
                 historical=due is not None and self._window.is_historical(due.first),
                 now_ms=unix_ms(),
@@ -236,7 +237,7 @@ class Telemetry(Closing):
     def _settle(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> None:
         effect = self._outbox.acknowledge(acknowledgement)
         if effect is AcknowledgementEffect.SETTLED:
-            self._window.acknowledged(self._outbox.acknowledged, now_s=time.monotonic())
+            self._window.acknowledged(self._outbox.marks().acknowledged, now_s=time.monotonic())
             with self._emptied:
                 self._emptied.notify_all()
         elif effect is AcknowledgementEffect.FORKED:
@@ -250,9 +251,10 @@ class Telemetry(Closing):
             self._window = self._new_window()
 
     def _new_window(self) -> SendWindow:
+        marks = self._outbox.marks()
         return SendWindow(
-            acknowledged=self._outbox.acknowledged,
-            last=self._outbox.last_sequence,
+            acknowledged=marks.acknowledged,
+            last=marks.last,
             batch_limit=self._config.batch_limit,
             resend_after_s=self._config.resend_after_s,
         )

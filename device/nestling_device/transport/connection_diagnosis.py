@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from nestling_core.network.address import Address
 
+# Of connecting to one IP address, and again of the TLS handshake. libc limits the name lookup.
 _TIMEOUT_S = 5.0
 # A gRPC server sends its first frame, or a server disconnects a refused client, within this time.
 _REPLY_S = 1.0
@@ -37,7 +38,7 @@ class ConnectionProblem:
 
 
 def find_connection_problem(
-    address: Address, tls: ssl.SSLContext | None, *, timeout_s: float = _TIMEOUT_S
+    address: Address, tls: ssl.SSLContext | None
 ) -> ConnectionProblem | None:
     """Return the reason why a connection to a server fails, or None if it succeeds.
 
@@ -48,15 +49,12 @@ def find_connection_problem(
         address: the address of the server.
         tls: the context to connect with, or None for a server without TLS. Its ALPN protocols are
             set to h2.
-        timeout_s: the longest time in seconds for connecting to one IP address of the server, and
-            again for the TLS handshake. It does not apply to the name lookup, whose time libc
-            limits, or to the final wait of at most one second.
 
     Returns:
         The problem, or None if the connection succeeds.
     """
     try:
-        connection = socket.create_connection((address.host, address.port), timeout=timeout_s)
+        connection = socket.create_connection((address.host, address.port), timeout=_TIMEOUT_S)
     except socket.gaierror as err:
         return _lookup_problem(address, err)
     except OSError as err:

@@ -22,11 +22,10 @@ from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.server_app import NotReleasedError
 from nestling_cloud.progress import Progress
-from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.tasks import Examples
 from nestling_core.nest.bundle_files import memory_needed
 from nestling_device.federated import client_app
-from nestling_sim.figures.evaluation import Evaluation, evaluate
+from nestling_sim.figures.evaluation import evaluate
 from nestling_sim.figures.finished_run import FinishedRun
 from nestling_sim.fleet.flower_grid import LocalGrid
 from nestling_sim.fleet.live_run import DeviceRun, Fleet, run_fleet
@@ -62,18 +61,6 @@ class LearningSetup:
         return self.scenario.federated
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Phase:
-    """The fleet's answers with one bundle, and what the other options would have answered."""
-
-    manifest: Manifest
-    version: str
-    fleet: Fleet
-    runs: Sequence[DeviceRun]
-    receipts: Sequence[ReceiptRow]
-    evaluation: Evaluation
-
-
 def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
     """Run a fleet that answers, learns in federated rounds, and answers again.
 
@@ -96,14 +83,9 @@ def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
     rounds = _learn(learning, people, before.manifest, progress)
     first_index = max(len(stream) for stream in measured.values())
     after = _answer(learning, measured, first_index, progress)
-    return FinishedRun(
-        manifest=after.manifest,
-        version=after.version,
-        fleet=after.fleet,
+    return dataclasses.replace(
+        after,
         runs=[_since(run, earlier) for run, earlier in zip(after.runs, before.runs, strict=True)],
-        receipts=after.receipts,
-        every_receipt=learning.workspace.receipts(),
-        evaluation=after.evaluation,
         learning=_learning_summary(learning, people, rounds, before, after),
     )
 
@@ -113,7 +95,7 @@ def _answer(
     streams: Mapping[str, Examples],
     first_index: int,
     progress: Progress,
-) -> _Phase:
+) -> FinishedRun:
     repository = learning.workspace.repository
     desired, manifest = repository.desired(), repository.manifest()
     assert desired is not None  # it has a manifest
@@ -126,17 +108,19 @@ def _answer(
         first_index=first_index,
     )
     runs = run_fleet(fleet, progress)
+    every_receipt = learning.workspace.receipts()
     receipts = [
         dataclasses.replace(row, input_index=row.input_index - first_index)
-        for row in learning.workspace.receipts()
+        for row in every_receipt
         if row.input_index >= first_index
     ]
-    return _Phase(
+    return FinishedRun(
         manifest=manifest,
         version=desired.bundle_version,
         fleet=fleet,
         runs=runs,
         receipts=receipts,
+        every_receipt=every_receipt,
         evaluation=evaluate(repository, streams, receipts),
     )
 
@@ -203,8 +187,8 @@ def _learning_summary(
     learning: LearningSetup,
     people: Mapping[str, Wearer],
     rounds: Sequence[Round],
-    before: _Phase,
-    after: _Phase,
+    before: FinishedRun,
+    after: FinishedRun,
 ) -> dict[str, Any]:
     last = rounds[-1]
     devices = {
@@ -248,7 +232,7 @@ def _round_summary(one: Round) -> dict[str, Any]:
     }
 
 
-def _accuracy(phase: _Phase, device: str | None = None) -> dict[str, float]:
+def _accuracy(phase: FinishedRun, device: str | None = None) -> dict[str, float]:
     """Return the accuracies and the offload share of a device, from 0 to 1.
 
     If `device` is None, they are those of the whole fleet.

@@ -140,7 +140,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
             cache=config.cache,
             report=listener.notice,
         )
-    with _workspace(config, trained.folder) as workspace:
+    with _workspace(config, trained) as workspace:
         listener.serving(workspace.addresses)
         live = _run_live if scenario.federated is None else _run_federated
         finished = live(config, workspace, streams, watch, progress)

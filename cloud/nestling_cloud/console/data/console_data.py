@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.data.health_facts import HealthFacts
 from nestling_cloud.console.data.live_figures import LiveFigures
-from nestling_cloud.console.data.rounds import Rounds
+from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.store.store import Store
@@ -44,12 +44,16 @@ class ConsoleData:
     live: LiveFigures
     health: HealthFacts
     targets: Targets
-    rounds: Rounds
+    rounds: StoredRounds
     start: DeviceStart
 
 
 def console_parts(
-    repository: Repository, store: Store, rounds: Rounds, start: DeviceStart, uplink: ReadUplink
+    repository: Repository,
+    store: Store,
+    rounds: StoredRounds,
+    start: DeviceStart,
+    uplink: ReadUplink,
 ) -> ConsoleData:
     """Create the sources of the console's figures for a cloud.
 

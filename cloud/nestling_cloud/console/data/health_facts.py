@@ -17,12 +17,13 @@ from nestling_cloud.console.data.health import (
     store_finding,
 )
 from nestling_cloud.console.data.live_figures import LiveFigures, TimedCache
-from nestling_cloud.console.data.rounds import Rounds
+from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.console.data.time_spans import SPANS
 from nestling_cloud.metrics.fleet_health import device_losses, fleet_condition
 from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.ingest_status import ReadUplink
+from nestling_core.clock import unix_ms
 
 _FRESH_S = 0.9
 _RECENT = SPANS["5m"]
@@ -45,7 +46,7 @@ class HealthFacts:
         self,
         store: Store,
         repository: Repository,
-        rounds: Rounds,
+        rounds: StoredRounds,
         live: LiveFigures,
         uplink: ReadUplink,
     ) -> None:
@@ -94,7 +95,7 @@ class HealthFacts:
         desired, release_fault = self._released()
         last = self._rounds.latest(1)
         return Snapshot(
-            now_ms=self._live.now_ms(),
+            now_ms=unix_ms(),
             uplink=self._uplink(),
             fleet=fleet_condition(self._store),
             desired=desired,

@@ -47,18 +47,15 @@ class LiveFigures:
         figures: the queries of the store.
         is_uplink_connected: a function that returns whether the cloud is connected to the broker.
             While the cloud is not connected, every device counts as not connected.
-        now_ms: a function that returns the Unix time.
     """
 
     def __init__(
         self,
         figures: MetricQueries,
         is_uplink_connected: Callable[[], bool] = lambda: True,
-        now_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self._figures = figures
         self._is_uplink_connected = is_uplink_connected
-        self.now_ms = now_ms
         self._fleet: TimedCache[FleetView] = TimedCache()
         self._device: TimedCache[DeviceView | None] = TimedCache()
         self._row: TimedCache[DeviceRow | None] = TimedCache()
@@ -127,7 +124,7 @@ class LiveFigures:
     async def age_ms(self) -> int | None:
         """Return the age of the first answer in ms, or None if there is no answer."""
         first_ms = await asyncio.to_thread(self._figures.first_ms)
-        return None if first_ms is None else self.now_ms() - first_ms
+        return None if first_ms is None else unix_ms() - first_ms
 
     def range(self, span: Span) -> TimeRange:
         """Return the time range of a span up to now.
@@ -135,8 +132,8 @@ class LiveFigures:
         The span "all" begins with the first answer, or now if there is no answer.
         """
         if span.length_ms is not None:
-            return span.until(self.now_ms())
-        first_ms, now_ms = self._figures.first_ms(), self.now_ms()
+            return span.until(unix_ms())
+        first_ms, now_ms = self._figures.first_ms(), unix_ms()
         since_ms = now_ms if first_ms is None else min(first_ms, now_ms)
         return TimeRange(since_ms=since_ms, until_ms=now_ms + 1)
 

@@ -11,6 +11,7 @@ from nestling_cloud.console.data.live_figures import DeviceQuery
 from nestling_cloud.control.targets import TargetChange
 from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store.time_range import TimeRange
+from nestling_core.clock import unix_ms
 
 _LOGGED = 20
 _STEP_MS = 10_000
@@ -63,9 +64,8 @@ def _targets(
     The last change of a device's target share may be a change of the fleet's target.
     """
     targets = parts.targets
-    target = targets.for_fleet() if device is None else targets.for_device(device)
     last = targets.log(devices={device, None}, limit=1)
-    return target, last[0] if last else None, targets.log(limit=_LOGGED)
+    return targets.for_device(device), last[0] if last else None, targets.log(limit=_LOGGED)
 
 
 async def _in_force(parts: ConsoleData, device: str | None) -> tuple[float, float] | None:
@@ -83,7 +83,7 @@ async def _in_force(parts: ConsoleData, device: str | None) -> tuple[float, floa
 
 
 async def _since(parts: ConsoleData, device: str | None, changed_ms: int) -> Totals | None:
-    now_ms = parts.live.now_ms()
+    now_ms = unix_ms()
     # Figures cover whole steps: begin with the first step after the change.
     since_ms = changed_ms - changed_ms % -_STEP_MS
     if since_ms >= now_ms:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from nestling_cloud.console.data.table import Table, table
 from nestling_cloud.console.data.units import time_utc
@@ -55,14 +54,6 @@ class RoundView:
     averaged: bool
     bundle_version: str
     verdict: str
-
-
-class Rounds(Protocol):
-    """Reads federated rounds."""
-
-    def latest(self, count: int) -> Sequence[RoundView]:
-        """Return the last `count` rounds, oldest first."""
-        ...
 
 
 def rounds_table(rounds: Sequence[RoundView]) -> Table:

@@ -7,7 +7,7 @@ from nestling_cloud.federated.round_log import Round, RoundLog
 
 
 class StoredRounds:
-    """Implements the console's `Rounds` with the log of rounds.
+    """Reads federated rounds from the log.
 
     Args:
         log: the log of rounds, which must stay open while this object is used.

@@ -26,6 +26,7 @@ from nestling_cloud.console.pages.tiles import TotalsTiles
 from nestling_cloud.console.pages.totals_panels import TotalsPanels
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX
 from nestling_cloud.metrics.views import DeviceRow, DeviceView
+from nestling_core.clock import unix_ms
 
 _LIVE_S = 1.0
 _LATEST_ROWS = 25
@@ -80,7 +81,7 @@ class _DevicePage:
         if view is None:
             return
         desired = await asyncio.to_thread(desired_version, self._repository)
-        now_ms = self._live.now_ms()
+        now_ms = unix_ms()
         state = "connected" if view.row.online else "not connected"
         seen = age(view.row.last_seen_ms, now_ms)
         self._sub.show(f"{state}, last seen {seen}, {view.row.profile or 'unknown board'}")

@@ -9,6 +9,7 @@ from nestling_cloud.console.data.live_figures import DeviceQuery, LiveFigures
 from nestling_cloud.console.data.units import NOTHING, age, number, percent
 from nestling_cloud.console.pages.markup import Text, block, link
 from nestling_cloud.metrics.views import DeviceRow
+from nestling_core.clock import unix_ms
 
 PAGE_ROWS = 25
 _LONGEST_SEARCH = 100
@@ -73,7 +74,7 @@ class DeviceTable:
         if not rows and self._query.offset:  # the search or the fleet shrank
             self._query = replace(self._query, offset=0)
             rows, total = await self._live.devices(self._query)
-        now_ms = self._live.now_ms()
+        now_ms = unix_ms()
         # With several pages, the last one keeps its height, so that the buttons do not jump.
         kept = PAGE_ROWS if total > PAGE_ROWS else len(rows)
         for index, line in enumerate(self._rows):

@@ -65,23 +65,6 @@ def answers_of(
     return Answers(logits=torch.cat(logits), features=torch.cat(features) if features else None)
 
 
-def check_teacher(teacher: nn.Module, shape: Sequence[int], feature: Feature) -> None:
-    """Raise TeacherFeatureError if a teacher lacks an inner feature.
-
-    The function runs the teacher on an input of zeros, so that a missing feature is noticed before
-    the training.
-
-    Args:
-        teacher: the teacher, which maps (N, *shape) to (N, classes).
-        shape: the shape of one input.
-        feature: the inner feature that the distillation compares.
-
-    Raises:
-        TeacherFeatureError: the teacher lacks the feature.
-    """
-    answers_of(teacher, torch.zeros(1, *shape), feature)
-
-
 @dataclass(kw_only=True)
 class _CapturedFeatures:
     """The latest features of a forward pass.

@@ -5,20 +5,15 @@ finds how many channels each layer should have at each capacity. From `learning`
 import `distillation`, the training `loop` and `macs`. It may also import `tasks` and `recipes`.
 """
 
+from nestling_cloud.learning.nesting.freeze_and_grow import train_grown
 from nestling_cloud.learning.nesting.joint_training import joint_loss, objective_of, train_nested
-from nestling_cloud.learning.nesting.nest import nest
-from nestling_cloud.recipes.nesting import Grow, Joint, Nesting, NestingError
 
 __all__ = [
-    "Grow",
-    "Joint",
-    "Nesting",
-    "NestingError",
     "joint_loss",
-    "nest",
     "objective_of",
     "slimming",
     "supernet",
+    "train_grown",
     "train_nested",
     "training_set",
     "width_cost",

@@ -15,12 +15,9 @@ from nestling_cloud.learning.quantization.quantized_student import (
     QuantizedStudent,
 )
 from nestling_cloud.learning.quantization.quantizer import quantize
-from nestling_cloud.recipes.quantization import Quantization, QuantizationError
 
 __all__ = [
     "ActivationRange",
-    "Quantization",
-    "QuantizationError",
     "QuantizedCapacity",
     "QuantizedConv",
     "QuantizedRecurrent",

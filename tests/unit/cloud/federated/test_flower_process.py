@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nestling_cloud.federated import flower_process
-from nestling_cloud.federated.flower_process import FlowerError, environment, program, write_app
+from nestling_cloud.federated.flower_process import FlowerError, program, write_app
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_core.network.address import Address
 
@@ -28,23 +28,6 @@ def test_unknown_run_configuration_keys_are_ignored() -> None:
     values = {**CONFIG.values(), "theirs": 1}
 
     assert RunConfig.of(values) == CONFIG
-
-
-def test_environment_turns_off_usage_reports_and_update_checks(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("FLWR_TELEMETRY_ENABLED", "1")  # as a caller may have set it
-    monkeypatch.setenv("PYTHONINSPECT", "1")
-    monkeypatch.delenv("FLWR_DISABLE_UPDATE_CHECK", raising=False)
-
-    variables = environment(tmp_path)
-
-    assert (variables["FLWR_TELEMETRY_ENABLED"], variables["FLWR_DISABLE_UPDATE_CHECK"]) == (
-        "0",
-        "1",
-    )
-    assert variables["FLWR_HOME"] == str(tmp_path)
-    assert "PYTHONINSPECT" not in variables
 
 
 def test_flwr_output_is_read_in_any_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

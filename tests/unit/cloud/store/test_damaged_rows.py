@@ -14,6 +14,7 @@ from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
 from tests.support.receipts import make_receipt
+from tests.support.stored import add_batch
 
 AT_MS = time.time_ns() // 1_000_000 - 60_000
 EVER = TimeRange(since_ms=AT_MS - 60_000, until_ms=AT_MS + 60_000)
@@ -24,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     """A store with three receipts and three hard inputs of one device."""
     with Store(store_url(str(tmp_path / "store.sqlite"))) as opened:
         receipts = [make_receipt(number, answered_at_ms=AT_MS + number) for number in (1, 2, 3)]
-        opened.add("porch", receipt_pb2.ReceiptBatch(outbox_id="a", receipts=receipts))
+        add_batch(opened, "porch", receipt_pb2.ReceiptBatch(outbox_id="a", receipts=receipts))
         HardInputs(opened).add_all([hard_input(number) for number in (1, 2, 3)])
         yield opened
 

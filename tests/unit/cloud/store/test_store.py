@@ -7,12 +7,13 @@ import pytest
 from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.store import Store, StoreError, store_url
 from tests.support.receipts import make_batch
+from tests.support.stored import add_batch
 
 
 def test_other_programs_can_read_receipts_while_the_store_is_open(tmp_path: Path) -> None:
     path = tmp_path / "receipts.sqlite"
     with Store(store_url(str(path))) as store, contextlib.closing(sqlite3.connect(path)) as other:
-        store.add("pi-1", make_batch(1))
+        add_batch(store, "pi-1", make_batch(1))
 
         rows = other.execute("SELECT device, route FROM receipts").fetchall()
         assert rows == [("pi-1", "capacity-2")]
@@ -45,7 +46,7 @@ def test_damaged_outbox_row_does_not_keep_receipts_from_being_stored(
 ) -> None:
     path = tmp_path / "receipts.sqlite"
     with Store(store_url(str(path))) as store:
-        store.add("porch", make_batch(1, 2))
+        add_batch(store, "porch", make_batch(1, 2))
         with sqlite3.connect(path) as database:
             database.execute(f"UPDATE outboxes SET {damage}")  # noqa: S608
 

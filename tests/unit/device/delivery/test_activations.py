@@ -63,9 +63,10 @@ def test_device_fetches_rings_and_its_own_templates_and_answers_the_golden_input
 
     installed = install(tmp_path, source, activations)
 
+    assert source.desired is not None
     own = "template_int8" if activations == "int8" else "template"
     expected = [
-        installed.manifest_blob,
+        source.desired.manifest,
         *shared_blobs(manifest),
         *(entry.ring for entry in manifest.capacities),
         *(getattr(entry, own) for entry in manifest.capacities),

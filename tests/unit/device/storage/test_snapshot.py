@@ -57,7 +57,7 @@ def test_outbox_snapshot_has_depth_and_times(tmp_path: Path) -> None:
 
         assert snapshot is not None
         assert (snapshot.written, snapshot.acknowledged, snapshot.depth) == (5, 2, 3)
-        assert (snapshot.oldest_ms, snapshot.newest_ms) == (1002, 1004)
+        assert snapshot.oldest_ms == 1002
 
         outbox.acknowledge(acknowledgement(outbox, 5))
         emptied = read_outbox(tmp_path)

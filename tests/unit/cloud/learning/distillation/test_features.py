@@ -7,7 +7,6 @@ from torch import nn
 from nestling_cloud.learning.distillation.features import (
     TeacherFeatureError,
     answers_of,
-    check_teacher,
 )
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.recipes.distillation import Feature
@@ -138,14 +137,14 @@ def test_teacher_that_lacks_the_feature_is_refused_before_it_is_trained(
     make: Callable[[], nn.Module], feature: Feature, words: str
 ) -> None:
     with pytest.raises(TeacherFeatureError, match=words):
-        check_teacher(make(), (2, 16), feature)
+        answers_of(make(), torch.zeros(1, 2, 16), feature)
 
 
 @pytest.mark.parametrize("feature", ["none", "hints", "attention", "angular"])
 def test_teacher_with_every_feature_passes_and_keeps_no_hooks(feature: Feature) -> None:
     teacher = conv_teacher(WINDOWS)
 
-    check_teacher(teacher, (2, 16), feature)
+    answers_of(teacher, torch.zeros(1, 2, 16), feature)
 
     modules = list(teacher.modules())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)

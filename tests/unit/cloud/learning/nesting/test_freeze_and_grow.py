@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.nesting import Grow, Nesting, NestingError, nest
+from nestling_cloud.learning.nesting import train_grown
 from nestling_cloud.learning.nesting.channel_order import OrderError
 from nestling_cloud.learning.nesting.filter_ranking import RankingError
 from nestling_cloud.learning.nesting.freeze_and_grow import grow_ring
 from nestling_cloud.learning.nesting.pruning import prune, pruning_config, rank
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.progress import SilentProgress
+from nestling_cloud.recipes.nesting import Grow, Nesting, NestingError
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_core.student.config import (
     StudentConfig,
@@ -50,15 +51,7 @@ def training_set_of(task: Task, seed: int = 0, examples: Examples | None = None)
 
 
 def grown(task: Task, seed: int = 0) -> NestedStudent:
-    training_set = training_set_of(task, seed)
-    return nest(
-        task,
-        training_set.views,
-        training_set.train_inputs,
-        training_set.generator,
-        SilentProgress(),
-        nesting=Nesting(way="grow", grow=SHORT),
-    )
+    return train_grown(training_set_of(task, seed), SHORT)
 
 
 @pytest.mark.parametrize("student", [TINY_TASK.student, RECURRENT], ids=["conv", "gru"])
@@ -158,14 +151,7 @@ def test_grown_capacities_learn() -> None:
         logits=6 * torch.nn.functional.one_hot(known.views.labels, 3).float().expand(8, -1, -1),
     )
     with torch.enable_grad():
-        nested = nest(
-            task,
-            perfect,
-            known.train_inputs,
-            known.generator,
-            SilentProgress(),
-            nesting=Nesting(way="grow", grow=SHORT),
-        )
+        nested = train_grown(dataclasses.replace(known, views=perfect), SHORT)
 
     unseen = tiny_splits().calibration
     inputs, labels = torch.from_numpy(unseen.inputs), torch.from_numpy(unseen.labels)

@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from nestling_cloud.learning.distillation import Batch, Distillation
+from nestling_cloud.learning.distillation import Batch
 from nestling_cloud.learning.distillation.augmented_views import make_views
 from nestling_cloud.learning.distillation.objective import answer_loss
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.nesting import Joint, NestingError, joint_loss, train_nested
+from nestling_cloud.learning.nesting import joint_loss, train_nested
 from nestling_cloud.learning.nesting.joint_training import capacities_of_steps
 from nestling_cloud.progress import Progress, SilentProgress, T
-from nestling_cloud.recipes.nesting import Rule
+from nestling_cloud.recipes.distillation import Distillation
+from nestling_cloud.recipes.nesting import Joint, NestingError, Rule
 from nestling_cloud.tasks import Recipe, Signature, Task
 from nestling_core.student.config import conv_student
 from nestling_core.student.losses import soft_divergence

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestling_cloud.learning.nesting import NestingError
 from nestling_cloud.learning.nesting.slimming import Measure, PathPoint, choose, ladder, slim
 from nestling_cloud.learning.nesting.width_cost import Cost, Widths
+from nestling_cloud.recipes.nesting import NestingError
 from tests.support.channels_cost import channels_cost
 
 

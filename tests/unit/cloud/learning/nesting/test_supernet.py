@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from nestling_cloud.learning.distillation import Batch, Distillation
+from nestling_cloud.learning.distillation import Batch
 from nestling_cloud.learning.distillation.objective import answer_loss
-from nestling_cloud.learning.nesting import NestingError
 from nestling_cloud.learning.nesting.supernet import Supernet, supernet_loss
+from nestling_cloud.recipes.distillation import Distillation
+from nestling_cloud.recipes.nesting import NestingError
 from nestling_cloud.tasks import Signature
 from nestling_core.student.blocks import Conv, Depthwise
 from nestling_core.student.config import (

@@ -6,7 +6,6 @@ import pytest
 
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.nesting import NestingError
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.nesting.width_cost import counted_cost
 from nestling_cloud.learning.nesting.width_search import (
@@ -16,6 +15,7 @@ from nestling_cloud.learning.nesting.width_search import (
     search_widths,
 )
 from nestling_cloud.progress import SilentProgress
+from nestling_cloud.recipes.nesting import NestingError
 from nestling_cloud.tasks import Recipe
 from nestling_core.nest.layout import check_layout
 from nestling_core.student.config import conv_student, deepsense_student

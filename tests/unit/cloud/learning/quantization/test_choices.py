@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from nestling_cloud.learning.quantization import (
-    ActivationRange,
-    Quantization,
-    QuantizationError,
-    equalize,
-    quantize,
-)
+from nestling_cloud.learning.quantization import ActivationRange, equalize, quantize
 from nestling_cloud.learning.quantization.activation_ranges import activation_range
 from nestling_cloud.learning.quantization.bias_correction import _observed, correct_biases
 from nestling_cloud.learning.quantization.fake_quantization import (
@@ -30,6 +24,7 @@ from nestling_cloud.learning.quantization.weight_scales import (
     tensor_grids,
     weight_scales,
 )
+from nestling_cloud.recipes.quantization import Quantization, QuantizationError
 from nestling_core.student.layers import ConvLayer, RecurrentLayer
 from nestling_core.student.network import NestedStudent
 from tests.support.families import CAPACITIES, FAMILIES, make_family

@@ -8,15 +8,11 @@ import torch
 from torch.nn import functional
 
 from nestling_cloud.learning.loop import TrainingError
-from nestling_cloud.learning.quantization import (
-    Quantization,
-    fake_quantization,
-    fine_tune,
-    quantize,
-)
+from nestling_cloud.learning.quantization import fake_quantization, fine_tune, quantize
 from nestling_cloud.learning.quantization.fake_quantization import fake_round
 from nestling_cloud.learning.quantization.grid import grid_between
 from nestling_cloud.progress import SilentProgress
+from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.tasks import Recipe
 from tests.support.families import CAPACITIES, FAMILIES, Family, make_family
 
