@@ -6,6 +6,7 @@ from benchmarks.learning.rounding import as_bytes
 from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.latency.measure import medians_us
 from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
+from nestling_cloud.learning.routing import Estimator
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble
@@ -44,7 +45,7 @@ class RouterCost:
         return both / alone - 1
 
 
-def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
+def router_cost(models: SeedModels, multiplexer: Estimator) -> RouterCost:
     """Measure the cost of the smallest capacity, with and without the multiplexer's layers.
 
     The two networks are timed alternately.
@@ -59,7 +60,7 @@ def router_cost(models: SeedModels, multiplexer: Multiplexer) -> RouterCost:
     )
 
 
-def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = None) -> float:
+def run_mj(models: SeedModels, capacity: int, multiplexer: Estimator | None = None) -> float:
     """Return the modelled energy of one run of a capacity on a Raspberry Pi 4B, in millijoules.
 
     Args:
@@ -68,7 +69,7 @@ def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = 
         multiplexer: the multiplexer whose operations are added, or None to leave them out.
     """
     extra = 0
-    if multiplexer is not None:
+    if isinstance(multiplexer, Multiplexer):  # a plain rule is a handful of operations
         layers = (multiplexer.seen, multiplexer.right, multiplexer.classes)
         extra = sum(layer.weight.numel() for layer in layers if layer is not None)
     board = load_board(_BOARD)

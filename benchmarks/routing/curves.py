@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.learning.routing import (
     Design,
+    Estimator,
     RoutingData,
     at_once,
     beliefs,
@@ -19,7 +20,6 @@ from nestling_cloud.learning.routing import (
 )
 from nestling_cloud.learning.routing.data import Bools, Floats
 from nestling_cloud.learning.routing.rivals import RIVALS, Resources, Trial
-from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import SilentProgress
 
 SHARES = np.arange(0, 0.5001, 0.01)
@@ -52,7 +52,7 @@ class FittedRouters:
     """
 
     models: SeedModels
-    multiplexer: Multiplexer
+    multiplexer: Estimator
     fitted: RoutingData
     held_out: RoutingData
     predictions: Mapping[str, Floats]
@@ -94,7 +94,7 @@ def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
     )
 
 
-def fit_design(fitted: RoutingData, design: Design, seed: int) -> Multiplexer:
+def fit_design(fitted: RoutingData, design: Design, seed: int) -> Estimator:
     """Return a multiplexer of the given design, fitted on the given inputs.
 
     Args:

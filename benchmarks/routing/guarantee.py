@@ -126,7 +126,7 @@ def _check(
     point = certify(fitted, held_out, risk=risk)
     if point is None:
         return None
-    kept = others.kept(point.gate_threshold, point.accept_threshold)
+    (kept,), _ = others.outcomes([(point.gate_threshold, point.accept_threshold)])
     return BundleGuarantee(
         risk=risk,
         disagreement=float((~others.agrees[kept]).mean()) if kept.any() else 0.0,

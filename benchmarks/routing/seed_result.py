@@ -19,10 +19,9 @@ from benchmarks.routing.guarantee import BundleGuarantee, GuaranteeStatistics, c
 from benchmarks.routing.misleading_confidence import CONDITIONS, ConditionResult, run_condition
 from benchmarks.routing.seed_models import SeedModels
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
-from nestling_cloud.learning.routing import CascadeRule, at_once, calibrate
+from nestling_cloud.learning.routing import CascadeRule, Estimator, at_once, calibrate
 from nestling_cloud.learning.routing.data import Bools, Floats
 from nestling_cloud.learning.routing.rivals import RIVALS
-from nestling_cloud.models.multiplexer import Multiplexer
 
 # Capacities that routers are compared from, counted from 0.
 STARTS: Mapping[str, int] = {"smallest": 0, "second": 1}
@@ -92,7 +91,7 @@ class SeedResult:
     rules: Mapping[str, RuleResult]
     cascades: Mapping[str, list[CascadeResult]]
     conditions: Mapping[str, list[ConditionResult]]
-    multiplexer: Multiplexer
+    multiplexer: Estimator
 
     @property
     def device(self) -> Doubles:

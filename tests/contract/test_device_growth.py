@@ -5,7 +5,8 @@ from pathlib import Path
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.mqtt.broker_process import start_broker
 from nestling_core.network.address import Address
-from nestling_device.runtime.device import Device, DeviceConfig
+from nestling_device.runtime.device import Device
+from nestling_device.runtime.device_config import DeviceConfig
 from tests.support.agent_rig import METER, budget
 from tests.support.background import background, delivery
 from tests.support.hand_bundle import EASY, MEMORY_BYTES, hand_release

@@ -109,7 +109,7 @@ def make_rig(
         cloud,
         METER,
         deadline_ms=100,
-        keep=kept.append,
+        keep=lambda receipt, _: kept.append(receipt),
         grow=grow or Growth(folder),
         costs=costs,
     )

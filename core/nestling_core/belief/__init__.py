@@ -5,4 +5,4 @@ and the cloud's answers over time, and corrects the filter's confidence by the c
 functions are pure. The package imports the messages in `nestling`.
 """
 
-__all__ = ["belief_filter", "evidence", "reliability", "state_message"]
+__all__ = ["belief_filter", "evidence", "reliability"]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
-from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, RoutingCurve, StreamFilter
+from nestling_core.routing.curve import useful_share
 
 
 class BadCalibrationError(ValueError):
@@ -67,6 +68,10 @@ def _check_curve(whose: str, curve: RoutingCurve) -> None:
         )
     if not _are_quantiles(curve.believed):
         raise BadCalibrationError(f"the believed quantiles of {whose} are not rising probabilities")
+    if curve.HasField("filter") and not _is_filter(curve.filter):
+        raise BadCalibrationError(f"the stream filter of {whose} has a parameter out of range")
+    if not 0 <= useful_share(curve) <= 1:
+        raise BadCalibrationError(f"the useful share of {whose} is not between 0 and 1")
     if not all(map(_is_guarantee, curve.certified)):
         raise BadCalibrationError(
             f"a guarantee of {whose} has a risk outside 0 to 1, or a threshold that is not a number"
@@ -88,6 +93,16 @@ def _is_whole(curve: RoutingCurve) -> bool:
 def _are_quantiles(believed: Sequence[float]) -> bool:
     rising = all(low <= high for low, high in itertools.pairwise(believed))
     return len(believed) > 1 and rising and believed[0] >= 0 and believed[-1] <= 1
+
+
+def _is_filter(parameters: StreamFilter) -> bool:
+    return (
+        0 <= parameters.stay < 1
+        and 0 <= parameters.persistence <= 1
+        and 0 <= parameters.smoothing < 1
+        and 0 < parameters.weight <= 1
+        and 0 < parameters.doubt < 1
+    )
 
 
 def _is_guarantee(point: CertifiedPoint) -> bool:

@@ -28,3 +28,14 @@ def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
         + part * (high.accept_threshold - low.accept_threshold),
         accuracy=low.accuracy + part * (high.accuracy - low.accuracy),
     )
+
+
+def useful_share(curve: RoutingCurve) -> float:
+    """Return the largest offload share that pays, from 0 to 1.
+
+    It is 1 unless the cloud is less accurate than the device.
+
+    Args:
+        curve: the routing curve of the loaded capacities.
+    """
+    return curve.useful_share if curve.HasField("useful_share") else 1.0

@@ -22,7 +22,8 @@ from nestling_device.enrolment.resolve import check_reachable, resolve_identity
 from nestling_device.hardware.machine import activations_of, machine_name
 from nestling_device.inference.input_errors import UnanswerableError
 from nestling_device.runtime.budget import budget_of
-from nestling_device.runtime.device import Device, DeviceConfig
+from nestling_device.runtime.device import Device
+from nestling_device.runtime.device_config import DeviceConfig
 from nestling_device.runtime.open_meter import open_meter
 from nestling_device.runtime.open_source import open_source
 from nestling_device.runtime.signals import ending_signals

@@ -2,8 +2,8 @@
 
 `agent` turns an input into an answer and a receipt. `policy` contains the pure rules that decide
 where an input runs, and `offloader` sends inputs to the cloud. Other modules deal with limits,
-targets, costs and drift. Of the device's other packages, this one may import `bundle`, `delivery`,
-`energy` and `transport`.
+targets, costs, drift and the belief about the stream. Of the device's other packages, this one may
+import `bundle`, `delivery`, `energy` and `transport`.
 """
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "offloader",
     "policy",
     "resident_capacity",
+    "stream_state",
     "target_controller",
 ]

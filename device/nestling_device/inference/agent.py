@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
+from nestling.v1.stream_pb2 import StreamState
 from nestling_core.clock import unix_ms
 from nestling_core.routing.admission import offload_bytes
 from nestling_device.bundle.loaded_bundle import LoadedBundle
@@ -33,17 +34,15 @@ from nestling_device.inference import policy
 from nestling_device.inference.capacity_loader import CapacityLoader
 from nestling_device.inference.cloud_client import Cloud, NoAnswer
 from nestling_device.inference.cost_account import CostAccount
-from nestling_device.inference.expected_costs import kept_input, sent_input
 from nestling_device.inference.input_check import Window, check_input
 from nestling_device.inference.limit_notices import LimitNotices
-from nestling_device.inference.limits import NOT_ASKED
+from nestling_device.inference.offload_target import OffloadTarget
 from nestling_device.inference.offloader import Offloader, OffloadRequest
+from nestling_device.inference.stream_belief import StreamBelief
+from nestling_device.inference.stream_state import Stream, controller_of, detector_of
 from nestling_device.inference.student import LocalAnswer, Student
 from nestling_device.inference.target_controller import (
-    InputCost,
     Target,
-    TargetController,
-    target_of,
 )
 
 _log = logging.getLogger(__name__)
@@ -76,13 +75,15 @@ class Agent:
         offloader: the connection that sends inputs to the cloud.
         meter: the meter that estimates or measures the time and energy of each step.
         deadline_ms: the longest wait for the cloud's answer, in wall-clock milliseconds.
-        keep: a function that stores a receipt durably. It is called before `answer` returns.
+        keep: a function that stores a receipt, and the state of the stream after it, durably and
+            together. It is called before `answer` returns.
         grow: a function that fetches missing files of the bundle. Its argument is the memory budget
             in bytes. It is called when the budget admits more capacities than the device has, or
             when a file of the bundle is damaged. It returns the same bundle with the missing files,
             or raises DeliveryError.
         costs: the costs measured on this machine, or None if there are none. The meter estimates
             the costs that were not measured.
+        stream: the stream of inputs, with the state to continue with.
     """
 
     def __init__(
@@ -92,17 +93,22 @@ class Agent:
         meter: Meter,
         *,
         deadline_ms: float,
-        keep: Callable[[Receipt], object],
+        keep: Callable[[Receipt, StreamState], object],
         grow: Callable[[int], LoadedBundle],
         costs: MeasuredCosts | None = None,
+        stream: Stream = Stream(),  # noqa: B008 - immutable
     ) -> None:
         self._notices = LimitNotices()
         self._cloud = Cloud(offloader, meter, self._notices, deadline_ms=deadline_ms)
         self._meter = meter
         self._keep = keep
-        self._controller = TargetController()
+        self._stream = stream
+        self._state = stream.state_for(bundle.version)
         self._loader = CapacityLoader(bundle, meter, self._notices, grow=grow, measured=costs)
-        self._student = Student(self._loader)
+        self._target = OffloadTarget(self._loader, meter, self._notices, controller_of(self._state))
+        self._belief = StreamBelief(len(bundle.manifest.signature.classes))
+        self._belief.resume(self._state)
+        self._student = Student(self._loader, self._belief, detector_of(self._state))
 
     @property
     def bundle(self) -> LoadedBundle:
@@ -139,25 +145,32 @@ class Agent:
         check_input(window, self.bundle.manifest)
         started = time.perf_counter()
         self._loader.fit(budget)
-        self._student.begin()
+        now_ms = unix_ms()
+        if not self._stream.continues(self._state, now_ms):
+            self._belief.forget_stream()
+        self._student.begin(budget)
         account = CostAccount(self._meter, budget)
         request = OffloadRequest(window=window, index=index, device_answer=None)
         outcome = self._route(request, account)
         local = outcome.local
         receipt = Receipt(
             input_index=index,
-            answered_at_ms=unix_ms(),
+            answered_at_ms=now_ms,
             bundle_version=self.bundle.version,
             route=Route(capacity=outcome.capacity, reason=outcome.reason),
             answer=outcome.answer,
             device_answer=None if local is None else local.answer,
+            device_confidence=0.0 if local is None else local.confidence,
             resident_capacity=self.bundle.nest.resident,
             wall_ms=(time.perf_counter() - started) * 1e3,
             budget=budget,
             success=None if local is None else self._success(local, budget),
         )
         account.enter(receipt, offload_bytes(window.shape))
-        self._keep(receipt)
+        self._state = self._stream.saved(
+            self.bundle.version, now_ms, self._belief, self._target.controller, self._student.drift
+        )
+        self._keep(receipt, self._state)
         return receipt
 
     def _success(self, local: LocalAnswer, budget: Budget) -> list[float]:
@@ -165,37 +178,12 @@ class Agent:
         return probabilities
 
     def _route(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
-        """Answer an input and update the target controller with the cost of the answer.
-
-        Inputs that were kept on the device by a limit, or by a pause after a failed offload, do not
-        count. Otherwise, the controller would make up for them with additional offloads later. No
-        input counts while the budget tolerates a risk, because the risk replaces the target that
-        the controller tracks.
-        """
-        target = self._target(account.budget)
+        """Answer an input and update the target controller with the cost of the answer."""
+        target = self._target.of(account.budget)
         outcome = self._choose(request, target, account)
         offloaded = outcome.reason != receipt_pb2.REASON_ACCEPTED
-        if not (outcome.reason in NOT_ASKED or account.budget.tolerated_risk > 0):
-            cost = InputCost(share=offloaded, energy=account.energy_mj, latency=account.latency_ms)
-            self._controller = self._controller.after_input(target, cost)
+        self._target.after_input(target, account, outcome.reason, offloaded=offloaded)
         return outcome
-
-    def _target(self, budget: Budget) -> Target:
-        """Return the budget's target with the expected costs of keeping and of offloading an input.
-
-        A target below the cost of keeping an input cannot be met. Such a target is logged, unless
-        the budget tolerates a risk, which replaces the target.
-        """
-        size = offload_bytes(self.bundle.manifest.signature.shape)
-        nest = self.bundle.nest
-        target = target_of(
-            budget,
-            kept=kept_input(self._loader.costs, self.bundle.calibration, nest.start, nest.resident),
-            sent=sent_input(size, self._meter.radio_mj(size, budget), budget),
-        )
-        if target.mean < target.kept and not budget.tolerated_risk > 0:
-            self._notices.target(target)
-        return target
 
     def _choose(self, request: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
         """Return the answer of the device or of the cloud, using the capacities that are loaded.
@@ -205,40 +193,26 @@ class Agent:
         skipped = self._cloud.skip_reason(request.window, account)
         if skipped is not None:
             return _kept(self._student.answer(request.window, account), skipped)
-        thresholds = self._thresholds(target, account.budget)
+        thresholds = self._target.thresholds(
+            target, account.budget, drifting=self._student.inputs_drift
+        )
         if policy.keeps_nothing(thresholds):
             return self._offload_first(request, account)
         local = self._student.run_first(request.window, account)
         gated = False
         if local.capacity < self.bundle.nest.resident:
-            gain = local.cloud_gain(self.bundle.nest.resident)
+            gain = local.cloud_gain_over(self.bundle.nest.resident)
             gated = policy.prefers_cloud(gain, thresholds.gate)
             if gated and self._limit_reason(request, local, account) is None:
                 return self._offload_at_gate(request, local, account)
             local = self._student.run_larger(request.window, local, account)
         # An input that the gate would have sent is never accepted: no risk guarantee covers it.
-        gain = local.cloud_gain(local.capacity)
-        if not gated and not policy.prefers_cloud(gain, thresholds.accept):
+        if not gated and not policy.prefers_cloud(local.cloud_gain, thresholds.accept):
             return _kept(local, receipt_pb2.REASON_ACCEPTED)
         limit = self._limit_reason(request, local, account)
         if limit is not None:
             return _kept(local, limit)
         return self._offload(request, local, receipt_pb2.REASON_ESCALATED, account)
-
-    def _thresholds(self, target: Target, budget: Budget) -> policy.Thresholds:
-        """Return the thresholds for the budget.
-
-        A tolerated risk that the bundle does not certify is logged.
-        """
-        curve = self._loader.curve()
-        if budget.tolerated_risk > 0 and not policy.certified_thresholds(
-            curve, budget.tolerated_risk
-        ):
-            self._notices.risk(curve, budget.tolerated_risk)
-        share = self._controller.share_to_aim_at(target)
-        return policy.thresholds_for_budget(
-            curve, budget, share, drifting=self._student.inputs_drift
-        )
 
     def _limit_reason(
         self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
@@ -261,7 +235,8 @@ class Agent:
         result = self._cloud.answer(request, account)
         if isinstance(result, NoAnswer):
             return _kept(self._student.answer(request.window, account), result.reason)
-        return _Outcome(answer=result, capacity=0, reason=receipt_pb2.REASON_GATED, local=None)
+        answer = self._belief.after_answer(result, None)
+        return _Outcome(answer=answer, capacity=0, reason=receipt_pb2.REASON_GATED, local=None)
 
     def _offload_at_gate(
         self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
@@ -288,7 +263,8 @@ class Agent:
         result = self._cloud.answer(request, account)
         if isinstance(result, NoAnswer):
             return _kept(local, result.reason)
-        return _Outcome(answer=result, capacity=0, reason=reason, local=local)
+        answer = self._belief.after_answer(result, local.cloud_right)
+        return _Outcome(answer=answer, capacity=0, reason=reason, local=local)
 
 
 def _kept(local: LocalAnswer, reason: Reason.ValueType) -> _Outcome:

@@ -1,8 +1,8 @@
 """Asks the cloud for answers on behalf of the agent.
 
 `Cloud` determines whether the cloud is an option for an input. After a failed exchange, the cloud
-is not an option for the next few inputs. The result of an exchange is a class index, or the reason
-why there is none.
+is not an option for the next few inputs. The result of an exchange are the cloud's logits, or the
+reason why there are none.
 """
 
 import logging
@@ -113,8 +113,10 @@ class Cloud:
             self._notices.offload(excess)
         return REASONS[excesses[0].limit] if excesses else None
 
-    def answer(self, request: OffloadRequest, account: CostAccount) -> int | NoAnswer:
-        """Return the cloud's answer to an input.
+    def answer(
+        self, request: OffloadRequest, account: CostAccount
+    ) -> NDArray[np.float32] | NoAnswer:
+        """Return the cloud's logits for an input.
 
         The time, energy and bytes of the exchange are added to the input's cost account. A failure
         starts a pause, which doubles with each further failure, up to 16 inputs. After an answer,
@@ -127,7 +129,7 @@ class Cloud:
                 failed.
 
         Returns:
-            The class index, or the reason why there is none.
+            The logits, (C,), or the reason why there are none.
         """
         started = time.perf_counter()
         try:
@@ -142,7 +144,7 @@ class Cloud:
             return NoAnswer(_reason(err))
         self._pause = Backoff()
         account.exchange(answer.bytes_up, answer.bytes_down, answer.wall_ms)
-        return int(answer.logits.argmax())
+        return answer.logits
 
 
 def _reason(error: OffloadError) -> Reason.ValueType:

@@ -58,6 +58,18 @@ class LimitNotices:
         """Log that a target is below the cost of an input that stays on the device."""
         self._log_once(f"target {target.kind} {target.mean}", missed_target(target))
 
+    def useful_share(self, share: float) -> None:
+        """Log that fewer inputs are sent than the target asks for, because more would not pay.
+
+        Args:
+            share: the largest offload share that pays, 0 to 1.
+        """
+        self._log_once(
+            f"useful share {share}",
+            f"on the calibration inputs, the cloud was less accurate than this device: at most "
+            f"{share:.0%} of the inputs are sent, instead of the target",
+        )
+
     def _log_once(self, key: str, text: str, *, passing: bool = False) -> None:
         if key in self._logged:
             return

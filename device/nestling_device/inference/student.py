@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.v1.budget_pb2 import Budget
 from nestling_device.bundle.calibration import cascade_to
 from nestling_device.inference import policy
 from nestling_device.inference.capacity_loader import CapacityLoader
@@ -16,6 +17,7 @@ from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.drift import DriftDetector, rank_of
 from nestling_device.inference.input_check import Window
 from nestling_device.inference.input_errors import UnanswerableError
+from nestling_device.inference.stream_belief import StreamBelief
 
 _log = logging.getLogger(__name__)
 
@@ -29,29 +31,47 @@ Floats = NDArray[np.float32]
 
 
 class LocalAnswer(NamedTuple):
-    """The answer of one capacity.
+    """The device's own answer after one capacity has run.
 
     Attributes:
         answer: the class index.
         capacity: the capacity that ran, 1 to K.
-        right: the predicted probability that each option is right, float32 (K + 1,). The options
-            are capacities 1 to K, then the cloud. The prediction was made in this run.
+        right: the predicted probability that each option is right by itself, float32 (K + 1,). The
+            options are capacities 1 to K, then the cloud. The prediction was made in this run.
+        confidence: the probability that the answer is right, given everything that the device knows
+            about the stream.
     """
 
     answer: int
     capacity: int
     right: Floats
+    confidence: float
 
-    def cloud_gain(self, capacity: int) -> float:
-        """Return the cloud's predicted success probability minus that of a capacity.
+    @property
+    def cloud_right(self) -> float:
+        """The predicted probability that the cloud is right."""
+        return float(self.right[-1])
 
-        The difference is computed in float32, as it was when the cloud determined the thresholds,
-        so that rounding does not change the decision.
+    @property
+    def cloud_gain(self) -> float:
+        """The cloud's predicted success probability minus the confidence in this answer."""
+        return self.cloud_right - self.confidence
+
+    def cloud_gain_over(self, capacity: int) -> float:
+        """Return the cloud's predicted gain over the device if a larger capacity runs first.
 
         Args:
-            capacity: the capacity, 1 to K.
+            capacity: the larger capacity, 1 to K.
         """
-        return float(self.right[-1] - self.right[capacity - 1])
+        return self.cloud_right - max(self.confidence, float(self.right[capacity - 1]))
+
+    def gain_of(self, capacity: int) -> float:
+        """Return the predicted gain of a larger capacity over this answer.
+
+        Args:
+            capacity: the larger capacity, 1 to K.
+        """
+        return float(self.right[capacity - 1]) - self.confidence
 
 
 class Student:
@@ -62,12 +82,20 @@ class Student:
 
     Args:
         loader: the loader that keeps the capacities in memory.
+        belief: the belief about the stream, which is updated after each run.
+        drift: the drift detector to continue with.
     """
 
-    def __init__(self, loader: CapacityLoader) -> None:
+    def __init__(self, loader: CapacityLoader, belief: StreamBelief, drift: DriftDetector) -> None:
         self._loader = loader
-        self._drift = DriftDetector()
+        self._belief = belief
+        self._drift = drift
         self._ran = False
+
+    @property
+    def drift(self) -> DriftDetector:
+        """The drift detector after the last run."""
+        return self._drift
 
     @property
     def inputs_drift(self) -> bool:
@@ -79,9 +107,15 @@ class Student:
         """The value of `inputs_drift`, or None if no capacity has run since `begin` was called."""
         return self._drift.noticed if self._ran else None
 
-    def begin(self) -> None:
-        """Begin the next input, on which no capacity has run yet."""
+    def begin(self, budget: Budget) -> None:
+        """Begin the next input, on which no capacity has run yet.
+
+        Args:
+            budget: the limits and targets for the input.
+        """
         self._ran = False
+        corrected = not budget.tolerated_risk > 0
+        self._belief.begin(self._loader.curve(), corrected=corrected)
 
     def answer(self, window: Window, account: CostAccount) -> LocalAnswer:
         """Return the device's own answer, for which a cascade may run both loaded capacities.
@@ -127,7 +161,7 @@ class Student:
         resident = bundle.nest.resident
         if local.capacity == resident:
             return local
-        gain = float(local.right[resident - 1] - local.right[local.capacity - 1])
+        gain = local.gain_of(resident)
         if not policy.runs_larger(gain, cascade_to(bundle.calibration, resident).threshold):
             return local
         return self._run(window, resident, account)
@@ -142,4 +176,6 @@ class Student:
                 f"the input, with values up to {np.abs(window).max():.3g}, is too large: "
                 f"the output of capacity {capacity} is not finite"
             )
-        return LocalAnswer(int(output.logits[0].argmax()), capacity, output.right[0])
+        right = output.right[0]
+        judged = self._belief.after_run(output.logits[0], float(right[capacity - 1]))
+        return LocalAnswer(judged.answer, capacity, right, judged.confidence)

@@ -9,6 +9,7 @@ except `commands`, `doctor` and `federated`.
 __all__ = [
     "budget",
     "device",
+    "device_config",
     "open_instrument",
     "open_meter",
     "open_source",

@@ -5,16 +5,12 @@ The components are the state folder, delivery, the bundle, the agent and telemet
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from nestling.topics import check_device_id
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt
-from nestling_core.nest.bundle_files import Activations
-from nestling_core.network.address import Address
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
@@ -28,8 +24,10 @@ from nestling_device.enrolment.renewal import Renewal
 from nestling_device.inference.agent import Agent
 from nestling_device.inference.input_check import Window
 from nestling_device.inference.offloader import GrpcOffloader
+from nestling_device.inference.stream_state import Stream
 from nestling_device.inference.target_controller import share_in_force, with_share
 from nestling_device.runtime.bundle_loader import BundleLoader
+from nestling_device.runtime.device_config import DeviceConfig
 from nestling_device.runtime.updater import Updater
 from nestling_device.storage.lock import locked
 from nestling_device.storage.state import State
@@ -37,37 +35,8 @@ from nestling_device.telemetry.outbox import Outbox
 from nestling_device.telemetry.publisher import Telemetry
 from nestling_device.telemetry.sparkplug_node import Gauges
 from nestling_device.telemetry.telemetry_config import TelemetryConfig
-from nestling_device.transport.identity import Identity
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceConfig:
-    """The identity of a device and the addresses of its cloud.
-
-    Attributes:
-        device_id: the device's id, made of letters, digits, dots, dashes and underscores.
-        profile: the name of the board, as the console shows it.
-        state_dir: the folder for everything that has to survive a restart.
-        cloud: the address of the inference and delivery services.
-        broker: the address of the MQTT broker.
-        activations: the integer type of the activations that suits this processor.
-        delivery: the transport over which bundles are downloaded.
-        deadline_ms: the longest wait for the answer to an offload, in wall-clock milliseconds.
-        identity: the TLS identity issued to `device_id`, for the cloud and the broker. It is None
-            to connect without TLS to a cloud on this machine.
-    """
-
-    device_id: str
-    profile: str
-    state_dir: Path
-    cloud: Address
-    broker: Address
-    activations: Activations
-    delivery: Literal["grpc", "mqtt"] = "grpc"
-    deadline_ms: float = 1000.0
-    identity: Identity | None = None
 
 
 class Device:
@@ -136,7 +105,8 @@ class Device:
     def _use(self, bundle: LoadedBundle) -> None:
         """Use a bundle for the next inputs, with a new agent and a new connection to the cloud.
 
-        The new agent does not inherit the state of the earlier one, such as its target controller.
+        An agent of another bundle does not inherit the state of the earlier one, such as its belief
+        and its target controller.
         """
         self._offloader = GrpcOffloader(
             self._config.cloud,
@@ -150,9 +120,14 @@ class Device:
             self._offloader,
             self._meter,
             deadline_ms=self._config.deadline_ms,
-            keep=self._outbox.append,
+            keep=lambda receipt, state: self._outbox.append(receipt, stream_state=state),
             grow=self._grow,
             costs=self._costs,
+            stream=Stream(
+                source=self._config.source,
+                gap_s=self._config.stream_gap_s,
+                state=self._outbox.stream_state(),
+            ),
         )
 
     def _grow(self, memory_bytes: int) -> LoadedBundle:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 
 from nestling.v1 import receipt_pb2
+from nestling.v1.stream_pb2 import StreamState
 from nestling_core.closing import Closing
 from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN, fingerprint
 from nestling_device.storage.database import Database, LockTimeout, StorageError
@@ -30,6 +31,10 @@ from nestling_device.telemetry import outbox_lineage as lineage
 from nestling_device.telemetry.outbox_lineage import OutboxMarks, Span
 
 _log = logging.getLogger(__name__)
+
+_SCHEMA = f"""{lineage.SCHEMA};
+CREATE TABLE stream (id INTEGER PRIMARY KEY CHECK (id = 1), state BLOB NOT NULL)
+"""
 
 
 class Slice(NamedTuple):
@@ -84,7 +89,7 @@ class Outbox(Closing):
         self._capacity = capacity
         self._began = False  # whether this process has begun its own span
         self._database = Database(
-            folder / "outbox.db", schema=lineage.SCHEMA, version=3, lock_timeout=lock_timeout
+            folder / "outbox.db", schema=_SCHEMA, version=4, lock_timeout=lock_timeout
         )
         try:
             with self._database.transaction() as cursor:
@@ -101,7 +106,22 @@ class Outbox(Closing):
         with self._database.transaction() as cursor:
             return lineage.read_marks(cursor)
 
-    def append(self, *receipts: receipt_pb2.Receipt) -> int:
+    def stream_state(self) -> StreamState | None:
+        """Return the state of the stream after the newest receipt, or None if there is none.
+
+        A state that cannot be read counts as none.
+        """
+        with self._database.transaction() as cursor:
+            row = cursor.execute("SELECT state FROM stream").fetchone()
+        try:
+            return None if row is None else StreamState.FromString(row[0])
+        except (DecodeError, TypeError):
+            _log.warning("the state of the stream is damaged; the device starts without a belief")
+            return None
+
+    def append(
+        self, *receipts: receipt_pb2.Receipt, stream_state: StreamState | None = None
+    ) -> int:
         """Append receipts, which survive a kill and a power cut once this returns.
 
         The disk is flushed only once for all of them. If the outbox then holds more receipts than
@@ -109,6 +129,8 @@ class Outbox(Closing):
 
         Args:
             receipts: one or more receipts. Their field `sequence` is not changed.
+            stream_state: the state of the stream after these receipts, which replaces the earlier
+                one, or None to leave it.
 
         Returns:
             The sequence of the last receipt.
@@ -128,6 +150,11 @@ class Outbox(Closing):
                 zip(range(first, last + 1), fingerprints, contents, strict=True),
             )
             cursor.execute("UPDATE outbox SET last_sequence = ?", (last,))
+            if stream_state is not None:
+                cursor.execute(
+                    "INSERT OR REPLACE INTO stream VALUES (1, ?)",
+                    (stream_state.SerializeToString(),),
+                )
             lineage.extend_newest(cursor, fingerprints)
             lineage.delete_up_to(cursor, lineage.read_marks(cursor), last - self._capacity)
         self._began = True

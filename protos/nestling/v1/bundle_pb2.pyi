@@ -403,8 +403,8 @@ class RoutingCurve(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     USEFUL_SHARE_FIELD_NUMBER: _builtins.int
     useful_share: _builtins.float
-    """Largest offload share that pays: with a higher one, accuracy is expected to fall, because the
-    cloud is less accurate than the device. 1 if the cloud is at least as accurate.
+    """Largest offload share that pays; absent unless the cloud is less accurate than the device. With a
+    higher share, accuracy is expected to fall.
     """
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]:
@@ -431,13 +431,15 @@ class RoutingCurve(_message.Message):
         certified: _abc.Iterable[Global___CertifiedPoint] | None = ...,
         believed: _abc.Iterable[_builtins.float] | None = ...,
         filter: Global___StreamFilter | None = ...,
-        useful_share: _builtins.float = ...,
+        useful_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "filter", b"filter", "useful_share", b"useful_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["believed", b"believed", "certified", b"certified", "filter", b"filter", "points", b"points", "useful_share", b"useful_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "believed", b"believed", "certified", b"certified", "filter", b"filter", "points", b"points", "useful_share", b"useful_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__useful_share: _TypeAlias = _typing.Literal["useful_share"]  # noqa: Y015
+    _WhichOneofArgType__useful_share: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__useful_share) -> _WhichOneofReturnType__useful_share | None: ...
 
 Global___RoutingCurve: _TypeAlias = RoutingCurve  # noqa: Y015
 

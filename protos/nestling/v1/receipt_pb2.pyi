@@ -184,6 +184,7 @@ class Receipt(_message.Message):
     OFFLOAD_BYTES_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
+    DEVICE_CONFIDENCE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the device's outbox, from 1, without gaps."""
     input_index: _builtins.int
@@ -194,7 +195,9 @@ class Receipt(_message.Message):
     answer: _builtins.int
     """Class index of the answer given."""
     device_answer: _builtins.int
-    """Class index that the student answered, if one ran."""
+    """Class index that the device would have answered by itself, if a student ran: the best class of
+    its belief before the cloud was asked.
+    """
     resident_capacity: _builtins.int
     """Largest capacity that was resident when the input arrived."""
     latency_ms: _builtins.float
@@ -218,6 +221,10 @@ class Receipt(_message.Message):
     unreadable: _builtins.bool
     """The device can no longer read this receipt because its row is damaged. Only the sequence and
     the fingerprint are set.
+    """
+    device_confidence: _builtins.float
+    """Estimated probability that `device_answer` is right, corrected by the cloud's earlier answers to
+    this device; 0 if no student ran.
     """
     @_builtins.property
     def route(self) -> Global___Route: ...
@@ -255,10 +262,11 @@ class Receipt(_message.Message):
         offload_bytes: _builtins.int = ...,
         fingerprint: _builtins.int = ...,
         unreadable: _builtins.bool = ...,
+        device_confidence: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "budget", b"budget", "device_answer", b"device_answer", "route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "energy", b"energy", "fingerprint", b"fingerprint", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "unreadable", b"unreadable", "wall_ms", b"wall_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "device_confidence", b"device_confidence", "energy", b"energy", "fingerprint", b"fingerprint", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "unreadable", b"unreadable", "wall_ms", b"wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__device_answer: _TypeAlias = _typing.Literal["device_answer"]  # noqa: Y015
     _WhichOneofArgType__device_answer: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer"]  # noqa: Y015

@@ -22,7 +22,7 @@ from nestling_device.errors import DeviceError
 from nestling_device.hardware.machine import activations_of
 from nestling_device.inference.input_errors import UnanswerableError
 from nestling_device.runtime.device import Device as RunningDevice
-from nestling_device.runtime.device import DeviceConfig
+from nestling_device.runtime.device_config import DeviceConfig
 from nestling_device.runtime.thread_watch import ThreadEndedError, ThreadWatch, watch_threads
 from nestling_sim.errors import SimError
 from nestling_sim.fleet.links import DeviceLinks, device_links

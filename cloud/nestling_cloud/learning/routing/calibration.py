@@ -80,7 +80,9 @@ def calibrate(
             larger_share = held_out_routed.larger_share()
         made.certified.extend(_certified(fitted_routed, held_out_routed))
         made.believed.extend(_quantiles(unseen[cascade.start - 1, :, cascade.top - 1]))
-        made.useful_share = _useful_share(made, (fitted, held_out), cascade.top)
+        if _is_better_than_cloud(cascade.top, fitted, held_out):
+            best = max(made.points, key=lambda point: point.accuracy)
+            made.useful_share = best.offload_share
         return made, larger_share
 
     return Calibration(
@@ -95,16 +97,12 @@ def calibrate(
     )
 
 
-def _useful_share(
-    curve: RoutingCurve, parts: tuple[RoutingData, RoutingData], capacity: int
-) -> float:
-    """Return the largest offload share that pays, which is 1 unless the cloud is less accurate."""
+def _is_better_than_cloud(capacity: int, *parts: RoutingData) -> bool:
+    """Return whether a capacity is right on more inputs than the cloud."""
     device, cloud = (
         sum(int(part.right[:, option].sum()) for part in parts) for option in (capacity - 1, -1)
     )
-    if cloud >= device:
-        return 1.0
-    return max(curve.points, key=lambda point: point.accuracy).offload_share
+    return device > cloud
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:

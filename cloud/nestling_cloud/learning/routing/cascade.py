@@ -49,8 +49,8 @@ class Gains:
     """The predicted gains in success probability of the cloud over the device.
 
     Attributes:
-        gate: for each input, the gain over the larger capacity, predicted before the larger
-            capacity runs, (N,); None if one capacity runs directly.
+        gate: for each input, the gain over the better of the two capacities, predicted before the
+            larger one runs, (N,); None if one capacity runs directly.
         accept: for each input, the gain over the capacity that runs last, predicted after its run,
             (N,).
     """
@@ -110,7 +110,8 @@ def gains(cascade: CascadeRule, believed: Floats) -> Gains:
         return Gains(gate=None, accept=last)
     first = believed[start, :, -1] - believed[start, :, start]
     return Gains(
-        gate=believed[start, :, -1] - believed[start, :, top],
+        gate=believed[start, :, -1]
+        - np.maximum(believed[start, :, start], believed[start, :, top]),
         accept=np.where(runs_larger(cascade, believed), last, first),
     )
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt
+from nestling.v1.stream_pb2 import StreamState
 from nestling_core.routing.admission import transfer_ms
 from nestling_device.inference.agent import Agent
 from nestling_device.inference.offloader import (
@@ -105,7 +106,7 @@ def test_answer_on_the_device_costs_no_radio_energy(tmp_path: Path) -> None:
 
 
 def test_no_answer_when_the_receipt_cannot_be_stored(tmp_path: Path) -> None:
-    def keep(receipt: Receipt) -> None:
+    def keep(receipt: Receipt, state: StreamState) -> None:
         raise StorageError("disk full")
 
     bundle = load_hand_bundle(tmp_path)
@@ -125,7 +126,7 @@ def test_returned_answers_are_in_the_outbox(tmp_path: Path) -> None:
             ScriptedCloud(None),
             METER,
             deadline_ms=1,
-            keep=outbox.append,
+            keep=lambda receipt, state: outbox.append(receipt, stream_state=state),
             grow=lambda _: bundle,
         )
         returned = [agent.answer(n, x, BUDGET) for n, x in enumerate((EASY, HARD))]

@@ -9,6 +9,8 @@ from nestling_cloud.learning.routing import (
     RISKS,
     SHARES,
     CascadeRule,
+    Design,
+    Estimator,
     RoutingData,
     at_once,
     beliefs,
@@ -19,7 +21,6 @@ from nestling_cloud.learning.routing import (
     runs_larger,
     share_out,
 )
-from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import SilentProgress
 from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
@@ -32,12 +33,14 @@ def known() -> Hardness:
 
 
 @pytest.fixture(scope="module")
-def multiplexer(known: Hardness) -> Multiplexer:
-    return fit_multiplexer(share_out(known.data)[0], seed=0, progress=SilentProgress())
+def multiplexer(known: Hardness) -> Estimator:
+    return fit_multiplexer(
+        share_out(known.data)[0], seed=0, progress=SilentProgress(), design=Design()
+    )
 
 
 @pytest.fixture(scope="module")
-def calibration(multiplexer: Multiplexer, known: Hardness) -> Calibration:
+def calibration(multiplexer: Estimator, known: Hardness) -> Calibration:
     return calibrate(multiplexer, *share_out(known.data), MACS)
 
 
@@ -79,7 +82,7 @@ def test_calibrated_router_beats_offloading_at_random(
 
 
 def test_thresholds_come_from_inputs_that_nothing_was_fitted_on(
-    multiplexer: Multiplexer, known: Hardness
+    multiplexer: Estimator, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
     loud = known.loud[len(fitted) :]
@@ -95,7 +98,7 @@ def test_thresholds_come_from_inputs_that_nothing_was_fitted_on(
 
 def test_cascade_has_its_own_curve(known: Hardness) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress(), design=Design())
 
     found = calibrate(multiplexer, fitted, held_out, MACS)
 
@@ -116,7 +119,7 @@ def test_cascade_has_its_own_curve(known: Hardness) -> None:
 def test_larger_certified_risks_keep_more_inputs_on_the_device(known: Hardness) -> None:
     taught = (3 * np.eye(3)[known.data.labels]).astype(np.float32)
     fitted, held_out = share_out(dataclasses.replace(known.data, cloud=taught))
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress(), design=Design())
 
     calibration = calibrate(multiplexer, fitted, held_out, MACS)
 
@@ -132,7 +135,7 @@ def test_larger_certified_risks_keep_more_inputs_on_the_device(known: Hardness) 
 
 
 def test_a_risk_that_the_inputs_do_not_support_is_not_guaranteed(
-    multiplexer: Multiplexer, known: Hardness
+    multiplexer: Estimator, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
 
@@ -155,7 +158,7 @@ def test_inputs_on_which_all_options_are_right_or_wrong_still_give_thresholds(
     )
     fitted, held_out = share_out(one_sided)
 
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress(), design=Design())
     curve = calibrate(multiplexer, fitted, held_out, MACS).curves[0]
 
     thresholds = [
@@ -171,7 +174,7 @@ def test_curves_have_quantiles_of_the_success_predicted_for_the_top_capacity(
     known: Hardness,
 ) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
-    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress(), design=Design())
 
     found = calibrate(multiplexer, fitted, held_out, MACS)
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from nestling_cloud.learning.loop import TrainingError
-from nestling_cloud.learning.routing import beliefs, fit_multiplexer
-from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.learning.routing import Design, Estimator, beliefs, fit_multiplexer
 from nestling_cloud.progress import SilentProgress
 from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
@@ -14,12 +13,12 @@ def known() -> Hardness:
 
 
 @pytest.fixture(scope="module")
-def multiplexer(known: Hardness) -> Multiplexer:
-    return fit_multiplexer(known.data, seed=0, progress=SilentProgress())
+def multiplexer(known: Hardness) -> Estimator:
+    return fit_multiplexer(known.data, seed=0, progress=SilentProgress(), design=Design())
 
 
 def test_multiplexer_predicts_hard_inputs_and_the_accuracy_of_the_cloud(
-    multiplexer: Multiplexer,
+    multiplexer: Estimator,
 ) -> None:
     unseen = loud_and_quiet(400, seed=1)
 
@@ -35,7 +34,9 @@ def test_multiplexer_predicts_hard_inputs_and_the_accuracy_of_the_cloud(
 def test_mean_predictions_match_accuracies_whichever_capacity_ran(
     known: Hardness,
 ) -> None:
-    multiplexer = fit_multiplexer(better_larger_one(known.data), seed=0, progress=SilentProgress())
+    multiplexer = fit_multiplexer(
+        better_larger_one(known.data), seed=0, progress=SilentProgress(), design=Design()
+    )
     unseen = loud_and_quiet(400, seed=1)
 
     first, second = beliefs(multiplexer, better_larger_one(unseen.data))
@@ -50,9 +51,9 @@ def test_mean_predictions_match_accuracies_whichever_capacity_ran(
     assert np.ptp(second[:, 0]) < 0.3
 
 
-def test_same_seed_gives_the_same_multiplexer(known: Hardness, multiplexer: Multiplexer) -> None:
-    again = fit_multiplexer(known.data, seed=0, progress=SilentProgress())
-    other = fit_multiplexer(known.data, seed=1, progress=SilentProgress())
+def test_same_seed_gives_the_same_multiplexer(known: Hardness, multiplexer: Estimator) -> None:
+    again = fit_multiplexer(known.data, seed=0, progress=SilentProgress(), design=Design())
+    other = fit_multiplexer(known.data, seed=1, progress=SilentProgress(), design=Design())
 
     expected = beliefs(multiplexer, known.data)
     assert np.array_equal(expected, beliefs(again, known.data))
@@ -61,4 +62,6 @@ def test_same_seed_gives_the_same_multiplexer(known: Hardness, multiplexer: Mult
 
 def test_too_few_inputs_to_fit_on_are_refused(known: Hardness) -> None:
     with pytest.raises(TrainingError, match="multiplexer: 0 examples are too few"):
-        fit_multiplexer(known.data.part(np.arange(0)), seed=0, progress=SilentProgress())
+        fit_multiplexer(
+            known.data.part(np.arange(0)), seed=0, progress=SilentProgress(), design=Design()
+        )

@@ -51,8 +51,8 @@ def test_confidently_wrong_teacher_has_no_weight_in_the_targets() -> None:
     assert design_of(specialist_cloud(2000, 0)).label_part == 1
 
 
-def test_too_few_inputs_keep_the_default_design() -> None:
-    assert design_of(specialist_cloud(400, 0)) == Design()
+def test_too_few_inputs_keep_the_plain_rule() -> None:
+    assert design_of(specialist_cloud(400, 0)) == Design(rule="max-softmax")
 
 
 def test_the_same_inputs_give_the_same_design() -> None:

@@ -54,7 +54,7 @@ def test_certified_point_has_the_numbers_of_its_thresholds(seed: int, risk: floa
     point = certify(fitted, held_out, risk=risk)
 
     if point is not None:
-        kept = held_out.kept(point.gate_threshold, point.accept_threshold)
+        (kept,), _ = held_out.outcomes([(point.gate_threshold, point.accept_threshold)])
         assert point.kept == kept.sum()
         assert point.offload_share == pytest.approx(1 - kept.mean())
         assert point.bound == upper_bound(
@@ -73,7 +73,7 @@ def test_guarantees_are_broken_no_more_often_than_delta() -> None:
         if point is None:  # without a guarantee, none is broken
             broken.append(False)
             continue
-        kept = everything.kept(point.gate_threshold, point.accept_threshold)
+        (kept,), _ = everything.outcomes([(point.gate_threshold, point.accept_threshold)])
         broken.append((~everything.agrees[kept]).mean() > risk)
 
     assert np.mean(broken) < delta + 3 * np.sqrt(delta * (1 - delta) / 300)

@@ -1,0 +1,111 @@
+"""Finds the thresholds that keep the mean cost of an input at its target."""
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import Reason
+from nestling_core.routing.admission import offload_bytes
+from nestling_core.routing.curve import useful_share
+from nestling_device.energy.meter import Meter
+from nestling_device.inference import policy
+from nestling_device.inference.capacity_loader import CapacityLoader
+from nestling_device.inference.cost_account import CostAccount
+from nestling_device.inference.expected_costs import kept_input, sent_input
+from nestling_device.inference.limit_notices import LimitNotices
+from nestling_device.inference.limits import NOT_ASKED
+from nestling_device.inference.target_controller import (
+    InputCost,
+    Target,
+    TargetController,
+    target_of,
+)
+
+
+class OffloadTarget:
+    """The target of a budget, and the controller that tracks it.
+
+    Attributes:
+        controller: the controller after the newest input.
+    """
+
+    def __init__(
+        self,
+        loader: CapacityLoader,
+        meter: Meter,
+        notices: LimitNotices,
+        controller: TargetController,
+    ) -> None:
+        """Continue with a controller.
+
+        Args:
+            loader: the loader of the capacities, with their costs and routing curve.
+            meter: the meter that estimates the energy of an offload.
+            notices: the log for targets that cannot be met.
+            controller: the controller to continue with.
+        """
+        self.controller = controller
+        self._loader = loader
+        self._meter = meter
+        self._notices = notices
+
+    def of(self, budget: Budget) -> Target:
+        """Return the budget's target with the expected costs of keeping and of offloading an input.
+
+        A target below the cost of keeping an input cannot be met. Such a target is logged, unless
+        the budget tolerates a risk, which replaces the target.
+
+        Args:
+            budget: the limits and targets for the next input.
+        """
+        bundle = self._loader.bundle
+        size = offload_bytes(bundle.manifest.signature.shape)
+        nest = bundle.nest
+        target = target_of(
+            budget,
+            kept=kept_input(self._loader.costs, bundle.calibration, nest.start, nest.resident),
+            sent=sent_input(size, self._meter.radio_mj(size, budget), budget),
+        )
+        if target.mean < target.kept and not budget.tolerated_risk > 0:
+            self._notices.target(target)
+        return target
+
+    def thresholds(self, target: Target, budget: Budget, *, drifting: bool) -> policy.Thresholds:
+        """Return the thresholds for the next input.
+
+        A tolerated risk that the bundle does not certify is logged. If the cloud is less accurate
+        than the device, no more inputs are sent than pay, which is logged too.
+
+        Args:
+            target: the target of the budget.
+            budget: the limits and targets for the next input.
+            drifting: whether inputs are harder than those that the bundle was calibrated on.
+        """
+        curve = self._loader.curve()
+        if budget.tolerated_risk > 0 and not policy.certified_thresholds(
+            curve, budget.tolerated_risk
+        ):
+            self._notices.risk(curve, budget.tolerated_risk)
+        share = self.controller.share_to_aim_at(target)
+        useful = useful_share(curve)
+        if target.share > useful and not budget.tolerated_risk > 0:
+            self._notices.useful_share(useful)
+        return policy.thresholds_for_budget(curve, budget, min(share, useful), drifting=drifting)
+
+    def after_input(
+        self, target: Target, account: CostAccount, reason: Reason.ValueType, *, offloaded: bool
+    ) -> None:
+        """Update the controller with the cost of an answer.
+
+        Inputs that were kept on the device by a limit, or by a pause after a failed offload, do not
+        count. Otherwise, the controller would make up for them with additional offloads later. No
+        input counts while the budget tolerates a risk, because the risk replaces the target that
+        the controller tracks.
+
+        Args:
+            target: the target in force for the input.
+            account: the costs of the answer.
+            reason: the reason for the route.
+            offloaded: whether the input was sent to the cloud.
+        """
+        if reason in NOT_ASKED or account.budget.tolerated_risk > 0:
+            return
+        cost = InputCost(share=offloaded, energy=account.energy_mj, latency=account.latency_ms)
+        self.controller = self.controller.after_input(target, cost)

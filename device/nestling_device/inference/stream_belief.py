@@ -1,0 +1,142 @@
+"""Carries what the device believes about its stream from one input to the next.
+
+The belief over the classes is filtered by `nestling_core.belief`. A bundle that was calibrated on
+independent inputs has no filter. The device then judges every input by itself. In both cases, the
+cloud's answers correct the device's confidence.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.v1.bundle_pb2 import RoutingCurve, StreamFilter
+from nestling.v1.stream_pb2 import StreamState
+from nestling_core.belief import belief_filter, reliability
+from nestling_core.belief.belief_filter import Belief
+from nestling_core.belief.evidence import calibrated, softmax
+from nestling_core.belief.reliability import Prediction, Reliability
+
+Floats = NDArray[np.float32]
+
+
+class Judgement(NamedTuple):
+    """What the device would answer by itself, after a capacity has run.
+
+    Attributes:
+        answer: the class index.
+        confidence: the estimated probability that the answer is right.
+    """
+
+    answer: int
+    confidence: float
+
+
+class StreamBelief:
+    """The belief about the present input, and about how far the device can be trusted.
+
+    For each input, call `begin`, then `after_run` for each capacity that runs, and `after_answer`
+    if the cloud answers.
+    """
+
+    def __init__(self, classes: int) -> None:
+        """Start without knowing anything.
+
+        Args:
+            classes: the number of classes.
+        """
+        self._classes = classes
+        self._reliability = reliability.as_calibrated(classes)
+        self._newest = belief_filter.unknown(classes)
+        self._before = self._newest
+        self._prediction: Prediction | None = None
+
+    def begin(self, curve: RoutingCurve, *, corrected: bool) -> None:
+        """Begin the next input, on which no capacity has run yet.
+
+        Args:
+            curve: the routing curve of the loaded capacities, which has the filter.
+            corrected: whether the cloud's earlier answers correct the confidence in this input. The
+                thresholds of a risk guarantee apply to the confidence without corrections.
+        """
+        self._before, self._prediction, self._corrected = self._newest, None, corrected
+        self._filter: StreamFilter | None = curve.filter if curve.HasField("filter") else None
+        if self._filter is None:
+            self._newest = belief_filter.unknown(self._classes)
+        else:
+            self._newest = belief_filter.without_run(self._filter, self._before)
+
+    def after_run(self, logits: Floats, right: float) -> Judgement:
+        """Return what the device would answer after a capacity has run on the present input.
+
+        Args:
+            logits: the capacity's logits, which are finite, (C,).
+            right: the estimated probability that the capacity is right.
+        """
+        if self._filter is None:
+            self._prediction = Prediction(int(logits.argmax()), right)
+        else:
+            evidence = calibrated(logits, np.array(right))
+            self._newest = belief_filter.after_run(self._filter, self._before, evidence)
+            sure = belief_filter.probabilities(self._newest)
+            best = int(sure.argmax())
+            self._prediction = Prediction(best, float(sure[best]))
+        answer, confidence = self._prediction
+        if self._corrected:
+            confidence = reliability.corrected(self._reliability, self._prediction)
+        return Judgement(answer, confidence)
+
+    def after_answer(self, logits: Floats, right: float | None) -> int:
+        """Return the final answer after the cloud has answered the present input.
+
+        Args:
+            logits: the cloud's logits, (C,).
+            right: the estimated probability that the cloud is right, or None if it is unknown
+                because no capacity ran.
+        """
+        answer = int(logits.argmax())
+        if self._prediction is not None and right is not None:
+            self._reliability = reliability.after_cloud_answer(
+                self._reliability, self._prediction, answer, right
+            )
+        if self._filter is None:
+            return answer
+        self._newest = belief_filter.after_answer(self._filter, self._newest, softmax(logits))
+        return int(self._newest.told.argmax())
+
+    def forget_stream(self) -> None:
+        """Drop the belief about the class, for example after a gap in time.
+
+        How far the device can be trusted is kept.
+        """
+        self._newest = belief_filter.unknown(self._classes)
+
+    def save(self, state: StreamState) -> None:
+        """Write the belief into a state, which is changed in place."""
+        for field, values in (
+            (state.read, self._newest.read),
+            (state.told, self._newest.told),
+            (state.seen, self._newest.seen),
+            (state.offset_mean, self._reliability.mean),
+            (state.offset_variance, self._reliability.variance),
+        ):
+            field.extend(values.tolist())
+
+    def resume(self, state: StreamState) -> None:
+        """Continue with the belief that `save` wrote.
+
+        A state of another size, or with a value that is not finite, is ignored.
+        """
+        parts = [np.array(part) for part in (state.read, state.told, state.seen)]
+        offsets = [np.array(part) for part in (state.offset_mean, state.offset_variance)]
+        sound = all(
+            len(part) == size and np.isfinite(part).all() and (part >= least).all()
+            for part, size, least in (
+                *((part, self._classes, 0.0) for part in parts),
+                (offsets[0], len(self._reliability.mean), -reliability.LIMIT),
+                (offsets[1], len(self._reliability.mean), 0.0),
+            )
+        )
+        if sound:
+            self._newest = Belief(*parts)
+            self._reliability = Reliability(*offsets)
