@@ -62,7 +62,7 @@ def test_risk_guarantee_is_suspended_while_inputs_drift(
     for index in range(50):
         rig.agent.answer(index, HARD, tolerant)
     drifting = rig.agent.drifting
-    during = [rig.agent.answer(0, EASY, one) for one in (tolerant, BUDGET)]
+    during = [rig.agent.answer(0, EASY, one) for one in (tolerant, budget(offload_share=0.0))]
     for index in range(50):
         rig.agent.answer(index, sure, tolerant)
     afterwards = rig.agent.answer(0, EASY, tolerant)
