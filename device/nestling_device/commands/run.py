@@ -120,6 +120,8 @@ def _device_config(config: Config, identity: Identity | None) -> DeviceConfig:
         activations=activations_of(platform.machine()),
         delivery=cast("Literal['grpc', 'mqtt']", config.cloud.delivery),
         deadline_ms=config.budget.latency_ms,
+        source=repr(config.source),
+        stream_gap_s=config.device.stream_gap_s,
         identity=identity,
     )
 

@@ -57,6 +57,8 @@ class DeviceTable:
             the current folder.
         interval_s: the time between the starts of two inputs, in seconds, for sources without their
             own pace.
+        stream_gap_s: the longest pause between two inputs, in seconds, after which the device still
+            uses what it believed about the earlier input.
     """
 
     id: str = setting(
@@ -69,6 +71,7 @@ class DeviceTable:
     )
     state: str = setting("", Text("a folder"))  # nestling-<id> in the current folder
     interval_s: float = setting(1.0, _POSITIVE)
+    stream_gap_s: float = setting(60.0, _POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +116,7 @@ class BudgetTable:
     latency_ms: float = setting(1000.0, _POSITIVE)
     energy_mj: float = setting(1000.0, _POSITIVE)
     offload_share: float = setting(0.2, Number(low=0, high=1))
-    target_window: int = setting(0, Number(low=0, high=1_000_000, whole=True))
+    target_window: int = setting(500, Number(low=0, high=1_000_000, whole=True))
     tolerated_risk: float = setting(0.0, Number(low=0, high=1))
     energy_per_input_mj: float = setting(0.0, Number(low=0, high=1e9))
     latency_per_input_ms: float = setting(0.0, Number(low=0, high=1e9))
