@@ -7,6 +7,8 @@ Doubles = NDArray[np.float64]
 
 # A probability of 0 or 1 could never be corrected by later evidence.
 _SMALLEST = 1e-4
+# Ratio of the probability of a capacity's answer to the next largest one, at least.
+_AHEAD = 1 + 1e-9
 
 
 def softmax(logits: NDArray[np.floating]) -> Doubles:
@@ -15,13 +17,11 @@ def softmax(logits: NDArray[np.floating]) -> Doubles:
     Raises:
         ValueError: a logit is not finite.
     """
-    scaled = np.asarray(logits, np.float64)
-    scaled = scaled - scaled.max(-1, keepdims=True)
-    powers = np.exp(scaled)
-    total = powers.sum(-1, keepdims=True)
-    if not np.isfinite(total).all():
+    if not np.isfinite(logits).all():
         raise ValueError("the logits are not finite")
-    found: Doubles = powers / total
+    scaled = np.asarray(logits, np.float64)
+    powers = np.exp(scaled - scaled.max(-1, keepdims=True))
+    found: Doubles = powers / powers.sum(-1, keepdims=True)
     return found
 
 
@@ -44,14 +44,15 @@ def calibrated(logits: NDArray[np.floating], right: NDArray[np.floating]) -> Dou
     if not np.isfinite(right).all():
         raise ValueError("the success probabilities are not finite")
     raw = softmax(logits)
-    best = raw.argmax(-1)[..., None]
+    best = logits.argmax(-1)[..., None]  # logits that differ may have equal probabilities
     others = raw.copy()
     np.put_along_axis(others, best, 0.0, -1)
     others += _SMALLEST / raw.shape[-1]
     np.put_along_axis(others, best, 0.0, -1)
     others /= others.sum(-1, keepdims=True)
     second = others.max(-1, keepdims=True)
-    top = np.clip(np.asarray(right, np.float64)[..., None], second / (1 + second), 1 - _SMALLEST)
+    least = _AHEAD * second / (1 + second)
+    top = np.clip(np.asarray(right, np.float64)[..., None], least, 1 - _SMALLEST)
     found = others * (1 - top)
     np.put_along_axis(found, best, top, -1)
     return found
