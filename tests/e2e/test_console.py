@@ -358,6 +358,12 @@ def test_models_page_notes_that_accuracies_are_not_the_fleets(page: Browser, fle
     assert "Not this fleet's accuracy" in page.text('[data-panel="curves"] .note')
 
 
+def test_models_page_says_how_the_bundle_routes(page: Browser, fleet: Fleet) -> None:
+    page.open(f"{fleet.cloud.console}/models")
+
+    page.wait(lambda: "stream filter: none" in page.text('[data-panel="routing"]'))
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_elements_wider_than_a_phone_show_that_they_scroll(
     page: Browser, fleet: Fleet, path: str
@@ -566,6 +572,7 @@ def test_models_have_capacities_and_curves(fleet: Fleet) -> None:
 
     assert [one["capacity"] for one in models["bundle"]["capacities"]] == [1, 2, 3]
     assert [point["offload_share"] for point in models["curves"][0]] == [0.0, 0.5, 1.0]
+    assert [route["useful_share"] for route in models["routing"]["routes"]] == [None] * 3
     lines = list(csv.DictReader(io.StringIO(fleet.get("models/curves.csv").text)))
     assert len(lines) == 9
 

@@ -13,5 +13,6 @@ __all__ = [
     "release",
     "repository",
     "repository_errors",
+    "routing_facts",
     "train_release",
 ]

@@ -40,6 +40,7 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
+    "nestling_core.belief",
     "nestling_core.execution",
     "nestling_core.file_sync",
     "nestling_core.nest",

@@ -1,5 +1,7 @@
 """Describes a released bundle, as JSON values and as a table."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -11,6 +13,11 @@ from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_cloud.bundles.guarantee_text import guarantee_lines, guarantees
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
+from nestling_cloud.bundles.routing_facts import (
+    calibration_inputs,
+    routing_facts,
+    routing_lines,
+)
 from nestling_core.nest.bundle_files import activations_in, shared_blobs
 
 
@@ -41,10 +48,32 @@ def overview(repository: Repository) -> dict[str, Any]:
             "macs": cloud.macs,
             "bytes": len(repository.read_model(cloud.name)),
         },
-        "calibration_inputs": calibration.inputs,
+        "calibration_inputs": calibration_inputs(calibration),
+        "held_out_inputs": calibration.inputs,
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
+        "routing": _routing(calibration),
         "guarantees": guarantees(calibration),
     }
+
+
+def _routing(calibration: Calibration) -> dict[str, Any]:
+    facts = routing_facts(calibration)
+    return {**asdict(facts), "routes": [asdict(route) for route in facts.routes]}
+
+
+def behavior_lines(repository: Repository) -> list[str]:
+    """Return how the latest bundle routes inputs, and its certified risks, as lines of text.
+
+    Raises:
+        RepositoryError: nothing was released, or the calibration is missing or damaged.
+    """
+    manifest = repository.manifest()
+    calibration = _calibration(repository, manifest)
+    accuracies = [entry.accuracy for entry in manifest.capacities]
+    return [
+        *routing_lines(routing_facts(calibration), accuracies, manifest.cloud.accuracy),
+        *guarantee_lines(guarantees(calibration)),
+    ]
 
 
 def _calibration(repository: Repository, manifest: Manifest) -> Calibration:
@@ -79,8 +108,13 @@ def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def overview_table(content: dict[str, Any]) -> RenderableType:
-    """Return the output of `overview` as text and a table for rich's console."""
+def overview_table(content: dict[str, Any], behavior: Sequence[str]) -> RenderableType:
+    """Return a description of a bundle as text and a table for rich's console.
+
+    Args:
+        content: the output of `overview`.
+        behavior: the output of `behavior_lines`.
+    """
     shape = " x ".join(map(str, content["input_shape"]))
     cloud = content["cloud"]
     return Group(
@@ -91,11 +125,15 @@ def overview_table(content: dict[str, Any]) -> RenderableType:
         "kind",
         f"cloud model {cloud['name']}: calibration accuracy {cloud['calibration_accuracy']:.1%}, "
         f"{cloud['macs']:,} MACs, {cloud['bytes']:,} B",
-        f"calibration accuracy was measured on {content['calibration_inputs']:,} calibration "
-        "inputs when the bundle was built; a fleet's own inputs may be harder",
+        f"calibration accuracy was measured on {_inputs_text(content['calibration_inputs'])} when "
+        "the bundle was built; a fleet's own inputs may be harder",
         f"calibration and golden inputs: {content['shared_bytes']:,} B on every device",
-        *guarantee_lines(content["guarantees"]),
+        *behavior,
     )
+
+
+def _inputs_text(count: int) -> str:
+    return f"{count:,} calibration inputs" if count else "the calibration inputs"
 
 
 def _table(content: dict[str, Any]) -> Table:

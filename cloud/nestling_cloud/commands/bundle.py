@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from rich.console import Console
 
 from nestling_cloud.bundles.export import export_bundle
-from nestling_cloud.bundles.guarantee_text import guarantee_lines
-from nestling_cloud.bundles.overview import overview, overview_table
+from nestling_cloud.bundles.overview import behavior_lines, overview, overview_table
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.commands.model_flags import add_data_dir, add_repository, add_task
 from nestling_cloud.progress import ConsoleProgress
@@ -86,7 +85,7 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "show",
-        help="show the latest bundle's task, version, capacities and sizes",
+        help="show the latest bundle's task, version, capacities, sizes and routing",
         epilog="example:\n  nestling-cloud bundle show --repository repository --json\n",
     )
     add = parser.add_argument
@@ -139,13 +138,12 @@ def _train(options: argparse.Namespace) -> None:
         seed=options.seed,
         progress=ConsoleProgress(Console(stderr=True)),
     )
-    _print_guarantees(repository)
+    _print_behavior(repository)
     print(released.bundle_version)
 
 
-def _print_guarantees(repository: Repository) -> None:
-    lines = guarantee_lines(overview(repository)["guarantees"])
-    Console(stderr=True).print("\n".join(lines), highlight=False)
+def _print_behavior(repository: Repository) -> None:
+    Console(stderr=True).print("\n".join(behavior_lines(repository)), highlight=False)
 
 
 def _adapt(options: argparse.Namespace) -> None:
@@ -169,7 +167,7 @@ def _adapt(options: argparse.Namespace) -> None:
     )
     if options.frames == "inertial":
         console.print(_frame_text(choice), highlight=False)
-    _print_guarantees(repository)
+    _print_behavior(repository)
     print(released.bundle_version)
 
 
@@ -182,11 +180,12 @@ def _frame_text(choice: "FrameChoice") -> str:
 
 
 def _show(options: argparse.Namespace) -> None:
-    content = overview(Repository(options.repository))
+    repository = Repository(options.repository)
+    content = overview(repository)
     if options.json:
         print(json.dumps(content))
     else:
-        Console().print(overview_table(content), highlight=False)
+        Console().print(overview_table(content, behavior_lines(repository)), highlight=False)
 
 
 def _export(options: argparse.Namespace) -> None:

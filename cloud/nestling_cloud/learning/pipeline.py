@@ -153,7 +153,8 @@ def finish(
     estimator = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
     calibration = calibrate(estimator, fitted, held_out, macs)
     calibration.rule = design.rule
-    calibration.network_inputs = math.ceil(FEWEST_FITTED / FITTED_PART)
+    calibration.network_inputs = _network_inputs(len(data), len(fitted))
+    calibration.fitted_inputs = len(fitted)
     nest = nest.with_multiplexer(estimator)
     golden = _golden_indices(len(unseen))
     return LearnedTask(
@@ -165,6 +166,15 @@ def finish(
         golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(data.logits[:, golden]).max()),
         checkpoint=checkpoint,
     )
+
+
+def _network_inputs(total: int, fitted: int) -> int:
+    """Return the number of calibration inputs from which on networks are tried."""
+    usual = math.ceil(FEWEST_FITTED / FITTED_PART)
+    # Because recordings are kept whole, the fitted part may be smaller or larger than usual.
+    if fitted < FEWEST_FITTED:
+        return max(usual, math.ceil(FEWEST_FITTED * total / fitted))
+    return min(usual, total)
 
 
 def _memory_bytes(task: Task, nest: CompiledNest) -> list[int]:

@@ -85,11 +85,11 @@ def after_run(parameters: Parameters, before: Belief, evidence: Doubles) -> Beli
         evidence: the class probabilities of this input according to the capacity, (..., C).
     """
     classes = evidence.shape[-1]
-    alike = classes * (evidence * before.seen).sum(-1, keepdims=True)
-    likelihood = parameters.persistence * alike + (1 - parameters.persistence)
-    same = parameters.stay * likelihood
+    alike = classes * np.add.reduce(evidence * before.seen, -1, keepdims=True)
+    same = parameters.stay * (parameters.persistence * alike + (1 - parameters.persistence))
     stay = same / (same + (1 - parameters.stay))
-    read = _faded(before.read, parameters.smoothing * stay) * evidence**parameters.weight
+    read = _faded(before.read, parameters.smoothing * stay)
+    read *= evidence**parameters.weight
     return Belief(_normalized(read), _faded(before.told, stay), evidence)
 
 
@@ -138,5 +138,6 @@ def _faded(beliefs: Doubles, stay: "Doubles | float") -> Doubles:
 
 
 def _normalized(weights: Doubles) -> Doubles:
-    normalized: Doubles = weights / weights.sum(-1, keepdims=True)
-    return normalized
+    """Return new weights, which the caller no longer needs, divided by their sum."""
+    weights /= np.add.reduce(weights, -1, keepdims=True)
+    return weights

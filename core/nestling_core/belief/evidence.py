@@ -44,15 +44,13 @@ def calibrated(logits: NDArray[np.floating], right: NDArray[np.floating]) -> Dou
     if not np.isfinite(right).all():
         raise ValueError("the success probabilities are not finite")
     raw = softmax(logits)
-    best = logits.argmax(-1)[..., None]  # logits that differ may have equal probabilities
-    others = raw.copy()
-    np.put_along_axis(others, best, 0.0, -1)
-    others += _SMALLEST / raw.shape[-1]
-    np.put_along_axis(others, best, 0.0, -1)
-    others /= others.sum(-1, keepdims=True)
+    classes = raw.shape[-1]
+    best = logits.argmax(-1)  # logits that differ may have equal probabilities
+    is_best = np.arange(classes) == best[..., None]
+    others = np.where(is_best, 0.0, raw + _SMALLEST / classes)
+    others /= np.add.reduce(others, -1, keepdims=True)
     second = others.max(-1, keepdims=True)
     least = _AHEAD * second / (1 + second)
-    top = np.clip(np.asarray(right, np.float64)[..., None], least, 1 - _SMALLEST)
-    found = others * (1 - top)
-    np.put_along_axis(found, best, top, -1)
+    top = np.minimum(np.maximum(np.asarray(right)[..., None], least), 1 - _SMALLEST)
+    found: Doubles = np.where(is_best, top, others * (1 - top))
     return found

@@ -492,14 +492,23 @@ class Calibration(_message.Message):
     CASCADES_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
     NETWORK_INPUTS_FIELD_NUMBER: _builtins.int
+    FITTED_INPUTS_FIELD_NUMBER: _builtins.int
     inputs: _builtins.int
-    """Number of calibration inputs that the thresholds were fitted on; no network was trained on them."""
+    """Number of held-out calibration inputs: the thresholds were fitted on them, but no network, cascade
+    or filter was.
+    """
     rule: _builtins.str
     """Name of the rule that estimates how likely each option is right: "network", or that of a plain
     confidence rule, which is chosen unless a network proves better.
     """
     network_inputs: _builtins.int
-    """Calibration inputs from which on networks are tried. If there are fewer, the rule is plain."""
+    """Number of calibration inputs in total from which on networks are tried. If there are fewer, the
+    rule is plain.
+    """
+    fitted_inputs: _builtins.int
+    """Number of calibration inputs that the rule, the cascades and the filters were fitted on. With
+    `inputs`, they are all calibration inputs.
+    """
     @_builtins.property
     def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCurve]:
         """One for each capacity, smallest first, when it runs without a cascade."""
@@ -516,10 +525,11 @@ class Calibration(_message.Message):
         cascades: _abc.Iterable[Global___Cascade] | None = ...,
         rule: _builtins.str = ...,
         network_inputs: _builtins.int = ...,
+        fitted_inputs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "curves", b"curves", "inputs", b"inputs", "network_inputs", b"network_inputs", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "curves", b"curves", "fitted_inputs", b"fitted_inputs", "inputs", b"inputs", "network_inputs", b"network_inputs", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

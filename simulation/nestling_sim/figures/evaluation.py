@@ -1,38 +1,47 @@
 """Computes how accurate a run would have been with one option only, or with another router.
 
-A run records only the answers that it gave. Therefore every capacity and the teacher answer every
-input of the run again, with the bundle's own models. Other routers can then be evaluated on the
-same inputs, with the same resident capacities and under the same conditions.
+A run records only the answers that it gave. Therefore the resident capacities and the teacher
+answer every input of the run again, with the bundle's own models. Other routers can then be
+evaluated on the same inputs, with the same resident capacities and under the same conditions. They
+are evaluated plain, where each input is judged by itself, and behind the bundle's stream filter.
 """
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.learning.routing.rivals import RIVALS, Trial
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.tasks import Examples
-from nestling_core.execution.session import open_session
-from nestling_core.nest.bundle_files import template_of
-from nestling_core.nest.layout import assemble
-from nestling_device.hardware.machine import activations_of
+from nestling_sim.figures.cloud_alone import cloud_filter, filtered_answers
+from nestling_sim.figures.filtered_run import (
+    FilteredRun,
+    filters_of,
+    one_capacity,
+    stream_places,
+)
+from nestling_sim.figures.model_outputs import (
+    cloud_outputs,
+    released_calibration,
+    resident_outputs,
+)
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-_BATCH = 256
 # Reasons for which the cloud was a working option. Fallbacks are excluded, because a rival that
 # asked the cloud at that moment would have got no answer either.
 _CLOUD_OPEN = frozenset({"accepted", "gated", "escalated"})
 MULTIPLEXER = "multiplexer"
-_PLOTTED = frozenset({"max-softmax", "oracle", "random"})  # rivals that the report shows
-_SEED = 0  # of the random router
-CURVE_SHARES = tuple(number / 20 for number in range(21))
+ORACLE = "oracle"
+BEHIND_FILTER = ", filtered"
+"""The end of the name of a router or option behind the stream filter."""
+PLAIN_RIVALS = ("max-softmax", "margin")
+_SEED = 0  # no rival here needs one
+CURVE_SHARES = (*(number / 100 for number in range(20)), *(number / 20 for number in range(4, 21)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,8 @@ class Evaluation:
         urgency: a mapping from the name of a router to its scores of the inputs, float64 (N,). The
             scores are computed after the resident capacity has run. The router sends the inputs
             with the highest scores to the cloud.
+        filtered: the same inputs behind the bundle's stream filter, or None if the bundle has none,
+            because the calibration inputs are independent.
     """
 
     device: Bools
@@ -58,31 +69,28 @@ class Evaluation:
     offloaded: Bools
     cloud_open: Bools
     urgency: Mapping[str, Doubles]
+    filtered: FilteredRun | None = None
 
 
 def evaluate(
     repository: Repository,
     streams: Mapping[str, Examples],
     receipts: Sequence[ReceiptRow],
-    manifest: Manifest | None = None,
+    calibration: Examples,
 ) -> Evaluation:
-    """Return the results of every option for the inputs of a run.
+    """Return the results of every option for the inputs of a run with the released bundle.
 
     Args:
         repository: the repository that contains the bundle of the run.
         streams: a mapping from device id to the inputs and labels of the device.
-        receipts: one receipt for each input that was answered.
-        manifest: the manifest of the run's bundle, or None if it is the released one.
+        receipts: one receipt for each input that was answered, sorted by device and input index.
+        calibration: the task's calibration inputs, on which a filter for the cloud is fitted.
     """
-    manifest = manifest or repository.manifest()
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
     labels = np.array([streams[row.device].labels[row.input_index] for row in receipts])
     resident = np.array([row.resident_capacity for row in receipts])
-    every_logits, every_right = _run_student(repository, manifest, inputs)
-    rows = np.arange(len(receipts))
-    logits, right = every_logits[resident - 1, rows], every_right[resident - 1, rows]
-    teacher = open_session(repository.read_model(manifest.cloud.name))
-    cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
+    logits, right = resident_outputs(repository, inputs, resident)
+    cloud = cloud_outputs(repository, inputs)
     trial = Trial(
         logits=logits,
         device=logits.argmax(axis=1) == labels,
@@ -90,14 +98,15 @@ def evaluate(
         cloud_logits=cloud,
         labels=labels,
     )
-    gain = (right[:, -1] - right[rows, resident - 1]).astype(np.float64)
+    own_gain = (right[:, 1] - right[:, 0]).astype(np.float64)
     return Evaluation(
         device=trial.device,
         cloud=trial.cloud,
         answered=np.array([row.answer for row in receipts]) == labels,
         offloaded=np.array([row.route == "cloud" for row in receipts]),
         cloud_open=np.array([row.reason in _CLOUD_OPEN for row in receipts]),
-        urgency={MULTIPLEXER: gain, **rivals_urgency(trial)},
+        urgency={MULTIPLEXER: own_gain, **rivals_urgency(trial)},
+        filtered=_filtered(repository, receipts, trial, right, calibration),
     )
 
 
@@ -113,35 +122,28 @@ def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
         A mapping from the name of the router to its scores, float64 (N,). The router sends the
         inputs with the highest scores.
     """
-    return {
-        rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in _PLOTTED
-    }
+    shown = {*PLAIN_RIVALS, ORACLE}
+    return {rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in shown}
 
 
-def _run_student(
-    repository: Repository, manifest: Manifest, inputs: Floats
-) -> tuple[Floats, Floats]:
-    """Return the outputs of every capacity for the inputs.
-
-    Returns:
-        The logits, (K, N, classes), and the success probabilities of the options (the capacities
-        and the cloud) as predicted after each capacity has run, (K, N, K + 1).
-    """
-    rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
-    activations = activations_of(platform.machine())  # the same as on the devices of the run
-    logits, right = [], []
-    for number, entry in enumerate(manifest.capacities, start=1):
-        tensors = assemble(manifest.tensors, rings[:number])
-        template = template_of(entry, activations)
-        session = open_session(repository.read(template.sha256), tensors)
-        outputs = [session.run(["logits", "right"], {"input": part}) for part in _batches(inputs)]
-        logits.append(np.concatenate([part[0] for part in outputs]))
-        right.append(np.concatenate([part[1] for part in outputs]))
-    return np.stack(logits), np.stack(right)
-
-
-def _batches(inputs: Floats) -> list[Floats]:
-    return np.split(inputs, range(_BATCH, len(inputs), _BATCH))
+def _filtered(
+    repository: Repository,
+    receipts: Sequence[ReceiptRow],
+    trial: Trial,
+    right: Floats,
+    calibration: Examples,
+) -> FilteredRun | None:
+    """Return the inputs behind the bundle's filter, or None if the bundle has none."""
+    filters = filters_of(receipts, released_calibration(repository))
+    if filters is None:
+        return None
+    streams = one_capacity(stream_places(receipts), trial.logits, right, trial.cloud_logits)
+    cloud = trial.cloud
+    known = cloud_filter(calibration, cloud_outputs(repository, calibration.inputs))
+    if known is not None:
+        answers = filtered_answers(known, streams.places, trial.cloud_logits)
+        cloud = answers == trial.labels
+    return FilteredRun(filters=filters, streams=streams, labels=trial.labels, cloud=cloud)
 
 
 def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
@@ -157,10 +159,34 @@ def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
         count: the number of inputs that the router sends. If the cloud could be used for fewer
             inputs, only these are sent.
     """
-    rows = np.flatnonzero(evaluation.cloud_open)
-    chosen = np.zeros(len(urgency), np.bool_)
-    chosen[rows[np.argsort(-urgency[rows], kind="stable")[:count]]] = True
-    return float(np.where(chosen, evaluation.cloud, evaluation.device).mean())
+    sent = _ranks(urgency, evaluation.cloud_open) < count
+    return float(np.where(sent, evaluation.cloud, evaluation.device).mean())
+
+
+def same_share(evaluation: Evaluation) -> dict[str, float]:
+    """Return the accuracies of the run, of single options, and of other routers.
+
+    The other routers meet the same conditions as the run and send as many inputs. The names of
+    those that know the bundle's stream filter contain "filtered". They are missing if the bundle
+    has no filter.
+    """
+    count, filtered = int(evaluation.offloaded.sum()), evaluation.filtered
+    found = {
+        "device_only": float(evaluation.device.mean()),
+        "cloud_only": float(evaluation.cloud.mean()),
+        "hybrid": float(evaluation.answered.mean()),
+        **{
+            f"{_key(name)}_same_share": accuracy_at(evaluation, evaluation.urgency[name], count)
+            for name in (*PLAIN_RIVALS, ORACLE)
+        },
+    }
+    if filtered is not None:
+        found["device_only_filtered"] = filtered.device()
+        found["cloud_only_filtered"] = float(filtered.cloud.mean())
+        for name in PLAIN_RIVALS:
+            ranks = _ranks(evaluation.urgency[name], evaluation.cloud_open)
+            found[f"{_key(name)}_filtered_same_share"] = filtered.accuracies(ranks, [count])[0]
+    return found
 
 
 def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
@@ -171,16 +197,39 @@ def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
     Returns:
         A mapping from the name of a router to its points (offload share, accuracy), both from 0 to
         1 and sorted by share. The entry "device-only" has one point at share 0, and "cloud-only"
-        has one at share 1.
+        has one at share 1. If the bundle has a stream filter, the multiplexer is behind it, and
+        there are further entries for the other routers and options behind it.
     """
-    count = len(evaluation.device)
+    count, filtered = len(evaluation.device), evaluation.filtered
+    counts = [round(share * count) for share in CURVE_SHARES]
     always = replace(evaluation, cloud_open=np.ones(count, np.bool_))
     points = {
         name: [
-            (share, accuracy_at(always, urgency, round(share * count))) for share in CURVE_SHARES
+            (share, accuracy_at(always, evaluation.urgency[name], sent))
+            for share, sent in zip(CURVE_SHARES, counts, strict=True)
         ]
-        for name, urgency in evaluation.urgency.items()
+        for name in (MULTIPLEXER, *PLAIN_RIVALS)
     }
     points["device-only"] = [(0.0, float(evaluation.device.mean()))]
     points["cloud-only"] = [(1.0, float(evaluation.cloud.mean()))]
+    if filtered is not None:
+        points[MULTIPLEXER] = filtered.own_curve()
+        for name in PLAIN_RIVALS:
+            ranks = _ranks(evaluation.urgency[name], always.cloud_open)
+            accuracies = filtered.accuracies(ranks, counts)
+            points[name + BEHIND_FILTER] = list(zip(CURVE_SHARES, accuracies, strict=True))
+        points["device-only" + BEHIND_FILTER] = [(0.0, filtered.device())]
+        points["cloud-only" + BEHIND_FILTER] = [(1.0, float(filtered.cloud.mean()))]
     return points
+
+
+def _ranks(urgency: Doubles, cloud_open: Bools) -> Doubles:
+    """Return the rank of each input, 0 for the most urgent one; infinite without the cloud."""
+    rows = np.flatnonzero(cloud_open)
+    ranks = np.full(len(urgency), np.inf)
+    ranks[rows[np.argsort(-urgency[rows], kind="stable")]] = np.arange(len(rows))
+    return ranks
+
+
+def _key(router: str) -> str:
+    return router.replace("-", "_")

@@ -23,6 +23,7 @@ class FinishedRun:
         every_receipt: all receipts that the cloud stored, including those from before the federated
             rounds.
         evaluation: the results of every option, in the order of `receipts`.
+        routing: how the bundle routes inputs, as returned by `routing_entry`.
         learning: the summary's entry on federated rounds, or None if there were no rounds.
     """
 
@@ -33,4 +34,5 @@ class FinishedRun:
     receipts: Sequence[ReceiptRow]
     every_receipt: Sequence[ReceiptRow]
     evaluation: Evaluation
+    routing: Mapping[str, Any]
     learning: Mapping[str, Any] | None = None

@@ -14,7 +14,7 @@ from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_core.routing.admission import offload_bytes
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
-from nestling_sim.figures.evaluation import Evaluation, accuracy_at
+from nestling_sim.figures.evaluation import Evaluation, same_share
 from nestling_sim.figures.refusals import not_sent
 from nestling_sim.fleet.live_run import DeviceRun
 from nestling_sim.report.evidence import is_fallback
@@ -38,6 +38,7 @@ class Outcome:
         runs: the counts of each device.
         receipts: the receipts that the cloud stored, sorted by device and input index.
         evaluation: the results of every option, in the order of `receipts`.
+        routing: how the bundle routes inputs, as returned by `routing_entry`.
         wall_s: a mapping from the name of each stage to its wall time in seconds.
     """
 
@@ -51,6 +52,7 @@ class Outcome:
     runs: Sequence[DeviceRun]
     receipts: Sequence[ReceiptRow]
     evaluation: Evaluation
+    routing: Mapping[str, Any]
     wall_s: Mapping[str, float]
 
 
@@ -68,13 +70,14 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "recordings": outcome.recordings,
         "sharing_devices": max(0, len(outcome.runs) - outcome.recordings),
         "answered": sum(run.answered for run in outcome.runs),
-        "accuracy": _accuracy(outcome.evaluation),
+        "accuracy": same_share(outcome.evaluation),
         "offload_share": float(outcome.evaluation.offloaded.mean()),
         "routes": dict(sorted(Counter(row.route for row in receipts).items())),
         "reasons": dict(sorted(Counter(row.reason for row in receipts).items())),
         "fallbacks": sum(map(is_fallback, receipts)),
         "not_sent": not_sent(receipts),
         "capacity_switches": _switches(receipts),
+        "routing": outcome.routing,
         "energy_mj_per_input": _energy(outcome),
         "latency_ms": _percentiles(receipts, "latency_ms"),
         "latency_provenance": receipts[0].latency_provenance,
@@ -99,17 +102,6 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
             for number, entry in enumerate(outcome.manifest.capacities, start=1)
         ],
         "wall_s": {stage: round(seconds, 2) for stage, seconds in outcome.wall_s.items()},
-    }
-
-
-def _accuracy(evaluation: Evaluation) -> dict[str, float]:
-    count = int(evaluation.offloaded.sum())
-    return {
-        "device_only": float(evaluation.device.mean()),
-        "cloud_only": float(evaluation.cloud.mean()),
-        "hybrid": float(evaluation.answered.mean()),
-        "max_softmax_same_share": accuracy_at(evaluation, evaluation.urgency["max-softmax"], count),
-        "oracle_same_share": accuracy_at(evaluation, evaluation.urgency["oracle"], count),
     }
 
 

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from nestling.v1.receipt_pb2 import Receipt
 from nestling_cloud.progress import Progress
 from nestling_cloud.service.config import Addresses
 from nestling_cloud.tasks import Examples
@@ -81,6 +82,9 @@ class DeviceRun:
             input.
         bundle_bytes: the number of bytes received for bundles.
         telemetry_bytes: the number of bytes sent as telemetry.
+        confidence: a mapping from the index of an answered input in the stream to the device's
+            estimate that its own answer was right, before the cloud answered. It is 0 if no
+            capacity ran.
     """
 
     device_id: str
@@ -89,6 +93,7 @@ class DeviceRun:
     flushed: bool
     bundle_bytes: int
     telemetry_bytes: int
+    confidence: Mapping[int, float] = field(default_factory=dict)
 
 
 def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
@@ -204,9 +209,10 @@ def _run_device(
 ) -> DeviceRun:
     length = len(fleet.streams[device.device_id])
     with _connected(device, fleet, control.start) as (running, links):
-        answered = 0
-        for turn, has_answer in _answer(device, fleet, running, links, range(length)):
-            answered += has_answer
+        confidence: dict[int, float] = {}
+        for turn, receipt in _answer(device, fleet, running, links, range(length)):
+            if receipt is not None:
+                confidence[turn] = receipt.device_confidence
             answers.put(turn)
             control.watch.check()
             if control.stop.is_set():
@@ -215,11 +221,12 @@ def _run_device(
         flushed = not control.stop.is_set() and running.flush(_FLUSH_S)
         return DeviceRun(
             device_id=device.device_id,
-            answered=answered,
+            answered=len(confidence),
             receipts=running.receipts_written,
             flushed=flushed,
             bundle_bytes=running.bundle_bytes,
             telemetry_bytes=running.telemetry_bytes,
+            confidence=confidence,
         )
 
 
@@ -260,11 +267,11 @@ def _answer(
     running: RunningDevice,
     links: DeviceLinks,
     turns: Iterable[int],
-) -> Iterator[tuple[int, bool]]:
+) -> Iterator[tuple[int, Receipt | None]]:
     """Answer inputs of the stream, and cut and restore the links according to the scenario.
 
     The stream repeats if there are more turns than inputs. After each turn, the turn's number is
-    yielded, with True if its input has an answer.
+    yielded with the receipt, or with None if the turn's input has no answer.
     """
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:
@@ -275,12 +282,12 @@ def _answer(
             up = wanted
         budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
         try:
-            running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+            receipt = running.answer(fleet.first_index + turn, stream.inputs[index], budget)
         except UnanswerableError as err:
             _LOG.warning("%s: input %d has no answer: %s", device.device_id, index, err)
-            yield turn, False
+            yield turn, None
         else:
-            yield turn, True
+            yield turn, receipt
 
 
 def _config(device: Device, fleet: Fleet, links: DeviceLinks) -> DeviceConfig:

@@ -5,7 +5,7 @@ recording: each of these devices starts at a different point and wraps around, s
 inputs are always different.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,19 @@ class Stream:
         return Examples(
             inputs=np.roll(part.inputs, -start, axis=0), labels=np.roll(part.labels, -start)
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """The parts of a task's data that a run uses after the training.
+
+    Attributes:
+        streams: a mapping from device id to the recordings of the device.
+        calibration: the inputs that the routing was calibrated on.
+    """
+
+    streams: Mapping[str, Stream]
+    calibration: Examples
 
 
 def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream]:

@@ -17,6 +17,37 @@ Curve = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Moment:
+    """One input of a timeline.
+
+    Attributes:
+        receipt: the receipt of the input.
+        truth: the index of the true class.
+        confidence: the device's estimate that its own answer was right, before the cloud answered,
+            from 0 to 1; NaN if no capacity ran.
+    """
+
+    receipt: ReceiptRow
+    truth: int
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """Inputs of one device, one after another.
+
+    Attributes:
+        device: the device's id.
+        classes: the name of each class.
+        moments: the inputs, in order.
+    """
+
+    device: str
+    classes: Sequence[str]
+    moments: Sequence[Moment]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """The data of one run.
 
@@ -27,12 +58,14 @@ class Evidence:
             from 0 to 1. The entries "device-only" and "cloud-only" have one point each.
         outages: a mapping from device id to the ranges of input indices at which the device was cut
             off.
+        timeline: the inputs of one device, or None if the cloud answered no input.
     """
 
     summary: Mapping[str, Any]
     receipts: Sequence[ReceiptRow]
     curves: Mapping[str, Curve]
     outages: Mapping[str, Sequence[range]] = field(default_factory=dict)
+    timeline: Timeline | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,10 @@ from nestling_core.nest.bundle_files import memory_needed
 from nestling_device.federated import client_app
 from nestling_sim.figures.evaluation import evaluate
 from nestling_sim.figures.finished_run import FinishedRun
+from nestling_sim.figures.routing_entry import routing_entry
 from nestling_sim.fleet.flower_grid import LocalGrid
 from nestling_sim.fleet.live_run import DeviceRun, Fleet, run_fleet
-from nestling_sim.fleet.streams import Stream
+from nestling_sim.fleet.streams import RunData
 from nestling_sim.fleet.wearers import Wearer, wearers, write_local
 from nestling_sim.run.workspace import Workspace
 from nestling_sim.scenario.limits import Needs
@@ -45,13 +46,13 @@ class LearningSetup:
     Attributes:
         scenario: the scenario, which has a `[federated]` table.
         data_dir: the folder with the task's data, or None to search the task's usual folders.
-        streams: a mapping from device id to the device's recordings, still without drift.
+        data: the devices' recordings, still without drift, and the calibration inputs.
         workspace: the running cloud, whose repository gets the new release.
     """
 
     scenario: Scenario
     data_dir: Path | None
-    streams: Mapping[str, Stream]
+    data: RunData
     workspace: Workspace
 
     @property
@@ -77,7 +78,7 @@ def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
         SimError: a stream is too short, or a device failed.
         CloudError: the rounds could not start.
     """
-    people = wearers(learning.streams, learning.table, learning.scenario.seed)
+    people = wearers(learning.data.streams, learning.table, learning.scenario.seed)
     measured = {device: one.measured for device, one in people.items()}
     before = _answer(learning, measured, 0, progress)
     rounds = _learn(learning, people, before.manifest, progress)
@@ -121,7 +122,8 @@ def _answer(
         runs=runs,
         receipts=receipts,
         every_receipt=every_receipt,
-        evaluation=evaluate(repository, streams, receipts),
+        evaluation=evaluate(repository, streams, receipts, learning.data.calibration),
+        routing=routing_entry(repository),
     )
 
 

@@ -18,9 +18,11 @@ from nestling_cloud.tasks import load_task
 from nestling_cloud.temporary_files import temporary_folder
 from nestling_sim.figures.evaluation import curves, evaluate
 from nestling_sim.figures.finished_run import FinishedRun
+from nestling_sim.figures.routing_entry import routing_entry
 from nestling_sim.figures.summary import Outcome, summarize
+from nestling_sim.figures.timeline import timeline
 from nestling_sim.fleet.live_run import Fleet, FleetError, keep_answering, run_fleet
-from nestling_sim.fleet.streams import Stream, deal
+from nestling_sim.fleet.streams import RunData, deal
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.run.open_files import raise_open_files_limit
 from nestling_sim.run.results import write_results
@@ -130,6 +132,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
         splits = task.load_checked(config.data_dir, scenario.seed)
         dealt = deal(splits.test, len(fleet), scenario.seed)
         streams = {device.device_id: one for device, one in zip(fleet, dealt, strict=True)}
+        data = RunData(streams=streams, calibration=splits.calibration)
     with watch.stage("learn"):
         trained = trained_repository(
             task,
@@ -143,7 +146,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
     with _workspace(config, trained) as workspace:
         listener.serving(workspace.addresses)
         live = _run_live if scenario.federated is None else _run_federated
-        finished = live(config, workspace, streams, watch, progress)
+        finished = live(config, workspace, data, watch, progress)
         summary = summarize(
             Outcome(
                 task=task.name,
@@ -156,6 +159,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
                 runs=finished.runs,
                 receipts=finished.receipts,
                 evaluation=finished.evaluation,
+                routing=finished.routing,
                 wall_s=watch.wall_s,
             )
         )
@@ -198,19 +202,20 @@ def _evidence(scenario: Scenario, finished: FinishedRun, summary: Mapping[str, A
             device.device_id: outages(device, len(streams[device.device_id]), scenario)
             for device in scenario.fleet()
         },
+        timeline=timeline(finished),
     )
 
 
 def _run_live(
     config: RunConfig,
     workspace: Workspace,
-    streams: Mapping[str, Stream],
+    data: RunData,
     watch: _Stopwatch,
     progress: Progress,
 ) -> FinishedRun:
     desired, manifest = workspace.repository.desired(), workspace.repository.manifest()
     assert desired is not None  # it has a manifest
-    played = {device: stream.examples for device, stream in streams.items()}
+    played = {device: stream.examples for device, stream in data.streams.items()}
     fleet = Fleet(
         scenario=config.scenario,
         streams=played,
@@ -222,7 +227,7 @@ def _run_live(
         runs = run_fleet(fleet, progress)
         receipts = workspace.receipts()
     with watch.stage("evaluate"):
-        evaluation = evaluate(workspace.repository, played, receipts)
+        evaluation = evaluate(workspace.repository, played, receipts, data.calibration)
     return FinishedRun(
         manifest=manifest,
         version=desired.bundle_version,
@@ -231,13 +236,14 @@ def _run_live(
         receipts=receipts,
         every_receipt=receipts,
         evaluation=evaluation,
+        routing=routing_entry(workspace.repository),
     )
 
 
 def _run_federated(
     config: RunConfig,
     workspace: Workspace,
-    streams: Mapping[str, Stream],
+    data: RunData,
     watch: _Stopwatch,
     progress: Progress,
 ) -> FinishedRun:
@@ -249,7 +255,7 @@ def _run_federated(
     except ModuleNotFoundError as err:
         raise FleetError(f"{err}; pip install 'nestling[sim,federated]'") from err
     learning = LearningSetup(
-        scenario=config.scenario, data_dir=config.data_dir, streams=streams, workspace=workspace
+        scenario=config.scenario, data_dir=config.data_dir, data=data, workspace=workspace
     )
     with watch.stage("fleet"):
         return learn_in_rounds(learning, progress)

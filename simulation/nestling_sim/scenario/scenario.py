@@ -62,7 +62,7 @@ class OffloadTable(Table):
     """
 
     share: Share = 0.0
-    window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    window: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     tolerated_risk: Share = 0.0
     energy_per_input_mj: Annotated[float, Field(ge=0)] = 0.0
     latency_per_input_ms: Annotated[float, Field(ge=0)] = 0.0

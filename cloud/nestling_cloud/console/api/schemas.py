@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 
+from nestling_cloud.bundles.routing_facts import RoutingFacts
 from nestling_cloud.console.data.health import Finding
 from nestling_cloud.console.data.operating_point import PointState
 from nestling_cloud.console.data.released_bundle import Models
@@ -198,8 +199,14 @@ class ModelsMessage(BaseModel):
 
     bundle: dict[str, Any]
     curves: list[list[PointMessage]] = Field(description="by capacity, smallest first")
+    routing: RoutingFacts = Field(
+        description="the rule that routes, the stream filters, and where the cloud is less accurate"
+    )
     calibration_inputs: int = Field(
-        description="number of inputs that accuracies and curves were computed from"
+        description="number of inputs on which `bundle` was measured; 0 if unknown"
+    )
+    held_out_inputs: int = Field(
+        description="number of those inputs that the curves were computed from"
     )
 
     @classmethod
@@ -219,7 +226,9 @@ class ModelsMessage(BaseModel):
                 ]
                 for curve in models.curves
             ],
+            routing=models.routing,
             calibration_inputs=models.calibration_inputs,
+            held_out_inputs=models.held_out_inputs,
         )
 
 

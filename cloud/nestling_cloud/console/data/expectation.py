@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_cloud.metrics.views import Totals
-from nestling_core.routing.curve import point_at
+from nestling_core.routing.curve import point_at, useful_share
 
 _CAPACITY = "capacity-"
 
@@ -31,13 +31,14 @@ def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
     """Return the expected accuracy at a target share, on inputs like the calibration inputs.
 
     The accuracy is interpolated between the operating points of the curve, exactly as the device
-    interpolates its thresholds.
+    interpolates its thresholds. Where the cloud is less accurate than the device, the share is
+    limited to the useful share, as on the device.
 
     Args:
         curve: the routing curve of one capacity (size of the student).
         offload_share: the target share; it is limited to 0 to 1.
     """
-    return point_at(curve, offload_share).accuracy
+    return point_at(curve, min(offload_share, useful_share(curve))).accuracy
 
 
 def mixed_accuracy(

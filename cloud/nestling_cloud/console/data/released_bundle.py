@@ -1,6 +1,7 @@
 """Reads the released bundle for pages and the API."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,13 @@ from nestling.v1.bundle_pb2 import Calibration, RoutingCurve, Signature
 from nestling_cloud.bundles.overview import overview
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
+from nestling_cloud.bundles.routing_facts import (
+    RoutingFacts,
+    calibration_inputs,
+    routing_facts,
+    routing_lines,
+    useful_share_text,
+)
 from nestling_cloud.console.data.table import Table, table
 from nestling_cloud.console.data.units import number
 
@@ -23,13 +31,18 @@ class Models:
         signature: the shape, channels and units of the inputs, and the names of the classes.
         curves: the routing curve of each capacity (size of the student), smallest first; empty if
             a capacity has no curve, or if the shares of a curve do not rise.
-        calibration_inputs: the number of calibration inputs that the curves were computed from.
+        routing: the rule that routes, the stream filters, and where the cloud is less accurate.
+        calibration_inputs: the number of calibration inputs that the accuracies of capacities and
+            cloud were measured on, or 0 if unknown.
+        held_out_inputs: the number of those calibration inputs that the curves were computed from.
     """
 
     overview: dict[str, Any]
     signature: Signature
     curves: tuple[RoutingCurve, ...]
+    routing: RoutingFacts
     calibration_inputs: int
+    held_out_inputs: int
 
     @property
     def bundle_version(self) -> str:
@@ -96,14 +109,51 @@ def read_models(repository: Repository) -> Models:
         overview=overview(repository),
         signature=manifest.signature,
         curves=tuple(calibration.curves) if usable and all(map(_rises, calibration.curves)) else (),
-        calibration_inputs=calibration.inputs,
+        routing=routing_facts(calibration) if usable else routing_facts(Calibration()),
+        calibration_inputs=calibration_inputs(calibration),
+        held_out_inputs=calibration.inputs,
     )
 
 
 def measured_on(models: Models) -> str:
-    """Return a phrase that names the inputs on which the accuracies of a bundle were measured."""
+    """Return a phrase that names the inputs on which capacities and cloud were measured."""
     inputs = f"{number(models.calibration_inputs)} " if models.calibration_inputs else ""
     return f"on {inputs}calibration inputs when the bundle was built"
+
+
+def curves_measured_on(models: Models) -> str:
+    """Return a phrase that names the inputs on which the routing curves were measured."""
+    inputs = f"{number(models.held_out_inputs)} " if models.held_out_inputs else ""
+    return f"on {inputs}held-out calibration inputs when the bundle was built"
+
+
+def routing_texts(models: Models) -> list[str]:
+    """Return how a bundle routes inputs as lines of text."""
+    accuracies, cloud = _accuracies(models)
+    return routing_lines(models.routing, accuracies, cloud)
+
+
+def useful_share_texts(
+    models: Models, capacities: Iterable[int], offload_share: float
+) -> list[str]:
+    """Return a sentence for each capacity that sends fewer inputs than a target asks for.
+
+    A capacity does so if the cloud is less accurate on the calibration inputs.
+
+    Args:
+        models: the released bundle.
+        capacities: the resident capacities (the largest in memory) of the devices.
+        offload_share: the target share.
+    """
+    accuracies, cloud = _accuracies(models)
+    chosen = set(capacities)
+    return [
+        useful_share_text(route, accuracies[route.capacity - 1], cloud)
+        for route in models.routing.routes
+        if route.capacity in chosen
+        and route.useful_share is not None
+        and route.useful_share < offload_share
+    ]
 
 
 def capacities_table(models: Models) -> Table:
@@ -159,6 +209,13 @@ def curves_table(models: Models) -> Table:
         for point in curve.points
     )
     return table(columns, rows)
+
+
+def _accuracies(models: Models) -> tuple[list[float], float]:
+    """Return the accuracies of the capacities and of the cloud on the calibration inputs."""
+    capacities = models.overview["capacities"]
+    cloud: float = models.overview["cloud"]["calibration_accuracy"]
+    return [entry["calibration_accuracy"] for entry in capacities], cloud
 
 
 def _calibration(repository: Repository, sha256: str) -> Calibration:

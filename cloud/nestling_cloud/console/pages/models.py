@@ -10,9 +10,11 @@ from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.released_bundle import (
     Models,
     capacities_table,
+    curves_measured_on,
     curves_table,
     measured_on,
     read_models,
+    routing_texts,
 )
 from nestling_cloud.console.data.table import Column, Table
 from nestling_cloud.console.data.time_spans import SPANS
@@ -76,8 +78,16 @@ def _show_bundle(models: Models, view: FleetView) -> None:
             "note",
         )
         link("CSV", "/api/v1/models/capacities.csv", "note")
+    _show_routing(models)
     _show_curves(models)
     _show_classes(models)
+
+
+def _show_routing(models: Models) -> None:
+    with block("section", "panel spaced", aria_label="Routing", data_panel="routing"):
+        Text("h2", "Routing")
+        for line in routing_texts(models):
+            Text("p", line.strip(), "note")
 
 
 def _show_curves(models: Models) -> None:
@@ -88,8 +98,9 @@ def _show_curves(models: Models) -> None:
     with block("div", "panels"):
         panel = ChartPanel(
             "Routing curves on calibration inputs",
-            f"Accuracy against the offload share, measured {measured_on(models)}; the multiplexer "
-            "was not fitted on these inputs. Not this fleet's accuracy: its inputs may be harder.",
+            f"Accuracy against the offload share, measured {curves_measured_on(models)}; the "
+            "multiplexer was not fitted on these inputs. Not this fleet's accuracy: its inputs may "
+            "be harder.",
             key="curves",
             href="/api/v1/models/curves.csv",
             wide=True,

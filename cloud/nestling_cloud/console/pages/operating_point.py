@@ -22,9 +22,10 @@ from nestling_cloud.console.data.expectation import (
 from nestling_cloud.console.data.operating_point import PointState, read_state
 from nestling_cloud.console.data.released_bundle import (
     Models,
+    curves_measured_on,
     curves_table,
-    measured_on,
     read_models,
+    useful_share_texts,
 )
 from nestling_cloud.console.data.units import NOTHING, energies, percent
 from nestling_cloud.console.pages.facts import FactList
@@ -100,6 +101,8 @@ class _PointPage:
                     }
                 )
                 self._note = Text("p", "", "note")
+                self._limits = Text("p", "", "note")
+                self._limits.props["data-fact"] = "useful-share"
                 self._add_buttons()
             with block("div", "column"):
                 self._reported = ReportedPanel(self._device)
@@ -107,8 +110,8 @@ class _PointPage:
         with block("div", "panels"):
             self._curves = ChartPanel(
                 "Routing curves on calibration inputs",
-                f"Accuracy against the target share, measured {measured_on(models)}, not on this "
-                "fleet.",
+                f"Accuracy against the target share, measured {curves_measured_on(models)}, not on "
+                "this fleet.",
                 key="curves",
                 href="/api/v1/models/curves.csv",
                 wide=True,
@@ -210,10 +213,13 @@ class _PointPage:
         spent = expected_energy(self._recent.totals, share) if self._recent else None
         self._expected.show("energy", _energy_text(spent))
         self._note.show(
-            f"Accuracy: measured {measured_on(self._models)}, for {capacities}; the fleet's own "
-            "inputs may be harder. Energy: the reported compute energy per answer, plus this share "
-            f"of the reported energy for sending one input, {self._spans.span.phrase}."
+            f"Accuracy: measured {curves_measured_on(self._models)}, for {capacities}; the fleet's "
+            "own inputs may be harder. Energy: the reported compute energy per answer, plus this "
+            f"share of the reported energy for sending one input, {self._spans.span.phrase}."
         )
+        residents = self._recent.residents if self._recent else {}
+        limits = useful_share_texts(self._models, residents or {self._models.nest: 1}, share)
+        self._limits.show(". ".join(limits))
         curves = {
             capacity: [(point.offload_share, point.accuracy) for point in curve.points]
             for capacity, curve in enumerate(self._models.curves, start=1)

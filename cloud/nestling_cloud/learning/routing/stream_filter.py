@@ -6,6 +6,7 @@ parameters are therefore averaged over all that are about as good as the best.
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,12 @@ _DEALS = 2
 _STANDARD_ERRORS = 3.0
 
 
-def fit_filter(data: RoutingData, believed: Floats, cascade: CascadeRule) -> StreamFilter | None:
+def fit_filter(
+    data: RoutingData,
+    believed: Floats,
+    cascade: CascadeRule,
+    shares: Sequence[float] = _SHARES,
+) -> StreamFilter | None:
     """Return the parameters of the stream filter for a cascade, or None if none is useful.
 
     None is useful if the inputs are no recordings, or if neighbors in a stream do not have the same
@@ -69,11 +75,12 @@ def fit_filter(data: RoutingData, believed: Floats, cascade: CascadeRule) -> Str
         data: the outputs of every option for the inputs of recordings.
         believed: the predicted success probabilities, (K, N, K + 1), as returned by `beliefs`.
         cascade: the capacities that run.
+        shares: the offload shares at which the parameters are compared.
     """
     if len(data.lengths) < 2 or not persists(data, streams_of(data, believed, 0)):
         return None
     deals = [streams_of(data, believed, seed) for seed in range(_DEALS)]
-    accuracies = np.mean([_accuracies(data, streams, cascade) for streams in deals], axis=0)
+    accuracies = np.mean([_accuracies(data, one, cascade, shares) for one in deals], axis=0)
     likely = np.exp((accuracies - accuracies.max()) / _NOISE)
     likely /= likely.sum()
     return StreamFilter(
@@ -108,14 +115,16 @@ def gate_thresholds(accept: Doubles) -> Thresholds:
     return Thresholds(gate=np.where(accept < -1, accept, accept + GATE_MARGIN), accept=accept)
 
 
-def _accuracies(data: RoutingData, streams: Streams, cascade: CascadeRule) -> Doubles:
-    """Return the mean accuracy over small offload shares with each set of parameters, (P,)."""
+def _accuracies(
+    data: RoutingData, streams: Streams, cascade: CascadeRule, targets: Sequence[float]
+) -> Doubles:
+    """Return the mean accuracy over target offload shares with each set of parameters, (P,)."""
     sets, gains = len(_GRID.stay), len(_GAINS)
     every = _Filters(*(np.repeat(column, gains)[:, None, None] for column in _GRID))
     result = replay(every, streams, cascade, gate_thresholds(np.tile(_GAINS, sets)))
     return np.array(
         [
-            np.interp(_SHARES, shares[::-1], accuracies[::-1]).mean()
+            np.interp(targets, shares[::-1], accuracies[::-1]).mean()
             for shares, accuracies in zip(
                 result.shares().reshape(sets, gains),
                 result.accuracies(data.labels).reshape(sets, gains),

@@ -31,6 +31,7 @@ def test_show_json_matches_the_manifest(released: Path, capsys: pytest.CaptureFi
     teacher = Repository(released).model_path("tiny-teacher")
     assert output["cloud"]["bytes"] == teacher.stat().st_size
     guaranteed = [one["guaranteed"] for one in output["guarantees"]]
+    assert output["routing"]["routes"][0]["filter"] is None
     assert guaranteed == [[], [{"risk": 0.02, "delta": 0.1, "offload_share": 0.25}]]
 
 

@@ -31,6 +31,10 @@ def test_training_twice_makes_two_complete_releases(
     assert repository.model_path("tiny-teacher").is_file()
     assert repository.checkpoint_path(versions[1]).is_file()
     assert output.err.count("certified risks, each with") == 2
+    words = " ".join(output.err.split())
+    assert words.count("routing: plain confidence rule (max-softmax)") == 2
+    assert "calibration inputs; networks are tried from 8" in words
+    assert "stream filter: none: calibration inputs are independent" in words
 
 
 def test_repository_of_another_task_is_not_changed(

@@ -12,6 +12,7 @@ from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, Manifest
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.learning.macs import student_macs
+from nestling_cloud.learning.routing import FEWEST_FITTED
 from nestling_cloud.learning.routing.data import FITTED_PART
 from nestling_cloud.learning.train_teacher import cloud_model_name
 from nestling_cloud.tasks import concatenate
@@ -189,6 +190,8 @@ def test_calibration_has_a_curve_for_each_capacity(trained: TrainedTask, bundle:
     unseen = trained.splits.calibration
     held_out = slice(round(FITTED_PART * len(unseen)), None)
     assert calibration.inputs == len(unseen.labels[held_out])
+    assert calibration.fitted_inputs + calibration.inputs == len(unseen)
+    assert (calibration.network_inputs > len(unseen)) == (calibration.fitted_inputs < FEWEST_FITTED)
     assert len(calibration.curves) == len(CAPACITIES)
     teacher = bundle.teacher().run(None, {"input": unseen.inputs[held_out]})[0]
     cloud = (teacher.argmax(1) == unseen.labels[held_out]).mean()

@@ -62,7 +62,8 @@ def test_inputs_are_judged_alike_alone_and_together(seed: int) -> None:
 
     together = calibrated(logits, right)
 
-    alone = [calibrated(*one) for one in zip(logits.reshape(-1, 7), right.ravel(), strict=True)]
+    each = zip(logits.reshape(-1, 7), right.ravel(), strict=True)
+    alone = [calibrated(one, np.array(sure)) for one, sure in each]
     assert np.array_equal(together.reshape(-1, 7), np.stack(alone))
 
 

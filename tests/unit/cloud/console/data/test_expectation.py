@@ -36,6 +36,13 @@ def test_accuracy_is_interpolated_between_operating_points(share: float, accurac
     assert expected_accuracy(CURVE, share) == pytest.approx(accuracy)
 
 
+def test_accuracy_beyond_the_useful_share_is_that_of_the_useful_share() -> None:
+    curve = _curve((0, 0.8), (0.5, 0.85), (1, 0.7))
+    curve.useful_share = 0.5
+
+    assert expected_accuracy(curve, 0.9) == pytest.approx(0.85)
+
+
 def test_mixed_accuracy_weighs_capacities_by_their_devices() -> None:
     curves = [_curve((0, 0.5), (1, 0.5)), _curve((0, 0.9), (1, 0.9))]
 

@@ -2,9 +2,19 @@ from pathlib import Path
 
 import pytest
 
+from nestling.v1.bundle_pb2 import Calibration
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.console.data.released_bundle import bundle_note, desired_version
-from tests.support.hand_bundle import hand_release
+from nestling_cloud.console.data.released_bundle import (
+    Models,
+    bundle_note,
+    curves_measured_on,
+    desired_version,
+    measured_on,
+    read_models,
+    routing_texts,
+    useful_share_texts,
+)
+from tests.support.hand_bundle import calibration, hand_bundle, hand_release
 
 
 @pytest.mark.parametrize(
@@ -37,3 +47,63 @@ def test_damaged_release_has_no_desired_version(tmp_path: Path) -> None:
     (tmp_path / "desired.binpb").write_bytes(b"\xff")
 
     assert desired_version(Repository(tmp_path)) == ""
+
+
+def models_with(folder: Path, made: Calibration, teacher: bytes) -> Models:
+    """Release the hand-made bundle with another calibration, and read it."""
+    repository = Repository(folder)
+    manifest, blobs = hand_bundle(calibration=made.SerializeToString())
+    repository.add_model(manifest.cloud.name, teacher)
+    for data in blobs.values():
+        repository.add(data)
+    for capacity in manifest.capacities:
+        capacity.accuracy = 0.8
+    manifest.cloud.accuracy = 0.75
+    repository.release(manifest)
+    return read_models(repository)
+
+
+def test_accuracies_name_all_inputs_and_curves_those_held_out(
+    tmp_path: Path, tiny_teacher: bytes
+) -> None:
+    made = calibration()
+    made.inputs, made.fitted_inputs = 52, 78
+
+    models = models_with(tmp_path, made, tiny_teacher)
+
+    assert measured_on(models) == "on 130 calibration inputs when the bundle was built"
+    assert curves_measured_on(models) == (
+        "on 52 held-out calibration inputs when the bundle was built"
+    )
+
+
+def test_routing_of_the_released_bundle_is_described(tmp_path: Path, tiny_teacher: bytes) -> None:
+    made = calibration()
+    made.rule, made.network_inputs, made.inputs, made.fitted_inputs = "margin", 834, 52, 78
+
+    models = models_with(tmp_path, made, tiny_teacher)
+
+    assert routing_texts(models)[0].startswith("routing: plain confidence rule (margin): 130 ")
+
+
+def test_useful_share_is_named_only_below_the_target(tmp_path: Path, tiny_teacher: bytes) -> None:
+    made = calibration()
+    made.curves[1].useful_share = 0.2
+
+    models = models_with(tmp_path, made, tiny_teacher)
+
+    assert useful_share_texts(models, {1, 2}, 0.2) == []
+    assert useful_share_texts(models, {1, 3}, 0.5) == []
+    (text,) = useful_share_texts(models, {1, 2}, 0.5)
+    assert text.startswith("the cloud is less accurate than capacity 2 ")
+    assert "(75.0% against 80.0%): at most 20.0% of the inputs is sent" in text
+
+
+def test_unreadable_calibration_has_no_routing(tmp_path: Path, tiny_teacher: bytes) -> None:
+    made = calibration()
+    del made.curves[1:]
+
+    models = models_with(tmp_path, made, tiny_teacher)
+
+    assert models.routing.routes == ()
+    assert models.curves == ()
