@@ -23,6 +23,8 @@ from nestling_cloud.learning.routing.stream_replay import streams_of
 
 # A device compares its own predictions with these quantiles to detect drift.
 _QUANTILES = 33
+# Accuracy below the best one, with which an offload share still counts as useful.
+_USEFUL = 0.002
 # Random order in which recordings are dealt, which the filter was not fitted on.
 _DEAL = 2
 
@@ -81,8 +83,10 @@ def calibrate(
         made.certified.extend(_certified(fitted_routed, held_out_routed))
         made.believed.extend(_quantiles(unseen[cascade.start - 1, :, cascade.top - 1]))
         if _is_better_than_cloud(cascade.top, fitted, held_out):
-            best = max(made.points, key=lambda point: point.accuracy)
-            made.useful_share = best.offload_share
+            enough = max(point.accuracy for point in made.points) - _USEFUL
+            made.useful_share = max(
+                point.offload_share for point in made.points if point.accuracy >= enough
+            )
         return made, larger_share
 
     return Calibration(
