@@ -101,7 +101,8 @@ def _plain_nodes(*, margin: bool) -> list[NodeProto]:
         _node("TopK", "probabilities two", "largest places", axis=1),
         *confidence,
         _node("Add", "confidence floor", "sure"),
-        _node("Sub", "limit confidence", "unsure"),
+        _node("Sub", "whole confidence", "rest"),
+        _node("Add", "rest floor", "unsure"),
         _node("Log", "sure", "log_sure"),
         _node("Log", "unsure", "log_unsure"),
         _node("Sub", "log_sure log_unsure", "odds"),
@@ -119,7 +120,7 @@ def _plain_constants(plain: PlainConfidence, capacity: int) -> dict[str, NDArray
         "two": np.array([2], np.int64),
         "axis": np.array([1], np.int64),
         "floor": np.array([FLOOR], np.float32),
-        "limit": np.array([1 + FLOOR], np.float32),
+        "whole": np.array([1], np.float32),
         "slope": plain.slopes[capacity - 1].numpy()[None],
         "offset": plain.offsets[capacity - 1].numpy()[None],
     }

@@ -1,4 +1,6 @@
-"""The unfitted multiplexer, in torch and attached to a capacity's graph."""
+"""The unfitted multiplexer and the plain rules, in torch and attached to a capacity's graph."""
+
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -10,6 +12,7 @@ from onnx import TensorProto, helper
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
 from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.models.plain_confidence import PlainConfidence, PlainRule
 
 CAPACITIES = 4
 SIZES = (0.0, 1e-30, 1.0, 1e6, 1e30)
@@ -101,5 +104,38 @@ def test_attached_multiplexer_computes_the_same_as_in_torch(
     session = onnxruntime.InferenceSession(made)
     found, right = session.run(["logits", "right"], {"input": given.numpy()})
     expected = network(given, torch.full((60,), capacity - 1)).numpy()
+    assert np.array_equal(found, given.numpy())
+    np.testing.assert_allclose(right, expected, atol=1e-5)
+
+
+def plain(rule: PlainRule, seed: int) -> PlainConfidence:
+    """Make a rule with coefficients like fitted ones, of which some are small."""
+    rng = np.random.default_rng(seed)
+    shape = (CAPACITIES, CAPACITIES + 1)
+    return PlainConfidence(
+        rule,
+        rng.uniform(0.5, 4, CAPACITIES).astype(np.float32),
+        rng.uniform(0.05, 2, shape).astype(np.float32),
+        rng.normal(0, 3, shape).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize("capacity", range(1, CAPACITIES + 1))
+@pytest.mark.parametrize("classes", [2, 3, 12])
+@pytest.mark.parametrize("rule", get_args(PlainRule))
+@torch.no_grad()
+def test_attached_plain_rule_computes_the_same_as_in_torch(
+    rule: PlainRule, classes: int, capacity: int
+) -> None:
+    seeded(classes)
+    network = plain(rule, classes)
+    given = torch.cat([torch.randn(20, classes) * size for size in (0.0, 0.1, 3.0, 1e4)])
+
+    made = attach_multiplexer(template(classes), network, capacity)
+
+    onnx.checker.check_model(made, full_check=True)
+    session = onnxruntime.InferenceSession(made)
+    found, right = session.run(["logits", "right"], {"input": given.numpy()})
+    expected = network(given, torch.full((80,), capacity - 1)).numpy()
     assert np.array_equal(found, given.numpy())
     np.testing.assert_allclose(right, expected, atol=1e-5)
