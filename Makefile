@@ -1,7 +1,7 @@
 # CI calls these same targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup simulate test test-fresh test-arm64 lint protos screenshots clean
-.PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing
+.PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,9 +49,9 @@ lint: setup ## check style, types, import layers and generated protos
 protos: setup ## regenerate the Python code from every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate bench-console bench-federated bench-learning bench-routing ## run every benchmark in full
+bench: bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams ## run every benchmark in full
 
-bench-simulate: setup ## benchmark the default scenario over 3 seeds -> docs/results/simulate.*
+bench-simulate: setup ## benchmark the default scenario over 5 seeds -> docs/results/simulate.*
 	$(BIN)/python -m benchmarks.simulate $(ARGS)
 
 bench-console: setup ## benchmark console and ingest with 10,000 devices -> docs/results/console.*
@@ -65,6 +65,9 @@ bench-learning: setup ## compare teachers and nests, about 2 hours, resumable ->
 
 bench-routing: setup ## compare routers on the models of bench-learning, resumable -> docs/results/routing.*
 	$(BIN)/python -m benchmarks.routing $(ARGS)
+
+bench-streams: setup ## measure the stream filter, about an hour, resumable -> docs/results/streams.*
+	$(BIN)/python -m benchmarks.streams $(ARGS)
 
 screenshots: setup ## take screenshots of the console and a report -> docs/images/*.png
 	$(BIN)/python -m benchmarks.screenshots

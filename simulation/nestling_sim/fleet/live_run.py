@@ -82,9 +82,8 @@ class DeviceRun:
             input.
         bundle_bytes: the number of bytes received for bundles.
         telemetry_bytes: the number of bytes sent as telemetry.
-        confidence: a mapping from the index of an answered input in the stream to the device's
-            estimate that its own answer was right, before the cloud answered. It is 0 if no
-            capacity ran.
+        confidence: a mapping from the index of each answered input to the probability that the
+            device gave its own answer, or to 0 if no capacity ran.
     """
 
     device_id: str
@@ -183,8 +182,8 @@ class _Control:
 def _controlled(devices: int) -> Iterator[tuple[ThreadPoolExecutor, _Control]]:
     """Provide a pool with a thread for each device, and stop the devices when the block ends.
 
-    All threads of this process are watched. FleetError is raised if one of them ended with an
-    exception, because the results of the run would otherwise be silently wrong.
+    FleetError is raised if any thread of this process ended with an exception, because the results
+    of the run would otherwise be silently wrong.
     """
     try:
         with (
@@ -270,8 +269,8 @@ def _answer(
 ) -> Iterator[tuple[int, Receipt | None]]:
     """Answer inputs of the stream, and cut and restore the links according to the scenario.
 
-    The stream repeats if there are more turns than inputs. After each turn, the turn's number is
-    yielded with the receipt, or with None if the turn's input has no answer.
+    The stream repeats if there are more turns than inputs. Each turn's number is yielded with its
+    receipt, or with None if its input has no answer.
     """
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:
@@ -282,12 +281,10 @@ def _answer(
             up = wanted
         budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
         try:
-            receipt = running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+            yield turn, running.answer(fleet.first_index + turn, stream.inputs[index], budget)
         except UnanswerableError as err:
             _LOG.warning("%s: input %d has no answer: %s", device.device_id, index, err)
             yield turn, None
-        else:
-            yield turn, receipt
 
 
 def _config(device: Device, fleet: Fleet, links: DeviceLinks) -> DeviceConfig:

@@ -3,14 +3,15 @@
 The page is self-contained and has pictures. The package imports no other package of the simulator.
 """
 
+from nestling_sim.report.accuracy import accuracy_picture
 from nestling_sim.report.evidence import Evidence
 from nestling_sim.report.page import report_page
 from nestling_sim.report.pictures import (
-    accuracy_picture,
     capacity_picture,
     energy_picture,
     routes_picture,
 )
+from nestling_sim.report.stream import stream_picture
 from nestling_sim.report.svg import as_png, as_svg
 from nestling_sim.report.terminal import summary_table
 
@@ -24,5 +25,6 @@ __all__ = [
     "evidence",
     "report_page",
     "routes_picture",
+    "stream_picture",
     "summary_table",
 ]

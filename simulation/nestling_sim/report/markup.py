@@ -42,6 +42,16 @@ def section(title: str, text: str, body: Iterable[str]) -> str:
     return f"<section><h2>{escape(title)}</h2>\n<p>{escape(text)}</p>\n{inside}\n</section>"
 
 
+def lines_of_text(lines: Iterable[str]) -> str:
+    """Return the HTML of a list of short texts.
+
+    Args:
+        lines: the texts, not yet escaped.
+    """
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<ul class="lines">{items}</ul>'
+
+
 def picture(svg: str) -> str:
     """Return the HTML of a picture in a box that scrolls horizontally on a narrow screen.
 

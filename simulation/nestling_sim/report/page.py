@@ -12,15 +12,17 @@ from matplotlib.figure import Figure
 
 from nestling_cloud.palette import css_variables
 from nestling_sim.report import federated, refusals, tables
+from nestling_sim.report.accuracy import accuracy_picture
 from nestling_sim.report.evidence import Evidence, tally
-from nestling_sim.report.markup import Tile, folded, picture, section, table
+from nestling_sim.report.markup import Tile, folded, lines_of_text, picture, section, table
 from nestling_sim.report.pictures import (
     MOST_DEVICES,
-    accuracy_picture,
     capacity_picture,
     energy_picture,
     routes_picture,
 )
+from nestling_sim.report.routing import filtered_or_not, measured_on, stream_description
+from nestling_sim.report.stream import stream_picture
 from nestling_sim.report.svg import as_inline_svg
 
 
@@ -124,18 +126,18 @@ def _pictures(evidence: Evidence) -> str:
         [
             section(
                 "Accuracy against offload share",
-                "Each line is a router, the rule that picks the inputs to send to the cloud. At "
-                "the same share, a better router picks the inputs that gain more from the cloud. "
-                "The oracle knows the right answers, so it cannot be built. The curves assume that "
-                "the cloud can be reached all the time, and that the whole fleet uses one "
-                "threshold, chosen after the run so that it sends just that share. The large point "
-                "is this run, in which each input was routed as it came, under the scenario's "
-                "conditions.",
+                f"{measured_on(summary)} Each line is a router, the rule that picks the inputs to "
+                "send to the cloud. The curves assume that the cloud can be reached all the time, "
+                "and that the whole fleet uses one threshold, chosen after the run so that it "
+                "sends just that share. The large point is this run, in which each input was "
+                f"routed as it came, under the scenario's conditions. {filtered_or_not(summary)}",
                 [
                     _drawn(accuracy_picture(evidence), "accuracy"),
                     folded(tables.accuracy_by_share(evidence)),
+                    lines_of_text(summary["routing"]["lines"]),
                 ],
             ),
+            _stream(evidence),
             section(
                 "Capacity over time",
                 "Each device holds the largest capacity of the student that its memory budget "
@@ -169,6 +171,20 @@ def _pictures(evidence: Evidence) -> str:
     )
 
 
+def _stream(evidence: Evidence) -> str:
+    if evidence.timeline is None:
+        return ""
+    capacities = len(evidence.summary["capacities"])
+    return section(
+        "One device through time",
+        f"{stream_description(evidence.timeline)} {measured_on(evidence.summary)}",
+        [
+            _drawn(stream_picture(evidence.timeline, capacities), "stream"),
+            folded(tables.moments(evidence.timeline)),
+        ],
+    )
+
+
 def _not_sent(summary: Mapping[str, Any]) -> str:
     return section(
         "Inputs without access to the cloud",
@@ -196,9 +212,10 @@ def _rest(summary: Mapping[str, Any]) -> str:
         [
             section(
                 "Compared with other policies",
-                "Device only and cloud only are the two extremes. The last two policies meet the "
-                "same conditions as the run and send as many inputs as the run did, by one "
-                "threshold for the whole fleet that is chosen after the run.",
+                "Device only and cloud only are the two extremes. Policies with the same share "
+                "meet the same conditions as the run and send as many inputs as the run did, by "
+                "one threshold for the whole fleet that is chosen after the run. The oracle knows "
+                f"the right answers, so it cannot be built. {filtered_or_not(summary)}",
                 [table(tables.comparison(summary))],
             ),
             section(

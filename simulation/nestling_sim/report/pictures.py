@@ -1,9 +1,8 @@
-"""Draws the report's pictures of accuracy, capacity, energy and routes."""
+"""Draws the report's pictures of capacity, energy and routes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from math import ceil
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,14 +16,13 @@ from nestling_cloud.palette import (
     FALLBACK,
     GRID,
     INK,
-    MULTIPLEXER,
     MUTED,
     OUTAGE,
-    RIVAL,
     SURFACE,
     Colour,
     capacity_colours,
 )
+from nestling_sim.report.drawing import legend_above, new_figure, only_axes, style
 from nestling_sim.report.evidence import (
     CLOUD,
     DeviceTally,
@@ -38,53 +36,7 @@ from nestling_sim.report.tables import POLICIES, millijoules
 
 MOST_DEVICES = 24  # more small plots would be unreadable
 
-_WIDTH_IN = 9.0
 _COLUMNS = 3
-_LINES: Mapping[str, Mapping[str, Any]] = {
-    "oracle": {"color": MUTED.light, "linestyle": ":", "linewidth": 1.6},
-    "multiplexer": {"color": MULTIPLEXER.light, "linewidth": 2.4, "zorder": 4},
-    "max-softmax": {"color": RIVAL.light, "linestyle": (0, (5, 2)), "linewidth": 1.8},
-    "random": {"color": MUTED.light, "linestyle": (0, (1, 3)), "linewidth": 1.4},
-}
-_POINTS: Mapping[str, Mapping[str, Any]] = {
-    "device-only": {"color": COMPUTE.light, "marker": "s"},
-    "cloud-only": {"color": CLOUD_ORANGE.light, "marker": "D"},
-}
-
-
-def accuracy_picture(evidence: Evidence) -> Figure:
-    """Draw the accuracy of each router as a function of the offload share.
-
-    Single points show the run itself, and the accuracies that the device alone and the cloud alone
-    would have had.
-    """
-    figure = _figure(4.4)
-    axes = _axes(figure)
-    for name, style in _LINES.items():
-        if name in evidence.curves:
-            axes.plot(*zip(*evidence.curves[name], strict=True), label=name, **style)
-    for name, style in _POINTS.items():
-        if name in evidence.curves:
-            axes.plot(*evidence.curves[name][0], label=name, linestyle="", markersize=8, **style)
-    run = (evidence.summary["offload_share"], evidence.summary["accuracy"]["hybrid"])
-    axes.plot(
-        *run,
-        label="this run",
-        linestyle="",
-        color=MULTIPLEXER.light,
-        marker="o",
-        markersize=11,
-        markeredgecolor=SURFACE.light,
-        markeredgewidth=2,
-        zorder=5,
-    )
-    axes.grid(visible=True, color=GRID.light, linewidth=0.8)
-    for axis, name in ((axes.xaxis, "share of inputs sent to the cloud"), (axes.yaxis, "accuracy")):
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        axis.set_label_text(name)
-    axes.set_xlim(-0.02, 1.02)
-    _legend_above(figure, axes, 7)
-    return figure
 
 
 def capacity_picture(evidence: Evidence) -> Figure:
@@ -96,7 +48,7 @@ def capacity_picture(evidence: Evidence) -> Figure:
     tallies = tally(evidence)[:MOST_DEVICES]
     capacities = len(evidence.summary["capacities"])
     rows = max(ceil(len(tallies) / _COLUMNS), 1)
-    figure = _figure(0.7 + 1.45 * rows)
+    figure = new_figure(0.7 + 1.45 * rows)
     grid = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
     cells = list(chain.from_iterable(grid))
     for axes, one in zip(cells, tallies, strict=False):
@@ -121,8 +73,8 @@ def energy_picture(evidence: Evidence) -> Figure:
     The policies are hybrid (the run itself), device only and cloud only.
     """
     energy = evidence.summary["energy_mj_per_input"]
-    figure = _figure(2.5)
-    axes = _axes(figure)
+    figure = new_figure(2.5)
+    axes = only_axes(figure)
     policies = list(reversed(POLICIES))
     left = [0.0] * len(policies)
     for source, colour in (("compute", COMPUTE), ("radio", CLOUD_ORANGE)):
@@ -149,7 +101,7 @@ def energy_picture(evidence: Evidence) -> Figure:
         )
     axes.margins(x=0.12)
     axes.set_xlabel(f"millijoules per input ({energy['provenance']})")
-    _legend_above(figure, axes, 2)
+    legend_above(figure, axes, 2)
     return figure
 
 
@@ -160,8 +112,8 @@ def routes_picture(evidence: Evidence) -> Figure:
     """
     tallies = list(reversed(tally(evidence)))
     capacities = len(evidence.summary["capacities"])
-    figure = _figure(1.1 + 0.34 * len(tallies))
-    axes = _axes(figure)
+    figure = new_figure(1.1 + 0.34 * len(tallies))
+    axes = only_axes(figure)
     left = [0.0] * len(tallies)
     colours = {CLOUD: CLOUD_ORANGE.light, **_by_capacity(capacities)}
     for route in routes_in_order(tallies, capacities):
@@ -192,12 +144,12 @@ def routes_picture(evidence: Evidence) -> Figure:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("share of the device's inputs")
-    _legend_above(figure, axes, capacities + 1)
+    legend_above(figure, axes, capacities + 1)
     return figure
 
 
 def _draw_device(axes: Axes, one: DeviceTally, outages: Sequence[range], capacities: int) -> None:
-    _plain(axes)
+    style(axes)
     for span in outages:
         axes.axvspan(span.start - 0.5, span.stop - 0.5, color=OUTAGE.light, linewidth=0)
     index = [row.input_index for row in one.rows]
@@ -243,35 +195,3 @@ def _capacity_legend() -> list[Line2D | Patch]:
 def _by_capacity(capacities: int) -> dict[str, str]:
     colours = capacity_colours(capacities)
     return {f"capacity-{k}": colour.light for k, colour in enumerate(colours, start=1)}
-
-
-def _legend_above(figure: Figure, axes: Axes, columns: int) -> None:
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside upper left",
-        ncols=columns,
-        frameon=False,
-        labelcolor=INK.light,
-        fontsize=9,
-    )
-
-
-def _figure(height_in: float) -> Figure:
-    return Figure(figsize=(_WIDTH_IN, height_in), layout="constrained", facecolor=SURFACE.light)
-
-
-def _axes(figure: Figure) -> Axes:
-    axes = figure.add_subplot()
-    _plain(axes)
-    return axes
-
-
-def _plain(axes: Axes) -> None:
-    axes.set_facecolor(SURFACE.light)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GRID.light)
-    axes.tick_params(color=GRID.light, labelcolor=MUTED.light, labelsize=9, length=3)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_color(MUTED.light)
-        axis.label.set_fontsize(9)

@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor, log10
+from math import floor, isnan, log10
 from typing import Any
 
 import numpy as np
 
-from nestling_sim.report.evidence import Evidence, routes_in_order, tally
+from nestling_sim.report.evidence import Evidence, Timeline, routes_in_order, tally
 
 POLICIES = {"device_only": "device only", "hybrid": "hybrid", "cloud_only": "cloud only"}
 
 _RIVALS = {
+    "device_only_filtered": "device only, filtered",
+    "cloud_only_filtered": "cloud only, filtered",
     "max_softmax_same_share": "max-softmax, same share",
+    "max_softmax_filtered_same_share": "max-softmax, filtered, same share",
+    "margin_same_share": "margin, same share",
+    "margin_filtered_same_share": "margin, filtered, same share",
     "oracle_same_share": "oracle, same share",
 }
 _SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
@@ -66,15 +71,20 @@ def shared_recordings(summary: Mapping[str, Any]) -> str:
 def comparison(summary: Mapping[str, Any]) -> Table:
     """Return a table of the accuracy and the mean energy per input, by policy.
 
-    The policies are hybrid, device only and cloud only. They are followed by two other routers that
-    send as many inputs as the run did, for which no energy is computed.
+    The policies are hybrid, device only and cloud only. They are followed by the other two behind a
+    stream filter, and by other routers that send as many inputs as the run did, for which no energy
+    is computed.
     """
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]
     policies = [
         (label, percent(accuracy[policy]), significant(energy[policy]))
         for policy, label in POLICIES.items()
     ]
-    rivals = [(label, percent(accuracy[policy]), _NOTHING) for policy, label in _RIVALS.items()]
+    rivals = [
+        (label, percent(accuracy[policy]), _NOTHING)
+        for policy, label in _RIVALS.items()
+        if policy in accuracy
+    ]
     return Table(
         head=("policy", "accuracy", f"mJ per input ({energy['provenance']})"),
         rows=[*policies, *rivals],
@@ -99,6 +109,23 @@ def accuracy_by_share(evidence: Evidence) -> Table:
         for at in _SHARES
     ]
     return Table(head=("share sent to the cloud", *curves), rows=rows)
+
+
+def moments(timeline: Timeline) -> Table:
+    """Return a table of the inputs of a timeline."""
+    return Table(
+        head=("input", "true class", "answer", "answered by", "belief"),
+        rows=[
+            (
+                f"{moment.receipt.input_index}",
+                timeline.classes[moment.truth],
+                timeline.classes[moment.receipt.answer],
+                moment.receipt.route.replace("-", " "),
+                _NOTHING if isnan(moment.confidence) else percent(moment.confidence),
+            )
+            for moment in timeline.moments
+        ],
+    )
 
 
 def devices(evidence: Evidence) -> Table:

@@ -14,7 +14,7 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.mqtt.broker_process import BrokerKind, find_broker
 from nestling_cloud.progress import Progress
 from nestling_cloud.service.config import Addresses
-from nestling_cloud.tasks import load_task
+from nestling_cloud.tasks import Splits, Task, load_task
 from nestling_cloud.temporary_files import temporary_folder
 from nestling_sim.figures.evaluation import curves, evaluate
 from nestling_sim.figures.finished_run import FinishedRun
@@ -147,24 +147,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
         listener.serving(workspace.addresses)
         live = _run_live if scenario.federated is None else _run_federated
         finished = live(config, workspace, data, watch, progress)
-        summary = summarize(
-            Outcome(
-                task=task.name,
-                seed=scenario.seed,
-                bundle_version=finished.version,
-                manifest=finished.manifest,
-                scenario=scenario,
-                inputs=sum(map(len, finished.fleet.streams.values())),
-                recordings=len(splits.test),
-                runs=finished.runs,
-                receipts=finished.receipts,
-                evaluation=finished.evaluation,
-                routing=finished.routing,
-                wall_s=watch.wall_s,
-            )
-        )
-        if finished.learning is not None:
-            summary["federated"] = finished.learning
+        summary = _summary(task, scenario, splits, finished, watch)
         with watch.stage("report"):
             page = report_page(_evidence(scenario, finished, summary))
         summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
@@ -190,6 +173,28 @@ def _workspace(config: RunConfig, trained: Path) -> Iterator[Workspace]:
                 console=config.console or config.keep_serving,
             )
         )
+
+
+def _summary(
+    task: Task, scenario: Scenario, splits: Splits, finished: FinishedRun, watch: _Stopwatch
+) -> dict[str, Any]:
+    summary = summarize(
+        Outcome(
+            task=task.name,
+            seed=scenario.seed,
+            bundle_version=finished.version,
+            manifest=finished.manifest,
+            scenario=scenario,
+            inputs=sum(map(len, finished.fleet.streams.values())),
+            recordings=len(splits.test),
+            runs=finished.runs,
+            receipts=finished.receipts,
+            evaluation=finished.evaluation,
+            routing=finished.routing,
+            wall_s=watch.wall_s,
+        )
+    )
+    return summary if finished.learning is None else {**summary, "federated": finished.learning}
 
 
 def _evidence(scenario: Scenario, finished: FinishedRun, summary: Mapping[str, Any]) -> Evidence:

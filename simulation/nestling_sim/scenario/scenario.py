@@ -58,7 +58,9 @@ class Device:
 class OffloadTable(Table):
     """The `[offload]` table, with the targets of routing and the deadline of an offload.
 
-    The targets are averages per input (a share, an energy or a latency), or a tolerated risk.
+    The targets are averages per input (a share, an energy or a latency), or a tolerated risk. A
+    device keeps an average over the window, unless the window is 0: then the target becomes a
+    static threshold.
     """
 
     share: Share = 0.0

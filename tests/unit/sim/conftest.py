@@ -9,6 +9,7 @@ import pytest
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_sim.figures.refusals import not_sent
 from nestling_sim.report import Evidence
+from nestling_sim.report.evidence import Moment, Timeline
 
 _DEVICES = {
     f"{profile}-{n}": capacity
@@ -33,6 +34,18 @@ def evidence() -> Evidence:
         receipts=rows,
         curves=_curves(),
         outages=dict.fromkeys(_DEVICES, (_OUTAGE,)),
+        timeline=_timeline([row for row in rows if row.device == "pi-5-1"]),
+    )
+
+
+def _timeline(rows: list[ReceiptRow]) -> Timeline:
+    return Timeline(
+        device="pi-5-1",
+        classes=[f"exercise {number}" for number in range(7)],
+        moments=[
+            Moment(receipt=row, truth=row.input_index // 30, confidence=0.5 + 0.004 * number)
+            for number, row in enumerate(sorted(rows, key=lambda row: row.input_index))
+        ],
     )
 
 
@@ -97,8 +110,16 @@ def _summary(rows: list[ReceiptRow]) -> dict[str, Any]:
             "device_only": 0.801,
             "cloud_only": 0.912,
             "hybrid": 0.862,
+            "device_only_filtered": 0.808,
+            "cloud_only_filtered": 0.916,
             "max_softmax_same_share": 0.851,
+            "max_softmax_filtered_same_share": 0.855,
+            "margin_same_share": 0.849,
+            "margin_filtered_same_share": 0.853,
             "oracle_same_share": 0.934,
+        },
+        "routing": {
+            "lines": ["routing: plain confidence rule (max-softmax)", "stream filter: ..."]
         },
         "offload_share": routes["cloud"] / len(rows),
         "routes": routes,
@@ -135,8 +156,11 @@ def _curves() -> dict[str, list[tuple[float, float]]]:
     return {
         "multiplexer": [(s, 0.83 + 0.085 * (1 - (1 - s) ** 4) - 0.003 * s) for s in shares],
         "max-softmax": [(s, 0.83 + 0.082 * (1 - (1 - s) ** 2.8)) for s in shares],
-        "oracle": [(s, 0.83 + min(s, 0.11) - 0.028 * max(0.0, s - 0.11)) for s in shares],
-        "random": [(s, 0.83 + 0.082 * s) for s in shares],
+        "max-softmax, filtered": [(s, 0.83 + 0.084 * (1 - (1 - s) ** 2.9)) for s in shares],
+        "margin": [(s, 0.83 + 0.082 * (1 - (1 - s) ** 2.6)) for s in shares],
+        "margin, filtered": [(s, 0.83 + 0.084 * (1 - (1 - s) ** 2.7)) for s in shares],
+        "device-only, filtered": [(0.0, 0.835)],
+        "cloud-only, filtered": [(1.0, 0.916)],
         "device-only": [(0.0, 0.83)],
         "cloud-only": [(1.0, 0.912)],
     }

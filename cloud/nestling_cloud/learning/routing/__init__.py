@@ -60,8 +60,11 @@ __all__ = [
     "operating_point",
     "rivals",
     "route_inputs",
+    "routed_streams",
     "runs_larger",
     "share_out",
+    "stream_filter",
+    "stream_replay",
     "success_targets",
     "upper_bound",
 ]

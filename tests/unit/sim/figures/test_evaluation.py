@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ from nestling_sim.figures.evaluation import (
     accuracy_at,
     curves,
     rivals_urgency,
+    same_share,
 )
+from nestling_sim.figures.filtered_run import FilteredRun, Filters, one_capacity
 
 # Eight inputs; the cloud is right where the device is wrong, and both are right once.
 DEVICE = [1, 0, 0, 1, 1, 1, 0, 1]
@@ -18,25 +22,22 @@ FALLING = np.array([4, 3, 2, 1] * 2, np.float64)
 
 
 def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
-    bools = {
-        name: np.array(values, np.bool_)
-        for name, values in (
-            ("device", DEVICE),
-            ("cloud", CLOUD),
-            ("offloaded", OFFLOADED),
-            ("cloud_open", cloud_open or [1] * 8),
-        )
-    }
+    device, cloud, offloaded, opened = (
+        np.array(values, np.bool_) for values in (DEVICE, CLOUD, OFFLOADED, cloud_open or [1] * 8)
+    )
     trial = Trial(
         logits=np.linspace([0, 1], [0, 3], 8, dtype=np.float32),
-        device=bools["device"],
-        cloud=bools["cloud"],
+        device=device,
+        cloud=cloud,
         cloud_logits=np.zeros((8, 2), np.float32),
         labels=np.zeros(8, np.int64),
     )
     return Evaluation(
-        **bools,
-        answered=np.where(bools["offloaded"], bools["cloud"], bools["device"]),
+        device=device,
+        cloud=cloud,
+        answered=np.where(offloaded, cloud, device),
+        offloaded=offloaded,
+        cloud_open=opened,
         urgency={"multiplexer": np.linspace(0.5, -0.5, 8), **rivals_urgency(trial)},
     )
 
@@ -74,7 +75,7 @@ def test_oracle_ranks_inputs_by_whether_the_cloud_corrects_the_device() -> None:
     assert best == 1.0
 
 
-@pytest.mark.parametrize("router", ["multiplexer", "max-softmax", "oracle", "random"])
+@pytest.mark.parametrize("router", ["multiplexer", "max-softmax", "margin"])
 def test_every_curve_runs_from_device_only_to_cloud_only(router: str) -> None:
     drawn = curves(evaluation())
 
@@ -91,8 +92,68 @@ def test_curves_assume_that_the_cloud_is_always_available() -> None:
 
 
 def test_no_router_beats_the_oracle() -> None:
-    drawn = curves(evaluation())
+    both = evaluation()
 
-    for name in ("multiplexer", "max-softmax", "random"):
-        for (_, best), (_, found) in zip(drawn["oracle"], drawn[name], strict=True):
-            assert found <= best
+    for count in range(9):
+        best = accuracy_at(both, both.urgency["oracle"], count)
+        for name in ("multiplexer", "max-softmax", "margin"):
+            assert accuracy_at(both, both.urgency[name], count) <= best
+
+
+def test_without_a_filter_no_figure_is_named_filtered() -> None:
+    found = same_share(evaluation())
+
+    assert found["hybrid"] == 7 / 8
+    assert set(found) == {
+        "device_only",
+        "cloud_only",
+        "hybrid",
+        "max_softmax_same_share",
+        "margin_same_share",
+        "oracle_same_share",
+    }
+    assert not any(", filtered" in name for name in curves(evaluation()))
+
+
+def filtered() -> Evaluation:
+    """The same inputs as the stream of one device with two classes, of which 0 is always right."""
+    device, cloud = (
+        np.where(np.array(right)[:, None] == 1, [1.0, 0.0], [0.0, 1.0]).astype(np.float32)
+        for right in (DEVICE, CLOUD)
+    )
+    right = np.tile(np.array([0.7, 0.8], np.float32), (8, 1))
+    return replace(
+        evaluation(),
+        filtered=FilteredRun(
+            filters=Filters(*(np.array([[value]]) for value in (0.0, 0.0, 0.0, 1.0, 0.05))),
+            streams=one_capacity(np.arange(8, dtype=np.intp)[None], device, right, 4 * cloud),
+            labels=np.zeros(8, np.int64),
+            cloud=np.array([0, 1] * 4, np.bool_),
+        ),
+    )
+
+
+def test_filter_that_forgets_gives_the_plain_figures() -> None:
+    found = same_share(filtered())
+
+    assert found["device_only_filtered"] == found["device_only"]
+    assert found["cloud_only_filtered"] == 0.5
+    for name in ("max_softmax", "margin"):
+        assert found[f"{name}_filtered_same_share"] == found[f"{name}_same_share"]
+
+
+def test_filtered_router_sends_nothing_without_the_cloud() -> None:
+    found = same_share(replace(filtered(), cloud_open=np.zeros(8, np.bool_)))
+
+    assert found["margin_filtered_same_share"] == found["device_only_filtered"]
+
+
+def test_filtered_curves_stand_beside_the_plain_ones() -> None:
+    drawn = curves(filtered())
+
+    for name in ("max-softmax", "margin"):
+        assert drawn[f"{name}, filtered"] == drawn[name]
+    assert drawn["device-only, filtered"] == drawn["device-only"]
+    assert drawn["cloud-only, filtered"] == [(1.0, 0.5)]
+    assert drawn["multiplexer"][0] == drawn["device-only"][0]
+    assert drawn["multiplexer"][-1] == (1.0, float(np.mean(CLOUD)))

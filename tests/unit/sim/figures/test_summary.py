@@ -31,11 +31,13 @@ KEYS = {
         "cloud_only",
         "hybrid",
         "max_softmax_same_share",
+        "margin_same_share",
         "oracle_same_share",
     },
     "offload_share": None,
     "routes": None,
     "fallbacks": None,
+    "routing": {"rule", "lines"},
     "not_sent": {"inputs", "reasons", "devices", "never"},
     "capacity_switches": None,
     "energy_mj_per_input": {"device_only", "cloud_only", "hybrid", "provenance"},
@@ -93,6 +95,7 @@ def evaluation(rows: list[ReceiptRow]) -> Evaluation:
         cloud_open=np.ones(len(rows), np.bool_),
         urgency={
             "max-softmax": np.array([-0.9, -0.4, -0.6, -0.3, -0.8])[: len(rows)],
+            "margin": np.array([-0.9, -0.4, -0.6, -0.3, -0.8])[: len(rows)],
             "oracle": (cloud.astype(np.float64) - device)[: len(rows)],
         },
     )
@@ -122,6 +125,7 @@ def summary(rows: list[ReceiptRow]) -> dict[str, Any]:
             runs=[run("pi-4b-1", 3), run("pi-5-1", 2)],
             receipts=rows,
             evaluation=evaluation(rows),
+            routing={"rule": "network", "lines": ["routing: network"]},
             wall_s={"fleet": 1.234},
         )
     )
@@ -163,6 +167,7 @@ def test_accuracies_are_computed_on_the_same_inputs(rows: list[ReceiptRow]) -> N
         "cloud_only": 0.8,
         "hybrid": 0.8,
         "max_softmax_same_share": 0.8,
+        "margin_same_share": 0.8,
         "oracle_same_share": 0.8,
     }
 

@@ -147,11 +147,11 @@ def test_page_fetches_nothing(evidence: Evidence) -> None:
     assert "script" not in _Page(page).tags
 
 
-def test_page_has_four_pictures_with_a_table_each_and_unique_ids(evidence: Evidence) -> None:
+def test_page_has_five_pictures_with_a_table_each_and_unique_ids(evidence: Evidence) -> None:
     page = _Page(report_page(evidence))
 
-    assert page.tags.count("svg") == 4
-    assert page.tags.count("details") == 5  # the fifth lists the inputs that could not be sent
+    assert page.tags.count("svg") == 5
+    assert page.tags.count("details") == 6  # the sixth lists the inputs that could not be sent
     assert len(page.ids) == len(set(page.ids))
     used = {target.removeprefix("#") for target in page.fetched}
     assert used <= set(page.ids)

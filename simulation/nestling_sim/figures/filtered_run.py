@@ -1,0 +1,145 @@
+"""Computes what other routers would have answered behind the stream filter of the run's bundle.
+
+A filter carries a belief about the class from one input of a stream to the next. Behind it, the
+other routers and the options by themselves have the same memory as the devices of the run.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.v1.bundle_pb2 import Calibration
+from nestling_cloud.learning.routing import at_once
+from nestling_cloud.learning.routing.stream_replay import Streams, Thresholds, replay
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_core.belief.evidence import calibrated, softmax
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+# Gains between which the bundle's own rule is replayed.
+_GAINS = np.concatenate([-np.geomspace(1, 0.01, 60), [0.0], np.geomspace(0.01, 1, 60)])
+_SEND_ALL = -1 - 1e-6
+
+
+class Filters(NamedTuple):
+    """The parameters of the filter of each stream, (S, 1) each."""
+
+    stay: Doubles
+    persistence: Doubles
+    smoothing: Doubles
+    weight: Doubles
+    doubt: Doubles
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteredRun:
+    """The inputs of a run as streams behind the bundle's filter, in the order of the receipts.
+
+    Attributes:
+        filters: the filter of each stream.
+        streams: the streams. Their only capacity is the resident one of each input.
+        labels: the true class index of each input, (N,).
+        cloud: whether the cloud behind a filter of its own is right if it answers every input,
+            (N,).
+    """
+
+    filters: Filters
+    streams: Streams
+    labels: NDArray[np.int64]
+    cloud: Bools
+
+    def accuracies(self, ranks: Doubles, counts: Sequence[int]) -> list[float]:
+        """Return the accuracies of a router that sends a number of inputs.
+
+        Args:
+            ranks: the rank of each input among those that the router sends, from 0, (N,). Infinite
+                for an input that cannot be sent.
+            counts: the numbers of inputs that are sent.
+        """
+        thresholds = 0.5 - np.asarray(counts, np.float64)
+        result = replay(self.filters, self.streams, at_once(1), _accept(thresholds), urgency=-ranks)
+        return [float(accuracy) for accuracy in result.accuracies(self.labels)]
+
+    def device(self) -> float:
+        """Return the accuracy of the device if no input is sent."""
+        return self.accuracies(np.full(len(self.labels), np.inf), [0])[0]
+
+    def own_curve(self) -> list[tuple[float, float]]:
+        """Return the accuracy of the bundle's own rule at several offload shares.
+
+        The whole fleet has one threshold, and the cloud is always available.
+
+        Returns:
+            The points (offload share, accuracy), sorted by share.
+        """
+        gains = np.concatenate([[_SEND_ALL], _GAINS])
+        result = replay(self.filters, self.streams, at_once(1), _accept(gains))
+        points = zip(result.shares(), result.accuracies(self.labels), strict=True)
+        return sorted((float(share), float(accuracy)) for share, accuracy in points)
+
+
+def filters_of(receipts: Sequence[ReceiptRow], calibration: Calibration) -> Filters | None:
+    """Return the filter of each device's stream, or None if the bundle has no filter.
+
+    It is the filter of the capacity that was resident for most of the device's inputs, when this
+    capacity runs without a cascade.
+
+    Args:
+        receipts: one receipt for each input, sorted by device and input index.
+        calibration: the calibration of the bundle.
+    """
+    if not all(curve.HasField("filter") for curve in calibration.curves):
+        return None
+    chosen = []
+    for _, rows in groupby(receipts, key=attrgetter("device")):
+        resident, _ = Counter(row.resident_capacity for row in rows).most_common(1)[0]
+        chosen.append(calibration.curves[resident - 1].filter)
+    return Filters(
+        *(np.array([[getattr(one, name)] for one in chosen]) for name in Filters._fields)
+    )
+
+
+def one_capacity(places: Indices, logits: Floats, right: Floats, cloud: Floats) -> Streams:
+    """Return streams that are answered by a single capacity and by the cloud.
+
+    Args:
+        places: the index of each input of each stream, (S, T), where -1 marks the end.
+        logits: the logits of the capacity, (N, C).
+        right: the success probabilities of the capacity and of the cloud, (N, 2).
+        cloud: the logits of the cloud, (N, C).
+    """
+    return Streams(
+        places=places,
+        evidence=calibrated(logits, right[:, 0])[None],
+        right=np.asarray(right, np.float64)[None],
+        cloud=softmax(cloud),
+    )
+
+
+def stream_places(receipts: Sequence[ReceiptRow]) -> Indices:
+    """Return the indices of the receipts of each device, (S, T), where -1 marks the end.
+
+    Args:
+        receipts: the receipts, sorted by device and input index.
+    """
+    sizes = [len(list(rows)) for _, rows in groupby(receipts, key=attrgetter("device"))]
+    starts = np.cumsum([0, *sizes])
+    return np.stack(
+        [
+            np.pad(np.arange(size) + start, (0, max(sizes) - size), constant_values=-1)
+            for start, size in zip(starts, sizes, strict=False)
+        ]
+    ).astype(np.intp)
+
+
+def _accept(thresholds: Doubles) -> Thresholds:
+    return Thresholds(gate=thresholds, accept=thresholds)
