@@ -32,6 +32,7 @@ class SeedModels:
         test: the test inputs with their logits and labels, one recording after the other.
         rounded: the int8 nest (the student's weights as rings), a cell of the learning benchmark.
         macs: the multiply-accumulates of each capacity, smallest first, then of the teacher.
+        answers: the key of the cell with the logits.
     """
 
     task: Task
@@ -40,6 +41,7 @@ class SeedModels:
     test: RoutingData
     rounded: Content
     macs: list[int]
+    answers: str
 
     @property
     def has_people(self) -> bool:
@@ -92,6 +94,7 @@ def load_models(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModel
             *macs_by_capacity(task.signature, task.student),
             network_macs(teacher, task.signature.shape),
         ],
+        answers=cell.key,
     )
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "offloader",
     "policy",
     "resident_capacity",
+    "stream_belief",
     "stream_state",
     "target_controller",
 ]

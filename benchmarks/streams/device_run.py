@@ -1,0 +1,146 @@
+"""Answers one long stream with a device's own classes, one input after the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.streams.fitted import FittedRouter
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import RoutingCurve
+from nestling_cloud.learning.routing import CascadeRule
+from nestling_cloud.learning.routing.stream_replay import deal_recordings
+from nestling_core.routing.curve import useful_share
+from nestling_device.inference import policy
+from nestling_device.inference.stream_belief import StreamBelief
+from nestling_device.inference.target_controller import InputCost, TargetController, target_of
+
+WINDOW = 500
+"""The target window of a device by default."""
+_NOTHING, _OFFLOAD = (InputCost(share=share, energy=0, latency=0) for share in (0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routing:
+    """How a device routes inputs.
+
+    Attributes:
+        cascade: the capacities that run.
+        curve: the bundle's routing curve for these capacities.
+    """
+
+    cascade: CascadeRule
+    curve: RoutingCurve
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRun:
+    """The results of answering all test recordings as one stream.
+
+    Attributes:
+        deviation: the largest absolute difference between the target and the offload share of any
+            window of 500 inputs, in points.
+        share: the offload share of the whole stream, %.
+        accuracy: the accuracy of the answers, %.
+    """
+
+    deviation: float
+    share: float
+    accuracy: float
+
+
+def run_device(
+    router: FittedRouter,
+    routing: Routing,
+    target: float,
+    *,
+    order: int,
+    corrected: bool = True,
+) -> DeviceRun:
+    """Return the results of a device that holds the target share with the default window.
+
+    Args:
+        router: the fitted router.
+        routing: how the device routes inputs.
+        target: the target offload share.
+        order: the seed of the order of the test recordings.
+        corrected: whether the cloud's answers correct the device's confidence.
+    """
+    test = router.test
+    budget = Budget(offload_share=target, target_window=WINDOW)
+    device = _Device(router, routing, budget, corrected=corrected)
+    places = deal_recordings(test.lengths, 1, order)[0]
+    routed = [device.answer(int(place)) for place in places]
+    sent = np.array([offloaded for offloaded, _ in routed])
+    answers = np.array([answer for _, answer in routed])
+    return DeviceRun(
+        deviation=_deviation(sent, target),
+        share=float(100 * sent.mean()),
+        accuracy=float(100 * (answers == test.labels[places]).mean()),
+    )
+
+
+def _deviation(sent: NDArray[np.bool_], target: float) -> float:
+    sums = np.concatenate([[0], np.cumsum(sent)])
+    shares = (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
+    return float(100 * np.abs(shares - target).max())
+
+
+class _Device:
+    """A device that routes inputs whose outputs are known."""
+
+    def __init__(
+        self,
+        router: FittedRouter,
+        routing: Routing,
+        budget: Budget,
+        *,
+        corrected: bool,
+    ) -> None:
+        self._router, self._cascade, self._curve = router, routing.cascade, routing.curve
+        self._budget, self._corrected = budget, corrected
+        self._target = target_of(budget, kept=_NOTHING, sent=_OFFLOAD)
+        self._controller = TargetController()
+        self._belief = StreamBelief(router.test.logits.shape[2])
+
+    def answer(self, place: int) -> tuple[bool, int]:
+        """Return whether an input is sent, and the answer.
+
+        Args:
+            place: the index of the input in the test data.
+        """
+        share = min(self._controller.share_to_aim_at(self._target), useful_share(self._curve))
+        thresholds = policy.thresholds_for_budget(self._curve, self._budget, share)
+        self._belief.begin(self._curve, corrected=self._corrected)
+        sent, answer, cloud_right = self._route(place, thresholds)
+        if sent:
+            answer = self._belief.after_answer(self._router.test.cloud[place], cloud_right)
+        self._controller = self._controller.after_input(
+            self._target, _OFFLOAD if sent else _NOTHING
+        )
+        return sent, answer
+
+    def _route(self, place: int, thresholds: policy.Thresholds) -> tuple[bool, int, float | None]:
+        """Return whether an input is sent, the device's answer, and the cloud's probability.
+
+        Args:
+            place: the index of the input in the test data.
+            thresholds: the thresholds for this input.
+        """
+        if policy.keeps_nothing(thresholds):
+            return True, -1, None
+        start, top = self._cascade.start - 1, self._cascade.top - 1
+        answer, confidence, right = self._run(start, place)
+        if start != top:
+            gain = right[-1] - max(confidence, right[top])
+            if policy.prefers_cloud(gain, thresholds.gate):
+                return True, answer, right[-1]
+            if policy.runs_larger(right[top] - confidence, self._cascade.threshold):
+                answer, confidence, right = self._run(top, place)
+        sent = policy.prefers_cloud(right[-1] - confidence, thresholds.accept)
+        return sent, answer, right[-1]
+
+    def _run(self, capacity: int, place: int) -> tuple[int, float, list[float]]:
+        right = [float(one) for one in self._router.predicted[capacity, place]]
+        judged = self._belief.after_run(self._router.test.logits[capacity, place], right[capacity])
+        return judged.answer, judged.confidence, right
