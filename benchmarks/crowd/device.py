@@ -148,6 +148,8 @@ class Device:
             answered_at_ms=at_ms,
             bundle_version=self._gauges.bundle_version,
             answer=int(draw * 7),
+            device_answer=int(draw * 7),
+            device_confidence=0.5 + draw / 2,
             resident_capacity=self.capacity,
             latency_ms=float(self._rng.lognormal(3.0 if cloud else 0.5, 0.5)),
             latency_provenance=PROVENANCE_MEASURED,

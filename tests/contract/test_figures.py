@@ -34,6 +34,7 @@ def any_receipt(rng: random.Random, sequence: int, at_ms: int) -> receipt_pb2.Re
         bytes_up=rng.randrange(3000),
         offload_energy_mj=rng.random(),
         offload_bytes=rng.randrange(3000),
+        device_confidence=rng.choice((0.0, rng.random())),
     )
     receipt.latency_provenance = rng.choice(_PROVENANCES)
     receipt.route.capacity = rng.randrange(5)
@@ -70,6 +71,9 @@ def check(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
     rows = [row for row in rows if within.since_ms <= row.answered_at_ms < within.until_ms]
     assert made.answers == len(rows) > 0
     assert made.fallbacks == sum(row.reason in FALLBACKS for row in rows)
+    own = [row.device_confidence for row in rows if row.route != "cloud" and row.device_confidence]
+    assert made.estimated_answers == len(own)
+    assert made.expected_right == pytest.approx(sum(own))
     assert {route.route: route.answers for route in made.routes} == Counter(
         row.route for row in rows
     )

@@ -344,7 +344,8 @@ def test_operating_point_shows_where_its_figures_were_measured(page: Browser, fl
     assert "Accuracy on calibration inputs" in target
     assert "calibration inputs when the bundle was built" in target
     assert "Reported by the fleet, last 1 h" in page.text('[data-panel="reported"] h2')
-    assert page.text('[data-fact="reported-accuracy"]') == "not known"
+    assert "expected by the devices" in page.text('[data-fact="reported-accuracy"]')
+    assert "calibration" not in page.text('[data-panel="reported"]')
     page.open(f"{fleet.cloud.console}/?span=1h")
     page.wait(lambda: page.figure("answers") == str(ANSWERS))
     assert reported == f"{page.figure('energy')} modelled"
@@ -439,6 +440,8 @@ def test_api_and_store_give_the_same_figures(fleet: Fleet) -> None:
     assert {one["route"]: one["answers"] for one in figures["totals"]["routes"]} == {
         one.route: one.answers for one in view.totals.routes
     }
+    assert 0 < figures["totals"]["device_accuracy"] <= 1
+    assert figures["totals"]["device_accuracy"] == pytest.approx(view.totals.device_accuracy)
     assert sum(one["energy_mj"] for one in figures["totals"]["energy"]) == pytest.approx(
         sum(one.energy_mj for one in view.totals.energy)
     )
@@ -450,6 +453,7 @@ def test_receipts_are_exported_as_csv_one_line_each(fleet: Fleet) -> None:
     assert sorted(int(line["input_index"]) for line in lines) == list(range(ANSWERS))
     assert {line["device"] for line in lines} == {"watch"}
     assert all(len(line["success"].split()) == 4 for line in lines)
+    assert all(0 < float(line["device_confidence"]) <= 1 for line in lines)
 
 
 @pytest.mark.parametrize("chart", ["routes", "energy", "latency", "energy-by-route", "savings"])

@@ -99,6 +99,7 @@ def answer_point(**changed: Any) -> AnswerPoint:
         route="capacity-2",
         reason="accepted",
         answer=1,
+        device_confidence=0.75,
         resident_capacity=2,
         latency_ms=3.0,
         energy_compute_mj=1.5,

@@ -22,6 +22,7 @@ def make_receipt(sequence: int = 1, **fields: object) -> receipt_pb2.Receipt:
         route=receipt_pb2.Route(capacity=2, reason=receipt_pb2.REASON_ACCEPTED),
         answer=3,
         device_answer=3,
+        device_confidence=0.75,
         resident_capacity=2,
         latency_ms=1.5,
         latency_provenance=receipt_pb2.PROVENANCE_MODELLED,

@@ -41,6 +41,8 @@ def totals(sums: Iterable[Sums], steps: Steps) -> Totals:
         bytes_down=sum(figures.bytes_down for figures in by_kind.values()),
         series=tuple(_bucket(start_ms, by_step.get(start_ms, {})) for start_ms in starts),
         step_ms=steps.step_ms,
+        estimated_answers=sum(figures.estimated_answers for figures in by_kind.values()),
+        expected_right=sum(figures.expected_right for figures in by_kind.values()),
     )
 
 

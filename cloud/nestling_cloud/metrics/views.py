@@ -104,6 +104,10 @@ class Totals:
         bytes_down: the bytes that devices received for offloads.
         series: all steps of the range, oldest first, including those without answers.
         step_ms: the length of a step.
+        estimated_answers: the number of answers that devices gave themselves, with an estimate of
+            the probability that they are right.
+        expected_right: the sum of these probabilities, which the devices correct by the cloud's
+            answers.
     """
 
     answers: int
@@ -115,6 +119,16 @@ class Totals:
     bytes_down: int
     series: tuple[Bucket, ...]
     step_ms: int
+    estimated_answers: int = 0
+    expected_right: float = 0.0
+
+    @property
+    def device_accuracy(self) -> float | None:
+        """The accuracy that the devices expect of the answers that they gave themselves.
+
+        It is None if no answer came with an estimate.
+        """
+        return self.expected_right / self.estimated_answers if self.estimated_answers else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +208,8 @@ class AnswerPoint:
         route: the place where the input was answered, "capacity-<k>" or "cloud".
         reason: the reason why the input was answered there.
         answer: the index of the class that was answered.
+        device_confidence: the probability that the device's own answer is right, as estimated by
+            the device and corrected by the cloud's earlier answers; 0 if unknown.
         resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the time from the input to the answer.
         energy_compute_mj: the energy of computing.
@@ -212,6 +228,7 @@ class AnswerPoint:
     route: str
     reason: str
     answer: int
+    device_confidence: float
     resident_capacity: int
     latency_ms: float
     energy_compute_mj: float

@@ -25,7 +25,7 @@ LONGEST_TEXT = 200
 _LARGEST_COST = 1e9
 # Higher than costs, because a budget may be practically unlimited.
 _LARGEST_LIMIT = 1e12
-# A sum of float32 probabilities may exceed 1 slightly.
+# Rounding to float32 may raise a probability above 1 slightly.
 _LARGEST_PROBABILITY = 1.001
 _REASONS = {
     value: name.removeprefix("REASON_").lower()
@@ -62,6 +62,9 @@ class ReceiptRow:
         reason: the reason why that route was taken.
         answer: the class index of the final answer.
         device_answer: the class index of the student's answer; None if no student ran.
+        device_confidence: the probability that this answer is right, as estimated by the device and
+            corrected by the cloud's earlier answers; 0 if no student ran, or if the device does not
+            report it.
         resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the latency of the answer.
         latency_provenance: the provenance of the latency.
@@ -101,6 +104,7 @@ class ReceiptRow:
     reason: str
     answer: int
     device_answer: int | None
+    device_confidence: float = 0.0
     resident_capacity: int
     latency_ms: float
     latency_provenance: str
@@ -137,7 +141,8 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
     Raises:
         ReceiptError: an enum value is unspecified or unknown, a number is negative, implausibly
             large or not finite, a string is too long or contains a NUL, an energy source is
-            unknown, or the receipt has too many energies or probabilities.
+            unknown, the receipt has too many energies or probabilities, or a confidence in an
+            answer that no student gave.
     """
     budget = receipt.budget
     answered_by_device = receipt.HasField("device_answer")
@@ -155,6 +160,7 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         reason=_reason(receipt.route.reason),
         answer=receipt.answer,
         device_answer=receipt.device_answer if answered_by_device else None,
+        device_confidence=_confidence(receipt),
         resident_capacity=_capacity("resident_capacity", receipt.resident_capacity),
         latency_ms=_number("latency_ms", receipt.latency_ms),
         latency_provenance=_provenance("latency_provenance", receipt.latency_provenance),
@@ -219,6 +225,13 @@ def _success(receipt: receipt_pb2.Receipt) -> tuple[float, ...]:
             f"{len(receipt.success)} success probabilities; at most {MOST_CAPACITIES + 1} allowed"
         )
     return tuple(_number("success", value, _LARGEST_PROBABILITY) for value in receipt.success)
+
+
+def _confidence(receipt: receipt_pb2.Receipt) -> float:
+    confidence = _number("device_confidence", receipt.device_confidence, _LARGEST_PROBABILITY)
+    if confidence and not receipt.HasField("device_answer"):
+        raise ReceiptError(f"device_confidence {confidence} without a device_answer")
+    return min(confidence, 1.0)
 
 
 def _integer(field: str, value: int, most: int) -> int:

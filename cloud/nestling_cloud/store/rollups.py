@@ -126,6 +126,8 @@ def _stored(
 def _columns(figures: Tally) -> dict[str, Any]:
     return {
         "answers": figures.answers,
+        "estimated_answers": figures.estimated_answers,
+        "expected_right": figures.expected_right,
         "energy_compute_mj": figures.energy_compute_mj,
         "energy_radio_mj": figures.energy_radio_mj,
         # Devices report these unchecked, so a sum may exceed what the database can hold.
@@ -141,6 +143,8 @@ def tally_of(row: "sa.Row[Any]") -> Tally:
     """Return the sums in a row of a rollup."""
     return Tally(
         answers=row.answers,
+        estimated_answers=row.estimated_answers,
+        expected_right=row.expected_right,
         energy_compute_mj=row.energy_compute_mj,
         energy_radio_mj=row.energy_radio_mj,
         bytes_up=row.bytes_up,

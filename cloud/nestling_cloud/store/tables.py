@@ -98,6 +98,7 @@ RECEIPTS = sa.Table(
     _text("reason", 32),
     _number("answer"),
     sa.Column("device_answer", sa.BigInteger),
+    _real("device_confidence"),
     _number("resident_capacity"),
     _real("latency_ms"),
     _text("latency_provenance", 16),
@@ -143,6 +144,8 @@ def _rollup(name: str, *keys: "sa.Column[str]") -> sa.Table:
             for figure in ("latency", "compute", "radio", "offload")
         ),
         _number("answers"),
+        _number("estimated_answers"),
+        _real("expected_right"),
         _real("energy_compute_mj"),
         _real("energy_radio_mj"),
         _number("bytes_up"),

@@ -42,6 +42,9 @@ class Tally:
 
     Attributes:
         answers: the number of answers.
+        estimated_answers: the number of answers that devices gave themselves, with an estimate of
+            the probability that they are right.
+        expected_right: the sum of these probabilities.
         energy_compute_mj: the compute energy that the answers took.
         energy_radio_mj: the radio energy that the answers took.
         bytes_up: the number of bytes sent for offloads.
@@ -54,6 +57,8 @@ class Tally:
     """
 
     answers: int = 0
+    estimated_answers: int = 0
+    expected_right: float = 0.0
     energy_compute_mj: float = 0.0
     energy_radio_mj: float = 0.0
     bytes_up: int = 0
@@ -65,6 +70,9 @@ class Tally:
     def count(self, row: ReceiptRow) -> None:
         """Add the figures of one answer."""
         self.answers += 1
+        if row.device_confidence > 0 and row.route != "cloud":
+            self.estimated_answers += 1
+            self.expected_right += row.device_confidence
         self.energy_compute_mj += row.energy_compute_mj
         self.energy_radio_mj += row.energy_radio_mj
         self.bytes_up += row.bytes_up
@@ -77,6 +85,8 @@ class Tally:
     def add(self, other: "Tally") -> None:
         """Add the sums of another tally."""
         self.answers += other.answers
+        self.estimated_answers += other.estimated_answers
+        self.expected_right += other.expected_right
         self.energy_compute_mj += other.energy_compute_mj
         self.energy_radio_mj += other.energy_radio_mj
         self.bytes_up += other.bytes_up

@@ -72,6 +72,13 @@ class TotalsMessage(ViewMessage):
     cloud_only: tuple[CloudOnly, ...]
     bytes_up: int
     bytes_down: int
+    estimated_answers: int = Field(
+        description="answers that devices gave themselves, with an estimate of their accuracy"
+    )
+    device_accuracy: float | None = Field(
+        description="accuracy of these answers as expected by the devices, corrected by the "
+        "cloud's answers; not measured"
+    )
     step_ms: int
     series: tuple[StepMessage, ...]
 

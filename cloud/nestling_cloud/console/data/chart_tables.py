@@ -182,6 +182,7 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
         ("route", "route"),
         ("reason", "reason"),
         ("answer", "answer"),
+        ("device_confidence", "device's confidence"),
         ("resident_capacity", "resident capacity"),
         ("latency_ms", "latency, ms"),
         ("energy_compute_mj", "compute, mJ"),

@@ -8,6 +8,7 @@ from nestling_cloud.console.pages.markup import Text, block
 from nestling_cloud.metrics.views import Totals
 
 _UNKNOWN_ACCURACY = "not known"
+_EXPECTED_BY = "expected by the devices, corrected by the cloud's answers"
 
 
 class ReportedPanel:
@@ -25,13 +26,14 @@ class ReportedPanel:
                 {
                     "reported-share": "Answered by the cloud",
                     "reported-energy": "Energy per answer",
-                    "reported-accuracy": "Accuracy",
+                    "reported-accuracy": "Accuracy of the devices' own answers",
                 }
             )
             Text(
                 "p",
-                "The cloud does not know the right answers to these inputs, so the accuracy of the "
-                "answers is not known.",
+                "The cloud does not know the right answers to these inputs. Devices estimate how "
+                "likely each of their own answers is right, and learn from every answer of the "
+                "cloud how far to trust this estimate. Answers that the cloud gave do not count.",
                 "note",
             )
 
@@ -47,7 +49,14 @@ class ReportedPanel:
         counted = f" of {number(totals.answers)} answers" if totals else ""
         self._facts.show("reported-share", NOTHING if share is None else percent(share) + counted)
         self._facts.show("reported-energy", _energy_per_answer(totals) if totals else NOTHING)
-        self._facts.show("reported-accuracy", _UNKNOWN_ACCURACY)
+        self._facts.show("reported-accuracy", _expected(totals))
+
+
+def _expected(totals: Totals | None) -> str:
+    if totals is None or totals.device_accuracy is None:
+        return _UNKNOWN_ACCURACY
+    counted = f"{number(totals.estimated_answers)} answers"
+    return f"{percent(totals.device_accuracy)}, {_EXPECTED_BY} ({counted})"
 
 
 def _energy_per_answer(totals: Totals) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from nestling.v1 import receipt_pb2
@@ -94,6 +96,23 @@ def test_cloud_only_counts_the_answers_that_report_it() -> None:
     assert made.cloud_only == (
         CloudOnly(provenance="modelled", answers=2, energy_mj=14.0, size_bytes=600),
     )
+
+
+def confident(confidence: float, *, capacity: int = 1) -> ReceiptRow:
+    return replace(answer(0, capacity=capacity), device_confidence=confidence)
+
+
+def test_expected_accuracy_is_the_mean_over_the_devices_own_answers() -> None:
+    made = figures(confident(0.5), confident(1.0, capacity=2), confident(0.1, capacity=0))
+
+    assert (made.answers, made.estimated_answers) == (3, 2)
+    assert made.device_accuracy == pytest.approx(0.75)
+
+
+def test_answers_without_an_estimate_have_no_expected_accuracy() -> None:
+    made = figures(confident(0.0), confident(0.9, capacity=0))
+
+    assert (made.estimated_answers, made.device_accuracy) == (0, None)
 
 
 def test_latency_provenance_lists_every_provenance() -> None:

@@ -22,6 +22,7 @@ def test_receipt_becomes_a_flat_row() -> None:
     assert row.latency_provenance == "modelled"
     assert row.budget_memory_bytes == 16_000
     assert row.success == (0.5, 0.75, 1.0)
+    assert (row.device_answer, row.device_confidence) == (3, 0.75)
 
 
 def test_table_columns_match_the_fields_of_the_row() -> None:
@@ -34,10 +35,27 @@ def test_capacity_0_means_the_cloud_and_no_device_answer_if_no_student_ran() -> 
     receipt = make_receipt()
     receipt.route.capacity, receipt.route.reason = 0, receipt_pb2.REASON_GATED
     receipt.ClearField("device_answer")
+    receipt.ClearField("device_confidence")
 
     row = flatten("pi-1", "outbox", receipt)
 
     assert (row.route, row.reason, row.device_answer) == ("cloud", "gated", None)
+    assert row.device_confidence == 0
+
+
+def test_confidence_in_no_answer_is_rejected() -> None:
+    receipt = make_receipt()
+    receipt.ClearField("device_answer")
+
+    with pytest.raises(ReceiptError, match="device_confidence"):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize(("reported", "stored"), [(0.0, 0.0), (1.0, 1.0), (1.0000001, 1.0)])
+def test_confidence_of_a_rounded_probability_is_at_most_1(reported: float, stored: float) -> None:
+    row = flatten("pi-1", "outbox", make_receipt(device_confidence=reported))
+
+    assert row.device_confidence == stored
 
 
 def test_unreported_offload_energy_has_no_provenance() -> None:
@@ -98,6 +116,10 @@ def test_energy_is_as_uncertain_as_its_worst_entry(
         ("input_index", 2**53),
         ("latency_ms", 1e10),
         ("wall_ms", 1e10),
+        ("device_confidence", -0.1),
+        ("device_confidence", 1.1),
+        ("device_confidence", math.nan),
+        ("device_confidence", math.inf),
     ],
 )
 def test_invalid_field_is_rejected_and_named(field: str, value: object) -> None:
