@@ -1,7 +1,7 @@
 """An agent with a hand-made bundle, a scripted cloud and a list of its receipts."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
 from nestling.v1.receipt_pb2 import Receipt
+from nestling.v1.stream_pb2 import StreamState
 from nestling_core.routing.admission import offload_bytes, transfer_ms
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
@@ -18,7 +19,12 @@ from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import Board, Link
 from nestling_device.inference.agent import Agent
-from nestling_device.inference.offloader import CloudAnswer, OffloadError, OffloadRequest
+from nestling_device.inference.offloader import (
+    CloudAnswer,
+    OffloadError,
+    OffloadRequest,
+)
+from nestling_device.inference.stream_state import Stream
 from tests.support.hand_bundle import (
     CAPACITIES,
     CLASSES,
@@ -69,13 +75,26 @@ class ScriptedCloud:
         pass
 
 
+class KnowingCloud(ScriptedCloud):
+    """An offloader that has logits for each input, by its index."""
+
+    def __init__(self, logits: Sequence[NDArray[np.float32]]) -> None:
+        super().__init__(None)
+        self._logits = logits
+
+    def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
+        answer = super().offload(request, deadline_ms=deadline_ms)
+        return dataclasses.replace(answer, logits=self._logits[request.index])
+
+
 @dataclasses.dataclass
 class AgentRig:
-    """An agent, its cloud and the receipts that it stored."""
+    """An agent, its cloud, and the receipts and the states of its stream that it stored."""
 
     agent: Agent
     cloud: ScriptedCloud
     kept: list[Receipt]
+    states: list[StreamState]
 
 
 class Growth:
@@ -101,19 +120,28 @@ def make_rig(
     grow: Callable[[int], LoadedBundle] | None = None,
     costs: MeasuredCosts | None = None,
     bundle: tuple[Manifest, Blobs] | None = None,
+    cloud: ScriptedCloud | None = None,
+    stream: Stream = Stream(),  # noqa: B008 - immutable
 ) -> AgentRig:
     kept: list[Receipt] = []
-    cloud = ScriptedCloud(*(outcomes or (None,)))
+    states: list[StreamState] = []
+    cloud = cloud or ScriptedCloud(*(outcomes or (None,)))
+
+    def keep(receipt: Receipt, state: StreamState) -> None:
+        kept.append(receipt)
+        states.append(state)
+
     agent = Agent(
         load_hand_bundle(folder, held=held, bundle=bundle),
         cloud,
         METER,
         deadline_ms=100,
-        keep=lambda receipt, _: kept.append(receipt),
+        keep=keep,
         grow=grow or Growth(folder),
         costs=costs,
+        stream=stream,
     )
-    return AgentRig(agent, cloud, kept)
+    return AgentRig(agent, cloud, kept, states)
 
 
 def budget(**changes: float) -> Budget:
@@ -149,3 +177,13 @@ def student_class(
     nest = load_hand_bundle(folder, bundle=bundle).nest
     nest.load(capacity)
     return int(nest.run(given[None]).logits.argmax())
+
+
+def without_times(receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Return receipts without the times at which they were written."""
+    copies = []
+    for receipt in receipts:
+        copies.append(Receipt())
+        copies[-1].CopyFrom(receipt)
+        copies[-1].answered_at_ms, copies[-1].wall_ms = 0, 0
+    return copies

@@ -121,6 +121,21 @@ def calibration() -> bundle_pb2.Calibration:
     )
 
 
+def filtered(parameters: bundle_pb2.StreamFilter, **fields: float) -> bytes:
+    """Make a serialized calibration whose curves have a stream filter.
+
+    Args:
+        parameters: parameters of the filter.
+        fields: further fields of the curves, such as `useful_share`.
+    """
+    made = calibration()
+    for curve in made.curves:
+        curve.filter.CopyFrom(parameters)
+        for name, value in fields.items():
+            setattr(curve, name, value)
+    return made.SerializeToString()
+
+
 def larger_runs() -> bytes:
     """Make a serialized calibration with a cascade from capacity 1 to capacity 3."""
     made = calibration()
