@@ -80,11 +80,11 @@ class KnowingCloud(ScriptedCloud):
 
     def __init__(self, logits: Sequence[NDArray[np.float32]]) -> None:
         super().__init__(None)
-        self._logits = logits
+        self.logits = logits
 
     def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         answer = super().offload(request, deadline_ms=deadline_ms)
-        return dataclasses.replace(answer, logits=self._logits[request.index])
+        return dataclasses.replace(answer, logits=self.logits[request.index])
 
 
 @dataclasses.dataclass

@@ -126,9 +126,7 @@ def test_corrections_do_not_apply_under_a_tolerated_risk(
 ) -> None:
     bundle = hand_bundle(calibration=certifying(filtering=filtering))
     misread = showing(tmp_path, Z, *UNSURE_HERE)
-    taught, untaught = (
-        make_rig(tmp_path, bundle=bundle, cloud=cloud_that_says(*[TRUTH] * 9)) for _ in range(2)
-    )
+    taught = make_rig(tmp_path, bundle=bundle, cloud=cloud_that_says(*[TRUTH] * 9))
 
     for index in range(8):
         taught.agent.answer(index, misread, TOLERANT)
