@@ -3,8 +3,6 @@
 from collections import Counter
 from itertools import islice
 
-import numpy as np
-
 from nestling_sim.figures.finished_run import FinishedRun
 from nestling_sim.report.evidence import CLOUD, Moment, Timeline, in_natural_order
 
@@ -24,18 +22,12 @@ def timeline(finished: FinishedRun) -> Timeline | None:
         return None
     most = max(sent.values())
     device = in_natural_order(name for name, count in sent.items() if count == most)[0]
-    confidence = {run.device_id: run.confidence for run in finished.runs}[device]
     labels = finished.fleet.streams[device].labels.tolist()
     rows = (row for row in finished.receipts if row.device == device)
     return Timeline(
         device=device,
         classes=list(finished.manifest.signature.classes),
         moments=[
-            Moment(
-                receipt=row,
-                truth=labels[row.input_index],
-                confidence=confidence.get(row.input_index, 0.0) or np.nan,
-            )
-            for row in islice(rows, MOST_MOMENTS)
+            Moment(receipt=row, truth=labels[row.input_index]) for row in islice(rows, MOST_MOMENTS)
         ],
     )

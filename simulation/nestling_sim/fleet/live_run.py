@@ -8,11 +8,10 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from nestling.v1.receipt_pb2 import Receipt
 from nestling_cloud.progress import Progress
 from nestling_cloud.service.config import Addresses
 from nestling_cloud.tasks import Examples
@@ -82,8 +81,6 @@ class DeviceRun:
             input.
         bundle_bytes: the number of bytes received for bundles.
         telemetry_bytes: the number of bytes sent as telemetry.
-        confidence: a mapping from the index of each answered input to the probability that the
-            device gave its own answer, or to 0 if no capacity ran.
     """
 
     device_id: str
@@ -92,7 +89,6 @@ class DeviceRun:
     flushed: bool
     bundle_bytes: int
     telemetry_bytes: int
-    confidence: Mapping[int, float] = field(default_factory=dict)
 
 
 def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
@@ -182,8 +178,8 @@ class _Control:
 def _controlled(devices: int) -> Iterator[tuple[ThreadPoolExecutor, _Control]]:
     """Provide a pool with a thread for each device, and stop the devices when the block ends.
 
-    FleetError is raised if any thread of this process ended with an exception, because the results
-    of the run would otherwise be silently wrong.
+    All threads of this process are watched. FleetError is raised if one of them ended with an
+    exception, because the results of the run would otherwise be silently wrong.
     """
     try:
         with (
@@ -208,10 +204,9 @@ def _run_device(
 ) -> DeviceRun:
     length = len(fleet.streams[device.device_id])
     with _connected(device, fleet, control.start) as (running, links):
-        confidence: dict[int, float] = {}
-        for turn, receipt in _answer(device, fleet, running, links, range(length)):
-            if receipt is not None:
-                confidence[turn] = receipt.device_confidence
+        answered = 0
+        for turn, has_answer in _answer(device, fleet, running, links, range(length)):
+            answered += has_answer
             answers.put(turn)
             control.watch.check()
             if control.stop.is_set():
@@ -220,12 +215,11 @@ def _run_device(
         flushed = not control.stop.is_set() and running.flush(_FLUSH_S)
         return DeviceRun(
             device_id=device.device_id,
-            answered=len(confidence),
+            answered=answered,
             receipts=running.receipts_written,
             flushed=flushed,
             bundle_bytes=running.bundle_bytes,
             telemetry_bytes=running.telemetry_bytes,
-            confidence=confidence,
         )
 
 
@@ -266,11 +260,11 @@ def _answer(
     running: RunningDevice,
     links: DeviceLinks,
     turns: Iterable[int],
-) -> Iterator[tuple[int, Receipt | None]]:
+) -> Iterator[tuple[int, bool]]:
     """Answer inputs of the stream, and cut and restore the links according to the scenario.
 
-    The stream repeats if there are more turns than inputs. Each turn's number is yielded with its
-    receipt, or with None if its input has no answer.
+    The stream repeats if there are more turns than inputs. After each turn, the turn's number is
+    yielded, with True if its input has an answer.
     """
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:
@@ -281,10 +275,12 @@ def _answer(
             up = wanted
         budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
         try:
-            yield turn, running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+            running.answer(fleet.first_index + turn, stream.inputs[index], budget)
         except UnanswerableError as err:
             _LOG.warning("%s: input %d has no answer: %s", device.device_id, index, err)
-            yield turn, None
+            yield turn, False
+        else:
+            yield turn, True
 
 
 def _config(device: Device, fleet: Fleet, links: DeviceLinks) -> DeviceConfig:

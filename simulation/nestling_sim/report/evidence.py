@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from math import nan
 from operator import attrgetter
 from typing import Any
 
@@ -23,13 +24,19 @@ class Moment:
     Attributes:
         receipt: the receipt of the input.
         truth: the index of the true class.
-        confidence: the device's estimate that its own answer was right, before the cloud answered,
-            from 0 to 1; NaN if no capacity ran.
     """
 
     receipt: ReceiptRow
     truth: int
-    confidence: float
+
+    @property
+    def confidence(self) -> float:
+        """The device's estimate that its own answer was right, before the cloud answered.
+
+        It is NaN if no capacity ran.
+        """
+        known = self.receipt.device_answer is not None
+        return self.receipt.device_confidence if known else nan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,8 +129,9 @@ def _pictures(evidence: Evidence) -> str:
                 f"{measured_on(summary)} Each line is a router, the rule that picks the inputs to "
                 "send to the cloud. The curves assume that the cloud can be reached all the time, "
                 "and that the whole fleet uses one threshold, chosen after the run so that it "
-                "sends just that share. The large point is this run, in which each input was "
-                f"routed as it came, under the scenario's conditions. {filtered_or_not(summary)}",
+                "sends just that share; small shares are stretched. The large point is this run, "
+                "in which each input was routed as it came, under the scenario's conditions. "
+                f"{filtered_or_not(summary)}",
                 [
                     _drawn(accuracy_picture(evidence), "accuracy"),
                     folded(tables.accuracy_by_share(evidence)),

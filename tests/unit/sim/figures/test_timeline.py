@@ -57,7 +57,6 @@ def run(device: str) -> DeviceRun:
         flushed=True,
         bundle_bytes=0,
         telemetry_bytes=0,
-        confidence={0: 0.75, 1: 0.0},
     )
 
 
@@ -69,6 +68,8 @@ def rows(evidence: Evidence, sent: dict[str, int]) -> list[ReceiptRow]:
             like,
             device=device,
             input_index=index,
+            device_answer=None if index == 1 else 0,
+            device_confidence=0.75 if index != 1 else 0.0,
             route="cloud" if index < sent[device] else "capacity-1",
         )
         for device in sorted(DEVICES)
