@@ -346,6 +346,8 @@ def test_operating_point_shows_where_its_figures_were_measured(page: Browser, fl
     assert "Reported by the fleet, last 1 h" in page.text('[data-panel="reported"] h2')
     assert "expected by the devices" in page.text('[data-fact="reported-accuracy"]')
     assert "calibration" not in page.text('[data-panel="reported"]')
+    assert "keeps it over 500 inputs" in page.text('[data-panel="state"]')
+    assert "window of 0" in page.text('[data-panel="state"]')
     page.open(f"{fleet.cloud.console}/?span=1h")
     page.wait(lambda: page.figure("answers") == str(ANSWERS))
     assert reported == f"{page.figure('energy')} modelled"

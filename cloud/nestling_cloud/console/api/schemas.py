@@ -145,7 +145,8 @@ class StrictMessage(BaseModel):
 class TargetMessage(StrictMessage):
     """A request to set the target offload share, the share of inputs to send to the cloud.
 
-    If `offload_share` is null, the target is removed.
+    Devices keep the share over 500 inputs, or over their own `target_window`; with a window of 0
+    they use a static threshold instead. If `offload_share` is null, the target is removed.
     """
 
     offload_share: float | None = Field(ge=0, le=1)

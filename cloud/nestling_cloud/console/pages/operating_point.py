@@ -88,7 +88,7 @@ class _PointPage:
         self._share: float | None = None  # on the slider; None until the first refresh
         self._recent: _RecentFigures | None = None
         with heading("Operating point") as sub:
-            sub.show("The share of inputs that devices aim to send to the cloud.")
+            sub.show("The target for the share of inputs that devices send to the cloud.")
             self._spans = SpanChoice(request, age_ms, self.refresh)
         with block("div", "point"):
             with block("section", "panel", aria_label="Target", data_panel="target"):

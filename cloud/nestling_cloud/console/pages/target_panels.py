@@ -28,7 +28,9 @@ class TargetStatePanel:
             Text(
                 "p",
                 "A target reaches connected devices within seconds, and other devices when they "
-                "reconnect. The actual share also depends on links, deadlines and inputs.",
+                "reconnect. A device keeps it over 500 inputs, or over its own target_window; with "
+                "a window of 0 it uses a static threshold, and the actual share depends on the "
+                "inputs. Links and deadlines may lower the actual share in either case.",
                 "note",
             )
 
