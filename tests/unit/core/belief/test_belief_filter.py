@@ -134,6 +134,27 @@ def test_second_of_two_identical_inputs_never_weakens_the_answer(
     assert believed(twice, 2) >= believed(once, 2) - 1e-12
 
 
+def test_output_is_tempered_by_the_weight() -> None:
+    evidence = seen(0, 0.9)
+
+    tempered = belief_filter.probabilities(after(Filter(stay=0.0, weight=0.5), evidence))
+
+    assert tempered[0] / tempered[1] == pytest.approx((evidence[0] / evidence[1]) ** 0.5)
+
+
+def test_outputs_before_the_newest_count_as_far_as_they_are_smoothed() -> None:
+    beliefs = [
+        after(dataclasses.replace(FILTER, smoothing=smoothing), seen(0, 0.9), seen(1, 0.6))
+        for smoothing in (0.0, 0.5, 0.9)
+    ]
+
+    alone = after(FILTER, seen(1, 0.6))
+    assert beliefs[0].read == pytest.approx(alone.read)
+    remembered = [belief.read[0] for belief in beliefs]
+    assert remembered == sorted(remembered)
+    assert remembered[2] > remembered[0] + 0.2
+
+
 def test_order_matters_only_between_inputs_that_differ() -> None:
     first, other = seen(0, 0.7), seen(1, 0.7)
 
