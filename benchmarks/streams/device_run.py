@@ -56,9 +56,8 @@ def run_device(
     *,
     order: int,
     corrected: bool = True,
-    window: int = WINDOW,
 ) -> DeviceRun:
-    """Return the results of a device with a target share.
+    """Return the results of a device that holds the target share with the default window.
 
     Args:
         router: the fitted router.
@@ -66,10 +65,9 @@ def run_device(
         target: the target offload share.
         order: the seed of the order of the test recordings.
         corrected: whether the cloud's answers correct the device's confidence.
-        window: the target window, or 0 to use the thresholds without correction.
     """
     test = router.test
-    budget = Budget(offload_share=target, target_window=window)
+    budget = Budget(offload_share=target, target_window=WINDOW)
     device = _Device(router, routing, budget, corrected=corrected)
     places = deal_recordings(test.lengths, 1, order)[0]
     routed = [device.answer(int(place)) for place in places]

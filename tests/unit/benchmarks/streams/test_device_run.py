@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.streams.device_run import Routing, run_device
+from benchmarks.streams.device_run import Routing, _Device, run_device
 from benchmarks.streams.fitted import FittedRouter
+from nestling.v1.budget_pb2 import Budget
 from nestling_cloud.learning.routing import CascadeRule, calibrate
 from nestling_cloud.learning.routing.stream_replay import (
     Streams,
@@ -32,7 +33,7 @@ def test_target_is_kept(router: FittedRouter, routing: Routing, target: float) -
     assert run.deviation < 3
 
 
-def test_device_answers_like_the_replay(router: FittedRouter, routing: Routing) -> None:
+def test_device_without_a_window_is_like_the_replay(router: FittedRouter, routing: Routing) -> None:
     target, order = 0.2, 3
     point = point_at(routing.curve, target)
     base = router.streams[0]
@@ -47,7 +48,7 @@ def test_device_answers_like_the_replay(router: FittedRouter, routing: Routing) 
     )
     expected = replay(routing.curve.filter, streams, routing.cascade, thresholds)
 
-    run = run_device(router, routing, target, order=order, window=0, corrected=False)
+    device = _Device(router, routing, Budget(offload_share=target), corrected=False)
 
-    assert run.share == pytest.approx(100 * expected.shares()[0])
-    assert run.accuracy == pytest.approx(100 * expected.accuracies(router.test.labels)[0])
+    for place in streams.places[0]:
+        assert device.answer(int(place)) == (expected.sent[0, place], expected.answers[0, place])
