@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nestling_cloud.learning.routing.correctness_labels import success_targets, temperature
 from nestling_cloud.learning.routing.data import Floats, RoutingData
@@ -12,6 +13,10 @@ _RIDGE = 2.0
 # With a smaller slope, inputs would hardly be ranked.
 _LEAST_SLOPE = 0.05
 _STEPS = 30
+# Smaller steps do not matter.
+_PRECISE = 1e-9
+
+Doubles = NDArray[np.float64]
 
 
 def fit_plain_rule(data: RoutingData, rule: PlainRule, label_part: float) -> PlainConfidence:
@@ -38,15 +43,43 @@ def fit_plain_rule(data: RoutingData, rule: PlainRule, label_part: float) -> Pla
     return PlainConfidence(rule, temperatures, slopes, offsets)
 
 
-def _logistic(odds: Floats, targets: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
-    """Return the slope and the offset of a logistic regression, by Newton's method."""
-    features = np.stack([odds, np.ones_like(odds)], axis=1).astype(np.float64)
-    prior = np.array([1.0, 0.0])
-    found = prior.copy()
+def _logistic(odds: Floats, targets: Doubles) -> list[float]:
+    """Return the slope, which is at least `_LEAST_SLOPE`, and the offset of a regression."""
+    ones = np.ones_like(odds)
+    slope, offset = _fitted(np.stack([odds, ones], axis=1), targets, np.array([1.0, 0.0]))
+    if slope >= _LEAST_SLOPE:
+        return [slope, offset]
+    (offset,) = _fitted(ones[:, None], targets, np.zeros(1), _LEAST_SLOPE * odds)
+    return [_LEAST_SLOPE, offset]
+
+
+def _fitted(
+    features: Floats, targets: Doubles, prior: Doubles, known: Floats | float = 0.0
+) -> list[float]:
+    """Return the coefficients of a logistic regression, by Newton's method with halved steps.
+
+    Args:
+        features: the features, (N, D).
+        targets: the probabilities to fit, (N,).
+        prior: the coefficients without any data, (D,).
+        known: a part of the log-odds that is not fitted, (N,).
+    """
+
+    def loss(coefficients: Doubles) -> float:
+        odds = features @ coefficients + known
+        misfit = np.logaddexp(0, odds).sum() - targets @ odds
+        return float(misfit + _RIDGE / 2 * ((coefficients - prior) ** 2).sum())
+
+    features = features.astype(np.float64)
+    found = prior
     for _ in range(_STEPS):
-        predicted = 1 / (1 + np.exp(-np.clip(features @ found, -30, 30)))
+        predicted = 1 / (1 + np.exp(-np.clip(features @ found + known, -30, 30)))
         gradient = features.T @ (predicted - targets) + _RIDGE * (found - prior)
         curvature = (features * (predicted * (1 - predicted))[:, None]).T @ features
-        step = np.linalg.solve(curvature + _RIDGE * np.eye(2), gradient)
-        found = found - np.clip(step, -2, 2)
-    return [max(_LEAST_SLOPE, float(found[0])), float(found[1])]
+        step = np.linalg.solve(curvature + _RIDGE * np.eye(len(prior)), gradient)
+        # A full step can overshoot, and would then go back and forth forever.
+        while loss(found - step) > loss(found) and np.abs(step).max() > _PRECISE:
+            step = step / 2
+        found = found - step
+    coefficients: list[float] = found.tolist()
+    return coefficients
