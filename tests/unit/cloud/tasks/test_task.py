@@ -193,6 +193,36 @@ def test_invalid_recipe_is_refused(fields: dict[str, Any]) -> None:
         Recipe(epochs=1, **fields)
 
 
+def test_concatenated_recordings_know_where_each_ends() -> None:
+    parts = [examples(2), examples(3), examples(1)]
+
+    whole = concatenate(parts)
+
+    assert list(whole.lengths) == [2, 3, 1]
+    assert np.array_equal(whole.labels, np.concatenate([part.labels for part in parts]))
+
+
+def test_recordings_that_are_concatenated_again_stay_recordings() -> None:
+    subject = concatenate([examples(2), examples(3)])
+
+    assert list(concatenate([subject, examples(4), subject]).lengths) == [2, 3, 4, 2, 3]
+
+
+def test_examples_are_independent_unless_they_are_concatenated() -> None:
+    assert not examples().lengths
+
+
+@pytest.mark.parametrize("lengths", [[3], [2, 3], [4, 0], [5, -1]])
+@pytest.mark.parametrize("part", ["train", "calibration"])
+def test_lengths_that_are_not_those_of_the_recordings_are_refused(
+    part: str, lengths: list[int]
+) -> None:
+    wrong: Any = {part: dataclasses.replace(examples(), lengths=lengths)}
+
+    with pytest.raises(TaskError, match=f"{part}: lengths must .*add up to 4; .*concatenate"):
+        task_of(**wrong).load_checked(None, 0)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_calibration_examples_are_refused(count: int) -> None:
     with pytest.raises(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nestling_cloud.tasks import DataMissingError, Examples, Splits, TaskError, concatenate
-from nestling_cloud.tasks.wearable import TASK, TRAIN_HOP, WINDOW
+from nestling_cloud.tasks.wearable import STREAM_HOP, TASK, TRAIN_HOP, WINDOW, load_sides
 
 FILE = "watch_dataset.npy"
 
@@ -75,6 +75,50 @@ def test_calibration_halves_are_of_different_subjects(
 
     changes = sum(a != b for a, b in itertools.pairwise(order))
     assert changes == 1  # first one subject's windows, then the other's
+
+
+def recordings_of(examples: Examples) -> list[Examples]:
+    ends = np.cumsum(examples.lengths)[:-1]
+    parts = zip(np.split(examples.inputs, ends), np.split(examples.labels, ends), strict=True)
+    return [Examples(inputs=inputs, labels=labels) for inputs, labels in parts]
+
+
+@pytest.mark.parametrize(("part", "hop"), [("train", TRAIN_HOP), ("calibration", STREAM_HOP)])
+def test_each_recording_is_one_subjects_exercise_at_one_hop(
+    splits: Splits, subject_of: dict[bytes, int], part: str, hop: int
+) -> None:
+    examples: Examples = getattr(splits, part)
+
+    for recording in recordings_of(examples):
+        assert len(subjects(recording, subject_of)) == 1
+        assert len(set(recording.labels.tolist())) == 1
+        for before, after in itertools.pairwise(recording.inputs):
+            assert np.array_equal(before[:, hop:], after[:, : WINDOW - hop])
+
+
+def test_calibration_windows_are_as_far_apart_as_those_of_a_devices_stream(
+    splits: Splits,
+) -> None:
+    for recording in splits.test:
+        for before, after in itertools.pairwise(recording.inputs):
+            assert np.array_equal(before[:, STREAM_HOP:], after[:, : WINDOW - STREAM_HOP])
+
+
+def test_calibration_has_two_streams_of_each_recording_half_a_hop_apart(splits: Splits) -> None:
+    recordings = recordings_of(splits.calibration)
+
+    for first, second in zip(recordings[::2], recordings[1::2], strict=True):
+        apart = STREAM_HOP // 2
+        assert np.array_equal(first.inputs[0][:, apart:], second.inputs[0][:, : WINDOW - apart])
+        assert 0 <= len(first) - len(second) <= 1
+
+
+def test_recordings_of_one_side_stay_recordings() -> None:
+    sides = load_sides(None, 0)
+
+    for part in (sides.source, sides.target, sides.calibration, sides.test):
+        assert sum(part.lengths) == len(part)
+        assert len(part.lengths) > 5
 
 
 def test_channels_are_in_the_order_of_the_recording(

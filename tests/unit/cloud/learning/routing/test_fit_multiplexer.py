@@ -1,8 +1,12 @@
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 import numpy as np
 import pytest
 
 from nestling_cloud.learning.loop import TrainingError
 from nestling_cloud.learning.routing import Design, Estimator, beliefs, fit_multiplexer
+from nestling_cloud.learning.routing.fit_multiplexer import RECIPE
 from nestling_cloud.progress import SilentProgress
 from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
@@ -65,3 +69,42 @@ def test_too_few_inputs_to_fit_on_are_refused(known: Hardness) -> None:
         fit_multiplexer(
             known.data.part(np.arange(0)), seed=0, progress=SilentProgress(), design=Design()
         )
+
+
+T = TypeVar("T")
+
+
+class CountingProgress(SilentProgress):
+    """Counts the epochs."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+
+    def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        for item in super().track(items, total, what):
+            self.epochs += 1
+            yield item
+
+
+@pytest.mark.parametrize("count", [10, 50, 1200])
+def test_network_is_trained_for_enough_steps_however_few_the_inputs_are(
+    known: Hardness, count: int
+) -> None:
+    progress = CountingProgress()
+    few = known.data.part(np.arange(count))
+
+    fit_multiplexer(few, seed=0, progress=progress, design=Design())
+
+    steps_per_epoch = max(1, few.capacities * count // RECIPE.batch)
+    assert progress.epochs * steps_per_epoch >= 600
+    assert progress.epochs >= RECIPE.epochs
+
+
+def test_network_fitted_on_few_inputs_tells_easy_inputs_from_hard_ones(known: Hardness) -> None:
+    few = known.data.part(np.arange(80))
+    unseen = loud_and_quiet(400, seed=1)
+
+    fitted = fit_multiplexer(few, seed=0, progress=SilentProgress(), design=Design())
+
+    found = beliefs(fitted, unseen.data)[0, :, 0]
+    assert found[~unseen.loud].mean() > found[unseen.loud].mean() + 0.4
