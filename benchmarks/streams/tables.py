@@ -14,7 +14,7 @@ from benchmarks.streams.split_result import CUTS, TARGETS, WHOLE, SplitResult
 DEVICE, CLOUD = "device alone", "cloud alone"
 _SHOWN = (0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 _DEVICES = ("smallest", "largest", "cascade")
-_PARAMETERS = ("stay", "persistence", "smoothing", "weight")
+_PARAMETERS = ("stay", "reread", "misread", "weight")
 
 
 def tables(splits: Sequence[SplitResult], pictures: Sequence[PictureResult]) -> list[ResultTable]:
@@ -229,7 +229,7 @@ def _filters(splits: Sequence[SplitResult]) -> ResultTable:
             cut,
             start,
             *(f"{split.filters[cut][start][name]:.2f}" for name in _PARAMETERS),
-            split.design if cut == WHOLE else "",
+            split.design.removeprefix("Design(").removesuffix(")") if cut == WHOLE else "",
         ]
         for split in splits
         for cut in split.filters

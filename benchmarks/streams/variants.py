@@ -61,7 +61,7 @@ def replay_variants(
         accept: for each replay, the gain above which an input is sent, (R,).
     """
     replays, (inputs, classes) = len(accept), streams.cloud.shape
-    belief = belief_filter.unknown(classes, replays, len(streams.places))
+    belief = belief_filter.unknown(parameters, classes, replays, len(streams.places))
     results = np.zeros((3, replays, inputs + 1), np.intp)  # the last column is for padding
     skip, ahead = rules.skip[:, None], rules.look_ahead[:, None]
     for places in streams.places.T:
@@ -71,9 +71,10 @@ def replay_variants(
         now = _where(skipped, idle, ran)
         sure = belief_filter.probabilities(now)
         gain = streams.right[capacity - 1, places, -1] - sure.max(-1)
-        sent = ~skipped & (gain + ahead * (1 - now.told.max(-1)) > accept[:, None])
+        doubt = 1 - belief_filter.probabilities(idle).max(-1)
+        sent = ~skipped & (gain + ahead * doubt > accept[:, None])
         told = belief_filter.after_answer(parameters, now, streams.cloud[places])
-        answers = np.where(sent, told.told.argmax(-1), sure.argmax(-1))
+        answers = np.where(sent, belief_filter.probabilities(told).argmax(-1), sure.argmax(-1))
         results[:, :, places] = np.stack([sent, skipped, answers])
         belief = _where(sent, told, now)
     sent, skipped, answers = results[:, :, :-1]
@@ -104,5 +105,4 @@ def replay_at_share(
 
 
 def _where(chosen: Bools, one: Belief, other: Belief) -> Belief:
-    mask = chosen[..., None]
-    return Belief(*(np.where(mask, a, b) for a, b in zip(one, other, strict=True)))
+    return Belief(np.where(chosen[..., None, None], one.joint, other.joint))

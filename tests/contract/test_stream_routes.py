@@ -41,8 +41,8 @@ _CHANCE = 1 / CLASSES
 _filters = st.builds(
     StreamFilter,
     stay=st.floats(0, 0.99),
-    persistence=st.floats(0, 1),
-    smoothing=st.floats(0, 0.99),
+    reread=st.floats(0, 1),
+    misread=st.floats(0.001, 1),
     weight=st.floats(0.05, 1),
     doubt=st.floats(0.01, 0.5),
 )
@@ -177,7 +177,7 @@ def test_replay_is_the_agent_at_a_target_share_until_the_first_answer_corrects_i
 
 
 def test_random_streams_use_every_route(tmp_path: Path) -> None:
-    parameters = StreamFilter(stay=0.8, persistence=0.5, smoothing=0.5, weight=0.3, doubt=0.05)
+    parameters = StreamFilter(stay=0.8, reread=0.1, misread=0.2, weight=0.3, doubt=0.05)
     rule = Rule(parameters=parameters, cascade=_CASCADE, gate=0.4, accept=0.2)
     inputs, cloud = random_stream(0, 200)
 

@@ -10,7 +10,7 @@ from tests.support.agent_rig import KnowingCloud
 from tests.support.hand_bundle import CAPACITIES, CLASSES, SHAPE, load_hand_bundle
 
 # The logits of the hand-made capacities are extreme, so the filter weighs them little.
-FILTER = StreamFilter(stay=0.9, persistence=0.6, smoothing=0.5, weight=0.1, doubt=0.05)
+FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.1, doubt=0.05)
 
 
 def showing(folder: Path, place: int, *success: float) -> NDArray[np.float32]:

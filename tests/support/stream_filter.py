@@ -18,8 +18,8 @@ class Filter:
     """The parameters of a filter."""
 
     stay: float = 0.9
-    persistence: float = 0.6
-    smoothing: float = 0.5
+    reread: float = 0.1
+    misread: float = 0.2
     weight: float = 0.5
     doubt: float = 0.05
 
@@ -31,8 +31,8 @@ CLASSES = 4
 FILTERS = st.builds(
     Filter,
     stay=st.floats(0, 0.999),
-    persistence=st.floats(0, 1),
-    smoothing=st.floats(0, 0.999),
+    reread=st.floats(0, 1),
+    misread=st.floats(0.001, 1),
     weight=st.floats(0.01, 1),
     doubt=st.floats(0.001, 0.999),
 )
@@ -53,7 +53,7 @@ def believed(filtered: Belief, place: int) -> float:
 
 
 def after(parameters: Parameters, *evidence: Doubles, start: Belief | None = None) -> Belief:
-    belief = belief_filter.unknown(len(evidence[0])) if start is None else start
+    belief = belief_filter.unknown(parameters, len(evidence[0])) if start is None else start
     for one in evidence:
         belief = belief_filter.after_run(parameters, belief, one)
     return belief

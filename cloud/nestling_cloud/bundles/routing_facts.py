@@ -17,8 +17,8 @@ class FilterFacts:
     """The parameters of a stream filter, as `StreamFilter` in bundle.proto defines them."""
 
     stay: float
-    persistence: float
-    smoothing: float
+    reread: float
+    misread: float
     weight: float
     doubt: float
 
@@ -146,8 +146,8 @@ def _route(capacity: int, start: int, curve: RoutingCurve) -> RouteFacts:
 def _filter(parameters: StreamFilter) -> FilterFacts:
     return FilterFacts(
         stay=parameters.stay,
-        persistence=parameters.persistence,
-        smoothing=parameters.smoothing,
+        reread=parameters.reread,
+        misread=parameters.misread,
         weight=parameters.weight,
         doubt=parameters.doubt,
     )
@@ -180,9 +180,9 @@ def _filter_text(parameters: FilterFacts | None) -> str:
         return "none: calibration inputs are independent"
     return (
         "the class of the next input stays with probability "
-        f"{_close_to_one(parameters.stay)}; {parameters.persistence:.0%} of similar outputs is put "
-        f"down to an unchanged class; {parameters.smoothing:.0%} of the earlier outputs is kept; "
-        f"outputs count with weight {parameters.weight:.2g}, the cloud's answers with "
+        f"{_close_to_one(parameters.stay)}; the student misreads {parameters.misread:.0%} of the "
+        f"stretches, and reads {parameters.reread:.0%} of the inputs in another way than the one "
+        f"before; outputs count with weight {parameters.weight:.2g}, the cloud's answers with "
         f"{_close_to_one(1 - parameters.doubt)}"
     )
 

@@ -1,15 +1,18 @@
 """Filters the student's outputs and the cloud's answers of a stream into a belief over the classes.
 
-The filter is a Bayes filter for a class that stays the same from one input to the next with a
-certain probability, and is otherwise drawn anew. Two facts about streams shape it:
+The filter is a hidden Markov model. Its hidden state is a pair: the true class of the input, and
+the class as which the student reads the present stretch of inputs. Two facts about streams shape
+it:
 
+- Neighboring inputs mostly have the same class.
 - The outputs of a model for neighboring inputs are not independent: a model that misreads one
-  window of an exercise is likely to misread the next one in the same way. Multiplying all outputs
-  would make the filter sure of the wrong class. Earlier outputs are therefore partly forgotten
-  (`smoothing`) and all outputs are tempered (`weight`), whereas the cloud's answers are remembered
-  for as long as the class stays the same.
-- If the model's output hardly changes, the class has probably not changed either. The similarity
-  of two successive outputs is evidence for this (`persistence`), even where both are wrong.
+  window of an exercise misreads the next one in the same way. In a filter over the true class
+  alone, such outputs would multiply to certainty. Here, they only make certain how the student
+  reads the stretch. Whether that is the true class remains uncertain, to the degree to which the
+  student misreads stretches, until the cloud is asked.
+
+The cloud's answer is evidence of the true class. It is remembered while the class and the student's
+reading stay the same, and doubted when the reading changes.
 
 All arrays may have leading axes, with which many streams are filtered at once. The functions
 compute each stream in the same way, whether it is filtered alone or with others.
@@ -26,15 +29,15 @@ Doubles = NDArray[np.float64]
 class Parameters(Protocol):
     """The parameters of the filter, as `nestling.v1.bundle_pb2.StreamFilter` describes them.
 
-    They are numbers, or arrays (..., 1) to filter with many sets of parameters at once.
+    They are numbers, or arrays (..., 1, 1) to filter with many sets of parameters at once.
     """
 
     @property
     def stay(self) -> float | Doubles: ...
     @property
-    def persistence(self) -> float | Doubles: ...
+    def reread(self) -> float | Doubles: ...
     @property
-    def smoothing(self) -> float | Doubles: ...
+    def misread(self) -> float | Doubles: ...
     @property
     def weight(self) -> float | Doubles: ...
     @property
@@ -42,35 +45,32 @@ class Parameters(Protocol):
 
 
 class Belief(NamedTuple):
-    """What is known about the class of the present input, in two independent parts.
-
-    The probability of a class is proportional to the product of `read` and `told`.
+    """What is known about the present input.
 
     Attributes:
-        read: the class probabilities according to the student's outputs, (..., C).
-        told: the class probabilities according to the cloud's answers, (..., C).
-        seen: the student's output for the last input on which it ran, (..., C).
+        joint: the probability of each true class together with each class as which the student
+            reads the stretch, (..., C, C). The last axis is the reading.
     """
 
-    read: Doubles
-    told: Doubles
-    seen: Doubles
+    joint: Doubles
 
 
-def unknown(classes: int, *streams: int) -> Belief:
+def unknown(parameters: Parameters, classes: int, *streams: int) -> Belief:
     """Return the belief at the start of a stream, in which all classes are equally likely.
 
     Args:
+        parameters: the parameters of the filter.
         classes: the number of classes, C.
         streams: the lengths of the leading axes, for several streams.
     """
-    uniform = np.full((*streams, classes), 1 / classes)
-    return Belief(uniform, uniform, uniform)
+    uniform = np.full((*streams, classes, 1), 1 / classes)
+    return Belief(_read_anew(uniform, parameters, classes))
 
 
 def probabilities(belief: Belief) -> Doubles:
-    """Return the probability of each class, (..., C)."""
-    return _normalized(belief.read * belief.told)
+    """Return the probability of each true class, (..., C)."""
+    found: Doubles = np.add.reduce(belief.joint, -1)
+    return found
 
 
 def after_run(parameters: Parameters, before: Belief, evidence: Doubles) -> Belief:
@@ -84,13 +84,9 @@ def after_run(parameters: Parameters, before: Belief, evidence: Doubles) -> Beli
         before: the belief after the input before.
         evidence: the class probabilities of this input according to the capacity, (..., C).
     """
-    classes = evidence.shape[-1]
-    alike = classes * np.add.reduce(evidence * before.seen, -1, keepdims=True)
-    same = parameters.stay * (parameters.persistence * alike + (1 - parameters.persistence))
-    stay = same / (same + (1 - parameters.stay))
-    read = _faded(before.read, parameters.smoothing * stay)
-    read *= evidence**parameters.weight
-    return Belief(_normalized(read), _faded(before.told, stay), evidence)
+    joint = without_run(parameters, before).joint
+    joint = joint * evidence[..., None, :] ** parameters.weight
+    return Belief(_normalized(joint))
 
 
 def without_run(parameters: Parameters, before: Belief) -> Belief:
@@ -100,10 +96,11 @@ def without_run(parameters: Parameters, before: Belief) -> Belief:
         parameters: the parameters of the filter.
         before: the belief after the input before.
     """
-    stay = parameters.stay
-    return Belief(
-        _faded(before.read, parameters.smoothing * stay), _faded(before.told, stay), before.seen
-    )
+    classes = before.joint.shape[-1]
+    true = np.add.reduce(before.joint, -1, keepdims=True)
+    fresh = parameters.stay * parameters.reread * true + (1 - parameters.stay) / classes
+    same = parameters.stay * (1 - parameters.reread) * before.joint
+    return Belief(same + _read_anew(fresh, parameters, classes))
 
 
 def after_answer(parameters: Parameters, belief: Belief, answer: Doubles) -> Belief:
@@ -114,9 +111,9 @@ def after_answer(parameters: Parameters, belief: Belief, answer: Doubles) -> Bel
         belief: the belief about the present input.
         answer: the class probabilities according to the cloud, (..., C).
     """
-    doubt = parameters.doubt
-    trusted = (1 - doubt) * answer + doubt / answer.shape[-1]
-    return belief._replace(told=_normalized(belief.told * trusted))
+    doubt, answer = parameters.doubt, answer[..., None]
+    trusted = (1 - doubt) * answer + doubt / answer.shape[-2]
+    return Belief(_normalized(belief.joint * trusted))
 
 
 def largest_step(doubt: float, classes: int) -> float:
@@ -131,13 +128,22 @@ def largest_step(doubt: float, classes: int) -> float:
     return 1 + classes * (1 - doubt) / doubt
 
 
-def _faded(beliefs: Doubles, stay: "Doubles | float") -> Doubles:
-    """Return the probabilities after one more step, where the class stays with a probability."""
-    faded: Doubles = stay * beliefs + (1 - stay) / beliefs.shape[-1]
-    return faded
+def _read_anew(true: Doubles, parameters: Parameters, classes: int) -> Doubles:
+    """Return the joint probabilities if the student reads a stretch for the first time.
+
+    The student reads it as the true class, or as any other class with equal probability.
+
+    Args:
+        true: the probability of each true class, (..., C, 1).
+        parameters: the parameters of the filter.
+        classes: the number of classes, C.
+    """
+    other = parameters.misread / (classes - 1)
+    joint: Doubles = true * np.where(np.eye(classes, dtype=np.bool_), 1 - parameters.misread, other)
+    return joint
 
 
-def _normalized(weights: Doubles) -> Doubles:
-    """Return new weights, which the caller no longer needs, divided by their sum."""
-    weights /= np.add.reduce(weights, -1, keepdims=True)
-    return weights
+def _normalized(joint: Doubles) -> Doubles:
+    """Return new probabilities, which the caller no longer needs, divided by their sum."""
+    joint /= np.add.reduce(np.add.reduce(joint, -1, keepdims=True), -2, keepdims=True)
+    return joint

@@ -98,8 +98,8 @@ def _are_quantiles(believed: Sequence[float]) -> bool:
 def _is_filter(parameters: StreamFilter) -> bool:
     return (
         0 <= parameters.stay < 1
-        and 0 <= parameters.persistence <= 1
-        and 0 <= parameters.smoothing < 1
+        and 0 <= parameters.reread <= 1
+        and 0 < parameters.misread <= 1
         and 0 < parameters.weight <= 1
         and 0 < parameters.doubt < 1
     )

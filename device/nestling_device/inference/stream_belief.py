@@ -47,8 +47,7 @@ class StreamBelief:
         """
         self._classes = classes
         self._reliability = reliability.as_calibrated(classes)
-        self._newest = belief_filter.unknown(classes)
-        self._before = self._newest
+        self._newest: Belief | None = None
         self._prediction: Prediction | None = None
 
     def begin(self, curve: RoutingCurve, *, corrected: bool) -> None:
@@ -59,11 +58,12 @@ class StreamBelief:
             corrected: whether the cloud's earlier answers correct the confidence in this input. The
                 thresholds of a risk guarantee apply to the confidence without corrections.
         """
-        self._before, self._prediction, self._corrected = self._newest, None, corrected
+        self._prediction, self._corrected = None, corrected
         self._filter: StreamFilter | None = curve.filter if curve.HasField("filter") else None
         if self._filter is None:
-            self._newest = belief_filter.unknown(self._classes)
+            self._newest = None
         else:
+            self._before = self._newest or belief_filter.unknown(self._filter, self._classes)
             self._newest = belief_filter.without_run(self._filter, self._before)
 
     def after_run(self, logits: Floats, right: float) -> Judgement:
@@ -99,44 +99,40 @@ class StreamBelief:
             self._reliability = reliability.after_cloud_answer(
                 self._reliability, self._prediction, answer, right
             )
-        if self._filter is None:
+        if self._filter is None or self._newest is None:
             return answer
         self._newest = belief_filter.after_answer(self._filter, self._newest, softmax(logits))
-        return int(self._newest.told.argmax())
+        return int(belief_filter.probabilities(self._newest).argmax())
 
     def forget_stream(self) -> None:
         """Drop the belief about the class, for example after a gap in time.
 
         How far the device can be trusted is kept.
         """
-        self._newest = belief_filter.unknown(self._classes)
+        self._newest = None
 
     def save(self, state: StreamState) -> None:
         """Write the belief into a state, which is changed in place."""
-        for field, values in (
-            (state.read, self._newest.read),
-            (state.told, self._newest.told),
-            (state.seen, self._newest.seen),
-            (state.offset_mean, self._reliability.mean),
-            (state.offset_variance, self._reliability.variance),
-        ):
-            field.extend(values.tolist())
+        if self._newest is not None:
+            state.belief.extend(self._newest.joint.ravel().tolist())
+        state.offset_mean.extend(self._reliability.mean.tolist())
+        state.offset_variance.extend(self._reliability.variance.tolist())
 
     def resume(self, state: StreamState) -> None:
         """Continue with the belief that `save` wrote.
 
         A state of another size, or with a value that is not finite, is ignored.
         """
-        parts = [np.array(part) for part in (state.read, state.told, state.seen)]
-        offsets = [np.array(part) for part in (state.offset_mean, state.offset_variance)]
-        sound = all(
-            len(part) == size and np.isfinite(part).all() and (part >= least).all()
-            for part, size, least in (
-                *((part, self._classes, 0.0) for part in parts),
-                (offsets[0], len(self._reliability.mean), -reliability.LIMIT),
-                (offsets[1], len(self._reliability.mean), 0.0),
-            )
+        joint, mean, variance = (
+            np.array(part, np.float64)
+            for part in (state.belief, state.offset_mean, state.offset_variance)
         )
-        if sound:
-            self._newest = Belief(*parts)
-            self._reliability = Reliability(*offsets)
+        if _is_sound(joint, self._classes**2, 0.0) and joint.sum() > 0:
+            self._newest = Belief(joint.reshape(self._classes, self._classes) / joint.sum())
+        offsets = len(self._reliability.mean)
+        if _is_sound(mean, offsets, -reliability.LIMIT) and _is_sound(variance, offsets, 0.0):
+            self._reliability = Reliability(mean, variance)
+
+
+def _is_sound(values: NDArray[np.float64], size: int, least: float) -> bool:
+    return len(values) == size and bool((np.isfinite(values) & (values >= least)).all())

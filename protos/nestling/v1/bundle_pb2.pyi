@@ -360,16 +360,18 @@ class StreamFilter(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STAY_FIELD_NUMBER: _builtins.int
-    PERSISTENCE_FIELD_NUMBER: _builtins.int
-    SMOOTHING_FIELD_NUMBER: _builtins.int
+    REREAD_FIELD_NUMBER: _builtins.int
+    MISREAD_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     DOUBT_FIELD_NUMBER: _builtins.int
     stay: _builtins.float
-    """Probability that the next input has the same class, if nothing else is known; 0 to below 1."""
-    persistence: _builtins.float
-    """Part of similar successive outputs that is explained by an unchanged class, 0 to 1."""
-    smoothing: _builtins.float
-    """Part of the earlier outputs that is kept while the class stays the same, 0 to below 1."""
+    """Probability that the next input has the same class; 0 to below 1."""
+    reread: _builtins.float
+    """Probability that the student reads the input in another way, although the class is the same, 0
+    to 1.
+    """
+    misread: _builtins.float
+    """Probability that the student reads a whole stretch of inputs as a wrong class; above 0 to 1."""
     weight: _builtins.float
     """Exponent of a capacity's class probabilities, above 0 to 1."""
     doubt: _builtins.float
@@ -378,14 +380,14 @@ class StreamFilter(_message.Message):
         self,
         *,
         stay: _builtins.float = ...,
-        persistence: _builtins.float = ...,
-        smoothing: _builtins.float = ...,
+        reread: _builtins.float = ...,
+        misread: _builtins.float = ...,
         weight: _builtins.float = ...,
         doubt: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubt", b"doubt", "persistence", b"persistence", "smoothing", b"smoothing", "stay", b"stay", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubt", b"doubt", "misread", b"misread", "reread", b"reread", "stay", b"stay", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nestling/v1/stream.proto\x12\x0bnestling.v1\"\x8a\x02\n\x0bStreamState\x12\x16\n\x0e\x62undle_version\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x16\n\x0e\x61nswered_at_ms\x18\x03 \x01(\x03\x12\x0c\n\x04read\x18\x04 \x03(\x01\x12\x0c\n\x04told\x18\x05 \x03(\x01\x12\x0c\n\x04seen\x18\x06 \x03(\x01\x12\x13\n\x0boffset_mean\x18\x07 \x03(\x01\x12\x17\n\x0foffset_variance\x18\x08 \x03(\x01\x12\x0c\n\x04owed\x18\t \x01(\x01\x12\x13\n\x0bowed_window\x18\n \x01(\r\x12\x11\n\towed_kind\x18\x0b \x01(\t\x12\x16\n\x0e\x64rift_evidence\x18\x0c \x01(\x01\x12\x15\n\rdrift_noticed\x18\r \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nestling/v1/stream.proto\x12\x0bnestling.v1\"\xf0\x01\n\x0bStreamState\x12\x16\n\x0e\x62undle_version\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x16\n\x0e\x61nswered_at_ms\x18\x03 \x01(\x03\x12\x0e\n\x06\x62\x65lief\x18\x04 \x03(\x02\x12\x13\n\x0boffset_mean\x18\x05 \x03(\x01\x12\x17\n\x0foffset_variance\x18\x06 \x03(\x01\x12\x0c\n\x04owed\x18\x07 \x01(\x01\x12\x13\n\x0bowed_window\x18\x08 \x01(\r\x12\x11\n\towed_kind\x18\t \x01(\t\x12\x16\n\x0e\x64rift_evidence\x18\n \x01(\x01\x12\x15\n\rdrift_noticed\x18\x0b \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nestling.v1.stream_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STREAMSTATE']._serialized_start=42
-  _globals['_STREAMSTATE']._serialized_end=308
+  _globals['_STREAMSTATE']._serialized_end=282
 # @@protoc_insertion_point(module_scope)

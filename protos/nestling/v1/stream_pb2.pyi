@@ -29,9 +29,7 @@ class StreamState(_message.Message):
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     ANSWERED_AT_MS_FIELD_NUMBER: _builtins.int
-    READ_FIELD_NUMBER: _builtins.int
-    TOLD_FIELD_NUMBER: _builtins.int
-    SEEN_FIELD_NUMBER: _builtins.int
+    BELIEF_FIELD_NUMBER: _builtins.int
     OFFSET_MEAN_FIELD_NUMBER: _builtins.int
     OFFSET_VARIANCE_FIELD_NUMBER: _builtins.int
     OWED_FIELD_NUMBER: _builtins.int
@@ -53,15 +51,11 @@ class StreamState(_message.Message):
     """Evidence of the drift detector, and whether it has reported drift."""
     drift_noticed: _builtins.bool
     @_builtins.property
-    def read(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The belief about the class of the newest input (`nestling_core.belief.belief_filter.Belief`),
-        one number for each class; empty if the bundle has no stream filter.
+    def belief(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The belief about the newest input (`nestling_core.belief.belief_filter.Belief`), row by row,
+        (C, C); empty if the bundle has no stream filter.
         """
 
-    @_builtins.property
-    def told(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def seen(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     @_builtins.property
     def offset_mean(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """How far the device's confidence is trusted (`nestling_core.belief.reliability.Reliability`)."""
@@ -74,9 +68,7 @@ class StreamState(_message.Message):
         bundle_version: _builtins.str = ...,
         source: _builtins.str = ...,
         answered_at_ms: _builtins.int = ...,
-        read: _abc.Iterable[_builtins.float] | None = ...,
-        told: _abc.Iterable[_builtins.float] | None = ...,
-        seen: _abc.Iterable[_builtins.float] | None = ...,
+        belief: _abc.Iterable[_builtins.float] | None = ...,
         offset_mean: _abc.Iterable[_builtins.float] | None = ...,
         offset_variance: _abc.Iterable[_builtins.float] | None = ...,
         owed: _builtins.float = ...,
@@ -87,7 +79,7 @@ class StreamState(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_ms", b"answered_at_ms", "bundle_version", b"bundle_version", "drift_evidence", b"drift_evidence", "drift_noticed", b"drift_noticed", "offset_mean", b"offset_mean", "offset_variance", b"offset_variance", "owed", b"owed", "owed_kind", b"owed_kind", "owed_window", b"owed_window", "read", b"read", "seen", b"seen", "source", b"source", "told", b"told"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_ms", b"answered_at_ms", "belief", b"belief", "bundle_version", b"bundle_version", "drift_evidence", b"drift_evidence", "drift_noticed", b"drift_noticed", "offset_mean", b"offset_mean", "offset_variance", b"offset_variance", "owed", b"owed", "owed_kind", b"owed_kind", "owed_window", b"owed_window", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

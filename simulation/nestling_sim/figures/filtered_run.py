@@ -6,15 +6,14 @@ other routers and the options by themselves have the same memory as the devices 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.v1.bundle_pb2 import Calibration
+from nestling.v1.bundle_pb2 import Calibration, StreamFilter
 from nestling_cloud.learning.routing import at_once
 from nestling_cloud.learning.routing.stream_replay import Streams, Thresholds, replay
 from nestling_cloud.store.receipt_row import ReceiptRow
@@ -30,29 +29,19 @@ _GAINS = np.concatenate([-np.geomspace(1, 0.01, 60), [0.0], np.geomspace(0.01, 1
 _SEND_ALL = -1 - 1e-6
 
 
-class Filters(NamedTuple):
-    """The parameters of the filter of each stream, (S, 1) each."""
-
-    stay: Doubles
-    persistence: Doubles
-    smoothing: Doubles
-    weight: Doubles
-    doubt: Doubles
-
-
 @dataclass(frozen=True, kw_only=True)
 class FilteredRun:
     """The inputs of a run as streams behind the bundle's filter, in the order of the receipts.
 
     Attributes:
-        filters: the filter of each stream.
+        filters: the parameters of the filter of each stream.
         streams: the streams. Their only capacity is the resident one of each input.
         labels: the true class index of each input, (N,).
         cloud: whether the cloud behind a filter of its own is right if it answers every input,
             (N,).
     """
 
-    filters: Filters
+    filters: Sequence[StreamFilter]
     streams: Streams
     labels: NDArray[np.int64]
     cloud: Bools
@@ -65,9 +54,8 @@ class FilteredRun:
                 for an input that cannot be sent.
             counts: the numbers of inputs that are sent.
         """
-        thresholds = 0.5 - np.asarray(counts, np.float64)
-        result = replay(self.filters, self.streams, at_once(1), _accept(thresholds), urgency=-ranks)
-        return [float(accuracy) for accuracy in result.accuracies(self.labels)]
+        _, right = self._replay(0.5 - np.asarray(counts, np.float64), urgency=-ranks)
+        return [float(accuracy) for accuracy in right.mean(axis=1)]
 
     def device(self) -> float:
         """Return the accuracy of the device if no input is sent."""
@@ -81,13 +69,35 @@ class FilteredRun:
         Returns:
             The points (offload share, accuracy), sorted by share.
         """
-        gains = np.concatenate([[_SEND_ALL], _GAINS])
-        result = replay(self.filters, self.streams, at_once(1), _accept(gains))
-        points = zip(result.shares(), result.accuracies(self.labels), strict=True)
+        sent, right = self._replay(np.concatenate([[_SEND_ALL], _GAINS]))
+        points = zip(sent.mean(axis=1), right.mean(axis=1), strict=True)
         return sorted((float(share), float(accuracy)) for share, accuracy in points)
 
+    def _replay(self, thresholds: Doubles, urgency: Doubles | None = None) -> tuple[Bools, Bools]:
+        """Return which inputs are sent and which answers are right at each threshold, (R, N)."""
+        sent = np.zeros((len(thresholds), len(self.labels)), np.bool_)
+        right = np.zeros_like(sent)
+        alike: dict[bytes, list[int]] = {}  # streams with the same filter are replayed at once
+        for number, parameters in enumerate(self.filters):
+            alike.setdefault(parameters.SerializeToString(deterministic=True), []).append(number)
+        for numbers in alike.values():
+            places = self.streams.places[numbers]
+            result = replay(
+                self.filters[numbers[0]],
+                replace(self.streams, places=places),
+                at_once(1),
+                Thresholds(gate=thresholds, accept=thresholds),
+                urgency,
+            )
+            rows = places[places >= 0]
+            sent[:, rows] = result.sent[:, rows]
+            right[:, rows] = result.answers[:, rows] == self.labels[rows]
+        return sent, right
 
-def filters_of(receipts: Sequence[ReceiptRow], calibration: Calibration) -> Filters | None:
+
+def filters_of(
+    receipts: Sequence[ReceiptRow], calibration: Calibration
+) -> list[StreamFilter] | None:
     """Return the filter of each device's stream, or None if the bundle has no filter.
 
     It is the filter of the capacity that was resident for most of the device's inputs, when this
@@ -99,13 +109,11 @@ def filters_of(receipts: Sequence[ReceiptRow], calibration: Calibration) -> Filt
     """
     if not all(curve.HasField("filter") for curve in calibration.curves):
         return None
-    chosen = []
-    for _, rows in groupby(receipts, key=attrgetter("device")):
-        resident, _ = Counter(row.resident_capacity for row in rows).most_common(1)[0]
-        chosen.append(calibration.curves[resident - 1].filter)
-    return Filters(
-        *(np.array([[getattr(one, name)] for one in chosen]) for name in Filters._fields)
-    )
+    residents = [
+        Counter(row.resident_capacity for row in rows).most_common(1)[0][0]
+        for _, rows in groupby(receipts, key=attrgetter("device"))
+    ]
+    return [calibration.curves[resident - 1].filter for resident in residents]
 
 
 def one_capacity(places: Indices, logits: Floats, right: Floats, cloud: Floats) -> Streams:
@@ -139,7 +147,3 @@ def stream_places(receipts: Sequence[ReceiptRow]) -> Indices:
             for start, size in zip(starts, sizes, strict=False)
         ]
     ).astype(np.intp)
-
-
-def _accept(thresholds: Doubles) -> Thresholds:
-    return Thresholds(gate=thresholds, accept=thresholds)

@@ -49,7 +49,7 @@ _FEWEST_STRETCHES = 10
 FEWEST_FITTED = _STRETCH * _FEWEST_STRETCHES
 """The fewest inputs to fit on with which networks are tried."""
 # The filter with which designs for streams are compared.
-_FILTER = StreamFilter(stay=0.9, persistence=0.6, smoothing=0.5, weight=0.5, doubt=0.05)
+_FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.6, doubt=0.05)
 
 
 @dataclass(frozen=True, kw_only=True)

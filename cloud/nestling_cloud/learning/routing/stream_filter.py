@@ -27,7 +27,7 @@ from nestling_cloud.learning.routing.stream_replay import (
 GATE_MARGIN = 0.1
 # Offload shares at which the parameters are compared.
 _SHARES = (0.03, 0.06, 0.1, 0.15, 0.2)
-_GAINS = np.concatenate([[-1.0], -np.geomspace(0.5, 0.02, 8), [0.0], np.geomspace(0.02, 0.6, 12)])
+_GAINS = np.array([-0.2, -0.07, 0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.65])
 # Part of the cloud's probabilities that is not trusted; the results hardly depend on it.
 _DOUBT = 0.05
 
@@ -36,8 +36,8 @@ class _Filters(NamedTuple):
     """Many sets of parameters of the filter."""
 
     stay: Doubles
-    persistence: Doubles
-    smoothing: Doubles
+    reread: Doubles
+    misread: Doubles
     weight: Doubles
     doubt: Doubles
 
@@ -46,7 +46,7 @@ _GRID = _Filters(
     *np.array(
         list(
             itertools.product(
-                (0.7, 0.9, 0.97), (0.0, 0.6, 0.95), (0.0, 0.5, 0.8), (0.25, 0.5, 1.0), (_DOUBT,)
+                (0.8, 0.9, 0.97), (0.02, 0.1, 0.3), (0.05, 0.15, 0.3), (0.4, 0.8), (_DOUBT,)
             )
         )
     ).T
@@ -85,8 +85,8 @@ def fit_filter(
     likely /= likely.sum()
     return StreamFilter(
         stay=1 - float(np.exp(likely @ np.log(1 - _GRID.stay))),
-        persistence=float(likely @ _GRID.persistence),
-        smoothing=float(likely @ _GRID.smoothing),
+        reread=float(likely @ _GRID.reread),
+        misread=float(likely @ _GRID.misread),
         weight=float(np.exp(likely @ np.log(_GRID.weight))),
         doubt=_DOUBT,
     )
@@ -119,9 +119,10 @@ def _accuracies(
     data: RoutingData, streams: Streams, cascade: CascadeRule, targets: Sequence[float]
 ) -> Doubles:
     """Return the mean accuracy over target offload shares with each set of parameters, (P,)."""
-    sets, gains = len(_GRID.stay), len(_GAINS)
-    every = _Filters(*(np.repeat(column, gains)[:, None, None] for column in _GRID))
-    result = replay(every, streams, cascade, gate_thresholds(np.tile(_GAINS, sets)))
+    tried = _GAINS if max(targets) > 0 else _GAINS[-1:]
+    sets, gains = len(_GRID.stay), len(tried)
+    every = _Filters(*(np.repeat(column, gains)[:, None, None, None] for column in _GRID))
+    result = replay(every, streams, cascade, gate_thresholds(np.tile(tried, sets)))
     return np.array(
         [
             np.interp(targets, shares[::-1], accuracies[::-1]).mean()

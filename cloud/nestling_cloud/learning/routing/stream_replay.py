@@ -144,7 +144,7 @@ def replay(
 
     Args:
         parameters: the parameters of the stream filter. They may be different in each replay, as
-            arrays (R, 1, 1).
+            arrays (R, 1, 1, 1).
         streams: the streams.
         cascade: the capacities that run.
         thresholds: the thresholds of each replay.
@@ -154,7 +154,7 @@ def replay(
     replays, inputs = len(thresholds.accept), streams.cloud.shape[0]
     start, top = cascade.start - 1, cascade.top - 1
     gate, accept = thresholds.gate[:, None], thresholds.accept[:, None]
-    belief = belief_filter.unknown(streams.cloud.shape[1], replays, len(streams.places))
+    belief = belief_filter.unknown(parameters, streams.cloud.shape[1], replays, len(streams.places))
     results = np.zeros((4, replays, inputs + 1), np.intp)  # the last column is for padding
     for places in streams.places.T:
         first = belief_filter.after_run(parameters, belief, streams.evidence[start, places])
@@ -174,7 +174,7 @@ def replay(
         sent = gated | (gain > accept)
         told = belief_filter.after_answer(parameters, first, streams.cloud[places])
         device = sure.argmax(-1)
-        answers = np.where(sent, told.told.argmax(-1), device)
+        answers = np.where(sent, belief_filter.probabilities(told).argmax(-1), device)
         results[:, :, places] = np.stack([sent, answers, device, larger])
         belief = _where(sent, told, first)
     sent, answers, device, larger = results[:, :, :-1]
@@ -184,5 +184,4 @@ def replay(
 
 
 def _where(chosen: Bools, one: Belief, other: Belief) -> Belief:
-    mask = chosen[..., None]
-    return Belief(*(np.where(mask, a, b) for a, b in zip(one, other, strict=True)))
+    return Belief(np.where(chosen[..., None, None], one.joint, other.joint))

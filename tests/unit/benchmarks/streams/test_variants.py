@@ -15,7 +15,7 @@ from nestling_cloud.learning.routing.stream_replay import (
 )
 from nestling_core.belief.evidence import softmax
 
-FILTER = StreamFilter(stay=0.9, persistence=0.6, smoothing=0.5, weight=0.5, doubt=0.05)
+FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.5, doubt=0.05)
 LENGTHS = [30, 17, 44, 9, 25]
 CAPACITY = 2
 

@@ -8,7 +8,7 @@ from nestling_cloud.bundles.routing_facts import (
     routing_lines,
 )
 
-FILTER = StreamFilter(stay=0.96, persistence=0.6, smoothing=0.5, weight=0.25, doubt=0.05)
+FILTER = StreamFilter(stay=0.96, reread=0.1, misread=0.2, weight=0.25, doubt=0.05)
 
 
 def lines(calibration: Calibration, *, cloud: float = 0.9) -> list[str]:
@@ -60,7 +60,7 @@ def test_filter_of_every_route_is_described() -> None:
 
     assert [(route.capacity, route.start) for route in facts.routes] == [(1, 0), (2, 0), (2, 1)]
     assert facts.routes[0].filter == FilterFacts(
-        stay=0.96, persistence=0.6, smoothing=0.5, weight=0.25, doubt=0.05
+        stay=0.96, reread=0.1, misread=0.2, weight=0.25, doubt=0.05
     )
     rest = (
         "; 60% of similar outputs is put down to an unchanged class; 50% of the earlier outputs is "

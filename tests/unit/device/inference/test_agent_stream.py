@@ -78,7 +78,7 @@ def test_input_that_the_cloud_answers_first_is_remembered_too(tmp_path: Path) ->
 
 
 def test_change_of_class_ends_the_memory(tmp_path: Path) -> None:
-    attentive = StreamFilter(stay=0.9, persistence=0.6, smoothing=0.5, weight=0.5, doubt=0.05)
+    attentive = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.5, doubt=0.05)
     rig = make_rig(
         tmp_path,
         bundle=hand_bundle(calibration=filtered(attentive)),

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nestling.v1.bundle_pb2 import StreamFilter
 from nestling_cloud.learning.routing.rivals import Trial
 from nestling_sim.figures.evaluation import (
     CURVE_SHARES,
@@ -12,7 +13,7 @@ from nestling_sim.figures.evaluation import (
     rivals_urgency,
     same_share,
 )
-from nestling_sim.figures.filtered_run import FilteredRun, Filters, one_capacity
+from nestling_sim.figures.filtered_run import FilteredRun, one_capacity
 
 # Eight inputs; the cloud is right where the device is wrong, and both are right once.
 DEVICE = [1, 0, 0, 1, 1, 1, 0, 1]
@@ -125,7 +126,7 @@ def filtered() -> Evaluation:
     return replace(
         evaluation(),
         filtered=FilteredRun(
-            filters=Filters(*(np.array([[value]]) for value in (0.0, 0.0, 0.0, 1.0, 0.05))),
+            filters=[StreamFilter(weight=1.0, doubt=0.05)],
             streams=one_capacity(np.arange(8, dtype=np.intp)[None], device, right, 4 * cloud),
             labels=np.zeros(8, np.int64),
             cloud=np.array([0, 1] * 4, np.bool_),

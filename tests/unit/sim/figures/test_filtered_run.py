@@ -8,7 +8,6 @@ from nestling.v1.bundle_pb2 import Calibration, RoutingCurve, StreamFilter
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_sim.figures.filtered_run import (
     FilteredRun,
-    Filters,
     filters_of,
     one_capacity,
     stream_places,
@@ -20,8 +19,8 @@ from nestling_sim.report import Evidence
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 1])
 DEVICE = np.array([0, 0, 2, 2, 2, 1, 1, 1])
 PLACES = np.array([[0, 1, 2, 3, 4], [5, 6, 7, -1, -1]], np.intp)
-STICKY = (0.95, 0.0, 0.0, 0.5, 0.05)
-FORGETFUL = (0.0, 0.0, 0.0, 1.0, 0.05)
+STICKY = StreamFilter(stay=0.95, weight=0.5, doubt=0.05)
+FORGETFUL = StreamFilter(weight=1.0, doubt=0.05)
 INFINITE = np.full(8, np.inf)
 
 
@@ -31,11 +30,11 @@ def logits(answers: NDArray[np.int64], odds: float) -> NDArray[np.float32]:
     return found
 
 
-def run(parameters: tuple[float, ...]) -> FilteredRun:
+def run(*filters: StreamFilter) -> FilteredRun:
     """A device that is 60 % sure, and a cloud that is right and nearly sure."""
     right = np.tile(np.array([0.6, 0.9], np.float32), (8, 1))
     return FilteredRun(
-        filters=Filters(*(np.full((2, 1), value) for value in parameters)),
+        filters=filters if len(filters) == 2 else 2 * filters,
         streams=one_capacity(PLACES, logits(DEVICE, 1.0), right, logits(LABELS, 6.0)),
         labels=LABELS,
         cloud=np.ones(8, np.bool_),
@@ -52,6 +51,14 @@ def test_one_answer_of_the_cloud_corrects_the_inputs_after_it() -> None:
 
     assert run(FORGETFUL).accuracies(ranks, [0, 1]) == [5 / 8, 6 / 8]
     assert run(STICKY).accuracies(ranks, [1]) == [1.0]
+
+
+def test_every_stream_has_its_own_filter() -> None:
+    ranks = INFINITE.copy()
+    ranks[2] = 0
+
+    assert run(STICKY, FORGETFUL).accuracies(ranks, [1]) == [1.0]
+    assert run(FORGETFUL, STICKY).accuracies(ranks, [1]) == [6 / 8]
 
 
 def test_inputs_are_sent_by_rank_and_never_without_a_rank() -> None:
@@ -98,7 +105,7 @@ def test_device_has_the_filter_of_the_capacity_that_was_mostly_resident(
     filters = filters_of(receipts, Calibration(curves=curves))
 
     assert filters is not None
-    assert filters.stay.tolist() == [[0.2], [0.1]]
+    assert [one.stay for one in filters] == [0.2, 0.1]
 
 
 def test_bundle_without_a_filter_has_none(receipts: list[ReceiptRow]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nestling_cloud.learning.routing import (
+    FEWEST_FITTED,
     Design,
     RoutingData,
     at_once,
@@ -16,6 +17,7 @@ from nestling_cloud.learning.routing import (
 )
 from nestling_cloud.progress import SilentProgress
 from tests.support.loudness_task import loud_and_quiet, noisy_labels, specialist_cloud
+from tests.support.recorded import recorded
 
 
 def design_of(data: RoutingData) -> Design:
@@ -59,3 +61,34 @@ def test_the_same_inputs_give_the_same_design() -> None:
     data = specialist_cloud(1000, 3)
 
     assert design_of(data) == design_of(data)
+
+
+@pytest.mark.parametrize("count", [50, 130, 499])
+def test_plain_rule_is_chosen_where_networks_would_have_too_few_inputs(count: int) -> None:
+    assert design_of(noisy_labels(count, 0)) == Design(rule="max-softmax")
+    assert count < FEWEST_FITTED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_plain_rule_is_kept_where_confidence_tells_all(seed: int) -> None:
+    design = design_of(loud_and_quiet(1000, seed=seed).data)
+
+    assert design.rule != "network"
+
+
+def test_network_is_chosen_only_if_it_proves_better() -> None:
+    known, unseen = specialist_cloud(2000, 0), specialist_cloud(2000, 1)
+
+    design = design_of(known)
+
+    assert design.rule == "network"
+    assert gained(known, unseen, design) > gained(known, unseen, Design(rule="max-softmax")) + 1
+
+
+def test_recordings_are_compared_as_streams() -> None:
+    data = recorded(20, seed=0, length=50)
+
+    design = design_of(data)
+
+    assert design.rule != "network"
+    assert design == design_of(data)

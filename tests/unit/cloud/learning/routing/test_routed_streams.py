@@ -25,7 +25,7 @@ from nestling_cloud.learning.routing.stream_replay import streams_of
 from nestling_cloud.progress import SilentProgress
 from tests.support.recorded import recorded
 
-FILTER = StreamFilter(stay=0.9, persistence=0.5, smoothing=0.5, weight=0.5, doubt=0.05)
+FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.5, doubt=0.05)
 CASCADE = CascadeRule(start=1, top=2, threshold=0.02)
 
 
@@ -95,7 +95,7 @@ def test_outcomes_compare_the_devices_own_answer_with_the_cloud(estimator: Estim
     agreeing = dataclasses.replace(data, cloud=data.logits[0])
     at_odds = dataclasses.replace(data, cloud=np.roll(data.logits[0], 1, axis=1))
     keep_all = [(2.0, 2.0)]
-    no_memory = StreamFilter(stay=0.0, persistence=0.0, smoothing=0.0, weight=1.0, doubt=0.05)
+    no_memory = StreamFilter(stay=0.0, reread=0.1, misread=0.2, weight=1.0, doubt=0.05)
 
     found = [
         dataclasses.replace(routed(estimator, one), parameters=no_memory).outcomes(keep_all)[1]

@@ -59,7 +59,7 @@ def test_fitted_filter_is_one_that_a_bundle_may_have(found: StreamFilter) -> Non
 def test_fitted_filter_answers_unseen_streams_better_than_none(found: StreamFilter) -> None:
     unseen = recorded(30, seed=1)
     streams = streams_of(unseen, believed_of(unseen), 0)
-    none = StreamFilter(stay=0.0, persistence=0.0, smoothing=0.0, weight=1.0, doubt=0.05)
+    none = StreamFilter(stay=0.0, reread=0.1, misread=0.2, weight=1.0, doubt=0.05)
     gains = gate_thresholds(np.linspace(-0.5, 0.6, 40))
 
     def accuracy(parameters: StreamFilter) -> float:

@@ -19,7 +19,7 @@ from nestling_cloud.learning.routing.stream_replay import (
 )
 from tests.support.recorded import recorded
 
-FILTER = StreamFilter(stay=0.9, persistence=0.6, smoothing=0.5, weight=0.5, doubt=0.05)
+FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.5, doubt=0.05)
 CASCADE = CascadeRule(start=1, top=2, threshold=0.05)
 KEEP_ALL, KEEP_NONE = 2.0, -2.0
 _lengths = st.lists(st.integers(1, 9), min_size=1, max_size=12)
@@ -121,7 +121,7 @@ def test_streams_are_replayed_alike_alone_and_padded_among_others(
 
 
 def test_each_replay_may_have_its_own_filter(streams: Streams) -> None:
-    other = StreamFilter(stay=0.7, persistence=0.0, smoothing=0.8, weight=1.0, doubt=0.2)
+    other = StreamFilter(stay=0.7, reread=0.3, misread=0.1, weight=1.0, doubt=0.2)
 
     @dataclasses.dataclass
     class Both:
