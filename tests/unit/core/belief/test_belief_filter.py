@@ -35,7 +35,7 @@ def is_distribution(probabilities: Doubles) -> bool:
 def test_without_persistence_the_answer_is_the_capacitys(given_filter: Filter, seed: int) -> None:
     rng = np.random.default_rng(seed)
     independent = dataclasses.replace(given_filter, stay=0.0)
-    belief = belief_filter.unknown(CLASSES)
+    belief = belief_filter.unknown(independent, CLASSES)
     for _ in range(10):
         logits = rng.normal(size=CLASSES) * 10 ** rng.uniform(-3, 3)
         belief = after(independent, calibrated(logits, np.array(rng.random())), start=belief)
@@ -44,9 +44,11 @@ def test_without_persistence_the_answer_is_the_capacitys(given_filter: Filter, s
 
 
 @given(_seeds)
-def test_without_persistence_and_tempering_the_confidence_is_the_capacitys(seed: int) -> None:
+def test_confidence_is_the_capacitys_without_persistence_tempering_and_misreading(
+    seed: int,
+) -> None:
     rng = np.random.default_rng(seed)
-    independent = Filter(stay=0.0, weight=1.0)
+    independent = Filter(stay=0.0, misread=0.0, weight=1.0)
     evidence = calibrated(rng.normal(size=(10, CLASSES)), rng.uniform(0.5, 1, 10))
 
     belief = after(independent, *evidence)
@@ -59,7 +61,7 @@ def test_without_persistence_and_tempering_the_confidence_is_the_capacitys(seed:
 def test_belief_stays_a_distribution_for_any_stream(given_filter: Filter, seed: int) -> None:
     rng = np.random.default_rng(seed)
     classes = int(rng.integers(2, 12))
-    belief = belief_filter.unknown(classes)
+    belief = belief_filter.unknown(given_filter, classes)
     for _ in range(20):
         place = int(rng.integers(classes))
         logits = rng.normal(size=classes) * 10 ** rng.uniform(-30, 30)
@@ -76,17 +78,16 @@ def test_belief_stays_a_distribution_for_any_stream(given_filter: Filter, seed: 
                 belief = after(given_filter, evidence, start=belief)
                 belief = belief_filter.after_answer(given_filter, belief, answer)
         assert all(is_distribution(part) for part in belief)
-        if (belief.read * belief.told).sum() > 0:
-            assert is_distribution(belief_filter.probabilities(belief))
+        assert is_distribution(belief_filter.probabilities(belief))
 
 
-@pytest.mark.parametrize("persistence", [0.0, 0.6, 1.0])
-def test_evidence_with_zeros_does_not_silence_the_other_classes(persistence: float) -> None:
-    certain = dataclasses.replace(FILTER, persistence=persistence)
+@pytest.mark.parametrize("reread", [0.0, 0.1, 0.9])
+def test_evidence_with_zeros_does_not_silence_the_other_classes(reread: float) -> None:
+    certain = dataclasses.replace(FILTER, reread=reread, misread=0.05)
 
-    belief = after(certain, *[one_hot(0)] * 50, one_hot(1))
+    belief = after(certain, *[one_hot(0)] * 50, one_hot(1), one_hot(1))
 
-    assert belief_filter.probabilities(belief).tolist() == pytest.approx([0, 1, 0, 0])
+    assert belief_filter.probabilities(belief).argmax() == 1
 
 
 @settings(deadline=None)
@@ -98,7 +99,7 @@ def test_streams_are_filtered_alike_alone_and_together(given_filter: Filter, see
     answers = softmax(rng.normal(size=(5, *shape, classes)))
 
     def play(evidence: Doubles, answers: Doubles, *streams: int) -> list[Belief]:
-        belief, beliefs = belief_filter.unknown(classes, *streams), []
+        belief, beliefs = belief_filter.unknown(given_filter, classes, *streams), []
         for one, answer in zip(evidence, answers, strict=True):
             belief = belief_filter.after_run(given_filter, belief, one)
             beliefs.append(belief)
@@ -137,33 +138,20 @@ def test_second_of_two_identical_inputs_never_weakens_the_answer(
 def test_output_is_tempered_by_the_weight() -> None:
     evidence = seen(0, 0.9)
 
-    tempered = belief_filter.probabilities(after(Filter(stay=0.0, weight=0.5), evidence))
+    tempered = belief_filter.probabilities(after(Filter(stay=0.0, misread=0.0), evidence))
 
     assert tempered[0] / tempered[1] == pytest.approx((evidence[0] / evidence[1]) ** 0.5)
 
 
-def test_outputs_before_the_newest_count_as_far_as_they_are_smoothed() -> None:
-    beliefs = [
-        after(dataclasses.replace(FILTER, smoothing=smoothing), seen(0, 0.9), seen(1, 0.6))
-        for smoothing in (0.0, 0.5, 0.9)
-    ]
-
-    alone = after(FILTER, seen(1, 0.6))
-    assert beliefs[0].read == pytest.approx(alone.read)
-    remembered = [belief.read[0] for belief in beliefs]
-    assert remembered == sorted(remembered)
-    assert remembered[2] > remembered[0] + 0.2
-
-
 def test_order_matters_only_between_inputs_that_differ() -> None:
-    first, other = seen(0, 0.7), seen(1, 0.7)
+    first, other = seen(0, 0.9), seen(1, 0.9)
 
     ends_on_other, ends_on_first = after(FILTER, first, other), after(FILTER, other, first)
 
     same = after(FILTER, first.copy(), first)
     assert all(map(np.array_equal, same, after(FILTER, first, first.copy())))
     assert believed(ends_on_other, 1) == pytest.approx(believed(ends_on_first, 0))
-    assert believed(ends_on_other, 1) > believed(ends_on_other, 0) + 0.1
+    assert believed(ends_on_other, 1) > believed(ends_on_other, 0) + 0.03
 
 
 def test_larger_capacity_replaces_the_evidence_of_the_smaller_one() -> None:
@@ -173,7 +161,6 @@ def test_larger_capacity_replaces_the_evidence_of_the_smaller_one() -> None:
     large = after(FILTER, seen(0, 0.7), start=before)
 
     assert believed(small, 1) > believed(small, 0)
-    assert np.array_equal(large.seen, seen(0, 0.7))
     assert believed(large, 0) > believed(before, 0)
 
 
@@ -185,7 +172,7 @@ def test_cloud_answer_is_remembered_while_the_class_stays_and_outputs_are_forgot
     asked, seen_only = (after(FILTER, *[unsure] * 4, start=start) for start in (told, read))
 
     assert believed(asked, 1) > 0.5
-    assert believed(seen_only, 0) > believed(seen_only, 1)
+    assert believed(seen_only, 1) < believed(asked, 1) - 0.1
 
 
 def test_belief_fades_to_ignorance_while_nothing_runs() -> None:
@@ -220,19 +207,42 @@ def test_change_of_class_is_noticed_the_sooner_the_surer_the_output() -> None:
     assert counts[-1] <= 10
 
 
-@pytest.mark.parametrize(("place", "lasts_longer"), [(0, True), (1, False)])
-def test_cloud_answer_lasts_longer_while_the_output_is_alike_than_when_it_changes(
-    place: int, *, lasts_longer: bool
-) -> None:
-    blind = dataclasses.replace(FILTER, persistence=0.0)
+def corrected_stretch(parameters: Filter) -> Belief:
+    """Return the belief after the student has read a stretch as class 0, and the cloud as 2."""
+    belief = after(parameters, *[seen(0, 0.9)] * 5)
+    for _ in range(2):
+        belief = confirmed(parameters, after(parameters, seen(0, 0.9), start=belief), 2)
+    return belief
 
-    watched, unwatched = (
-        after(one, seen(place, 0.9), start=confirmed(one, after(one, seen(0, 0.9)), 2)).told[2]
-        for one in (FILTER, blind)
-    )
 
-    gained = float(watched - unwatched)
-    assert (gained if lasts_longer else -gained) > 0.02
+def test_cloud_answer_is_doubted_when_the_student_reads_the_inputs_in_another_way() -> None:
+    told = corrected_stretch(FILTER)
+
+    same, changed = (after(FILTER, *[seen(place, 0.9)] * 3, start=told) for place in (0, 1))
+
+    assert believed(same, 2) > believed(told, 2) - 0.3
+    assert believed(changed, 2) < believed(same, 2) - 0.3
+
+
+def test_another_reading_tells_less_of_a_change_the_more_often_it_happens_without_one() -> None:
+    kept = []
+    for reread in (0.02, 0.3, 0.8):
+        fickle = dataclasses.replace(FILTER, reread=reread, weight=1.0)
+        changed = after(fickle, seen(1, 0.9), start=corrected_stretch(fickle))
+        kept.append(believed(changed, 2))
+
+    assert kept == sorted(kept)
+    assert kept[2] > kept[0] + 0.05
+
+
+def test_outputs_make_certain_how_a_stretch_is_read_but_not_whether_it_is_misread() -> None:
+    for misread in (0.05, 0.2, 0.4):
+        doubtful = dataclasses.replace(FILTER, misread=misread, reread=0.0, stay=0.999)
+        belief = after(doubtful, *[seen(0, 0.9)] * 100)
+
+        assert belief.joint[:, 0].sum() > 0.99
+        assert believed(belief, 0) == pytest.approx(1 - misread, abs=0.03)
+        assert believed(confirmed(doubtful, belief, 2), 2) > 0.5
 
 
 def test_class_that_never_occurred_is_answered_as_soon_as_it_is_seen() -> None:
