@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nestling.v1.stream_pb2 import StreamState
 from nestling_device.inference.stream_state import Stream
 from nestling_device.telemetry.outbox import Outbox
-from tests.support.agent_rig import BUDGET, budget, make_rig, without_times
+from tests.support.agent_rig import BUDGET, assert_same, budget, make_rig
 from tests.support.hand_bundle import filtered, hand_bundle
 from tests.support.hand_stream import FILTER, cloud_that_says, random_stream, showing
 
@@ -51,7 +51,7 @@ def test_restart_after_every_input_gives_the_same_receipts_as_none(
             restarted.append(rig.agent.answer(index, given_window, limits))
             outbox.append(rig.kept[0], stream_state=rig.states[0])
 
-    assert without_times(restarted) == without_times(steady.kept)
+    assert_same(restarted, steady.kept)
 
 
 def resumed(folder: Path, state: StreamState, source: str = "") -> tuple[int, list[float]]:
@@ -110,8 +110,8 @@ def test_another_bundle_drops_everything(tmp_path: Path, remembered: StreamState
     assert set(offsets) == {0.0}
 
 
-@pytest.mark.parametrize("field", ["read", "told", "seen", "offset_mean", "offset_variance"])
 @pytest.mark.parametrize("damage", ["short", "nan", "negative"])
+@pytest.mark.parametrize("field", ["belief", "offset_mean", "offset_variance"])
 def test_damaged_numbers_in_a_state_start_anew(
     tmp_path: Path, remembered: StreamState, field: str, damage: str
 ) -> None:
@@ -123,5 +123,12 @@ def test_damaged_numbers_in_a_state_start_anew(
 
     answer, offsets = resumed(tmp_path, remembered)
 
-    assert answer == Z
-    assert set(offsets) == {0.0}
+    # The other numbers are sound, and kept.
+    assert answer == (Z if field == "belief" else TRUTH)
+    assert offsets == (list(remembered.offset_mean) if field == "belief" else [0.0] * len(offsets))
+
+
+def test_belief_of_zeros_starts_anew(tmp_path: Path, remembered: StreamState) -> None:
+    remembered.belief[:] = [0.0] * len(remembered.belief)
+
+    assert resumed(tmp_path, remembered)[0] == Z

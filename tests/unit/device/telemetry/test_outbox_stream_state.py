@@ -18,7 +18,7 @@ def receipt(index: int) -> Receipt:
 
 def state(index: int) -> StreamState:
     return StreamState(
-        bundle_version="hand-1", source="ward", answered_at_ms=index, told=[0.25, 0.75]
+        bundle_version="hand-1", source="ward", answered_at_ms=index, belief=[0.25, 0.75]
     )
 
 

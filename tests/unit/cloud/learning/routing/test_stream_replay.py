@@ -125,11 +125,11 @@ def test_each_replay_may_have_its_own_filter(streams: Streams) -> None:
 
     @dataclasses.dataclass
     class Both:
-        stay = np.array([0.9, 0.7])[:, None, None]
-        persistence = np.array([0.6, 0.0])[:, None, None]
-        smoothing = np.array([0.5, 0.8])[:, None, None]
-        weight = np.array([0.5, 1.0])[:, None, None]
-        doubt = np.array([0.05, 0.2])[:, None, None]
+        stay = np.array([0.9, 0.7])[:, None, None, None]
+        reread = np.array([0.1, 0.3])[:, None, None, None]
+        misread = np.array([0.2, 0.1])[:, None, None, None]
+        weight = np.array([0.5, 1.0])[:, None, None, None]
+        doubt = np.array([0.05, 0.2])[:, None, None, None]
 
     together = replay(Both(), streams, at_once(1), both(0.05, 0.05))
 
