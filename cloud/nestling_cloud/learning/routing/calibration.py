@@ -1,5 +1,6 @@
 """Finds the thresholds with which devices meet target offload shares and tolerated risks."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,9 @@ from nestling_cloud.learning.routing.stream_replay import streams_of
 
 # A device compares its own predictions with these quantiles to detect drift.
 _QUANTILES = 33
+# Inputs in a stretch, and the fewest stretches that are compared.
+_STRETCH = 50
+_FEWEST_STRETCHES = 10
 # Accuracy below the best one, with which an offload share still counts as useful.
 _USEFUL = 0.002
 # Random order in which recordings are dealt, which the filter was not fitted on.
@@ -83,10 +87,7 @@ def calibrate(
         made.certified.extend(_certified(fitted_routed, held_out_routed))
         made.believed.extend(_quantiles(unseen[cascade.start - 1, :, cascade.top - 1]))
         if _is_better_than_cloud(cascade.top, fitted, held_out):
-            enough = max(point.accuracy for point in made.points) - _USEFUL
-            made.useful_share = max(
-                point.offload_share for point in made.points if point.accuracy >= enough
-            )
+            made.useful_share = _largest_useful_share(made)
         return made, larger_share
 
     return Calibration(
@@ -101,12 +102,29 @@ def calibrate(
     )
 
 
-def _is_better_than_cloud(capacity: int, *parts: RoutingData) -> bool:
-    """Return whether a capacity is right on more inputs than the cloud."""
-    device, cloud = (
-        sum(int(part.right[:, option].sum()) for part in parts) for option in (capacity - 1, -1)
+def _largest_useful_share(curve: RoutingCurve) -> float:
+    """Return the share with the best accuracy, or a larger one that is about as good."""
+    accuracies = [point.accuracy for point in curve.points]
+    best = int(np.argmax(accuracies))
+    useful = itertools.takewhile(
+        lambda point: point.accuracy >= accuracies[best] - _USEFUL, curve.points[best:]
     )
-    return device > cloud
+    return max(point.offload_share for point in useful)
+
+
+def _is_better_than_cloud(capacity: int, *parts: RoutingData) -> bool:
+    """Return whether a capacity is right more often than the cloud, by two standard errors.
+
+    Neighboring inputs are alike, so stretches of about 50 inputs count as one observation each, if
+    there are at least ten.
+    """
+    right = np.concatenate([part.right for part in parts]).astype(np.float64)
+    gained = right[:, capacity - 1] - right[:, -1]
+    stretches = len(gained) // _STRETCH
+    if stretches >= _FEWEST_STRETCHES:
+        gained = np.array([part.mean() for part in np.array_split(gained, stretches)])
+    error = gained.std(ddof=1) / np.sqrt(len(gained)) if len(gained) > 1 else np.inf
+    return bool(gained.mean() > 2 * error)
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:
