@@ -213,7 +213,8 @@ def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
     points["device-only"] = [(0.0, float(evaluation.device.mean()))]
     points["cloud-only"] = [(1.0, float(evaluation.cloud.mean()))]
     if filtered is not None:
-        points[MULTIPLEXER] = filtered.own_curve()
+        own = filtered.own_accuracies(CURVE_SHARES)
+        points[MULTIPLEXER] = list(zip(CURVE_SHARES, own, strict=True))
         for name in PLAIN_RIVALS:
             ranks = _ranks(evaluation.urgency[name], always.cloud_open)
             accuracies = filtered.accuracies(ranks, counts)

@@ -25,7 +25,7 @@ Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 # Gains between which the bundle's own rule is replayed.
-_GAINS = np.concatenate([-np.geomspace(1, 0.01, 60), [0.0], np.geomspace(0.01, 1, 60)])
+_GAINS = np.concatenate([-np.geomspace(1, 0.01, 40), [0.0], np.geomspace(0.01, 1, 40)])
 _SEND_ALL = -1 - 1e-6
 
 
@@ -61,17 +61,20 @@ class FilteredRun:
         """Return the accuracy of the device if no input is sent."""
         return self.accuracies(np.full(len(self.labels), np.inf), [0])[0]
 
-    def own_curve(self) -> list[tuple[float, float]]:
-        """Return the accuracy of the bundle's own rule at several offload shares.
+    def own_accuracies(self, shares: Sequence[float]) -> list[float]:
+        """Return the accuracies of the bundle's own rule, interpolated at several offload shares.
 
         The whole fleet has one threshold, and the cloud is always available.
 
-        Returns:
-            The points (offload share, accuracy), sorted by share.
+        Args:
+            shares: the offload shares, from 0 to 1.
         """
-        sent, right = self._replay(np.concatenate([[_SEND_ALL], _GAINS]))
-        points = zip(sent.mean(axis=1), right.mean(axis=1), strict=True)
-        return sorted((float(share), float(accuracy)) for share, accuracy in points)
+        sent, right = self._replay(np.concatenate([_GAINS[::-1], [_SEND_ALL]]))
+        # With a higher threshold, a few more inputs may be sent: every answer changes the belief.
+        found_shares = sent.mean(axis=1)
+        order = np.argsort(found_shares, kind="stable")
+        found = np.interp(shares, found_shares[order], right.mean(axis=1)[order])
+        return [float(accuracy) for accuracy in found]
 
     def _replay(self, thresholds: Doubles, urgency: Doubles | None = None) -> tuple[Bools, Bools]:
         """Return which inputs are sent and which answers are right at each threshold, (R, N)."""
