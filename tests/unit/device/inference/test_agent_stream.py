@@ -171,7 +171,9 @@ def test_useful_share_above_the_target_changes_nothing(
     assert caplog.messages == []
 
 
-def test_useful_share_does_not_limit_a_tolerated_risk(tmp_path: Path) -> None:
+def test_useful_share_does_not_limit_a_tolerated_risk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     made = calibration()
     made.ParseFromString(certifying(filtering=False))
     for curve in made.curves:
@@ -179,6 +181,7 @@ def test_useful_share_does_not_limit_a_tolerated_risk(tmp_path: Path) -> None:
     rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
 
     assert routes([rig.agent.answer(0, UNSURE, TOLERANT)]) == [(0, "escalated")]
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])

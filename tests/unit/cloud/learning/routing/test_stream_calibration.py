@@ -34,6 +34,10 @@ def calibrated(data: RoutingData) -> Calibration:
     return calibrate(estimator, fitted, held_out, MACS)
 
 
+def independent(data: RoutingData) -> RoutingData:
+    return data.part(np.arange(len(data)))
+
+
 def held_out_streams(data: RoutingData, curve: RoutingCurve, cascade: CascadeRule) -> RoutedStreams:
     """Return the held-out streams, dealt as by no fit."""
     fitted, held_out = share_out(data)
@@ -52,9 +56,10 @@ def curves_of(calibration: Calibration) -> list[RoutingCurve]:
 
 @pytest.fixture(scope="module")
 def data() -> RoutingData:
-    """Return recordings whose larger capacity is the better one, but for bursts."""
+    """Return recordings on which the larger capacity gives the cloud's answers."""
     data = recorded(40, seed=0, length=30)
-    return dataclasses.replace(data, logits=np.stack([data.logits[0], data.cloud * 0.7]))
+    strength = np.random.default_rng(0).uniform(0.4, 1.2, (len(data), 1)).astype(np.float32)
+    return dataclasses.replace(data, logits=np.stack([data.logits[0], data.cloud * strength]))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +90,7 @@ def test_independent_inputs_given_as_recordings_are_calibrated_as_independent_on
     mixed = shuffled(data, 0)
     fitted, held_out = share_out(mixed)
     estimator = fit_multiplexer(fitted, seed=0, progress=SilentProgress(), design=PLAIN)
-    apart = [part.part(np.arange(len(part))) for part in (fitted, held_out)]
+    apart = independent(fitted), independent(held_out)
 
     found = calibrate(estimator, fitted, held_out, MACS)
 
@@ -116,14 +121,12 @@ def test_filter_answers_better_than_independent_judgements(
 ) -> None:
     fitted, held_out = share_out(data)
     estimator = fit_multiplexer(fitted, seed=0, progress=SilentProgress(), design=PLAIN)
-    apart = [part.part(np.arange(len(part))) for part in (fitted, held_out)]
-    independent = calibrate(estimator, *apart, MACS)
+    apart = independent(fitted), independent(held_out)
+    alone = calibrate(estimator, *apart, MACS)
 
     gained = {
         point.offload_share: point.accuracy - other.accuracy
-        for point, other in zip(
-            calibration.curves[0].points, independent.curves[0].points, strict=True
-        )
+        for point, other in zip(calibration.curves[0].points, alone.curves[0].points, strict=True)
     }
 
     assert gained[0.1] > 0.1
