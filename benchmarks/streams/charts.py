@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
 from benchmarks.report import Chart
-from benchmarks.streams.curves import FILTERED, OURS
+from benchmarks.streams.curves import CLOUD_FILTERED, FILTERED, OURS
 from benchmarks.streams.tables import CLOUD, DEVICE
 
 # Color, width and style of each line.
@@ -19,7 +19,7 @@ _STROKES = {
     "margin" + FILTERED: ("#d55e00", 1.2, "--"),
     DEVICE: ("#9aa5b1", 1.2, ":"),
     CLOUD: ("#009e73", 1.4, "-"),
-    CLOUD + FILTERED: ("#009e73", 1.4, "--"),
+    CLOUD_FILTERED: ("#009e73", 1.4, "--"),
 }
 
 

@@ -13,12 +13,15 @@ from nestling.v1.bundle_pb2 import StreamFilter
 from nestling_cloud.learning.routing import CascadeRule, at_once
 from nestling_cloud.learning.routing.routed_streams import RoutedStreams
 from nestling_cloud.learning.routing.stream_replay import Doubles, Thresholds, replay
+from nestling_cloud.tasks import Examples
+from nestling_sim.figures.cloud_alone import cloud_filter, filtered_answers
 
-SHARES = np.concatenate([np.arange(0, 0.5, 0.005), np.arange(0.5, 1.001, 0.05)])
+SHARES = np.concatenate([np.arange(0, 0.2, 0.005), np.arange(0.2, 0.51, 0.025), [1.0]])
 """The offload shares of a curve."""
 OURS = "Nestling"
 RIVALS = ("max-softmax", "margin")
 FILTERED = ", behind the filter"
+CLOUD_FILTERED = "cloud alone, behind a filter"
 # In a replay without a larger capacity, the gate is not used.
 _NO_GATE = 2.0
 
@@ -28,7 +31,8 @@ def curves_from(
 ) -> dict[str, list[float]]:
     """Return the accuracies at `SHARES`, %, of our router and of its rivals.
 
-    If the router has no filter, rivals are compared without one only.
+    If the router has no filter, rivals are compared without one only. The cloud alone, behind a
+    filter, has the same accuracy at every share.
 
     Args:
         router: the fitted router.
@@ -46,6 +50,7 @@ def curves_from(
         found[name] = accuracies(score, device, cloud, SHARES).tolist()
         if filtered is not None:
             found[name + FILTERED] = _behind_filter(router, index + 1, filtered, score)
+    found[CLOUD_FILTERED] = [_cloud_behind_filter(router)] * len(SHARES)
     return found
 
 
@@ -108,6 +113,23 @@ def _behind_filter(
         for streams in router.streams
     ]
     return _mean([result.accuracies(router.test.labels) for result in results])
+
+
+def _cloud_behind_filter(router: FittedRouter) -> float:
+    """Return the accuracy of the cloud alone behind a filter of its own, %.
+
+    The filter is fitted on the cloud's outputs for all calibration inputs.
+    """
+    known, test = router.calibration, router.test
+    examples = Examples(inputs=known.inputs, labels=known.labels, lengths=known.lengths)
+    filtered = cloud_filter(examples, known.cloud)
+    if filtered is None:
+        return float(100 * test.right[:, -1].mean())
+    accuracies = [
+        (filtered_answers(filtered, streams.places, test.cloud) == test.labels).mean()
+        for streams in router.streams
+    ]
+    return float(100 * np.mean(accuracies))
 
 
 def _mean(by_deal: Sequence[Doubles]) -> list[float]:

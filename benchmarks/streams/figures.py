@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.report import Figure, figure
-from benchmarks.streams.curves import FILTERED, OURS, at_share, passing_share
+from benchmarks.streams.curves import CLOUD_FILTERED, FILTERED, OURS, at_share, passing_share
 from benchmarks.streams.few_inputs import DRAWS, SIZES, key_of
 from benchmarks.streams.picture_result import ORDERS, PictureResult
 from benchmarks.streams.split_result import CUTS, TARGETS, WHOLE, SplitResult
@@ -93,6 +93,9 @@ def _passing(splits: Sequence[SplitResult]) -> dict[str, Figure]:
         )
         found[f"share from which device and cloud pass the cloud alone, from the {start}"] = figure(
             shares, "%", goal=_PASSING[start], anchor=f"max-softmax {rival:.1f}"
+        )
+        found[f"gain at 10 % over the cloud alone, behind a filter, from the {start}"] = figure(
+            [gain(split, WHOLE, start, CLOUD_FILTERED) for split in splits], "points"
         )
     return found
 

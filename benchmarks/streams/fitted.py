@@ -36,6 +36,7 @@ class FittedRouter:
     Attributes:
         design: the chosen design of the estimator.
         estimator: what predicts the success of every option.
+        calibration: all calibration inputs.
         fitted: the calibration inputs on which everything was fitted.
         held_out: the other calibration inputs.
         test: the test inputs.
@@ -47,6 +48,7 @@ class FittedRouter:
 
     design: Design
     estimator: Estimator
+    calibration: RoutingData
     fitted: RoutingData
     held_out: RoutingData
     test: RoutingData
@@ -74,6 +76,7 @@ def fit_router(calibration: RoutingData, test: RoutingData, seed: int) -> Fitted
     return FittedRouter(
         design=design,
         estimator=estimator,
+        calibration=calibration,
         fitted=fitted,
         held_out=held_out,
         test=test,

@@ -30,7 +30,8 @@ class LookAhead:
 def measure_look_ahead(router: FittedRouter, capacity: int, filtered: StreamFilter) -> LookAhead:
     """Return what looking ahead gains.
 
-    The doubt about what the cloud told, times a weight, is added to the gain of asking it.
+    The doubt that remains before an input is seen, times a weight, is added to the gain of asking:
+    the more doubtful the class of the stream, the more later inputs profit from the answer.
 
     Args:
         router: the fitted router.

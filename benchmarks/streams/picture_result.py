@@ -14,7 +14,7 @@ from nestling_cloud.learning.routing import RoutingData
 ORDERS = 10
 """The number of random orders in which independent pictures are cut into recordings."""
 _RECORDING = 50
-_LARGEST_SHARE = 0.5
+_AREA = np.linspace(0, 0.5, 101)  # shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def measure_pictures(models: PictureModels, seed: int) -> PictureResult:
             start: curves_from(bursts, cascade, filters[start]) for start, cascade in starts.items()
         },
         filter={
-            start: {field.name: value for field, value in one.ListFields()}
+            start: {field.name: getattr(one, field.name) for field in one.DESCRIPTOR.fields}
             for start, one in filters.items()
             if one is not None
         },
@@ -97,4 +97,4 @@ def _in_order(router: FittedRouter, order: NDArray[np.intp]) -> FittedRouter:
 
 
 def _area(curve: list[float]) -> float:
-    return float(np.array(curve)[SHARES <= _LARGEST_SHARE].mean())
+    return float(np.interp(_AREA, SHARES, curve).mean())

@@ -19,8 +19,9 @@ from benchmarks.learning.teacher import teacher_cell, teacher_of, test_of
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.routing import RoutingData
 from nestling_cloud.tasks import Distillation, Examples, Splits, Task, conv_student, load_task
+from nestling_cloud.tasks.fashion import cut
 
-_PICTURES = 6000
+_PICTURES, _CALIBRATION, _TEST = 6000, 3000, 4500
 _RECORDING = 100
 # Means of geometric distributions, in pictures.
 _RUN, _BURST, _CALM = 20, 15, 60
@@ -52,7 +53,10 @@ def picture_models(cells: Cells, seed: int) -> PictureModels:
     task = _task()
     splits, study = task.load_checked(None, seed), Study(task=task, seed=seed)
     rng = np.random.default_rng(seed)
-    parts = {"calibration": splits.calibration, "test": test_of(splits)}
+    parts = {
+        "calibration": cut(splits.calibration, 0, _CALIBRATION),
+        "test": cut(test_of(splits), 0, _TEST),
+    }
     made = {f"{name} in bursts": with_bursts(part, rng) for name, part in parts.items()}
     examples = {**parts, **made}
     cell = Cell(
@@ -96,8 +100,7 @@ def _task() -> Task:
 
 def _load_few(data_dir: Path | None, seed: int) -> Splits:
     splits = load_task("fashion").load(data_dir, seed)
-    few = Examples(inputs=splits.train.inputs[:_PICTURES], labels=splits.train.labels[:_PICTURES])
-    return replace(splits, train=few)
+    return replace(splits, train=cut(splits.train, 0, _PICTURES))
 
 
 def with_bursts(pictures: Examples, rng: np.random.Generator) -> Examples:

@@ -162,4 +162,4 @@ def _device_runs(
 
 
 def _fields(filtered: StreamFilter) -> dict[str, float]:
-    return {field.name: value for field, value in filtered.ListFields()}
+    return {field.name: getattr(filtered, field.name) for field in filtered.DESCRIPTOR.fields}

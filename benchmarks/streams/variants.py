@@ -25,8 +25,7 @@ class Rules:
     Attributes:
         skip: the probability of the best class above which no capacity runs on the next input,
             (R,).
-        look_ahead: how much the doubt about the cloud's earlier answers adds to the gain of asking
-            again, (R,).
+        look_ahead: how much the doubt before the input is seen adds to the gain of asking, (R,).
     """
 
     skip: Doubles

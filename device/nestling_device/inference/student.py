@@ -66,12 +66,12 @@ class LocalAnswer(NamedTuple):
         return self.cloud_right - max(self.confidence, float(self.right[capacity - 1]))
 
     def gain_of(self, capacity: int) -> float:
-        """Return the predicted gain of a larger capacity over this answer.
+        """Return the predicted gain of a larger capacity over the one that ran, both by themselves.
 
         Args:
             capacity: the larger capacity, 1 to K.
         """
-        return float(self.right[capacity - 1]) - self.confidence
+        return float(self.right[capacity - 1] - self.right[self.capacity - 1])
 
 
 class Student:

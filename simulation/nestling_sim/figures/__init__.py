@@ -5,4 +5,4 @@ whose offload was ruled out or failed, and what one device did through time. The
 `fleet`, `scenario` and `report`, but not `run`.
 """
 
-__all__ = ["evaluation", "finished_run", "routing_entry", "summary", "timeline"]
+__all__ = ["cloud_alone", "evaluation", "finished_run", "routing_entry", "summary", "timeline"]

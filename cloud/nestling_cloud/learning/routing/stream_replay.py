@@ -164,7 +164,7 @@ def replay(
         gated = larger = np.zeros(confidence.shape, np.bool_)
         if start != top:
             gated = right[:, -1] - np.maximum(confidence, right[:, top]) > gate
-            larger = ~gated & (right[:, top] - confidence > cascade.threshold)
+            larger = ~gated & (right[:, top] - right[:, start] > cascade.threshold)
             second = belief_filter.after_run(parameters, belief, streams.evidence[top, places])
             first = _where(larger, second, first)
             sure = belief_filter.probabilities(first)

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.streams.curves import (
+    CLOUD_FILTERED,
     FILTERED,
     OURS,
     RIVALS,
@@ -26,12 +27,13 @@ def test_curves_begin_with_the_device_and_end_with_the_cloud(router: FittedRoute
         # Which router sent them makes no difference where none or all are sent.
         assert curves[name + FILTERED][0] == pytest.approx(curves[OURS][0])
         assert curves[name + FILTERED][-1] == pytest.approx(curves[OURS][-1])
+    assert curves[CLOUD_FILTERED][0] > right[-1]
 
 
 def test_without_a_filter_rivals_are_compared_plainly(router: FittedRouter) -> None:
     curves = curves_from(router, at_once(2), None)
 
-    assert set(curves) == {OURS, *RIVALS}
+    assert set(curves) == {OURS, *RIVALS, CLOUD_FILTERED}
     assert curves[OURS][0] == pytest.approx(100 * router.test.right[:, 1].mean())
 
 
