@@ -17,7 +17,8 @@ from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.pipeline import LearnedTask, learn
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Splits, Task
+from nestling_cloud.tasks.examples import Splits
+from nestling_cloud.tasks.task import Task
 from nestling_cloud.temporary_files import remove_abandoned, temporary_folder
 from nestling_core.file_sync import sync_folder
 

@@ -16,7 +16,8 @@ from nestling_cloud.bundles.network_content import content_of
 from nestling_cloud.bundles.task_source_files import files_behind
 from nestling_cloud.learning.train_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
-from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.task import Task
 
 # The code that a bundle follows from; a change to the console retrains nothing. A package stands
 # for all of its modules. A test checks the list against the imports of `learning.pipeline` and

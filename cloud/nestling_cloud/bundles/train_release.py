@@ -11,7 +11,8 @@ from nestling_cloud.learning.adaptation import AdaptationConfig, FrameChoice
 from nestling_cloud.learning.adaptation.pipeline import learn_adapted
 from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Splits, Task
+from nestling_cloud.tasks.examples import Splits
+from nestling_cloud.tasks.task import Task
 
 
 def train_next(

@@ -22,7 +22,8 @@ from nestling_cloud.federated.aggregation import Update
 from nestling_cloud.learning.loop import train
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import Recipe
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 from nestling_core.student.losses import distillation_loss
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE, recalibrate

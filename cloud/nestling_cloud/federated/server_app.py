@@ -28,8 +28,9 @@ from nestling_cloud.learning.check_teacher import LearnedCloud
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.progress import Progress, SilentProgress
+from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.loader import load_task
-from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.tasks.task import Task
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, WeightsError, arrays_of, read_arrays, student_of

@@ -10,7 +10,8 @@ from nestling_cloud.learning.nesting.width_cost import CostOf
 from nestling_cloud.learning.nesting.width_search import SearchResult, WidthSearch, search_widths
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 
 
 def find_capacities(

@@ -19,7 +19,8 @@ from nestling_cloud.learning.train_teacher import (
     cloud_model_name,
     make_teacher,
 )
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 
 # Allowed difference between onnxruntime and torch, as a part of the largest logit.
 _EXPORT_TOLERANCE = 1e-2

@@ -26,7 +26,8 @@ from nestling_cloud.learning.routing import (
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Splits, Task
+from nestling_cloud.tasks.examples import Splits
+from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, arrays_of
 

@@ -15,7 +15,8 @@ from nestling_cloud.learning.nesting import objective_of, train_grown, train_nes
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.quantization import fine_tune
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 
 

@@ -11,7 +11,8 @@ from torch.nn import functional
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.loop import logits_of, train, with_channels_last
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.user_code_errors import blamed
 
 _LABEL_SMOOTHING = 0.1

@@ -10,9 +10,10 @@ from nestling_cloud.recipes.nesting import Grow, Joint, Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.batches import examples_from
+from nestling_cloud.tasks.examples import Examples, Splits, concatenate
 from nestling_cloud.tasks.files import DataFiles, DataMissingError
 from nestling_cloud.tasks.loader import BUILT_IN, load_task
-from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError, concatenate
+from nestling_cloud.tasks.task import Task, TaskError
 from nestling_core.student.blocks import Conv, Depthwise, Gru, Lstm, Shuffle
 from nestling_core.student.config import (
     StudentConfig,

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.tasks.task import Examples, TaskError
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import TaskError
 
 
 def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:

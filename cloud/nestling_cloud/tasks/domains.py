@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nestling_cloud.tasks.task import Examples
+from nestling_cloud.tasks.examples import Examples
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.files import DataFiles
 from nestling_cloud.tasks.pictures import erase, flip, shift
-from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError
+from nestling_cloud.tasks.task import Task, TaskError
 from nestling_core.student.config import conv_student
 
 FILES = DataFiles(

@@ -5,7 +5,7 @@ student, and the options of their training.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.user_code_errors import blamed
 from nestling_core.student.blocks import Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
@@ -39,60 +40,6 @@ FEWEST_CALIBRATION = 3
 _TRIED = 8  # inputs that the augmentation is tried on
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examples:
-    """Inputs and their labels, in the order of recording.
-
-    Attributes:
-        inputs: the inputs in the signature's units, float32, (N, *signature.shape).
-        labels: the class index of each input, int64, (N,).
-        lengths: the number of inputs in each recording, in order. Within a recording, an input
-            follows the one before it as in the stream of a device. It is empty if the inputs are
-            independent of one another. `concatenate` sets it.
-    """
-
-    inputs: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    lengths: Sequence[int] = ()
-
-    def __len__(self) -> int:
-        """Return the number of inputs."""
-        return len(self.labels)
-
-
-def concatenate(parts: Sequence[Examples]) -> Examples:
-    """Return several recordings as one set of examples that knows where each recording ends.
-
-    Args:
-        parts: the recordings in order. A part that was itself concatenated keeps its recordings.
-    """
-    return Examples(
-        inputs=np.concatenate([part.inputs for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        lengths=[length for part in parts for length in part.lengths or [len(part)]],
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Splits:
-    """A task's data in three parts that share no subject.
-
-    Attributes:
-        train: the examples that the teacher and the student are trained on.
-        calibration: examples that neither the teacher nor the student has seen. The multiplexer is
-            fitted on the first 60%, and thresholds and risk guarantees come from the rest. Keep the
-            inputs of a subject together, so that the two parts share at most one subject. If they
-            are recordings, joined by `concatenate`, the device's stream filter is learned from
-            them; their inputs must then be as far apart as those of a device's stream.
-        test: whole recordings, which a simulation assigns to devices as streams. Do not use
-            these recordings to choose any option.
-    """
-
-    train: Examples
-    calibration: Examples
-    test: Sequence[Examples]
 
 
 def _no_augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

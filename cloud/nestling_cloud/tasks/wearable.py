@@ -19,9 +19,10 @@ import torch
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.domains import Domains
+from nestling_cloud.tasks.examples import Examples, Splits, concatenate
 from nestling_cloud.tasks.files import DataMissingError
 from nestling_cloud.tasks.motion import rotate, stretch
-from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError, concatenate
+from nestling_cloud.tasks.task import Task, TaskError
 from nestling_core.student.config import conv_student
 
 _FILE = "watch_dataset.npy"

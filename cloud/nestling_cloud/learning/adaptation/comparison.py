@@ -11,7 +11,8 @@ from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.domains import Domains
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 
 

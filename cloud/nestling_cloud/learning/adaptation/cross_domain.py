@@ -22,7 +22,8 @@ from nestling_cloud.learning.adaptation.target_inputs import AdaptationError, ch
 from nestling_cloud.learning.loop import logits_of, seeded
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Task, concatenate
+from nestling_cloud.tasks.examples import Examples, concatenate
+from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import recalibrate
 

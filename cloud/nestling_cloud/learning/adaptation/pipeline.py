@@ -17,7 +17,8 @@ from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Splits, Task
+from nestling_cloud.tasks.examples import Splits
+from nestling_cloud.tasks.task import Task
 
 
 def learn_adapted(

@@ -15,7 +15,8 @@ from nestling_cloud.learning.loop import BatchLoss, train
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.distillation import Distillation
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 
 
 def train_assistants(

@@ -8,7 +8,8 @@ from torch import nn
 from nestling_cloud.learning.distillation.features import answers_of
 from nestling_cloud.learning.loop import precision
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
-from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
