@@ -94,11 +94,13 @@ def test_outcomes_compare_the_devices_own_answer_with_the_cloud(estimator: Estim
     data = recorded(10, seed=1)
     agreeing = dataclasses.replace(data, cloud=data.logits[0])
     at_odds = dataclasses.replace(data, cloud=np.roll(data.logits[0], 1, axis=1))
-    keep_all = [(2.0, 2.0)]
+    keep_all_and_none = [(2.0, 2.0), (-2.0, -2.0)]
     no_memory = StreamFilter(stay=0.0, reread=0.1, misread=0.2, weight=1.0, doubt=0.05)
 
     found = [
-        dataclasses.replace(routed(estimator, one), parameters=no_memory).outcomes(keep_all)[1]
+        dataclasses.replace(routed(estimator, one), parameters=no_memory).outcomes(
+            keep_all_and_none
+        )[1]
         for one in (agreeing, at_odds)
     ]
 
