@@ -135,7 +135,7 @@ class _Device:
             gain = right[-1] - max(confidence, right[top])
             if policy.prefers_cloud(gain, thresholds.gate):
                 return True, answer, right[-1]
-            if policy.runs_larger(right[top] - confidence, self._cascade.threshold):
+            if policy.runs_larger(right[top] - right[start], self._cascade.threshold):
                 answer, confidence, right = self._run(top, place)
         sent = policy.prefers_cloud(right[-1] - confidence, thresholds.accept)
         return sent, answer, right[-1]
