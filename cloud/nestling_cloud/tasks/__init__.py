@@ -49,6 +49,7 @@ __all__ = [
     "conv_student",
     "deepsense_student",
     "domains",
+    "examples",
     "examples_from",
     "fashion",
     "load_task",

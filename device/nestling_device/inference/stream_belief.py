@@ -131,7 +131,7 @@ class StreamBelief:
             self._newest = Belief(joint.reshape(self._classes, self._classes) / joint.sum())
         offsets = len(self._reliability.mean)
         if _is_sound(mean, offsets, -reliability.LIMIT) and _is_sound(variance, offsets, 0.0):
-            self._reliability = Reliability(mean, variance)
+            self._reliability = Reliability(np.minimum(mean, reliability.LIMIT), variance)
 
 
 def _is_sound(values: NDArray[np.float64], size: int, least: float) -> bool:
