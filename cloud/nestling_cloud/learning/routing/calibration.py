@@ -14,7 +14,12 @@ from nestling_cloud.learning.routing.cascade import (
     of_answering_capacity,
     runs_larger,
 )
-from nestling_cloud.learning.routing.data import Floats, RoutingData
+from nestling_cloud.learning.routing.data import (
+    Floats,
+    RoutingData,
+    standard_error,
+    stretch_means,
+)
 from nestling_cloud.learning.routing.fit_multiplexer import Estimator, beliefs
 from nestling_cloud.learning.routing.operating_points import routing_curve
 from nestling_cloud.learning.routing.risk_guarantee import RISKS, Routed, RoutedInputs, certify
@@ -24,9 +29,6 @@ from nestling_cloud.learning.routing.stream_replay import streams_of
 
 # A device compares its own predictions with these quantiles to detect drift.
 _QUANTILES = 33
-# Inputs in a stretch, and the fewest stretches that are compared.
-_STRETCH = 50
-_FEWEST_STRETCHES = 10
 # Accuracy below the best one, with which an offload share still counts as useful.
 _USEFUL = 0.002
 # Random order in which recordings are dealt, which the filter was not fitted on.
@@ -113,18 +115,10 @@ def _largest_useful_share(curve: RoutingCurve) -> float:
 
 
 def _is_better_than_cloud(capacity: int, *parts: RoutingData) -> bool:
-    """Return whether a capacity is right more often than the cloud, by two standard errors.
-
-    Neighboring inputs are alike, so stretches of about 50 inputs count as one observation each, if
-    there are at least ten.
-    """
+    """Return whether a capacity is right more often than the cloud, by two standard errors."""
     right = np.concatenate([part.right for part in parts]).astype(np.float64)
-    gained = right[:, capacity - 1] - right[:, -1]
-    stretches = len(gained) // _STRETCH
-    if stretches >= _FEWEST_STRETCHES:
-        gained = np.array([part.mean() for part in np.array_split(gained, stretches)])
-    error = gained.std(ddof=1) / np.sqrt(len(gained)) if len(gained) > 1 else np.inf
-    return bool(gained.mean() > 2 * error)
+    gained = stretch_means(right[:, capacity - 1] - right[:, -1])
+    return bool(gained.mean() > 2 * standard_error(gained))
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:

@@ -14,13 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.learning.routing.data import Bools, Floats, RoutingData
+from nestling_cloud.learning.routing.data import (
+    Bools,
+    Floats,
+    RoutingData,
+    standard_error,
+    stretch_means,
+)
 
 # Added to a threshold at a quantile: runtimes differ in their last bits, and many inputs with equal
 # gains must not all cross the threshold because of that.
 MARGIN = 1e-6
-# Accuracy that a cascade may lose against running the larger capacity directly.
+# Accuracy that a cascade may lose against running the larger capacity directly, and the loss that
+# has to be at least one standard error away.
 _TOLERANCE = 0.001
+_CERTAIN_TOLERANCE = 0.005
 # Shares of inputs on which the larger capacity runs that `fit_cascade` tries.
 _LARGER_SHARES = tuple(number / 20 for number in range(20))
 # Fixed cost of running any capacity, in multiply-accumulates of a Pi 4B (0.12 ms at 1.4 per
@@ -139,7 +147,9 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
     """Return the cheapest rule with a given top capacity, which runs directly or in a cascade.
 
     On the given inputs, the accuracy of a cascade may be at most 0.1 percentage points lower than
-    the accuracy of running `top` directly. The cost of a rule is its mean number of
+    the accuracy of running `top` directly, and a loss of 0.5 points has to be at least one standard
+    error away. With inputs of few people, which capacity is better is often uncertain; `top` then
+    runs directly. The cost of a rule is its mean number of
     multiply-accumulates per input, plus a fixed number for each run of a capacity.
 
     Args:
@@ -153,7 +163,6 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
         The cheapest such cascade, or the rule that runs `top` directly if none is cheaper.
     """
     right = data.right
-    enough = right[:, top - 1].mean() - _TOLERANCE
     best, least = at_once(top), float(macs[top - 1] + _START_MACS)
     for start in range(1, top):
         after = believed[start - 1]
@@ -163,7 +172,13 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
             cascade = CascadeRule(start=start, top=top, threshold=threshold)
             larger_share = float(runs_larger(cascade, believed).mean())
             needed = macs[start - 1] + _START_MACS + larger_share * (macs[top - 1] + _START_MACS)
-            accuracy = of_answering_capacity(cascade, believed, right).mean()
-            if needed < least and accuracy >= enough:
+            answered = of_answering_capacity(cascade, believed, right)
+            if needed < least and _is_good_enough(answered, right[:, top - 1]):
                 best, least = cascade, needed
     return best
+
+
+def _is_good_enough(cascade: Bools, top: Bools) -> bool:
+    gained = stretch_means(cascade.astype(np.float64) - top)
+    mean, error = float(gained.mean()), standard_error(gained)
+    return mean >= -_TOLERANCE and mean - error >= -_CERTAIN_TOLERANCE

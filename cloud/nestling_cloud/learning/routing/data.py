@@ -1,5 +1,6 @@
 """Defines the data that routers learn from, and splits it for fitting and for thresholds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Doubles = NDArray[np.float64]
+
+STRETCH = 50
+"""The number of neighboring inputs that count as one observation."""
+FEWEST_STRETCHES = 10
+"""The number of stretches below which every input counts."""
 
 # Part of the inputs that the multiplexer and the cascades are fitted on; thresholds and guarantees
 # come from the rest.
@@ -93,3 +100,25 @@ def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
     ends = np.cumsum(data.lengths)[:-1]
     fitted = int(np.abs(ends - border).argmin()) + 1
     return data.recordings(0, fitted), data.recordings(fitted, count)
+
+
+def stretch_means(values: Doubles) -> Doubles:
+    """Return the means of a quantity over stretches of at least 50 neighboring inputs.
+
+    Neighboring inputs are alike, so each stretch counts as one observation. If there are fewer than
+    ten stretches, every input counts as one.
+
+    Args:
+        values: the quantity for each input in recorded order, (N,).
+    """
+    stretches = len(values) // STRETCH
+    if stretches < FEWEST_STRETCHES:
+        return values
+    return np.array([part.mean() for part in np.array_split(values, stretches)])
+
+
+def standard_error(observations: Doubles) -> float:
+    """Return the standard error of the mean of observations, or infinity for a single one."""
+    if len(observations) < 2:
+        return math.inf
+    return float(observations.std(ddof=1) / np.sqrt(len(observations)))

@@ -15,7 +15,15 @@ import numpy as np
 from nestling.v1.bundle_pb2 import StreamFilter
 from nestling_cloud.learning.routing.cascade import at_once
 from nestling_cloud.learning.routing.correctness_labels import LABEL_PART
-from nestling_cloud.learning.routing.data import Floats, RoutingData
+from nestling_cloud.learning.routing.data import (
+    FEWEST_STRETCHES,
+    STRETCH,
+    Doubles,
+    Floats,
+    RoutingData,
+    standard_error,
+    stretch_means,
+)
 from nestling_cloud.learning.routing.fit_multiplexer import (
     PLAIN,
     RECIPE,
@@ -28,8 +36,6 @@ from nestling_cloud.learning.routing.stream_filter import persists
 from nestling_cloud.learning.routing.stream_replay import streams_of
 from nestling_cloud.progress import Progress, SilentProgress
 
-Doubles = np.ndarray[tuple[int], np.dtype[np.float64]]
-
 PLAIN_DESIGNS = (PLAIN, Design(rule="margin"), Design(rule="scaled softmax"))
 NETWORKS = tuple(
     Design(knows_classes=knows, label_part=part)
@@ -40,13 +46,9 @@ NETWORKS = tuple(
 _SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 # Fewer epochs than for the shipped network: they are enough to compare designs.
 _RECIPE = dataclasses.replace(RECIPE, epochs=15)
-# Inputs per stretch: neighboring windows of a recording are alike and count as one observation.
-_STRETCH = 50
 # Standard errors by which another design must be better than the plain rule.
 _STANDARD_ERRORS = 1.0
-# Fewer stretches are too few to compare designs.
-_FEWEST_STRETCHES = 10
-FEWEST_FITTED = _STRETCH * _FEWEST_STRETCHES
+FEWEST_FITTED = STRETCH * FEWEST_STRETCHES
 """The fewest inputs to fit on with which networks are tried."""
 # The filter with which designs for streams are compared.
 _FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.6, doubt=0.05)
@@ -61,8 +63,7 @@ class _Trial:
 
     def better_than(self, other: "_Trial", standard_errors: float) -> bool:
         gained = self.accuracies - other.accuracies
-        error = float(gained.std(ddof=1)) / np.sqrt(len(gained))
-        return bool(gained.mean() > standard_errors * error)
+        return bool(gained.mean() > standard_errors * standard_error(gained))
 
 
 def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design:
@@ -81,12 +82,11 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
         seed: the random seed for the fits.
         progress: the progress display, advanced once per design.
     """
-    stretches = len(data) // _STRETCH
-    if stretches < _FEWEST_STRETCHES:
+    if len(data) < FEWEST_FITTED:
         return PLAIN
     designs = (*PLAIN_DESIGNS, *NETWORKS)
     trials = [
-        _Trial(design=design, accuracies=_by_stretch(_accuracies(data, design, seed), stretches))
+        _Trial(design=design, accuracies=stretch_means(_accuracies(data, design, seed)))
         for design in progress.track(designs, len(designs), "rule for routing")
     ]
     plain = trials[0]
@@ -146,7 +146,3 @@ def _by_ranking(data: RoutingData, believed: Floats, index: int) -> Doubles:
     sent = np.mean([ranks < share * len(order) for share in _SHARES], axis=0)
     accuracies: Doubles = sent * right[:, -1] + (1 - sent) * right[:, index]
     return accuracies
-
-
-def _by_stretch(values: Doubles, stretches: int) -> Doubles:
-    return np.array([part.mean() for part in np.array_split(values, stretches)])

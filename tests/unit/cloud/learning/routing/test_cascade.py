@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -116,3 +118,21 @@ def test_tie_keeps_the_input_and_does_not_run_the_larger_capacity() -> None:
     assert not found.sent(0.25, 0.5).any()
     assert found.sent(np.nextafter(0.25, 0), 0.5).all()
     assert found.sent(0.25, np.nextafter(0.5, 0)).all()
+
+
+def test_larger_capacity_runs_directly_where_it_is_uncertain_which_one_is_better() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.random((2, 200)) < 0.8
+    right[0, : right[1].sum()] = True  # as often right as the larger one, on other inputs
+    right[0, right[1].sum() :] = False
+    data = RoutingData(
+        inputs=np.zeros((200, 1, 1), np.float32),
+        logits=4 * np.eye(2, dtype=np.float32)[(~right).astype(np.intp)],
+        cloud=np.tile(np.float32([4, 0]), (200, 1)),
+        labels=np.zeros(200, np.int64),
+    )
+    unsure = np.full((2, 200, 3), 0.8, np.float32)
+
+    assert fit_cascade(unsure, data, (1, 1_000_000), top=2) == at_once(2)
+    certain = dataclasses.replace(data, logits=data.logits[[1, 1]])
+    assert fit_cascade(unsure, certain, (1, 1_000_000), top=2).start == 1
