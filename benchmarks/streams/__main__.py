@@ -1,4 +1,4 @@
-"""Runs the benchmark of streams, when run as `python -m benchmarks.streams`."""
+"""Runs the stream benchmark when started as `python -m benchmarks.streams`."""
 
 from benchmarks.streams.run import main
 

@@ -1,4 +1,4 @@
-"""Draws the chart of the benchmark of streams from its result file."""
+"""Draws the stream benchmark's chart from its result file."""
 
 from collections.abc import Mapping
 from typing import Any

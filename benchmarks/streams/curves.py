@@ -1,6 +1,6 @@
-"""Computes the accuracy on the test streams against the share of inputs that is sent.
+"""Computes the accuracy of routers on the test streams as a function of the offload share.
 
-Every router has the threshold that sends exactly that share of the test inputs.
+At each share, every router uses the threshold that sends exactly that share of the test inputs.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ def curves_from(
 ) -> dict[str, list[float]]:
     """Return the accuracies at `SHARES`, %, of our router and of its rivals.
 
-    If the router has no filter, rivals are compared without one only. The cloud alone, behind a
-    filter, has the same accuracy at every share.
+    Rivals are evaluated without a filter and, if the router has one, behind it. The cloud alone,
+    behind a filter of its own, has the same accuracy at every share.
 
     Args:
         router: the fitted router.
@@ -60,7 +60,7 @@ def ours_from(
     filtered: StreamFilter | None,
     shares: Doubles = SHARES,
 ) -> list[float]:
-    """Return the accuracies of our router at offload shares, %.
+    """Return the accuracy of our router at each offload share, %.
 
     Args:
         router: the fitted router.
@@ -81,7 +81,7 @@ def ours_from(
 
 
 def without_filter(router: FittedRouter, capacity: int, shares: Doubles = SHARES) -> list[float]:
-    """Return the accuracies at offload shares, %, if every input is judged by itself.
+    """Return our accuracy at each offload share, %, if every input is judged by itself.
 
     Args:
         router: the fitted router.
@@ -133,7 +133,7 @@ def _cloud_behind_filter(router: FittedRouter) -> float:
 
 
 def _mean(by_deal: Sequence[Doubles]) -> list[float]:
-    """Return the means over deals, %."""
+    """Return the means over the random deals of recordings, %."""
     return [float(100 * one) for one in np.mean(by_deal, axis=0)]
 
 
@@ -148,7 +148,7 @@ def at_share(curve: list[float], share: float) -> float:
 
 
 def passing_share(curve: list[float], accuracy: float) -> float:
-    """Return the smallest of `SHARES` at which a curve is above an accuracy, or 1 if at none.
+    """Return the smallest of `SHARES` at which a curve is above an accuracy, or 1 if none is.
 
     Args:
         curve: the accuracies at `SHARES`, %.

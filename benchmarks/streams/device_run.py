@@ -1,4 +1,4 @@
-"""Answers one long stream with a device's own classes, one input after the other."""
+"""Answers one long stream of test inputs with the decision code that devices run."""
 
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ def run_device(
     order: int,
     corrected: bool = True,
 ) -> DeviceRun:
-    """Return the results of a device that holds the target share with the default window.
+    """Return the results of a device that keeps a target share over the default window.
 
     Args:
         router: the fitted router.
@@ -104,7 +104,7 @@ class _Device:
         self._belief = StreamBelief(router.test.logits.shape[2])
 
     def answer(self, place: int) -> tuple[bool, int]:
-        """Return whether an input is sent, and the answer.
+        """Return whether an input is sent to the cloud, and the final answer.
 
         Args:
             place: the index of the input in the test data.
@@ -122,6 +122,9 @@ class _Device:
 
     def _route(self, place: int, thresholds: policy.Thresholds) -> tuple[bool, int, float | None]:
         """Return whether an input is sent, the device's answer, and the cloud's probability.
+
+        The probability is the predicted one that the cloud is right. If no capacity runs, it is
+        None, and the answer is -1.
 
         Args:
             place: the index of the input in the test data.

@@ -1,4 +1,4 @@
-"""Compares our router with max-softmax where it was fitted on few calibration inputs."""
+"""Compares our router with max-softmax if both are fitted on few calibration inputs."""
 
 from collections.abc import Callable, Mapping
 
@@ -26,7 +26,7 @@ DRAWS: Mapping[str, Draw] = {
 
 
 def measure_few(calibration: RoutingData, test: RoutingData, seed: int) -> dict[str, list[float]]:
-    """Return our accuracy minus that of max-softmax at the same share of 10 %, in points.
+    """Return our accuracy minus that of max-softmax at an offload share of 10 %, in points.
 
     Args:
         calibration: all calibration inputs, of which some are drawn.
@@ -34,8 +34,7 @@ def measure_few(calibration: RoutingData, test: RoutingData, seed: int) -> dict[
         seed: the seed of the draws and of the fits.
 
     Returns:
-        A mapping from the number and kind of inputs and the capacity to the differences, one for
-        each draw. The keys are made by `key_of`.
+        A mapping from a key of `key_of` to the differences, one for each draw.
     """
     found: dict[str, list[float]] = {}
     for kind, draw in DRAWS.items():
@@ -50,7 +49,7 @@ def measure_few(calibration: RoutingData, test: RoutingData, seed: int) -> dict[
 
 
 def key_of(kind: str, size: int, start: str) -> str:
-    """Return the key of a size's differences.
+    """Return the key for a set of calibration inputs and the capacity that runs.
 
     Args:
         kind: how the inputs are drawn, a key of `DRAWS`.

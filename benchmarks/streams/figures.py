@@ -1,4 +1,4 @@
-"""Computes the figures of the benchmark of streams, with their goals."""
+"""Computes the stream benchmark's figures, with their goals."""
 
 from collections.abc import Mapping, Sequence
 
@@ -52,7 +52,7 @@ def figures(
 
 
 def gain(result: SplitResult, cut: str, start: str, rival: str = "max-softmax") -> float:
-    """Return our accuracy minus a rival's at the same share of 10 %, in points.
+    """Return our accuracy minus a rival's, both at an offload share of 10 %, in points.
 
     Args:
         result: the result of a split.
@@ -187,7 +187,9 @@ def _alternatives(splits: Sequence[SplitResult]) -> dict[str, Figure]:
 
 
 def feedback_gain(split: SplitResult, device: str) -> float:
-    """Return the accuracy that corrections by the cloud's answers gain at 10 %, in points.
+    """Return how much accuracy a device gains by correcting its confidence, in points.
+
+    The device learns the corrections from the cloud's answers, at a target share of 10 %.
 
     Args:
         split: the result of a split.

@@ -1,4 +1,4 @@
-"""Fits a router for streams as a bundle's, and deals the test recordings to devices."""
+"""Fits a router for streams as for a bundle, and deals the test recordings to devices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ DEALS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FittedRouter:
-    """A router that was fitted on calibration recordings, and the test recordings.
+    """A router fitted on calibration recordings, and the test recordings to evaluate it on.
 
     Attributes:
         design: the chosen design of the estimator.
-        estimator: what predicts the success of every option.
+        estimator: the estimator, which predicts the success of every option.
         calibration: all calibration inputs.
-        fitted: the calibration inputs on which everything was fitted.
+        fitted: the calibration inputs that the estimator was fitted on.
         held_out: the other calibration inputs.
         test: the test inputs.
         known: the predicted success probabilities of the fitted inputs, (K, N, K + 1).
@@ -57,7 +57,7 @@ class FittedRouter:
     streams: Sequence[Streams]
 
     def filter_of(self, cascade: CascadeRule) -> StreamFilter | None:
-        """Return the stream filter of a cascade, or None if none is useful."""
+        """Return the stream filter for a cascade, or None if a filter is of no use."""
         return fit_filter(self.fitted, self.known, cascade)
 
 
@@ -103,5 +103,5 @@ def deal(data: RoutingData, predicted: Floats, seed: int) -> Streams:
 
 
 def starts_of(data: RoutingData) -> dict[str, CascadeRule]:
-    """Return the rules that run only the smallest, or only the largest capacity."""
+    """Return two rules, which run only the "smallest" or only the "largest" capacity."""
     return {"smallest": at_once(1), "largest": at_once(data.capacities)}

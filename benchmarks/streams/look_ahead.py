@@ -1,4 +1,4 @@
-"""Measures whether it helps to ask the cloud earlier, for the sake of later inputs."""
+"""Measures whether asking the cloud more readily pays off on later inputs."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _WEIGHTS = np.array([0.0, 0.1, 0.3, 1.0])
 
 @dataclass(frozen=True, kw_only=True)
 class LookAhead:
-    """What looking ahead gains on the test streams, with 10 % of the inputs sent.
+    """The gain from looking ahead on the test streams, with 10 % of the inputs sent.
 
     Attributes:
         weight: the weight that is best on the fitted inputs.
@@ -28,10 +28,11 @@ class LookAhead:
 
 
 def measure_look_ahead(router: FittedRouter, capacity: int, filtered: StreamFilter) -> LookAhead:
-    """Return what looking ahead gains.
+    """Return the gain from looking ahead.
 
-    The doubt that remains before an input is seen, times a weight, is added to the gain of asking:
-    the more doubtful the class of the stream, the more later inputs profit from the answer.
+    A router that looks ahead asks the cloud more readily if the class is doubtful before an input
+    is seen, because later inputs then profit from the answer. To the predicted gain of asking, it
+    adds this doubt times a weight.
 
     Args:
         router: the fitted router.

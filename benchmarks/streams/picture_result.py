@@ -22,10 +22,11 @@ class PictureResult:
     """The results of one seed on pictures. All mappings have the keys "smallest" and "largest".
 
     Attributes:
-        plain_filters: the number of filters that were fitted to pictures that are no recordings.
+        plain_filters: the number of filters that were fitted to pictures without recordings.
         filters: the number of filters that were fitted to independent pictures in recordings.
-        area_differences: the area under accuracy against share, minus that of the same router
-            without the filter, for each order of independent pictures in recordings, in points.
+        area_differences: the router's mean accuracy over offload shares minus that of the same
+            router without the filter, in points. There is one difference for each order in which
+            independent pictures are cut into recordings.
         accuracies: the accuracy of each capacity, smallest first, and of the cloud on the test
             stream with bursts, %.
         bursts: the curves of all routers on the test stream with bursts, %.
@@ -41,7 +42,7 @@ class PictureResult:
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "PictureResult":
-        """Return the result that a cell contains."""
+        """Return the result that a cell (the stored result of a finished step) contains."""
         return cls(**{name: content[name] for name in cls.__annotations__})
 
 
@@ -86,7 +87,7 @@ def measure_pictures(models: PictureModels, seed: int) -> PictureResult:
 
 
 def in_recordings(data: RoutingData) -> RoutingData:
-    """Return inputs as if every 50 of them were a recording."""
+    """Return the same inputs, with every 50 consecutive ones marked as one recording."""
     ends = [*range(_RECORDING, len(data), _RECORDING), len(data)]
     return replace(data, lengths=np.diff([0, *ends]).tolist())
 

@@ -106,9 +106,10 @@ def _load_few(data_dir: Path | None, seed: int) -> Splits:
 def with_bursts(pictures: Examples, rng: np.random.Generator) -> Examples:
     """Return all pictures as a stream in which classes and difficulty persist.
 
-    Runs of one class have a geometric length of 20 pictures on average; the next class is drawn in
-    proportion to the pictures that are left. Bursts of noisy pictures have a geometric length of
-    15, and the stretches between them of 60. The stream is cut into recordings of 100 pictures.
+    All lengths are random, with geometric distributions. Runs of one class have 20 pictures on
+    average; the next class is drawn in proportion to the pictures that are left. Bursts of noisy
+    pictures have 15 on average, and the stretches between bursts have 60. The stream is cut into
+    recordings of 100 pictures.
 
     Args:
         pictures: independent pictures.

@@ -25,7 +25,7 @@ def first_quarters(data: RoutingData) -> RoutingData:
 
 
 def draw_recordings(data: RoutingData, count: int, rng: np.random.Generator) -> RoutingData:
-    """Return a number of inputs, as whole recordings in a random order, the last of which is cut.
+    """Return recordings in a random order, the last of which is cut to reach the given count.
 
     Args:
         data: the outputs of every option for the inputs of recordings.
@@ -47,7 +47,7 @@ def draw_recordings(data: RoutingData, count: int, rng: np.random.Generator) -> 
 def draw_beginnings(
     data: RoutingData, count: int, length: int, rng: np.random.Generator
 ) -> RoutingData:
-    """Return a number of inputs, as the beginnings of recordings in a random order.
+    """Return beginnings of recordings in a random order, up to a number of inputs.
 
     Args:
         data: the outputs of every option for the inputs of recordings.

@@ -1,8 +1,8 @@
 """Measure the stream filter: on people's recordings, on pictures, and with few calibration inputs.
 
-The subject splits are those of seeds from 8 on: the filter was designed on seeds 0 to 7. Missing
+The subject splits begin with seed 8, because the filter was designed on seeds 0 to 7. Missing
 models are trained first. Models and results are kept in the user's cache, so a stopped run
-continues where it was.
+resumes where it left off.
 """
 
 import multiprocessing
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _run_split(seed: int, started: float) -> Content:
-    """Return the results of one split, as `SplitResult`, computed in a process of its own.
+    """Return the results of one split, in the form that `SplitResult.of` reads.
 
     Args:
         seed: the seed of the split.
@@ -125,7 +125,7 @@ def _run_split(seed: int, started: float) -> Content:
 
 
 def _run_pictures(seed: int, started: float) -> Content:
-    """Return the results of one seed on pictures, as `PictureResult`.
+    """Return the results of one seed on pictures, in the form that `PictureResult.of` reads.
 
     Args:
         seed: the seed of data, models and streams.
@@ -149,6 +149,6 @@ def _run_pictures(seed: int, started: float) -> Content:
 
 
 def _cells(started: float) -> Cells:
-    """Open the cells for one of two processes, which has one core."""
+    """Open the cache of finished steps in one of two processes, each of which uses one core."""
     torch.set_num_threads(1)
     return Cells(partial(log_elapsed, started), share=1 / _PROCESSES)

@@ -1,4 +1,4 @@
-"""Measures on how many inputs no capacity has to run, because the belief is sure without it."""
+"""Measures how many inputs need no run of a capacity, because the belief is certain enough."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _THRESHOLDS = np.array([*(1 - np.geomspace(0.5, 0.002, 30)), NEVER])
 
 @dataclass(frozen=True, kw_only=True)
 class Skipping:
-    """What skipping saves and costs on the test streams, with 10 % of the inputs sent.
+    """The savings and the cost of skipping runs on the test streams, with 10 % of the inputs sent.
 
     Attributes:
         threshold: the probability of the best class above which no capacity runs.
@@ -33,10 +33,10 @@ class Skipping:
 
 
 def measure_skipping(router: FittedRouter, capacity: int, filtered: StreamFilter) -> Skipping:
-    """Return what skipping saves and costs.
+    """Return what skipping runs saves and costs.
 
-    The threshold is the lowest with which at most 0.2 points are lost on the fitted inputs. In both
-    parts, every replay has the threshold that sends 10 % of the inputs.
+    The threshold for skipping is the lowest with which at most 0.2 points of accuracy are lost on
+    the fitted inputs. Every replay uses the offload threshold that sends 10 % of its inputs.
 
     Args:
         router: the fitted router.

@@ -64,7 +64,7 @@ class SplitResult:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "SplitResult":
-        """Return the result that a cell contains."""
+        """Return the result that a cell (the stored result of a finished step) contains."""
         return cls(**{name: content[name] for name in cls.__annotations__})
 
     @property
@@ -130,7 +130,9 @@ def _curves(
 
 
 def _routings(router: FittedRouter, macs: Sequence[int]) -> dict[str, Routing]:
-    """Return how devices route with only one capacity, and ("cascade") with all of them.
+    """Return how devices route with the "smallest" or "largest" capacity, or in a "cascade".
+
+    If the bundle has no cascade to the largest capacity, "cascade" is the same as "largest".
 
     Args:
         router: the fitted router.

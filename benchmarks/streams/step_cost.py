@@ -44,7 +44,7 @@ def measure_step(classes: int) -> StepCost:
 
 
 def _saved(classes: int) -> StreamState:
-    """Return the state after one input, of which the cloud's answer is known."""
+    """Return the saved state after one input that the cloud has answered."""
     state, belief = StreamState(), StreamBelief(classes)
     belief.begin(RoutingCurve(filter=_FILTER), corrected=True)
     belief.after_run(np.arange(classes, dtype=np.float32), 0.9)

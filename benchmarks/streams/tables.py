@@ -1,4 +1,4 @@
-"""Builds the tables of the benchmark of streams."""
+"""Builds the stream benchmark's tables."""
 
 from collections.abc import Mapping, Sequence
 

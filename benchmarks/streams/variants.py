@@ -1,6 +1,6 @@
 """Replays streams with rules that devices do not have: skipping, and looking ahead.
 
-With neither, the replay is that of `nestling_cloud.learning.routing.stream_replay`.
+Without these rules, a replay is as in `nestling_cloud.learning.routing.stream_replay`.
 """
 
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ def replay_variants(
 def replay_at_share(
     parameters: StreamFilter, streams: Streams, capacity: int, rules: Rules, share: float
 ) -> VariantReplay:
-    """Return the replays at the thresholds with which a share of the inputs is sent.
+    """Return the replays, each with the threshold that sends a share of its inputs.
 
     Args:
         parameters: the parameters of the stream filter.

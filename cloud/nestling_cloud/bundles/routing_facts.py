@@ -32,8 +32,8 @@ class RouteFacts:
         start: the number of the smaller capacity that runs first in a cascade, or 0 if the capacity
             runs directly.
         filter: the stream filter; None if the calibration inputs are independent.
-        useful_share: the largest share of inputs that is sent to the cloud, which is less accurate
-            than the capacity on the calibration inputs; None if it is not.
+        useful_share: the largest share of inputs that is sent to the cloud if the cloud is less
+            accurate than the capacity on the calibration inputs; otherwise None.
     """
 
     capacity: int
@@ -57,7 +57,7 @@ class RoutingFacts:
         rule: the name of the rule that estimates how likely each option is right: "network", or
             that of a plain confidence rule; "" if the bundle does not say.
         inputs: the number of calibration inputs, or 0 if the bundle does not say.
-        network_inputs: the number of calibration inputs from which on networks are tried.
+        network_inputs: the smallest number of calibration inputs with which networks are tried.
         too_few_inputs: whether the rule is plain because there were fewer calibration inputs.
         routes: each capacity, the smallest first, and after it the cascade that ends in it, if any.
     """
@@ -85,7 +85,7 @@ def routing_facts(calibration: Calibration) -> RoutingFacts:
 def calibration_inputs(calibration: Calibration) -> int:
     """Return the number of all calibration inputs, or 0 if the bundle does not say.
 
-    The accuracies in a manifest were measured on all of them, the routing curves on a part.
+    The accuracies in a manifest were measured on all of them, the routing curves only on some.
     """
     return calibration.fitted_inputs + calibration.inputs if calibration.fitted_inputs else 0
 
@@ -110,7 +110,7 @@ def routing_lines(facts: RoutingFacts, accuracies: Sequence[float], cloud: float
 
 
 def useful_share_text(route: RouteFacts, accuracy: float, cloud: float) -> str:
-    """Return a sentence about a capacity than which the cloud is less accurate.
+    """Return a sentence about a capacity that is more accurate than the cloud.
 
     Args:
         route: the capacity, which has a useful share.
@@ -181,12 +181,11 @@ def _filter_text(parameters: FilterFacts | None) -> str:
     return (
         "the class of the next input stays with probability "
         f"{_close_to_one(parameters.stay)}; the student misreads {parameters.misread:.0%} of the "
-        f"stretches, and reads {parameters.reread:.0%} of the inputs in another way than the one "
-        f"before; outputs count with weight {parameters.weight:.2g}, the cloud's answers with "
+        f"stretches, and reads {parameters.reread:.0%} of the inputs anew; outputs count with weight {parameters.weight:.2g}, the cloud's answers with "
         f"{_close_to_one(1 - parameters.doubt)}"
     )
 
 
 def _close_to_one(probability: float) -> str:
-    """Format a probability with two significant digits of its distance from 1."""
+    """Return a probability as text, with two significant digits in its distance from 1."""
     return f"{1 - float(f'{1 - probability:.2g}'):.10g}"

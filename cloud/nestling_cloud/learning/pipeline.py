@@ -170,7 +170,7 @@ def finish(
 
 
 def _network_inputs(total: int, fitted: int) -> int:
-    """Return the number of calibration inputs from which on networks are tried."""
+    """Return the smallest number of calibration inputs with which networks are tried."""
     usual = math.ceil(FEWEST_FITTED / FITTED_PART)
     # Because recordings are kept whole, the fitted part may be smaller or larger than usual.
     if fitted < FEWEST_FITTED:

@@ -30,10 +30,10 @@ class PlainConfidence(nn.Module):
         slopes: NDArray[np.float32],
         offsets: NDArray[np.float32],
     ) -> None:
-        """Use fitted coefficients.
+        """Create a rule from fitted coefficients.
 
         Args:
-            rule: the figure that is the confidence: the largest class probability, or its
+            rule: the figure that serves as confidence: the largest class probability, or its
                 difference from the second largest. "scaled softmax" is the largest class
                 probability at a fitted temperature.
             temperatures: the temperature of each capacity's logits, (K,).
@@ -65,7 +65,7 @@ def confidence_odds(rule: PlainRule, logits: torch.Tensor) -> torch.Tensor:
     """Return the log-odds of the confidence of each input, (N, 1).
 
     Args:
-        rule: the figure that is the confidence.
+        rule: the figure that serves as confidence.
         logits: the logits, already divided by the temperature, (N, classes).
     """
     top = torch.topk(functional.softmax(logits, dim=1), 2, dim=1).values

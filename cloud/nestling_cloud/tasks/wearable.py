@@ -150,8 +150,8 @@ def _recordings(
 def _streams(data: dict[str, Any], subjects: np.ndarray[Any, Any]) -> list[Examples]:
     """Return each recording as two streams, which begin half a window's hop apart.
 
-    Together, they have as many windows as at the hop for training, but within each, windows are as
-    far apart as in the stream of a device.
+    Together, the two have as many windows as the recording has in training. Within each of them,
+    windows are as far apart as in the stream of a device.
     """
     return _recordings(data, subjects, STREAM_HOP, (0, STREAM_HOP // 2))
 

@@ -48,8 +48,8 @@ class Belief(NamedTuple):
     """What is known about the present input.
 
     Attributes:
-        joint: the probability of each true class together with each class as which the student
-            reads the stretch, (..., C, C). The last axis is the reading.
+        joint: the joint probability of the true class and of the reading (the class as which the
+            student reads the stretch), (..., C, C). The last axis is the reading.
     """
 
     joint: Doubles
@@ -144,6 +144,6 @@ def _read_anew(true: Doubles, parameters: Parameters, classes: int) -> Doubles:
 
 
 def _normalized(joint: Doubles) -> Doubles:
-    """Return new probabilities, which the caller no longer needs, divided by their sum."""
+    """Divide joint probabilities by their sum, in place, and return them."""
     joint /= np.add.reduce(np.add.reduce(joint, -1, keepdims=True), -2, keepdims=True)
     return joint

@@ -26,7 +26,7 @@ def softmax(logits: NDArray[np.floating]) -> Doubles:
 
 
 def calibrated(logits: NDArray[np.floating], right: NDArray[np.floating]) -> Doubles:
-    """Return the class probabilities of a capacity, in which its answer has a given probability.
+    """Return class probabilities in which the answer of a capacity has a given probability.
 
     The other classes share the rest in proportion to their softmax. The capacity's answer keeps the
     largest probability, even if a smaller one is given.

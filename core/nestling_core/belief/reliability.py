@@ -4,9 +4,9 @@ The model: if the filter gives its best class the probability p, the log-odds th
 right are logit(p), plus an offset of the class, plus an offset of the range in which p lies. Before
 any answer, every offset has a normal distribution with mean 0, so that the bundle's calibration
 applies. Each answer of the cloud is an observation: the device's class is the cloud's class, or is
-not. The cloud is right only with a certain probability, so an observation counts less the less
-reliable the cloud is. The offsets are updated by an extended Kalman filter (assumed density
-filtering, Opper 1998) with a diagonal covariance.
+not. The cloud is right only with a certain probability: the less reliable it is, the less an
+observation counts. The offsets are updated by an extended Kalman filter (assumed density filtering,
+Opper 1998) with a diagonal covariance.
 
 The offsets are bounded, and there are as many as classes and ranges, so the model's size does not
 grow.
@@ -53,7 +53,7 @@ class Prediction(NamedTuple):
 
 
 def as_calibrated(classes: int) -> Reliability:
-    """Return the offsets before any answer of the cloud, with which confidence is not changed.
+    """Return the initial offsets, which leave the confidence as the bundle calibrated it.
 
     Args:
         classes: the number of classes.

@@ -66,7 +66,10 @@ def refusal_line(index: int, reason: str, origin: Origin) -> str:
 
 
 def confidence_of(receipt: Receipt) -> float | None:
-    """Return the multiplexer's estimate of the probability that the answer is right.
+    """Return the predicted probability that the answer is right.
+
+    For an answer of the device, this is its confidence, given what it knows about the stream. For
+    an answer of the cloud, it is the predicted success of the cloud by itself.
 
     Returns:
         A probability from 0 to 1, or None if the cloud answered and no capacity of the device ran
@@ -74,8 +77,8 @@ def confidence_of(receipt: Receipt) -> float | None:
     """
     if not receipt.success:
         return None
-    # Capacities 1 to K, then the cloud; the cloud's number is 0, so its index is -1.
-    return round(receipt.success[receipt.route.capacity - 1], 4)
+    by_device = receipt.route.capacity > 0
+    return round(receipt.device_confidence if by_device else receipt.success[-1], 4)
 
 
 def _origin_fields(origin: Origin) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Asks the cloud for answers on behalf of the agent.
 
 `Cloud` determines whether the cloud is an option for an input. After a failed exchange, the cloud
-is not an option for the next few inputs. The result of an exchange are the cloud's logits, or the
-reason why there are none.
+is not an option for the next few inputs. An exchange returns the cloud's logits, or the reason
+why there are none.
 """
 
 import logging

@@ -33,7 +33,7 @@ class OffloadTarget:
         notices: LimitNotices,
         controller: TargetController,
     ) -> None:
-        """Continue with a controller.
+        """Start with a given controller.
 
         Args:
             loader: the loader of the capacities, with their costs and routing curve.
@@ -70,8 +70,9 @@ class OffloadTarget:
     def thresholds(self, target: Target, budget: Budget, *, drifting: bool) -> policy.Thresholds:
         """Return the thresholds for the next input.
 
-        A tolerated risk that the bundle does not certify is logged. If the cloud is less accurate
-        than the device, no more inputs are sent than pay, which is logged too.
+        If the cloud is less accurate than the device, the offload share is limited to the largest
+        one that pays. This limit is logged, and so is a tolerated risk that the bundle does not
+        certify.
 
         Args:
             target: the target of the budget.

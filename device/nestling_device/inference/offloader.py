@@ -74,7 +74,7 @@ class OffloadRequest:
     Attributes:
         window: the input, float32 in the task's shape, without a batch axis.
         index: the position of the input in the source, from 0.
-        device_answer: the class index that the student gave, or None if no student ran.
+        device_answer: the class index that the device would answer, or None if no student ran.
     """
 
     window: NDArray[np.float32]

@@ -1,8 +1,8 @@
 """Carries what the device believes about its stream from one input to the next.
 
-The belief over the classes is filtered by `nestling_core.belief`. A bundle that was calibrated on
-independent inputs has no filter. The device then judges every input by itself. In both cases, the
-cloud's answers correct the device's confidence.
+The belief over the classes is filtered by `nestling_core.belief`. If a bundle was calibrated on
+independent inputs, it has no filter, and the device judges every input by itself. In both cases,
+the cloud's answers correct the device's confidence.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 
 
 class Judgement(NamedTuple):
-    """What the device would answer by itself, after a capacity has run.
+    """The answer that the device would give by itself after a capacity has run.
 
     Attributes:
         answer: the class index.
@@ -33,14 +33,14 @@ class Judgement(NamedTuple):
 
 
 class StreamBelief:
-    """The belief about the present input, and about how far the device can be trusted.
+    """The belief about the present input, with corrections of the device's confidence.
 
     For each input, call `begin`, then `after_run` for each capacity that runs, and `after_answer`
     if the cloud answers.
     """
 
     def __init__(self, classes: int) -> None:
-        """Start without knowing anything.
+        """Start with all classes equally likely, and without corrections.
 
         Args:
             classes: the number of classes.
@@ -107,21 +107,21 @@ class StreamBelief:
     def forget_stream(self) -> None:
         """Drop the belief about the class, for example after a gap in time.
 
-        How far the device can be trusted is kept.
+        The corrections of the device's confidence are kept.
         """
         self._newest = None
 
     def save(self, state: StreamState) -> None:
-        """Write the belief into a state, which is changed in place."""
+        """Write the belief and the corrections into a state, which is changed in place."""
         if self._newest is not None:
             state.belief.extend(self._newest.joint.ravel().tolist())
         state.offset_mean.extend(self._reliability.mean.tolist())
         state.offset_variance.extend(self._reliability.variance.tolist())
 
     def resume(self, state: StreamState) -> None:
-        """Continue with the belief that `save` wrote.
+        """Continue with the belief and the corrections that `save` wrote.
 
-        A state of another size, or with a value that is not finite, is ignored.
+        Either is ignored if it has the wrong size or an impossible value.
         """
         joint, mean, variance = (
             np.array(part, np.float64)

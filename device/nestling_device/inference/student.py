@@ -36,8 +36,8 @@ class LocalAnswer(NamedTuple):
     Attributes:
         answer: the class index.
         capacity: the capacity that ran, 1 to K.
-        right: the predicted probability that each option is right by itself, float32 (K + 1,). The
-            options are capacities 1 to K, then the cloud. The prediction was made in this run.
+        right: the probability that each option (capacities 1 to K, then the cloud) is right, as
+            predicted in this run without the belief about the stream, float32 (K + 1,).
         confidence: the probability that the answer is right, given everything that the device knows
             about the stream.
     """
@@ -66,7 +66,9 @@ class LocalAnswer(NamedTuple):
         return self.cloud_right - max(self.confidence, float(self.right[capacity - 1]))
 
     def gain_of(self, capacity: int) -> float:
-        """Return the predicted gain of a larger capacity over the one that ran, both by themselves.
+        """Return the predicted gain of a larger capacity over the one that ran.
+
+        Both are judged without the belief about the stream.
 
         Args:
             capacity: the larger capacity, 1 to K.

@@ -102,14 +102,14 @@ class Outbox(Closing):
             raise
 
     def marks(self) -> OutboxMarks:
-        """Return the progress of the outbox, in sequences of the file."""
+        """Return the progress of the outbox, as sequences in the file."""
         with self._database.transaction() as cursor:
             return lineage.read_marks(cursor)
 
     def stream_state(self) -> StreamState | None:
         """Return the state of the stream after the newest receipt, or None if there is none.
 
-        A state that cannot be read counts as none.
+        If the state cannot be read, the result is None too.
         """
         with self._database.transaction() as cursor:
             row = cursor.execute("SELECT state FROM stream").fetchone()
@@ -130,7 +130,7 @@ class Outbox(Closing):
         Args:
             receipts: one or more receipts. Their field `sequence` is not changed.
             stream_state: the state of the stream after these receipts, which replaces the earlier
-                one, or None to leave it.
+                one, or None to keep the earlier one.
 
         Returns:
             The sequence of the last receipt.

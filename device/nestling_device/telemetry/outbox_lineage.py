@@ -57,7 +57,7 @@ class OutboxMarks(NamedTuple):
 
     @property
     def depth(self) -> int:
-        """The number of receipts held."""
+        """The number of receipts in the file."""
         return self.last - self.first + 1
 
 

@@ -365,10 +365,12 @@ class StreamFilter(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     DOUBT_FIELD_NUMBER: _builtins.int
     stay: _builtins.float
-    """Probability that the next input has the same class; 0 to below 1."""
+    """Probability that the class stays for the next input, 0 to below 1. If it does not stay, every
+    class is equally likely.
+    """
     reread: _builtins.float
-    """Probability that the student reads the input in another way, although the class is the same, 0
-    to 1.
+    """Probability that the student reads the next input anew, as at the start of a stretch, although
+    the class stays; 0 to 1.
     """
     misread: _builtins.float
     """Probability that the student reads a whole stretch of inputs as a wrong class; above 0 to 0.5."""
@@ -504,8 +506,8 @@ class Calibration(_message.Message):
     confidence rule, which is chosen unless a network proves better.
     """
     network_inputs: _builtins.int
-    """Number of calibration inputs in total from which on networks are tried. If there are fewer, the
-    rule is plain.
+    """Smallest total number of calibration inputs with which networks are tried. If there are fewer,
+    the rule is plain.
     """
     fitted_inputs: _builtins.int
     """Number of calibration inputs that the rule, the cascades and the filters were fitted on. With

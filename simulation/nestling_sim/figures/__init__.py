@@ -1,7 +1,7 @@
 """Computes the figures of a run.
 
 The figures are the summary, the results that other routers would have had, the counts of inputs
-whose offload was ruled out or failed, and what one device did through time. The package may import
+whose offload was ruled out or failed, and what one device did over time. The package may import
 `fleet`, `scenario` and `report`, but not `run`.
 """
 

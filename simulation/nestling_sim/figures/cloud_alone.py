@@ -55,7 +55,7 @@ def filtered_answers(parameters: StreamFilter, places: Indices, logits: Floats) 
 def _right(logits: Floats) -> Floats:
     """Return the success probabilities of the cloud as the only capacity, (N, 2).
 
-    Nothing is right in the second column, so that no input is sent.
+    The second column is 0, so that a replay sends no input.
     """
     own = softmax(logits).max(axis=-1)
     return np.stack([own, np.zeros_like(own)], axis=-1).astype(np.float32)

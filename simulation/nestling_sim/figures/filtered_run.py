@@ -37,7 +37,7 @@ class FilteredRun:
         filters: the parameters of the filter of each stream.
         streams: the streams. Their only capacity is the resident one of each input.
         labels: the true class index of each input, (N,).
-        cloud: whether the cloud behind a filter of its own is right if it answers every input,
+        cloud: whether the cloud is right if it answers every input behind a filter of its own,
             (N,).
     """
 
@@ -47,7 +47,7 @@ class FilteredRun:
     cloud: Bools
 
     def accuracies(self, ranks: Doubles, counts: Sequence[int]) -> list[float]:
-        """Return the accuracies of a router that sends a number of inputs.
+        """Return the accuracy of a router for each number of inputs that it sends.
 
         Args:
             ranks: the rank of each input among those that the router sends, from 0, (N,). Infinite
@@ -58,7 +58,7 @@ class FilteredRun:
         return [float(accuracy) for accuracy in right.mean(axis=1)]
 
     def device(self) -> float:
-        """Return the accuracy of the device if no input is sent."""
+        """Return the accuracy of the devices if no input is sent."""
         return self.accuracies(np.full(len(self.labels), np.inf), [0])[0]
 
     def own_accuracies(self, shares: Sequence[float]) -> list[float]:
@@ -103,8 +103,8 @@ def filters_of(
 ) -> list[StreamFilter] | None:
     """Return the filter of each device's stream, or None if the bundle has no filter.
 
-    It is the filter of the capacity that was resident for most of the device's inputs, when this
-    capacity runs without a cascade.
+    A device gets the filter for running, without a cascade, the capacity that was resident for most
+    of its inputs.
 
     Args:
         receipts: one receipt for each input, sorted by device and input index.

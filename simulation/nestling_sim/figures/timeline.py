@@ -1,4 +1,4 @@
-"""Selects the device whose answers the report shows through time."""
+"""Selects the device whose answers the report shows over time."""
 
 from collections import Counter
 from itertools import islice

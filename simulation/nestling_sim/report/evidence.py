@@ -31,7 +31,7 @@ class Moment:
 
     @property
     def confidence(self) -> float:
-        """The device's estimate that its own answer was right, before the cloud answered.
+        """The estimated probability that the device's own answer, before the cloud's, was right.
 
         It is NaN if no capacity ran.
         """

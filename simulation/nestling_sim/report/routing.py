@@ -1,4 +1,4 @@
-"""Says in words how a run was routed, and on which inputs it was measured."""
+"""Describes how a run was routed, and on which inputs its accuracies were measured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +17,12 @@ _INDEPENDENT = (
 
 
 def filtered_or_not(summary: Mapping[str, Any]) -> str:
-    """Return what "filtered" means in a run, or that its bundle has no stream filter."""
+    """Return a text that explains "filtered", or says that the bundle has no stream filter."""
     return _FILTERED if "device_only_filtered" in summary["accuracy"] else _INDEPENDENT
 
 
 def measured_on(summary: Mapping[str, Any]) -> str:
-    """Return the inputs that the accuracies of a run were measured on, as a sentence."""
+    """Return a sentence that names the inputs on which accuracies were measured."""
     known = "neither the models nor the multiplexer saw"
     if "federated" in summary:
         known += " before the federated rounds, in which the devices learned from the same people"

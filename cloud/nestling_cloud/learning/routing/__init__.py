@@ -1,4 +1,4 @@
-"""Fits what predicts success and the stream filter, and finds thresholds and risk guarantees.
+"""Fits the multiplexer and the stream filter, and finds thresholds and risk guarantees.
 
 The multiplexer predicts which options (capacities or cloud) answer an input correctly. All data
 here comes from inputs that neither teacher nor student trained on. The multiplexer is fitted on one

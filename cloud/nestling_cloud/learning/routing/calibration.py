@@ -46,7 +46,7 @@ def calibrate(
     Args:
         estimator: the fitted estimator that the bundle ships.
         fitted: the inputs that the estimator was fitted on. The cascades (a small capacity runs
-            first, and a larger one if needed) are fitted on them too.
+            first, and a larger one if needed) and the stream filters are fitted on them too.
         held_out: the inputs that nothing was fitted on.
         macs: the number of multiply-accumulates of each capacity, the smallest capacity first.
 

@@ -147,10 +147,10 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
     """Return the cheapest rule with a given top capacity, which runs directly or in a cascade.
 
     On the given inputs, the accuracy of a cascade may be at most 0.1 percentage points lower than
-    the accuracy of running `top` directly, and a loss of 0.5 points has to be at least one standard
-    error away. With inputs of few people, which capacity is better is often uncertain; `top` then
-    runs directly. The cost of a rule is its mean number of
-    multiply-accumulates per input, plus a fixed number for each run of a capacity.
+    the accuracy of running `top` directly, and the loss plus its standard error may be at most 0.5
+    points. With inputs of few people, the standard error is often too large for any cascade. The
+    cost of a rule is its mean number of multiply-accumulates per input, plus a fixed number for
+    each run of a capacity.
 
     Args:
         believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by

@@ -33,7 +33,7 @@ class RoutingData:
         logits: the logits of each capacity, as a device computes them, (K, N, classes).
         cloud: the teacher's logits, (N, classes).
         labels: the true class index of each input, (N,).
-        lengths: the number of inputs in each recording, in order, or nothing if the inputs are
+        lengths: the number of inputs in each recording, in order. It is empty if the inputs are
             independent of one another.
     """
 

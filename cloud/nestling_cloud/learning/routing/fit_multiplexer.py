@@ -1,6 +1,6 @@
 """Fits the estimator, which predicts how likely each option is right once a capacity has run.
 
-It is a plain rule, or the multiplexer's network.
+The estimator is either a plain rule or the multiplexer's network.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ Estimator = Multiplexer | PlainConfidence
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """The choice of what predicts success, and of its inputs and training targets.
+    """The choice of an estimator, of its inputs and of its training targets.
 
     Attributes:
         rule: "network" for the multiplexer's network, or the name of a plain rule.

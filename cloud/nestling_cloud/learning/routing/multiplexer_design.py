@@ -1,4 +1,4 @@
-"""Chooses what predicts success: a plain rule, or a network that proves better.
+"""Chooses the estimator of success: a plain rule, or a network that proves better.
 
 A plain rule ranks inputs by the confidence of the capacity that ran. It needs hardly any data. A
 network can learn more, for example where the cloud is good at only some classes, or where the
@@ -67,7 +67,7 @@ class _Trial:
 
 
 def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design:
-    """Return the design with which devices answer best, on inputs that it was not fitted on.
+    """Return the design with which devices answer best on inputs that it was not fitted on.
 
     Each design is fitted on one half of the inputs and evaluated on the other half, and vice versa.
     Its score is the mean accuracy over small and medium offload shares, and over capacities. Scores

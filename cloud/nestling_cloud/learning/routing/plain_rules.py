@@ -24,7 +24,7 @@ def fit_plain_rule(data: RoutingData, rule: PlainRule, label_part: float) -> Pla
 
     Args:
         data: the outputs of every option for these inputs.
-        rule: the figure that is the confidence.
+        rule: the figure that serves as confidence.
         label_part: the weight of the labels in the targets, as for `success_targets`.
     """
     scaled = rule == "scaled softmax"
@@ -44,7 +44,7 @@ def fit_plain_rule(data: RoutingData, rule: PlainRule, label_part: float) -> Pla
 
 
 def _logistic(odds: Floats, targets: Doubles) -> list[float]:
-    """Return the slope, which is at least `_LEAST_SLOPE`, and the offset of a regression."""
+    """Return slope and offset of a logistic regression; the slope is at least `_LEAST_SLOPE`."""
     ones = np.ones_like(odds)
     slope, offset = _fitted(np.stack([odds, ones], axis=1), targets, np.array([1.0, 0.0]))
     if slope >= _LEAST_SLOPE:
@@ -56,7 +56,7 @@ def _logistic(odds: Floats, targets: Doubles) -> list[float]:
 def _fitted(
     features: Floats, targets: Doubles, prior: Doubles, known: Floats | float = 0.0
 ) -> list[float]:
-    """Return the coefficients of a logistic regression, by Newton's method with halved steps.
+    """Fit a logistic regression with Newton's method, and return its coefficients.
 
     Args:
         features: the features, (N, D).

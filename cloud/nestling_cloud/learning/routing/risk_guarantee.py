@@ -41,7 +41,7 @@ class Routed(Protocol):
         ...
 
     def outcomes(self, pairs: Sequence[tuple[float, float]]) -> tuple[Bools, Bools]:
-        """Return what the device does at each of several pairs of thresholds.
+        """Return which inputs the device keeps and which of its answers agree with the cloud's.
 
         Args:
             pairs: the gate and accept thresholds.

@@ -1,4 +1,4 @@
-"""Finds the thresholds of the stream filter, and what devices do with them."""
+"""Finds thresholds for devices with a stream filter, and what devices send and answer with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

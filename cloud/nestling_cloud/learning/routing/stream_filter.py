@@ -66,10 +66,10 @@ def fit_filter(
     cascade: CascadeRule,
     shares: Sequence[float] = _SHARES,
 ) -> StreamFilter | None:
-    """Return the parameters of the stream filter for a cascade, or None if none is useful.
+    """Return the parameters of the stream filter for a cascade, or None for no filter.
 
-    None is useful if the inputs are no recordings, or if neighbors in a stream do not have the same
-    class more often than by chance.
+    A filter is useful only if the inputs are recordings, and if neighbors in a stream have the same
+    class more often than by chance. Otherwise, the result is None.
 
     Args:
         data: the outputs of every option for the inputs of recordings.
@@ -111,14 +111,17 @@ def persists(data: RoutingData, streams: Streams) -> bool:
 
 
 def gate_thresholds(accept: Doubles) -> Thresholds:
-    """Return accept thresholds with the gate thresholds that belong to them, (R,) each."""
+    """Return accept thresholds, (R,), together with higher gate thresholds.
+
+    Where the accept threshold sends every input, the gate threshold equals it.
+    """
     return Thresholds(gate=np.where(accept < -1, accept, accept + GATE_MARGIN), accept=accept)
 
 
 def _accuracies(
     data: RoutingData, streams: Streams, cascade: CascadeRule, targets: Sequence[float]
 ) -> Doubles:
-    """Return the mean accuracy over target offload shares with each set of parameters, (P,)."""
+    """Return the accuracy with each set of parameters, averaged over the target shares, (P,)."""
     tried = _GAINS if max(targets) > 0 else _GAINS[-1:]
     sets, gains = len(_GRID.stay), len(tried)
     every = _Filters(*(np.repeat(column, gains)[:, None, None, None] for column in _GRID))
