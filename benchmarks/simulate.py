@@ -18,9 +18,10 @@ _NOTE = """
 `nestling-sim run`, the default scenario: nine simulated watches on three boards against a real
 cloud and a real broker, with little memory, a low battery, a slow link and an outage. Every seed is
 trained with an empty cache (first run), then run again from the cache. Accuracies are on subjects
-that neither the models nor the multiplexer saw. *Same share* rows send as many inputs as the run
-did, by one threshold for the whole fleet that is chosen with hindsight. *Filtered* rows are behind
-the stream filter of the bundle; the cloud alone has a filter of its own, which was fitted on
+that neither the models nor their router saw; the stream filter, though, was designed while looking
+at these subjects ([streams.md](streams.md) has others). *Same share* rows send as many inputs as
+the run did, by one threshold for the whole fleet that is chosen with hindsight. *Filtered* rows are
+behind the stream filter of the bundle; the cloud alone has a filter of its own, which was fitted on
 calibration inputs in the same way.
 Energy is modelled (see docs/operate.md); times are of the machine below.
 """

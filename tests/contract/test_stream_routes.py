@@ -42,7 +42,7 @@ _filters = st.builds(
     StreamFilter,
     stay=st.floats(0, 0.99),
     reread=st.floats(0, 1),
-    misread=st.floats(0.001, 1),
+    misread=st.floats(0.001, 0.499),
     weight=st.floats(0.05, 1),
     doubt=st.floats(0.01, 0.5),
 )

@@ -32,7 +32,7 @@ FILTERS = st.builds(
     Filter,
     stay=st.floats(0, 0.999),
     reread=st.floats(0, 1),
-    misread=st.floats(0.001, 0.7),
+    misread=st.floats(0.001, 0.499),
     weight=st.floats(0.01, 1),
     doubt=st.floats(0.001, 0.999),
 )

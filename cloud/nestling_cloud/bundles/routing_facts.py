@@ -10,6 +10,10 @@ from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve, StreamFil
 from nestling_core.routing.curve import useful_share
 
 _NETWORK = "network"
+_NO_FILTER = (
+    "none: calibration inputs are no recordings, neighbors do not share their class more often "
+    "than by chance, or there are more than 32 classes"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,7 @@ class RouteFacts:
         capacity: the number of the capacity, from 1.
         start: the number of the smaller capacity that runs first in a cascade, or 0 if the capacity
             runs directly.
-        filter: the stream filter; None if the calibration inputs are independent.
+        filter: the stream filter; None if the bundle has none.
         useful_share: the largest share of inputs that is sent to the cloud if the cloud is less
             accurate than the capacity on the calibration inputs; otherwise None.
     """
@@ -168,7 +172,7 @@ def _rule_text(facts: RoutingFacts) -> str:
 
 def _filter_lines(routes: Sequence[RouteFacts]) -> list[str]:
     if not any(route.filter for route in routes):
-        return ["stream filter: none: calibration inputs are independent"]
+        return [f"stream filter: {_NO_FILTER}"]
     return [
         "stream filter:",
         *(f"  {route.name}: {_filter_text(route.filter)}" for route in routes),
@@ -177,11 +181,12 @@ def _filter_lines(routes: Sequence[RouteFacts]) -> list[str]:
 
 def _filter_text(parameters: FilterFacts | None) -> str:
     if parameters is None:
-        return "none: calibration inputs are independent"
+        return _NO_FILTER
     return (
         "the class of the next input stays with probability "
         f"{_close_to_one(parameters.stay)}; the student misreads {parameters.misread:.0%} of the "
-        f"stretches, and reads {parameters.reread:.0%} of the inputs anew; outputs count with weight {parameters.weight:.2g}, the cloud's answers with "
+        f"stretches, and reads {parameters.reread:.0%} of the inputs anew; outputs count with "
+        f"weight {parameters.weight:.2g}, the cloud's answers with "
         f"{_close_to_one(1 - parameters.doubt)}"
     )
 

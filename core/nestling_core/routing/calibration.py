@@ -99,7 +99,7 @@ def _is_filter(parameters: StreamFilter) -> bool:
     return (
         0 <= parameters.stay < 1
         and 0 <= parameters.reread <= 1
-        and 0 < parameters.misread <= 0.5
+        and 0 < parameters.misread < 0.5
         and 0 < parameters.weight <= 1
         and 0 < parameters.doubt < 1
     )

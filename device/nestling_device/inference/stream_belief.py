@@ -63,7 +63,8 @@ class StreamBelief:
         if self._filter is None:
             self._newest = None
         else:
-            self._before = self._newest or belief_filter.unknown(self._filter, self._classes)
+            newest = self._newest or belief_filter.unknown(self._filter, self._classes)
+            self._before = _as_saved(newest)
             self._newest = belief_filter.without_run(self._filter, self._before)
 
     def after_run(self, logits: Floats, right: float) -> Judgement:
@@ -128,10 +129,15 @@ class StreamBelief:
             for part in (state.belief, state.offset_mean, state.offset_variance)
         )
         if _is_sound(joint, self._classes**2, 0.0) and joint.sum() > 0:
-            self._newest = Belief(joint.reshape(self._classes, self._classes) / joint.sum())
+            self._newest = Belief(joint.reshape(self._classes, self._classes))
         offsets = len(self._reliability.mean)
         if _is_sound(mean, offsets, -reliability.LIMIT) and _is_sound(variance, offsets, 0.0):
             self._reliability = Reliability(np.minimum(mean, reliability.LIMIT), variance)
+
+
+def _as_saved(belief: Belief) -> Belief:
+    """Return the belief in the precision of a saved state, so that a restart changes no answer."""
+    return Belief(belief.joint.astype(np.float32).astype(np.float64))
 
 
 def _is_sound(values: NDArray[np.float64], size: int, least: float) -> bool:

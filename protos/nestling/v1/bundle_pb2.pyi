@@ -373,7 +373,7 @@ class StreamFilter(_message.Message):
     the class stays; 0 to 1.
     """
     misread: _builtins.float
-    """Probability that the student reads a whole stretch of inputs as a wrong class; above 0 to 0.5."""
+    """Probability that the student reads a whole stretch of inputs as a wrong class; above 0 to below 0.5."""
     weight: _builtins.float
     """Exponent of a capacity's class probabilities, above 0 to 1."""
     doubt: _builtins.float

@@ -224,7 +224,7 @@ class Receipt(_message.Message):
     """
     device_confidence: _builtins.float
     """Estimated probability that `device_answer` is right, corrected by the cloud's earlier answers to
-    this device; 0 if no student ran.
+    this device, except under a tolerated risk; 0 if no student ran.
     """
     @_builtins.property
     def route(self) -> Global___Route: ...

@@ -35,7 +35,7 @@ Bools = NDArray[np.bool_]
 # Reasons for which the cloud was a working option. Fallbacks are excluded, because a rival that
 # asked the cloud at that moment would have got no answer either.
 _CLOUD_OPEN = frozenset({"accepted", "gated", "escalated"})
-MULTIPLEXER = "multiplexer"
+MULTIPLEXER = "bundle's router"
 ORACLE = "oracle"
 BEHIND_FILTER = ", filtered"
 """The end of the name of a router or option behind the stream filter."""
@@ -60,7 +60,7 @@ class Evaluation:
             scores are computed after the resident capacity has run. The router sends the inputs
             with the highest scores to the cloud.
         filtered: the same inputs behind the bundle's stream filter, or None if the bundle has none,
-            because the calibration inputs are independent.
+            because the bundle has none.
     """
 
     device: Bools

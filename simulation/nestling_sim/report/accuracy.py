@@ -16,7 +16,7 @@ from nestling_sim.report.evidence import Evidence
 _DASHES = (0, (5, 2))
 _DOTS = (0, (1, 1.5))
 _LINES: Mapping[str, Mapping[str, Any]] = {
-    "multiplexer": {"color": MULTIPLEXER.light, "linewidth": 2.4, "zorder": 4},
+    "bundle's router": {"color": MULTIPLEXER.light, "linewidth": 2.4, "zorder": 4},
     "max-softmax": {"color": RIVAL.light, "linestyle": _DASHES, "linewidth": 1.8},
     "max-softmax, filtered": {"color": RIVAL.light, "linewidth": 1.4},
     "margin": {"color": MUTED.light, "linestyle": _DOTS, "linewidth": 1.8},

@@ -11,8 +11,8 @@ _FILTERED = (
     "alone has a filter that was fitted to it on calibration inputs."
 )
 _INDEPENDENT = (
-    "The bundle has no stream filter, because its calibration inputs are independent. Every input "
-    "is judged by itself."
+    "The bundle has no stream filter: its calibration inputs are no recordings, or neighbors in "
+    "them are not alike. Every input is judged by itself."
 )
 
 
@@ -23,13 +23,10 @@ def filtered_or_not(summary: Mapping[str, Any]) -> str:
 
 def measured_on(summary: Mapping[str, Any]) -> str:
     """Return a sentence that names the inputs on which accuracies were measured."""
-    known = "neither the models nor the multiplexer saw"
+    known = "that neither the models nor their router saw"
     if "federated" in summary:
         known += " before the federated rounds, in which the devices learned from the same people"
-    return (
-        f"Accuracies are on the task's {summary['recordings']} test recordings, of people that "
-        f"{known}."
-    )
+    return f"Accuracies are on the task's {summary['recordings']} test recordings, {known}."
 
 
 def stream_description(timeline: Timeline) -> str:

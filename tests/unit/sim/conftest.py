@@ -155,7 +155,7 @@ def _summary(rows: list[ReceiptRow]) -> dict[str, Any]:
 def _curves() -> dict[str, list[tuple[float, float]]]:
     shares = [k / 50 for k in range(51)]
     return {
-        "multiplexer": [(s, 0.83 + 0.085 * (1 - (1 - s) ** 4) - 0.003 * s) for s in shares],
+        "bundle's router": [(s, 0.83 + 0.085 * (1 - (1 - s) ** 4) - 0.003 * s) for s in shares],
         "max-softmax": [(s, 0.83 + 0.082 * (1 - (1 - s) ** 2.8)) for s in shares],
         "max-softmax, filtered": [(s, 0.83 + 0.084 * (1 - (1 - s) ** 2.9)) for s in shares],
         "margin": [(s, 0.83 + 0.082 * (1 - (1 - s) ** 2.6)) for s in shares],

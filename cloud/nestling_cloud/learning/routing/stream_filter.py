@@ -51,6 +51,8 @@ _GRID = _Filters(
         )
     ).T
 )
+MOST_CLASSES = 32
+"""The most classes with which a filter is fitted: its state has the square of their number."""
 # Accuracy that two sets of parameters may differ by and still count as about equally good.
 _NOISE = 0.004
 # Random orders in which the recordings are dealt to streams.
@@ -69,7 +71,7 @@ def fit_filter(
     """Return the parameters of the stream filter for a cascade, or None for no filter.
 
     A filter is useful only if the inputs are recordings, and if neighbors in a stream have the same
-    class more often than by chance. Otherwise, the result is None.
+    class more often than by chance. Otherwise, and with more than 32 classes, the result is None.
 
     Args:
         data: the outputs of every option for the inputs of recordings.
@@ -77,7 +79,9 @@ def fit_filter(
         cascade: the capacities that run.
         shares: the offload shares at which the parameters are compared.
     """
-    if len(data.lengths) < 2 or not persists(data, streams_of(data, believed, 0)):
+    if data.cloud.shape[1] > MOST_CLASSES or len(data.lengths) < 2:
+        return None
+    if not persists(data, streams_of(data, believed, 0)):
         return None
     deals = [streams_of(data, believed, seed) for seed in range(_DEALS)]
     accuracies = np.mean([_accuracies(data, one, cascade, shares) for one in deals], axis=0)

@@ -8,6 +8,10 @@ from nestling_cloud.bundles.routing_facts import (
     routing_lines,
 )
 
+NO_FILTER = (
+    "none: calibration inputs are no recordings, neighbors do not share their class more often "
+    "than by chance, or there are more than 32 classes"
+)
 FILTER = StreamFilter(stay=0.96, reread=0.1, misread=0.2, weight=0.25, doubt=0.05)
 
 
@@ -79,13 +83,13 @@ def test_independent_inputs_have_no_filter() -> None:
     made = Calibration(curves=[RoutingCurve()])
 
     assert routing_facts(made).routes[0].filter is None
-    assert lines(made)[1:] == ["stream filter: none: calibration inputs are independent"]
+    assert lines(made)[1:] == [f"stream filter: {NO_FILTER}"]
 
 
 def test_capacity_without_a_filter_says_so_beside_others() -> None:
     made = Calibration(curves=[RoutingCurve(), RoutingCurve(filter=FILTER)])
 
-    assert lines(made)[2] == "  capacity 1: none: calibration inputs are independent"
+    assert lines(made)[2] == f"  capacity 1: {NO_FILTER}"
 
 
 def test_cloud_that_is_less_accurate_is_named() -> None:

@@ -34,7 +34,7 @@ def test_training_twice_makes_two_complete_releases(
     words = " ".join(output.err.split())
     assert words.count("routing: plain confidence rule (max-softmax)") == 2
     assert "calibration inputs; networks are tried from 8" in words
-    assert "stream filter: none: calibration inputs are independent" in words
+    assert "stream filter: none: calibration inputs are no recordings" in words
 
 
 def test_repository_of_another_task_is_not_changed(

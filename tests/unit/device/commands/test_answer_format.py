@@ -18,6 +18,7 @@ def receipt(capacity: int = 2) -> Receipt:
         latency_ms=1.25,
         latency_provenance=receipt_pb2.PROVENANCE_MEASURED,
         success=[0.25, 0.75, 0.875],  # of capacities 1 and 2, and of the cloud
+        device_confidence=0.625,  # with what the device knows about the stream
     )
     made.energy.add(source="compute", energy_mj=1.5, provenance=receipt_pb2.PROVENANCE_MEASURED)
     made.energy.add(source="radio", energy_mj=2.0, provenance=receipt_pb2.PROVENANCE_MODELLED)
@@ -28,7 +29,7 @@ def test_json_has_every_key() -> None:
     assert json.loads(answer_line(receipt(), "run", NO_ORIGIN, as_json=True)) == {
         "input": 4,
         "answer": "run",
-        "confidence": 0.75,
+        "confidence": 0.625,
         "route": "capacity-2",
         "reason": "escalated",
         "latency_ms": 1.25,
@@ -56,8 +57,10 @@ def test_unknown_energy_has_no_provenance() -> None:
     )
 
 
-@pytest.mark.parametrize(("capacity", "confidence"), [(1, 0.25), (2, 0.75), (0, 0.875)])
-def test_confidence_is_that_of_the_option_that_answered(capacity: int, confidence: float) -> None:
+@pytest.mark.parametrize(("capacity", "confidence"), [(1, 0.625), (2, 0.625), (0, 0.875)])
+def test_confidence_is_the_devices_own_or_the_clouds_success(
+    capacity: int, confidence: float
+) -> None:
     line = answer_line(receipt(capacity), "run", NO_ORIGIN, as_json=True)
 
     assert json.loads(line)["confidence"] == confidence

@@ -10,9 +10,10 @@ NOW_MS = 1_700_000_000_000
 
 
 @pytest.mark.parametrize(
-    ("pause_ms", "continues"), [(0, True), (60_000, True), (60_001, False), (-1, False)]
+    ("pause_ms", "continues"),
+    [(0, True), (60_000, True), (60_001, False), (-1, True), (-60_001, False)],
 )
-def test_stream_continues_until_the_gap_and_not_before_its_own_time(
+def test_stream_continues_until_the_gap_also_if_the_clock_was_set_back(
     pause_ms: int, *, continues: bool
 ) -> None:
     state = StreamState(source="ward", answered_at_ms=NOW_MS)

@@ -39,7 +39,7 @@ def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
         answered=np.where(offloaded, cloud, device),
         offloaded=offloaded,
         cloud_open=opened,
-        urgency={"multiplexer": np.linspace(0.5, -0.5, 8), **rivals_urgency(trial)},
+        urgency={"bundle's router": np.linspace(0.5, -0.5, 8), **rivals_urgency(trial)},
     )
 
 
@@ -76,7 +76,7 @@ def test_oracle_ranks_inputs_by_whether_the_cloud_corrects_the_device() -> None:
     assert best == 1.0
 
 
-@pytest.mark.parametrize("router", ["multiplexer", "max-softmax", "margin"])
+@pytest.mark.parametrize("router", ["bundle's router", "max-softmax", "margin"])
 def test_every_curve_runs_from_device_only_to_cloud_only(router: str) -> None:
     drawn = curves(evaluation())
 
@@ -97,7 +97,7 @@ def test_no_router_beats_the_oracle() -> None:
 
     for count in range(9):
         best = accuracy_at(both, both.urgency["oracle"], count)
-        for name in ("multiplexer", "max-softmax", "margin"):
+        for name in ("bundle's router", "max-softmax", "margin"):
             assert accuracy_at(both, both.urgency[name], count) <= best
 
 
@@ -156,5 +156,5 @@ def test_filtered_curves_stand_beside_the_plain_ones() -> None:
         assert drawn[f"{name}, filtered"] == drawn[name]
     assert drawn["device-only, filtered"] == drawn["device-only"]
     assert drawn["cloud-only, filtered"] == [(1.0, 0.5)]
-    assert drawn["multiplexer"][0] == drawn["device-only"][0]
-    assert drawn["multiplexer"][-1] == (1.0, float(np.mean(CLOUD)))
+    assert drawn["bundle's router"][0] == drawn["device-only"][0]
+    assert drawn["bundle's router"][-1] == (1.0, float(np.mean(CLOUD)))

@@ -85,7 +85,7 @@ def test_page_says_on_whom_the_figures_were_measured_and_how_inputs_are_routed(
 ) -> None:
     page = report_page(evidence)
 
-    assert page.count("of people that neither the models nor the multiplexer saw.") == 2
+    assert page.count("that neither the models nor their router saw.") == 2
     assert "routing: plain confidence rule (max-softmax)" in page
 
 
@@ -97,4 +97,4 @@ def test_page_says_what_filtered_means_or_that_there_is_no_filter(evidence: Evid
 
     assert "belief about the class from input to input" in report_page(evidence)
     page = report_page(replace(evidence, summary=summary))
-    assert re.search(r"no stream filter, because its\s+calibration inputs are independent", page)
+    assert re.search(r"no stream filter: its\s+calibration inputs are no recordings", page)
