@@ -37,6 +37,7 @@ LEARNING_CODE = (
     "nestling_cloud.models",
     "nestling_cloud.recipes",
     "nestling_cloud.sealed_file",
+    "nestling_cloud.tasks.examples",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.task",
