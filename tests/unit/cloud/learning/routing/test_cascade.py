@@ -128,7 +128,7 @@ def test_larger_capacity_runs_directly_where_it_is_uncertain_which_one_is_better
     data = RoutingData(
         inputs=np.zeros((200, 1, 1), np.float32),
         logits=4 * np.eye(2, dtype=np.float32)[(~right).astype(np.intp)],
-        cloud=np.tile(np.float32([4, 0]), (200, 1)),
+        cloud=np.tile(np.array([4, 0], np.float32), (200, 1)),
         labels=np.zeros(200, np.int64),
     )
     unsure = np.full((2, 200, 3), 0.8, np.float32)
