@@ -18,6 +18,7 @@ All arrays may have leading axes, with which many streams are filtered at once. 
 compute each stream in the same way, whether it is filtered alone or with others.
 """
 
+import functools
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -76,17 +77,26 @@ def probabilities(belief: Belief) -> Doubles:
 def after_run(parameters: Parameters, before: Belief, evidence: Doubles) -> Belief:
     """Return the belief after a capacity has run on the next input.
 
-    If a larger capacity runs on the same input afterwards, its evidence replaces that of the
-    smaller one: pass the same `before` again.
-
     Args:
         parameters: the parameters of the filter.
         before: the belief after the input before.
         evidence: the class probabilities of this input according to the capacity, (..., C).
     """
-    joint = without_run(parameters, before).joint
-    joint = joint * evidence[..., None, :] ** parameters.weight
-    return Belief(_normalized(joint))
+    return with_evidence(parameters, without_run(parameters, before), evidence)
+
+
+def with_evidence(parameters: Parameters, predicted: Belief, evidence: Doubles) -> Belief:
+    """Return the belief about an input after a capacity has run on it.
+
+    If a larger capacity runs on the same input afterwards, its evidence replaces that of the
+    smaller one: pass the same prediction again.
+
+    Args:
+        parameters: the parameters of the filter.
+        predicted: the belief about the input before any run, as `without_run` returns it.
+        evidence: the class probabilities of this input according to the capacity, (..., C).
+    """
+    return Belief(_normalized(predicted.joint * evidence[..., None, :] ** parameters.weight))
 
 
 def without_run(parameters: Parameters, before: Belief) -> Belief:
@@ -139,8 +149,14 @@ def _read_anew(true: Doubles, parameters: Parameters, classes: int) -> Doubles:
         classes: the number of classes, C.
     """
     other = parameters.misread / (classes - 1)
-    joint: Doubles = true * np.where(np.eye(classes, dtype=np.bool_), 1 - parameters.misread, other)
+    joint: Doubles = true * np.where(_is_same(classes), 1 - parameters.misread, other)
     return joint
+
+
+@functools.cache
+def _is_same(classes: int) -> NDArray[np.bool_]:
+    """Return whether the true class is the reading, (C, C)."""
+    return np.eye(classes, dtype=np.bool_)
 
 
 def _normalized(joint: Doubles) -> Doubles:

@@ -64,8 +64,8 @@ class StreamBelief:
             self._newest = None
         else:
             newest = self._newest or belief_filter.unknown(self._filter, self._classes)
-            self._before = _as_saved(newest)
-            self._newest = belief_filter.without_run(self._filter, self._before)
+            self._predicted = belief_filter.without_run(self._filter, _as_saved(newest))
+            self._newest = self._predicted
 
     def after_run(self, logits: Floats, right: float) -> Judgement:
         """Return what the device would answer after a capacity has run on the present input.
@@ -78,7 +78,7 @@ class StreamBelief:
             self._prediction = Prediction(int(logits.argmax()), right)
         else:
             evidence = calibrated(logits, np.array(right))
-            self._newest = belief_filter.after_run(self._filter, self._before, evidence)
+            self._newest = belief_filter.with_evidence(self._filter, self._predicted, evidence)
             sure = belief_filter.probabilities(self._newest)
             best = int(sure.argmax())
             self._prediction = Prediction(best, float(sure[best]))

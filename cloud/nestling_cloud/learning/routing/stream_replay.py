@@ -157,7 +157,8 @@ def replay(
     belief = belief_filter.unknown(parameters, streams.cloud.shape[1], replays, len(streams.places))
     results = np.zeros((4, replays, inputs + 1), np.intp)  # the last column is for padding
     for places in streams.places.T:
-        first = belief_filter.after_run(parameters, belief, streams.evidence[start, places])
+        predicted = belief_filter.without_run(parameters, belief)
+        first = belief_filter.with_evidence(parameters, predicted, streams.evidence[start, places])
         sure = belief_filter.probabilities(first)
         confidence = sure.max(-1)
         right = streams.right[start, places]
@@ -165,8 +166,11 @@ def replay(
         if start != top:
             gated = right[:, -1] - np.maximum(confidence, right[:, top]) > gate
             larger = ~gated & (right[:, top] - right[:, start] > cascade.threshold)
-            second = belief_filter.after_run(parameters, belief, streams.evidence[top, places])
-            first = _where(larger, second, first)
+            first = _where(
+                larger,
+                belief_filter.with_evidence(parameters, predicted, streams.evidence[top, places]),
+                first,
+            )
             sure = belief_filter.probabilities(first)
             confidence = sure.max(-1)
             right = np.where(larger[..., None], streams.right[top, places], right)
