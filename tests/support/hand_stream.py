@@ -14,7 +14,7 @@ FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.1, doubt=0.05)
 
 
 def showing(folder: Path, place: int, *success: float) -> NDArray[np.float32]:
-    """Make an input that the largest capacity takes for a given class.
+    """Make an input that the largest capacity classifies as a given class.
 
     Args:
         folder: folder for the blobs of the bundle.

@@ -185,8 +185,8 @@ def _filter_text(parameters: FilterFacts | None) -> str:
     return (
         "the class of the next input stays with probability "
         f"{_close_to_one(parameters.stay)}; the student misreads {parameters.misread:.0%} of the "
-        f"stretches, and reads {parameters.reread:.0%} of the inputs anew; outputs count with "
-        f"weight {parameters.weight:.2g}, the cloud's answers with "
+        f"stretches, and may change its reading at {parameters.reread:.0%} of the inputs; outputs "
+        f"count with weight {parameters.weight:.2g}, the cloud's answers with "
         f"{_close_to_one(1 - parameters.doubt)}"
     )
 

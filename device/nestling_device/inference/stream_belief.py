@@ -19,6 +19,9 @@ from nestling_core.belief.reliability import Prediction, Reliability
 
 Floats = NDArray[np.float32]
 
+# How far the sum of a saved belief, in single precision, may be from 1.
+_ROUNDING = 1e-3
+
 
 class Judgement(NamedTuple):
     """The answer that the device would give by itself after a capacity has run.
@@ -128,7 +131,7 @@ class StreamBelief:
             np.array(part, np.float64)
             for part in (state.belief, state.offset_mean, state.offset_variance)
         )
-        if _is_sound(joint, self._classes**2, 0.0) and joint.sum() > 0:
+        if _is_sound(joint, self._classes**2, 0.0) and abs(joint.sum() - 1) < _ROUNDING:
             self._newest = Belief(joint.reshape(self._classes, self._classes))
         offsets = len(self._reliability.mean)
         if _is_sound(mean, offsets, -reliability.LIMIT) and _is_sound(variance, offsets, 0.0):

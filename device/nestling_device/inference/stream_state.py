@@ -16,7 +16,7 @@ class Stream:
     Attributes:
         source: the name of the source. A belief about one source says nothing about another one.
         gap_s: the longest pause between two inputs, in seconds, after which the belief is kept.
-        state: the state after the newest receipt on the disk, or None to start anew.
+        state: the state after the newest receipt on the disk, or None to start without one.
     """
 
     source: str = ""

@@ -67,10 +67,10 @@ def _draw_belief(axes: Axes, timeline: Timeline) -> None:
     rows = [moment.receipt for moment in moments]
     wrong = [moment.receipt for moment in moments if moment.receipt.answer != moment.truth]
     asked = [row for row in rows if row.route == CLOUD]
-    in_vain = [row for row in rows if is_fallback(row)]
+    unanswered = [row for row in rows if is_fallback(row)]
     for label, marked, at, marker, colour in (
         ("cloud asked", asked, _ASKED_AT, "v", CLOUD_ORANGE),
-        ("cloud asked in vain", in_vain, _ASKED_AT, "x", MUTED),
+        ("cloud did not answer", unanswered, _ASKED_AT, "x", MUTED),
         ("wrong answer", wrong, _WRONG_AT, "x", FALLBACK),
     ):
         places = [row.input_index for row in marked]

@@ -67,8 +67,8 @@ def test_filter_of_every_route_is_described() -> None:
         stay=0.96, reread=0.1, misread=0.2, weight=0.25, doubt=0.05
     )
     rest = (
-        "; the student misreads 20% of the stretches, and reads 10% of the inputs anew; outputs "
-        "count with weight 0.25, the cloud's answers with 0.95"
+        "; the student misreads 20% of the stretches, and may change its reading at 10% of the "
+        "inputs; outputs count with weight 0.25, the cloud's answers with 0.95"
     )
     stays = "the class of the next input stays with probability"
     assert lines(made)[1:] == [

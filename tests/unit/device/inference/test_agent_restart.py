@@ -112,7 +112,7 @@ def test_another_bundle_drops_everything(tmp_path: Path, remembered: StreamState
 
 @pytest.mark.parametrize("damage", ["short", "nan", "negative"])
 @pytest.mark.parametrize("field", ["belief", "offset_mean", "offset_variance"])
-def test_damaged_numbers_in_a_state_start_anew(
+def test_damaged_numbers_in_a_state_are_dropped(
     tmp_path: Path, remembered: StreamState, field: str, damage: str
 ) -> None:
     values = getattr(remembered, field)
@@ -128,7 +128,10 @@ def test_damaged_numbers_in_a_state_start_anew(
     assert offsets == (list(remembered.offset_mean) if field == "belief" else [0.0] * len(offsets))
 
 
-def test_belief_of_zeros_starts_anew(tmp_path: Path, remembered: StreamState) -> None:
-    remembered.belief[:] = [0.0] * len(remembered.belief)
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1e30])
+def test_belief_that_does_not_add_up_to_one_is_dropped(
+    tmp_path: Path, remembered: StreamState, factor: float
+) -> None:
+    remembered.belief[:] = [factor * value for value in remembered.belief]
 
     assert resumed(tmp_path, remembered)[0] == Z

@@ -25,7 +25,7 @@ def test_picture_names_the_true_classes_and_every_mark(timeline: Timeline) -> No
     svg = as_svg(stream_picture(timeline, 4))
     shown = " ".join(ET.fromstring(svg).itertext())  # noqa: S314  our own picture
 
-    for text in ("exercise 0", "exercise 3", "cloud asked", "cloud asked in vain", "wrong answer"):
+    for text in ("exercise 0", "exercise 3", "cloud asked", "cloud did not answer", "wrong answer"):
         assert text in shown
     assert "exercise 4" not in shown  # its inputs would come later
 
@@ -35,7 +35,10 @@ def test_picture_marks_offloads_fallbacks_and_wrong_answers(timeline: Timeline) 
 
     for label, rows in (
         ("cloud asked", [m for m in timeline.moments if m.receipt.route == "cloud"]),
-        ("cloud asked in vain", [m for m in timeline.moments if m.receipt.reason == "unreachable"]),
+        (
+            "cloud did not answer",
+            [m for m in timeline.moments if m.receipt.reason == "unreachable"],
+        ),
         ("wrong answer", [m for m in timeline.moments if m.receipt.answer != m.truth]),
     ):
         assert rows
