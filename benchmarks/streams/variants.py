@@ -11,7 +11,6 @@ from nestling.v1.bundle_pb2 import StreamFilter
 from nestling_cloud.learning.routing.data import Bools
 from nestling_cloud.learning.routing.stream_replay import Doubles, Indices, Streams
 from nestling_core.belief import belief_filter
-from nestling_core.belief.belief_filter import Belief
 
 NEVER = 2.0
 """A probability above which no belief is, so that no input is skipped."""
@@ -67,7 +66,7 @@ def replay_variants(
         idle = belief_filter.without_run(parameters, belief)
         skipped = belief_filter.probabilities(idle).max(-1) > skip
         ran = belief_filter.after_run(parameters, belief, streams.evidence[capacity - 1, places])
-        now = _where(skipped, idle, ran)
+        now = np.where(skipped[..., None, None], idle, ran)
         sure = belief_filter.probabilities(now)
         gain = streams.right[capacity - 1, places, -1] - sure.max(-1)
         doubt = 1 - belief_filter.probabilities(idle).max(-1)
@@ -75,7 +74,7 @@ def replay_variants(
         told = belief_filter.after_answer(parameters, now, streams.cloud[places])
         answers = np.where(sent, belief_filter.probabilities(told).argmax(-1), sure.argmax(-1))
         results[:, :, places] = np.stack([sent, skipped, answers])
-        belief = _where(sent, told, now)
+        belief = np.where(sent[..., None, None], told, now)
     sent, skipped, answers = results[:, :, :-1]
     return VariantReplay(
         sent=sent.astype(np.bool_), skipped=skipped.astype(np.bool_), answers=answers
@@ -101,7 +100,3 @@ def replay_at_share(
         too_many = result.sent.mean(axis=1) > share
         low, high = np.where(too_many, middle, low), np.where(too_many, high, middle)
     return replay_variants(parameters, streams, capacity, rules, high)
-
-
-def _where(chosen: Bools, one: Belief, other: Belief) -> Belief:
-    return Belief(np.where(chosen[..., None, None], one.joint, other.joint))

@@ -102,6 +102,7 @@ def routing_lines(facts: RoutingFacts, accuracies: Sequence[float], cloud: float
         accuracies: the accuracy of each capacity on the calibration inputs, the smallest first.
         cloud: the accuracy of the cloud on the calibration inputs.
     """
+    slightly_worse = _slightly_worse_cloud(facts.routes, accuracies, cloud)
     return [
         f"routing: {_rule_text(facts)}",
         *_filter_lines(facts.routes),
@@ -110,6 +111,7 @@ def routing_lines(facts: RoutingFacts, accuracies: Sequence[float], cloud: float
             for route in facts.routes
             if route.useful_share is not None
         ),
+        *([slightly_worse] if slightly_worse else []),
     ]
 
 
@@ -126,6 +128,20 @@ def useful_share_text(route: RouteFacts, accuracy: float, cloud: float) -> str:
         f"the cloud is less accurate than capacity {route.capacity} on calibration inputs "
         f"({cloud:.1%} against {accuracy:.1%}): {where}at most {route.useful_share:.1%} of the "
         "inputs is sent to it"
+    )
+
+
+def _slightly_worse_cloud(
+    routes: Sequence[RouteFacts], accuracies: Sequence[float], cloud: float
+) -> str:
+    """Return a sentence if the cloud is less accurate, but by too little to limit its share."""
+    best = max(accuracies, default=0.0)
+    if best <= cloud or any(route.useful_share is not None for route in routes):
+        return ""
+    return (
+        f"the cloud is less accurate than capacity {accuracies.index(best) + 1} on calibration "
+        f"inputs ({cloud:.1%} against {best:.1%}); this may be chance, so that the share sent to "
+        "it is not limited"
     )
 
 

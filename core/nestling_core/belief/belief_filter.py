@@ -19,12 +19,16 @@ compute each stream in the same way, whether it is filtered alone or with others
 """
 
 import functools
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
+
+Belief = Doubles
+"""What is known about the present input: the joint probability of the true class and of the reading
+(the class as which the student reads the stretch), (..., C, C). The last axis is the reading."""
 
 
 class Parameters(Protocol):
@@ -45,17 +49,6 @@ class Parameters(Protocol):
     def doubt(self) -> float | Doubles: ...
 
 
-class Belief(NamedTuple):
-    """What is known about the present input.
-
-    Attributes:
-        joint: the joint probability of the true class and of the reading (the class as which the
-            student reads the stretch), (..., C, C). The last axis is the reading.
-    """
-
-    joint: Doubles
-
-
 def unknown(parameters: Parameters, classes: int, *streams: int) -> Belief:
     """Return the belief at the start of a stream, in which all classes are equally likely.
 
@@ -65,12 +58,12 @@ def unknown(parameters: Parameters, classes: int, *streams: int) -> Belief:
         streams: the lengths of the leading axes, for several streams.
     """
     uniform = np.full((*streams, classes, 1), 1 / classes)
-    return Belief(_read_anew(uniform, parameters, classes))
+    return _read_anew(uniform, parameters, classes)
 
 
 def probabilities(belief: Belief) -> Doubles:
     """Return the probability of each true class, (..., C)."""
-    found: Doubles = np.add.reduce(belief.joint, -1)
+    found: Doubles = np.add.reduce(belief, -1)
     return found
 
 
@@ -96,7 +89,7 @@ def with_evidence(parameters: Parameters, predicted: Belief, evidence: Doubles) 
         predicted: the belief about the input before any run, as `without_run` returns it.
         evidence: the class probabilities of this input according to the capacity, (..., C).
     """
-    return Belief(_normalized(predicted.joint * evidence[..., None, :] ** parameters.weight))
+    return _normalized(predicted * evidence[..., None, :] ** parameters.weight)
 
 
 def without_run(parameters: Parameters, before: Belief) -> Belief:
@@ -106,11 +99,12 @@ def without_run(parameters: Parameters, before: Belief) -> Belief:
         parameters: the parameters of the filter.
         before: the belief after the input before.
     """
-    classes = before.joint.shape[-1]
-    true = np.add.reduce(before.joint, -1, keepdims=True)
+    classes = before.shape[-1]
+    true = np.add.reduce(before, -1, keepdims=True)
     fresh = parameters.stay * parameters.reread * true + (1 - parameters.stay) / classes
-    same = parameters.stay * (1 - parameters.reread) * before.joint
-    return Belief(same + _read_anew(fresh, parameters, classes))
+    same = parameters.stay * (1 - parameters.reread) * before
+    predicted: Belief = same + _read_anew(fresh, parameters, classes)
+    return predicted
 
 
 def after_answer(parameters: Parameters, belief: Belief, answer: Doubles) -> Belief:
@@ -123,7 +117,7 @@ def after_answer(parameters: Parameters, belief: Belief, answer: Doubles) -> Bel
     """
     doubt, answer = parameters.doubt, answer[..., None]
     trusted = (1 - doubt) * answer + doubt / answer.shape[-2]
-    return Belief(_normalized(belief.joint * trusted))
+    return _normalized(belief * trusted)
 
 
 def largest_step(doubt: float, classes: int) -> float:
@@ -159,7 +153,7 @@ def _is_same(classes: int) -> NDArray[np.bool_]:
     return np.eye(classes, dtype=np.bool_)
 
 
-def _normalized(joint: Doubles) -> Doubles:
+def _normalized(joint: Belief) -> Belief:
     """Divide joint probabilities by their sum, in place, and return them."""
     joint /= np.add.reduce(np.add.reduce(joint, -1, keepdims=True), -2, keepdims=True)
     return joint

@@ -15,7 +15,6 @@ The rules for these decisions are in `policy`, `limits` and `resident_capacity`.
 """
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,11 +40,10 @@ from nestling_device.inference.offloader import Offloader, OffloadRequest
 from nestling_device.inference.stream_belief import StreamBelief
 from nestling_device.inference.stream_state import Stream, controller_of, detector_of
 from nestling_device.inference.student import LocalAnswer, Student
-from nestling_device.inference.target_controller import (
-    Target,
-)
+from nestling_device.inference.target_controller import Target
 
-_log = logging.getLogger(__name__)
+# Pauses before as many inputs in a row are noticed: the belief is of no use then.
+_NOTICED_PAUSES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +100,7 @@ class Agent:
         self._cloud = Cloud(offloader, meter, self._notices, deadline_ms=deadline_ms)
         self._meter = meter
         self._keep = keep
-        self._stream = stream
+        self._stream, self._pauses = stream, 0
         self._state = stream.state_for(bundle.version)
         self._loader = CapacityLoader(bundle, meter, self._notices, grow=grow, measured=costs)
         self._target = OffloadTarget(self._loader, meter, self._notices, controller_of(self._state))
@@ -146,8 +144,7 @@ class Agent:
         started = time.perf_counter()
         self._loader.fit(budget)
         now_ms = unix_ms()
-        if not self._stream.continues(self._state, now_ms):
-            self._belief.forget_stream()
+        self._continue_stream(now_ms)
         self._student.begin(budget)
         account = CostAccount(self._meter, budget)
         request = OffloadRequest(window=window, index=index, device_answer=None)
@@ -172,6 +169,16 @@ class Agent:
         )
         self._keep(receipt, self._state)
         return receipt
+
+    def _continue_stream(self, now_ms: int) -> None:
+        """Drop the belief about the stream if the next input does not belong to it."""
+        if self._stream.continues(self._state, now_ms):
+            self._pauses = 0
+            return
+        self._belief.forget_stream()
+        self._pauses += 1
+        if self._pauses == _NOTICED_PAUSES:
+            self._notices.pauses(self._stream.gap_s)
 
     def _success(self, local: LocalAnswer, budget: Budget) -> list[float]:
         probabilities: list[float] = success(local.right, self.bundle.manifest, budget).tolist()

@@ -1,4 +1,4 @@
-"""Logs the limits, targets and tolerated risks that cannot be met.
+"""Logs the limits, targets and tolerated risks that cannot be met, and pauses between inputs.
 
 Each notice states the figures, and is logged only once for each limit, target or risk.
 """
@@ -23,7 +23,7 @@ _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 
 
 class LimitNotices:
-    """Logs the limits, targets and tolerated risks that cannot be met.
+    """Logs the limits, targets and tolerated risks that cannot be met, and pauses between inputs.
 
     Each notice is logged only once for each limit, target or risk.
     """
@@ -68,6 +68,18 @@ class LimitNotices:
             f"useful share {share}",
             f"on the calibration inputs, the cloud was less accurate than this device: at most "
             f"{share:.0%} of the inputs are sent, instead of the target",
+        )
+
+    def pauses(self, gap_s: float) -> None:
+        """Log that several inputs in a row came after pauses, which end the belief about a stream.
+
+        Args:
+            gap_s: the longest pause after which the belief is kept, in seconds.
+        """
+        self._log_once(
+            "pauses",
+            f"inputs come more than {gap_s:g} s apart, so that each is judged without the ones "
+            "before; raise [device] stream_gap_s if they belong together",
         )
 
     def _log_once(self, key: str, text: str, *, passing: bool = False) -> None:

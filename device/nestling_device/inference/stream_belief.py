@@ -66,7 +66,9 @@ class StreamBelief:
         if self._filter is None:
             self._newest = None
         else:
-            newest = self._newest or belief_filter.unknown(self._filter, self._classes)
+            newest = self._newest
+            if newest is None:
+                newest = belief_filter.unknown(self._filter, self._classes)
             self._predicted = belief_filter.without_run(self._filter, _as_saved(newest))
             self._newest = self._predicted
 
@@ -118,7 +120,7 @@ class StreamBelief:
     def save(self, state: StreamState) -> None:
         """Write the belief and the corrections into a state, which is changed in place."""
         if self._newest is not None:
-            state.belief.extend(self._newest.joint.ravel().tolist())
+            state.belief.extend(self._newest.ravel().tolist())
         state.offset_mean.extend(self._reliability.mean.tolist())
         state.offset_variance.extend(self._reliability.variance.tolist())
 
@@ -132,7 +134,7 @@ class StreamBelief:
             for part in (state.belief, state.offset_mean, state.offset_variance)
         )
         if _is_sound(joint, self._classes**2, 0.0) and abs(joint.sum() - 1) < _ROUNDING:
-            self._newest = Belief(joint.reshape(self._classes, self._classes))
+            self._newest = joint.reshape(self._classes, self._classes)
         offsets = len(self._reliability.mean)
         if _is_sound(mean, offsets, -reliability.LIMIT) and _is_sound(variance, offsets, 0.0):
             self._reliability = Reliability(np.minimum(mean, reliability.LIMIT), variance)
@@ -140,7 +142,7 @@ class StreamBelief:
 
 def _as_saved(belief: Belief) -> Belief:
     """Return the belief in the precision of a saved state, so that a restart changes no answer."""
-    return Belief(belief.joint.astype(np.float32).astype(np.float64))
+    return belief.astype(np.float32).astype(np.float64)
 
 
 def _is_sound(values: NDArray[np.float64], size: int, least: float) -> bool:

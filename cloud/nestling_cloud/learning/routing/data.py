@@ -66,11 +66,30 @@ class RoutingData:
         agrees: Bools = self.logits.argmax(axis=2) == self.cloud.argmax(axis=1)
         return agrees.T
 
-    def recordings(self, first: int, last: int) -> "RoutingData":
-        """Return the data of recordings `first` to `last` - 1, counted from 0."""
-        ends = np.cumsum([0, *self.lengths])
-        part = self.part(np.arange(ends[first], ends[last]))
-        return replace(part, lengths=self.lengths[first:last])
+    def cut(self, part: float) -> "tuple[RoutingData, RoutingData]":
+        """Cut the inputs in two, in recorded order.
+
+        Neighboring inputs of one recording are very similar. The cut is therefore made between
+        recordings, unless there is only one.
+
+        Args:
+            part: the part of the inputs that the first piece has, or about this part if there are
+                several recordings.
+        """
+        border = round(part * len(self))
+        if len(self.lengths) > 1:
+            ends = np.cumsum(self.lengths)[:-1]
+            border = int(ends[np.abs(ends - border).argmin()])
+        return self.between(0, border), self.between(border, len(self))
+
+    def between(self, first: int, last: int) -> "RoutingData":
+        """Return the data of inputs `first` to `last` - 1, counted from 0, with their recordings.
+
+        A recording that begins earlier or ends later is shortened.
+        """
+        ends = np.clip(np.cumsum([0, *self.lengths]), first, last)
+        lengths = [length for length in np.diff(ends).tolist() if length]
+        return replace(self.part(np.arange(first, last)), lengths=lengths)
 
     def part(self, chosen: NDArray[np.intp]) -> "RoutingData":
         """Return the data of the inputs with the chosen indices, as independent inputs."""
@@ -86,20 +105,12 @@ def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
     """Split the inputs into a part for fitting and a part for thresholds and guarantees.
 
     The first part is the first 60% of the inputs in recorded order, not a random choice, because
-    neighboring windows of one recording are very similar. Accuracies and guarantees derived from
-    neighbors of the fitted inputs would be too optimistic. Recordings are kept whole, if there are
-    at least two.
+    accuracies and guarantees derived from neighbors of the fitted inputs would be too optimistic.
 
     Returns:
         A pair of the inputs to fit on and the inputs to derive thresholds and guarantees from.
     """
-    border = round(FITTED_PART * len(data))
-    count = len(data.lengths)
-    if count < 2:
-        return data.part(np.arange(border)), data.part(np.arange(border, len(data)))
-    ends = np.cumsum(data.lengths)[:-1]
-    fitted = int(np.abs(ends - border).argmin()) + 1
-    return data.recordings(0, fitted), data.recordings(fitted, count)
+    return data.cut(FITTED_PART)
 
 
 def stretch_means(values: Doubles) -> Doubles:

@@ -32,7 +32,7 @@ from nestling_cloud.learning.routing.fit_multiplexer import (
     fit_multiplexer,
 )
 from nestling_cloud.learning.routing.routed_streams import RoutedStreams
-from nestling_cloud.learning.routing.stream_filter import persists
+from nestling_cloud.learning.routing.stream_filter import is_stream
 from nestling_cloud.learning.routing.stream_replay import streams_of
 from nestling_cloud.progress import Progress, SilentProgress
 
@@ -99,19 +99,10 @@ def _accuracies(data: RoutingData, design: Design, seed: int) -> Doubles:
 
     Each half of the inputs is routed by an estimator that was fitted on the other half.
     """
-    first, second = _halves(data)
+    first, second = data.cut(0.5)
     return np.concatenate(
         [_judged(second, first, design, seed), _judged(first, second, design, seed)]
     )
-
-
-def _halves(data: RoutingData) -> tuple[RoutingData, RoutingData]:
-    if len(data.lengths) > 1:
-        ends = np.cumsum(data.lengths)[:-1]
-        half = int(np.abs(ends - len(data) / 2).argmin()) + 1
-        return data.recordings(0, half), data.recordings(half, len(data.lengths))
-    first, second = np.array_split(np.arange(len(data)), 2)
-    return data.part(first), data.part(second)
 
 
 def _judged(fitted: RoutingData, unseen: RoutingData, design: Design, seed: int) -> Doubles:
@@ -119,8 +110,7 @@ def _judged(fitted: RoutingData, unseen: RoutingData, design: Design, seed: int)
         fitted, seed=seed, progress=SilentProgress(), design=design, recipe=_RECIPE
     )
     believed = beliefs(estimator, unseen)
-    streams = unseen.lengths and persists(unseen, streams_of(unseen, believed, 0))
-    score = _in_streams if streams else _by_ranking
+    score = _in_streams if is_stream(unseen) else _by_ranking
     scores = np.array([score(unseen, believed, index) for index in range(unseen.capacities)])
     means: Doubles = scores.mean(axis=0)
     return means

@@ -18,6 +18,7 @@ from nestling_cloud.learning.routing.stream_replay import (
     Doubles,
     Streams,
     Thresholds,
+    deal_to_streams,
     replay,
     streams_of,
 )
@@ -70,8 +71,7 @@ def fit_filter(
 ) -> StreamFilter | None:
     """Return the parameters of the stream filter for a cascade, or None for no filter.
 
-    A filter is useful only if the inputs are recordings, and if neighbors in a stream have the same
-    class more often than by chance. Otherwise, and with more than 32 classes, the result is None.
+    Without streams, and with more than 32 classes, the result is None.
 
     Args:
         data: the outputs of every option for the inputs of recordings.
@@ -79,9 +79,7 @@ def fit_filter(
         cascade: the capacities that run.
         shares: the offload shares at which the parameters are compared.
     """
-    if data.cloud.shape[1] > MOST_CLASSES or len(data.lengths) < 2:
-        return None
-    if not persists(data, streams_of(data, believed, 0)):
+    if data.cloud.shape[1] > MOST_CLASSES or not is_stream(data):
         return None
     deals = [streams_of(data, believed, seed) for seed in range(_DEALS)]
     accuracies = np.mean([_accuracies(data, one, cascade, shares) for one in deals], axis=0)
@@ -96,14 +94,19 @@ def fit_filter(
     )
 
 
-def persists(data: RoutingData, streams: Streams) -> bool:
-    """Return whether neighbors in streams have the same class more often than by chance.
+def is_stream(data: RoutingData) -> bool:
+    """Return whether the inputs are recordings in which a belief about the class is worth carrying.
+
+    This is the case if neighbors have the same class more often than by chance. Recordings are put
+    one after another for this, as a device meets them.
 
     Args:
-        data: the data of the streams, with the labels.
-        streams: the streams.
+        data: the inputs with their labels.
     """
-    before, after = streams.places[:, :-1].ravel(), streams.places[:, 1:].ravel()
+    if not data.lengths:
+        return False
+    places = deal_to_streams(data.lengths, 0)
+    before, after = places[:, :-1].ravel(), places[:, 1:].ravel()
     inside = after >= 0
     before, after = data.labels[before[inside]], data.labels[after[inside]]
     if not len(after):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nestling_cloud.learning.routing.cascade import CascadeRule
 from nestling_cloud.learning.routing.data import Bools, Floats, RoutingData
 from nestling_core.belief import belief_filter
-from nestling_core.belief.belief_filter import Belief, Parameters
+from nestling_core.belief.belief_filter import Parameters
 from nestling_core.belief.evidence import calibrated, softmax
 
 Doubles = NDArray[np.float64]
@@ -105,6 +105,16 @@ def deal_recordings(lengths: Sequence[int], streams: int, seed: int) -> Indices:
     ).astype(np.intp)
 
 
+def deal_to_streams(lengths: Sequence[int], seed: int) -> Indices:
+    """Return the indices of the inputs of streams of about five recordings each, (S, T).
+
+    Args:
+        lengths: the number of inputs in each recording.
+        seed: the seed of the random order in which the recordings are dealt.
+    """
+    return deal_recordings(lengths, max(1, round(len(lengths) / _RECORDINGS)), seed)
+
+
 def streams_of(data: RoutingData, believed: Floats, seed: int) -> Streams:
     """Return recordings, dealt to streams of about five recordings each.
 
@@ -113,9 +123,8 @@ def streams_of(data: RoutingData, believed: Floats, seed: int) -> Streams:
         believed: the predicted success probabilities, (K, N, K + 1), as returned by `beliefs`.
         seed: the seed of the random order in which the recordings are dealt.
     """
-    streams = max(1, round(len(data.lengths) / _RECORDINGS))
     return Streams(
-        places=deal_recordings(data.lengths, streams, seed),
+        places=deal_to_streams(data.lengths, seed),
         evidence=evidence_of(data.logits, believed),
         right=np.asarray(believed, np.float64),
         cloud=softmax(data.cloud),
@@ -166,8 +175,8 @@ def replay(
         if start != top:
             gated = right[:, -1] - np.maximum(confidence, right[:, top]) > gate
             larger = ~gated & (right[:, top] - right[:, start] > cascade.threshold)
-            first = _where(
-                larger,
+            first = np.where(
+                larger[..., None, None],
                 belief_filter.with_evidence(parameters, predicted, streams.evidence[top, places]),
                 first,
             )
@@ -180,12 +189,8 @@ def replay(
         device = sure.argmax(-1)
         answers = np.where(sent, belief_filter.probabilities(told).argmax(-1), device)
         results[:, :, places] = np.stack([sent, answers, device, larger])
-        belief = _where(sent, told, first)
+        belief = np.where(sent[..., None, None], told, first)
     sent, answers, device, larger = results[:, :, :-1]
     return Replay(
         sent=sent.astype(np.bool_), answers=answers, device=device, larger=larger.astype(np.bool_)
     )
-
-
-def _where(chosen: Bools, one: Belief, other: Belief) -> Belief:
-    return Belief(np.where(chosen[..., None, None], one.joint, other.joint))

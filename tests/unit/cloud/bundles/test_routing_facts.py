@@ -106,3 +106,14 @@ def test_cloud_that_is_less_accurate_is_named() -> None:
         f"{worse}: at most 5.0% of the inputs is sent to it",
         f"{worse}: in the cascade from 1 to 2, at most 0.0% of the inputs is sent to it",
     ]
+
+
+def test_cloud_that_is_only_slightly_less_accurate_is_named_without_a_limit() -> None:
+    unlimited = Calibration(curves=[RoutingCurve(), RoutingCurve()])
+
+    (line,) = lines(unlimited, cloud=0.79)[2:]
+    assert line == (
+        "the cloud is less accurate than capacity 1 on calibration inputs (79.0% against 80.0%); "
+        "this may be chance, so that the share sent to it is not limited"
+    )
+    assert not lines(unlimited, cloud=0.8)[2:]

@@ -106,6 +106,22 @@ def test_gap_within_a_run_drops_the_belief(tmp_path: Path) -> None:
     assert [receipt.device_answer for receipt in found] == [Z, Z]
 
 
+def test_pauses_before_every_input_are_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    always, seldom = (
+        make_rig(tmp_path / name, bundle=FILTERED, stream=Stream(gap_s=gap_s))
+        for name, gap_s in (("always", -1), ("seldom", 60))
+    )
+
+    for rig in (seldom, always):
+        assert "stream_gap_s" not in caplog.text
+        for number in range(12):
+            rig.agent.answer(number, EASY, BUDGET)
+
+    assert caplog.text.count("raise [device] stream_gap_s if they belong together") == 1
+
+
 def test_correction_lowers_the_confidence_that_a_target_share_uses(tmp_path: Path) -> None:
     rig = make_rig(tmp_path, cloud=cloud_that_says(*[TRUTH] * 20))
     misread = showing(tmp_path, Z, *UNSURE_HERE)

@@ -43,15 +43,14 @@ def test_inputs_without_borders_are_shared_out_at_sixty_percent(lengths: list[in
     fitted, held_out = share_out(dataclasses.replace(numbered([10]), lengths=lengths))
 
     assert (len(fitted), len(held_out)) == (6, 4)
-    assert not fitted.lengths
-    assert not held_out.lengths
+    assert [*fitted.lengths, *held_out.lengths] == ([6, 4] if lengths else [])
 
 
-def test_chosen_recordings_have_their_inputs() -> None:
-    chosen = numbered([2, 3, 4]).recordings(1, 3)
+def test_inputs_between_two_places_keep_their_recordings() -> None:
+    chosen = numbered([2, 3, 4]).between(3, 8)
 
-    assert chosen.labels.tolist() == [2, 3, 4, 5, 6, 7, 8]
-    assert list(chosen.lengths) == [3, 4]
+    assert chosen.labels.tolist() == [3, 4, 5, 6, 7]
+    assert list(chosen.lengths) == [2, 3]
 
 
 def test_chosen_inputs_are_independent() -> None:
