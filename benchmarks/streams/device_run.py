@@ -1,6 +1,7 @@
 """Answers one long stream of test inputs with the decision code that devices run."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +43,28 @@ class DeviceRun:
             window of 500 inputs, in points.
         share: the offload share of the whole stream, %.
         accuracy: the accuracy of the answers, %.
+        overconfidence: the mean confidence of the device in the answers that it gave itself, minus
+            the accuracy of these answers, in points.
     """
 
     deviation: float
     share: float
     accuracy: float
+    overconfidence: float
+
+
+class _Routed(NamedTuple):
+    """How an input was answered.
+
+    Attributes:
+        sent: whether it was sent to the cloud.
+        answer: the final answer.
+        confidence: the device's confidence in its own answer, or 0 if no capacity ran.
+    """
+
+    sent: bool
+    answer: int
+    confidence: float
 
 
 def run_device(
@@ -70,13 +88,14 @@ def run_device(
     budget = Budget(offload_share=target, target_window=WINDOW)
     device = _Device(router, routing, budget, corrected=corrected)
     places = deal_recordings(test.lengths, 1, order)[0]
-    routed = [device.answer(int(place)) for place in places]
-    sent = np.array([offloaded for offloaded, _ in routed])
-    answers = np.array([answer for _, answer in routed])
+    columns = zip(*(device.answer(int(place)) for place in places), strict=True)
+    sent, answers, confidences = map(np.array, columns)
+    right = answers == test.labels[places]
     return DeviceRun(
         deviation=_deviation(sent, target),
         share=float(100 * sent.mean()),
-        accuracy=float(100 * (answers == test.labels[places]).mean()),
+        accuracy=float(100 * right.mean()),
+        overconfidence=float(100 * (confidences - right)[~sent].mean()),
     )
 
 
@@ -103,8 +122,8 @@ class _Device:
         self._controller = TargetController()
         self._belief = StreamBelief(router.test.logits.shape[2])
 
-    def answer(self, place: int) -> tuple[bool, int]:
-        """Return whether an input is sent to the cloud, and the final answer.
+    def answer(self, place: int) -> _Routed:
+        """Return how the device answers an input.
 
         Args:
             place: the index of the input in the test data.
@@ -112,36 +131,38 @@ class _Device:
         share = min(self._controller.share_to_aim_at(self._target), useful_share(self._curve))
         thresholds = policy.thresholds_for_budget(self._curve, self._budget, share)
         self._belief.begin(self._curve, corrected=self._corrected)
-        sent, answer, cloud_right = self._route(place, thresholds)
-        if sent:
+        routed, cloud_right = self._route(place, thresholds)
+        if routed.sent:
             answer = self._belief.after_answer(self._router.test.cloud[place], cloud_right)
+            routed = routed._replace(answer=answer)
         self._controller = self._controller.after_input(
-            self._target, _OFFLOAD if sent else _NOTHING
+            self._target, _OFFLOAD if routed.sent else _NOTHING
         )
-        return sent, answer
+        return routed
 
-    def _route(self, place: int, thresholds: policy.Thresholds) -> tuple[bool, int, float | None]:
-        """Return whether an input is sent, the device's answer, and the cloud's probability.
-
-        The probability is the predicted one that the cloud is right. If no capacity runs, it is
-        None, and the answer is -1.
+    def _route(self, place: int, thresholds: policy.Thresholds) -> tuple[_Routed, float | None]:
+        """Return how an input is routed, with the device's own answer.
 
         Args:
             place: the index of the input in the test data.
             thresholds: the thresholds for this input.
+
+        Returns:
+            The route, with the answer -1 if no capacity runs; and the predicted probability that
+            the cloud is right, or None if no capacity runs.
         """
         if policy.keeps_nothing(thresholds):
-            return True, -1, None
+            return _Routed(sent=True, answer=-1, confidence=0.0), None
         start, top = self._cascade.start - 1, self._cascade.top - 1
         answer, confidence, right = self._run(start, place)
         if start != top:
             gain = right[-1] - max(confidence, right[top])
             if policy.prefers_cloud(gain, thresholds.gate):
-                return True, answer, right[-1]
+                return _Routed(sent=True, answer=answer, confidence=confidence), right[-1]
             if policy.runs_larger(right[top] - right[start], self._cascade.threshold):
                 answer, confidence, right = self._run(top, place)
         sent = policy.prefers_cloud(right[-1] - confidence, thresholds.accept)
-        return sent, answer, right[-1]
+        return _Routed(sent=sent, answer=answer, confidence=confidence), right[-1]
 
     def _run(self, capacity: int, place: int) -> tuple[int, float, list[float]]:
         right = [float(one) for one in self._router.predicted[capacity, place]]

@@ -47,6 +47,7 @@ def figures(
         **_pictures(pictures),
         **_costs(costs),
         **_alternatives(splits),
+        **_feedback(splits),
         "benchmark, total time": figure([minutes], "min", goal="<= 60", anchor="on two cores"),
     }
 
@@ -179,9 +180,21 @@ def _alternatives(splits: Sequence[SplitResult]) -> dict[str, Figure]:
             )
         if ahead:
             found[f"looking ahead: gained at 10 %, from the {start}"] = figure(ahead, "points")
+    return found
+
+
+def _feedback(splits: Sequence[SplitResult]) -> dict[str, Figure]:
+    found = {}
     for device in _DEVICES:
         found[f"feedback: gained at 10 %, {device}"] = figure(
             [feedback_gain(split, device) for split in splits], "points"
+        )
+        corrected, uncorrected = (
+            [mean[kind] for mean in (_means(split, device, "overconfidence") for split in splits)]
+            for kind in (0, 1)
+        )
+        found[f"confidence minus accuracy of the device's own answers, {device}"] = figure(
+            corrected, "points", anchor=f"without feedback {np.mean(uncorrected):+.2f}"
         )
     return found
 
@@ -195,8 +208,14 @@ def feedback_gain(split: SplitResult, device: str) -> float:
         split: the result of a split.
         device: "smallest", "largest" or "cascade".
     """
+    corrected, uncorrected = _means(split, device, "accuracy")
+    return corrected - uncorrected
+
+
+def _means(split: SplitResult, device: str, name: str) -> tuple[float, float]:
+    """Return the mean of a result over runs at 10 %, with and without feedback."""
     corrected, uncorrected = (
-        np.mean([run["accuracy"] for run in runs])
+        float(np.mean([run[name] for run in runs]))
         for runs in (split.device_runs[device][str(TARGETS[0])], split.uncorrected[device])
     )
-    return float(corrected - uncorrected)
+    return corrected, uncorrected

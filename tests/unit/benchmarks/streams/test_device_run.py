@@ -31,6 +31,7 @@ def test_target_is_kept(router: FittedRouter, routing: Routing, target: float) -
 
     assert run.share == pytest.approx(100 * target, abs=1.5)
     assert run.deviation < 3
+    assert abs(run.overconfidence) < 15  # the recordings are much like those of the calibration
 
 
 def test_device_without_a_window_is_like_the_replay(router: FittedRouter, routing: Routing) -> None:
@@ -51,4 +52,6 @@ def test_device_without_a_window_is_like_the_replay(router: FittedRouter, routin
     device = _Device(router, routing, Budget(offload_share=target), corrected=False)
 
     for place in streams.places[0]:
-        assert device.answer(int(place)) == (expected.sent[0, place], expected.answers[0, place])
+        routed = device.answer(int(place))
+        assert routed.sent == expected.sent[0, place]
+        assert routed.answer == expected.answers[0, place]
