@@ -12,6 +12,7 @@ from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble
 from nestling_core.routing.admission import offload_bytes
 from nestling_core.student.plan import layout
+from nestling_core.wire.choice import plain_form
 from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_board, load_link
 
@@ -79,4 +80,4 @@ def run_mj(models: SeedModels, capacity: int, multiplexer: Estimator | None = No
 def radio_mj(models: SeedModels) -> float:
     """Return the modelled energy of the radio for one offload over Wi-Fi, in millijoules."""
     link = load_link(_LINK)
-    return offload_mj(link, offload_bytes(models.task.signature.shape), link.mbit_s)
+    return offload_mj(link, offload_bytes(plain_form(models.task.signature.shape)), link.mbit_s)

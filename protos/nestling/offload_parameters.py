@@ -1,10 +1,62 @@
-"""Defines the names of the request parameters that a device adds to an offload.
+"""Defines what a device adds to the Open Inference Protocol when it offloads an input.
 
-Other servers of the Open Inference Protocol ignore these parameters.
+Other servers of the protocol ignore the parameters of a request, and name no wire forms.
 """
+
+import struct
+from collections.abc import Iterable, Sequence
 
 DEVICE_ID = "device_id"
 # Position of the input in the device's source.
 INPUT_INDEX = "input_index"
 # Class index that the student answered, if one ran before the offload.
 DEVICE_ANSWER = "device_answer"
+# Parameter of an input tensor of the type BYTES: the form in which each element encodes an input.
+WIRE_FORM = "wire_form"
+BYTES = "BYTES"
+# Beginning of the extensions by which a server says which wire forms it takes.
+_EXTENSION = "wire_form/"
+# The protocol puts the length of each element before it.
+_LENGTH = struct.Struct("<I")
+
+
+def wire_form_extensions(names: Iterable[str]) -> list[str]:
+    """Return the extensions by which a server says that it takes some wire forms."""
+    return [f"{_EXTENSION}{name}" for name in names]
+
+
+def wire_forms_in(extensions: Iterable[str]) -> frozenset[str]:
+    """Return the names of the wire forms that a server takes, according to its extensions."""
+    return frozenset(
+        extension.removeprefix(_EXTENSION)
+        for extension in extensions
+        if extension.startswith(_EXTENSION)
+    )
+
+
+def pack_bytes(elements: Iterable[bytes]) -> bytes:
+    """Return the raw content of a tensor of the type BYTES."""
+    return b"".join(_LENGTH.pack(len(element)) + element for element in elements)
+
+
+def unpack_bytes(content: bytes, count: int) -> Sequence[bytes]:
+    """Return the elements of a tensor of the type BYTES.
+
+    Args:
+        content: the raw content, from a peer.
+        count: the number of elements.
+
+    Raises:
+        ValueError: the content does not consist of so many elements.
+    """
+    elements, place = [], 0
+    for _ in range(count):
+        if place + _LENGTH.size > len(content):
+            break
+        (length,) = _LENGTH.unpack_from(content, place)
+        place += _LENGTH.size
+        elements.append(content[place : place + length])
+        place += length
+    if len(elements) != count or place != len(content):
+        raise ValueError(f"the content does not consist of {count} elements with their lengths")
+    return elements

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling.v1.bundle_pb2 import Manifest, WireForm
 from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.inference import InferenceService
@@ -25,6 +26,7 @@ from nestling_device.inference.offloader import (
 )
 from nestling_sim.fleet.links import CuttableLink
 from tests.support.background import background
+from tests.support.wire import INT8, PLAIN, manifest_with
 
 WINDOW = np.arange(6, dtype=np.float32).reshape(2, 3)
 CLASSES = 4
@@ -36,6 +38,8 @@ def question(window: NDArray[np.float32]) -> OffloadRequest:
 
 QUESTION = question(WINDOW)
 PATIENT_MS = 20_000.0
+PLAIN_ONLY = manifest_with()
+CODED = manifest_with(PLAIN, INT8)
 Answer = Callable[[inference_pb2.ModelInferRequest], inference_pb2.ModelInferResponse]
 
 
@@ -89,8 +93,8 @@ def scripted(answer: Answer) -> Iterator[tuple[str, list[str]]]:
 
 
 @contextmanager
-def offloader(target: object, *, model: str = "tiny-teacher") -> Iterator[GrpcOffloader]:
-    made = GrpcOffloader(Address.parse(str(target)), model=model, classes=CLASSES, device_id="pi-1")
+def offloader(target: object, manifest: Manifest = PLAIN_ONLY) -> Iterator[GrpcOffloader]:
+    made = GrpcOffloader(Address.parse(str(target)), manifest, device_id="pi-1")
     yield made
     made.close()
 
@@ -126,6 +130,61 @@ def test_same_input_takes_the_same_bytes_every_time(cloud_port: int) -> None:
         answers = [cloud.offload(QUESTION, deadline_ms=PATIENT_MS) for _ in range(3)]
 
     assert len({(answer.bytes_up, answer.bytes_down) for answer in answers}) == 1
+
+
+def test_input_in_the_bundles_form_takes_fewer_bytes_and_gets_the_same_answer(
+    cloud_port: int, tiny_weights: NDArray[np.float32]
+) -> None:
+    window = np.array([[0.5, 0.4, 0.3], [-0.1, 0.2, 12.7]], np.float32)
+
+    with offloader(f"127.0.0.1:{cloud_port}", CODED) as cloud:
+        first, second = (cloud.offload(question(window), deadline_ms=PATIENT_MS) for _ in range(2))
+
+    assert cloud.form.name == "int8"
+    np.testing.assert_allclose(window.reshape(6) @ tiny_weights, second.logits, atol=0.5)
+    # Only before the first input, the server is asked what it takes.
+    assert second.bytes_up < first.bytes_up
+
+
+def test_server_that_names_no_forms_gets_plain_floats() -> None:
+    received: list[inference_pb2.ModelInferRequest] = []
+
+    def keep(request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
+        received.append(request)
+        return sound(request)
+
+    with scripted(keep) as (target, _), offloader(target, CODED) as cloud:
+        before = cloud.form.name
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+
+    assert (before, cloud.form.name) == ("int8", "fp32")
+    assert received[0].inputs[0].datatype == "FP32"
+    assert received[0].raw_input_contents[0] == WINDOW.tobytes()
+
+
+def test_server_is_asked_again_after_it_refused_an_input(cloud_port: int) -> None:
+    manifest = manifest_with(PLAIN, INT8)
+    with offloader(f"127.0.0.1:{cloud_port}", manifest) as cloud:
+        first = cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+        manifest.cloud.name = "another"
+        with pytest.raises(BadAnswerError, match="NOT_FOUND"):
+            cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+        manifest.cloud.name = "tiny-teacher"
+        again = cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+
+    assert again.bytes_up == first.bytes_up
+
+
+def test_input_that_a_form_cannot_represent_is_sent_as_plain_floats(
+    cloud_port: int, tiny_weights: NDArray[np.float32]
+) -> None:
+    half = WireForm(name="fp16", payload_bytes=12, accuracy=0.9)
+    large = 1e6 * WINDOW
+
+    with offloader(f"127.0.0.1:{cloud_port}", manifest_with(PLAIN, half)) as cloud:
+        answer = cloud.offload(question(large), deadline_ms=PATIENT_MS)
+
+    np.testing.assert_allclose(large.reshape(6) @ tiny_weights, answer.logits, rtol=1e-5)
 
 
 def test_first_call_after_every_outage_is_answered(cloud_port: int) -> None:
@@ -172,7 +231,7 @@ def test_wrong_shape_is_rejected_by_the_cloud(cloud_port: int) -> None:
 
 def test_unknown_model_is_rejected_by_the_cloud(cloud_port: int) -> None:
     with (
-        offloader(f"127.0.0.1:{cloud_port}", model="another") as cloud,
+        offloader(f"127.0.0.1:{cloud_port}", manifest_with(model="another")) as cloud,
         pytest.raises(BadAnswerError, match="NOT_FOUND"),
     ):
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
@@ -198,15 +257,16 @@ def test_missed_deadlines_are_reported_and_lead_to_a_new_connection() -> None:
             done.wait()
         return sound(request)
 
-    with scripted(wait) as (target, peers), offloader(target, model="slow") as cloud:
-        cloud._model = "fast"
+    manifest = manifest_with()
+    with scripted(wait) as (target, peers), offloader(target, manifest) as cloud:
+        manifest.cloud.name = "fast"
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
-        cloud._model = "slow"
+        manifest.cloud.name = "slow"
         for _ in range(3):
             with pytest.raises(DeadlineMissedError, match="within 20 ms"):
                 cloud.offload(QUESTION, deadline_ms=20)
         done.set()
-        cloud._model = "fast"
+        manifest.cloud.name = "fast"
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
     assert peers[0] != peers[-1]

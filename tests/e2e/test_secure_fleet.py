@@ -36,6 +36,7 @@ from tests.support.cloud_process import Cloud
 from tests.support.device_process import DeviceProcess
 from tests.support.hand_bundle import hand_repository
 from tests.support.processes import DEADLINE_S, until
+from tests.support.wire import manifest_with
 
 QUICK = ("--count", "10", "--interval", "0.01")
 ZEROS = OffloadRequest(window=np.zeros((2, 3), np.float32), index=0, device_answer=None)
@@ -379,7 +380,10 @@ def test_renewal_gives_a_new_key_and_certificate_that_are_used_at_once(
 ) -> None:
     before = porch.credentials
     offloader = GrpcOffloader(
-        Address.parse(cloud.grpc), model="hand-teacher", classes=4, device_id=name, identity=porch
+        Address.parse(cloud.grpc),
+        manifest_with(model="hand-teacher"),
+        device_id=name,
+        identity=porch,
     )
     offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import Manifest
+from nestling.v1.bundle_pb2 import Manifest, WireForm
 from nestling.v1.receipt_pb2 import Receipt
 from nestling.v1.stream_pb2 import StreamState
 from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_core.wire.choice import plain_form
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.energy.measured_costs import MeasuredCosts
@@ -48,7 +49,7 @@ BUDGET = Budget(
     offload_share=0.5,
 )
 CLOUD_CLASS = CLASSES - 1
-SIZE = offload_bytes((2, 3))
+SIZE = offload_bytes(plain_form((2, 3)))
 
 
 class ScriptedCloud:
@@ -57,6 +58,10 @@ class ScriptedCloud:
     def __init__(self, *outcomes: OffloadError | None) -> None:
         self._outcomes = list(outcomes)
         self.requests: list[OffloadRequest] = []
+
+    @property
+    def form(self) -> WireForm:
+        return plain_form((2, 3))
 
     @property
     def request_count(self) -> int:

@@ -36,6 +36,8 @@ def release_bundle(
         name=cloud_model_name(task),
         macs=learned.cloud.macs,
         accuracy=learned.cloud.accuracy,
+        wire_forms=learned.cloud.wire_forms,
+        wire_tolerance=task.wire_tolerance,
     )
     manifest = bundle_pb2.Manifest(
         format=MANIFEST_FORMAT,

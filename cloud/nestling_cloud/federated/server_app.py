@@ -191,6 +191,7 @@ class _Run:
             onnx=onnx,
             macs=self._manifest.cloud.macs,
             accuracy=float((logits.argmax(axis=1) == unseen.labels).mean()),
+            wire_forms=self._manifest.cloud.wire_forms,
         )
         candidate = finish(
             self._task,

@@ -1,5 +1,6 @@
 """Checks that a teacher can teach a student, and that the cloud can serve the teacher."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nestling.v1.bundle_pb2 import WireForm
 from nestling_cloud.cloud_model.check import run_in_batches, try_model
 from nestling_cloud.cloud_model.model import CloudModel, ModelError
 from nestling_cloud.learning.distillation import answers_of
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.macs import network_macs
+from nestling_cloud.learning.measure_wire_forms import measure_wire_forms
 from nestling_cloud.learning.onnx.torch_export import export_onnx
 from nestling_cloud.learning.train_teacher import (
     TeacherError,
@@ -34,11 +37,13 @@ class LearnedCloud:
         onnx: the serialized ONNX model.
         macs: the number of multiply-accumulates of one inference.
         accuracy: the share of the calibration inputs that the exported model answers correctly.
+        wire_forms: the forms in which inputs can be sent to it, as measured on calibration inputs.
     """
 
     onnx: bytes
     macs: int
     accuracy: float
+    wire_forms: Sequence[WireForm]
 
 
 def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
@@ -84,6 +89,7 @@ def prepare_to_serve(
     onnx, model = _export_and_check(task, teacher, calibration.inputs)
     try:
         logits = run_in_batches(model, calibration.inputs)
+        wire_forms = measure_wire_forms(model, calibration)
     except ModelError as err:
         raise TeacherError(
             f"task {task.name}: the trained teacher cannot be served: {err}; lower its learning "
@@ -93,6 +99,7 @@ def prepare_to_serve(
         onnx=onnx,
         macs=network_macs(teacher, task.signature.shape),
         accuracy=float((logits.argmax(axis=1) == calibration.labels).mean()),
+        wire_forms=wire_forms,
     )
     return cloud, logits
 

@@ -13,12 +13,14 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2 as pb
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.serving import tensors
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.excerpt import excerpt
+from nestling_core.wire import forms
 
 # Largest request, unless a single input needs more. A window of samples takes kilobytes; anything
 # larger than this is a mistake.
@@ -92,9 +94,13 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ServerMetadata(  # noqa: N802
         self, request: pb.ServerMetadataRequest, context: _Context
     ) -> pb.ServerMetadataResponse:
-        """Return the server's name and version."""
+        """Return the server's name and version, and the wire forms that it takes."""
         del request, context
-        return pb.ServerMetadataResponse(name="nestling-cloud", version=version("nestling"))
+        return pb.ServerMetadataResponse(
+            name="nestling-cloud",
+            version=version("nestling"),
+            extensions=offload_parameters.wire_form_extensions(forms.WIRE_NAMES),
+        )
 
     async def ModelMetadata(  # noqa: N802
         self, request: pb.ModelMetadataRequest, context: _Context

@@ -8,13 +8,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2
 from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.excerpt import excerpt, excerpts
+from nestling_core.wire import forms
 
 MODEL_VERSION = "1"
 _DATATYPE = "FP32"
+_DATATYPES = {_DATATYPE: "<f4", "FP16": "<f2"}
 
 Request = inference_pb2.ModelInferRequest
 Response = inference_pb2.ModelInferResponse
@@ -58,8 +61,10 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
     """Return the input tensor of a request.
 
     Args:
-        request: the request as received. Its values are in `raw_input_contents` (little-endian) or
-            in the tensor's `contents.fp32_contents`.
+        request: the request as received. The tensor is FP32, with its values in
+            `raw_input_contents` (little-endian) or in the tensor's `contents.fp32_contents`; or
+            FP16, in `raw_input_contents`; or BYTES, in `raw_input_contents`, with one encoded input
+            in each element and the name of the form in the tensor's parameter `wire_form`.
         signature: the signature of the model.
         max_rows: the largest number of inputs in one request.
 
@@ -76,11 +81,7 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
         raise TensorError(
             f"send one input tensor named {signature.input_name!r}, not {excerpts(names)}"
         )
-    tensor = request.inputs[0]
-    if tensor.datatype != _DATATYPE:
-        raise TensorError(f"datatype has to be {_DATATYPE}, not {excerpt(tensor.datatype)}")
-    shape = _check_shape(tuple(tensor.shape), signature, max_rows)
-    values = _values(request, math.prod(shape)).reshape(shape)
+    values = _windows(request, signature, max_rows)
     if not np.isfinite(values).all():
         raise TensorError("every value has to be finite; there are NaN or infinite ones")
     return values
@@ -114,28 +115,53 @@ def _check_outputs(request: Request, signature: Signature) -> None:
         raise TensorError(f"the only output is {signature.output_name!r}, not {excerpts(unknown)}")
 
 
-def _check_shape(shape: tuple[int, ...], signature: Signature, max_rows: int) -> tuple[int, ...]:
-    if len(shape) != len(signature.shape) + 1 or shape[1:] != signature.shape:
-        wanted = ["n", *signature.shape]
+def _windows(request: Request, signature: Signature, max_rows: int) -> NDArray[np.float32]:
+    tensor, row = request.inputs[0], signature.shape
+    if tensor.datatype == offload_parameters.BYTES:
+        return _decoded(request, row, max_rows)
+    if tensor.datatype not in _DATATYPES:
+        raise TensorError(
+            f"datatype has to be {', '.join(_DATATYPES)} or {offload_parameters.BYTES}, not "
+            f"{excerpt(tensor.datatype)}"
+        )
+    shape = _check_shape(tuple(tensor.shape), row, max_rows)
+    if request.raw_input_contents or tensor.datatype != _DATATYPE:
+        raw, kind = _raw(request), np.dtype(_DATATYPES[tensor.datatype])
+        needed = kind.itemsize * math.prod(shape)
+        if len(raw) != needed:
+            raise TensorError(
+                f"the shape needs {needed} bytes in raw_input_contents, there are {len(raw)}"
+            )
+        return np.frombuffer(raw, kind).astype(np.float32, copy=False).reshape(shape)
+    typed, count = tensor.contents.fp32_contents, math.prod(shape)
+    if len(typed) != count:
+        raise TensorError(
+            f"the shape needs {count} values in fp32_contents, there are {len(typed)}"
+        )
+    return np.array(typed, np.float32).reshape(shape)
+
+
+def _decoded(request: Request, row: tuple[int, ...], max_rows: int) -> NDArray[np.float32]:
+    tensor = request.inputs[0]
+    (count, *_) = _check_shape((*tensor.shape, *row), row, max_rows)
+    name = tensor.parameters[offload_parameters.WIRE_FORM].string_param
+    try:
+        payloads = offload_parameters.unpack_bytes(_raw(request), count)
+        return np.stack([forms.decode(name, payload, row) for payload in payloads])
+    except ValueError as err:  # WireError is one
+        raise TensorError(f"wire form {excerpt(name)}: {err}") from err
+
+
+def _check_shape(shape: tuple[int, ...], row: tuple[int, ...], max_rows: int) -> tuple[int, ...]:
+    if len(shape) != len(row) + 1 or shape[1:] != row:
+        wanted = ["n", *row]
         raise TensorError(f"shape has to be [{', '.join(map(str, wanted))}], not {excerpts(shape)}")
     if not 1 <= shape[0] <= max_rows:
         raise TensorError(f"send 1 to {max_rows} inputs in one request, not {shape[0]}")
     return shape
 
 
-def _values(request: Request, count: int) -> NDArray[np.float32]:
-    typed = request.inputs[0].contents.fp32_contents
-    if not request.raw_input_contents:
-        if len(typed) != count:
-            raise TensorError(
-                f"the shape needs {count} values in fp32_contents, there are {len(typed)}"
-            )
-        return np.array(typed, np.float32)
+def _raw(request: Request) -> bytes:
     if len(request.raw_input_contents) != 1 or request.inputs[0].HasField("contents"):
         raise TensorError("send the tensor once: in raw_input_contents or in contents")
-    raw = request.raw_input_contents[0]
-    if len(raw) != 4 * count:
-        raise TensorError(
-            f"the shape needs {4 * count} bytes in raw_input_contents, there are {len(raw)}"
-        )
-    return np.frombuffer(raw, "<f4").astype(np.float32, copy=False)
+    return request.raw_input_contents[0]

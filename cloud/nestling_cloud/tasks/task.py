@@ -66,6 +66,8 @@ class Task:
         distillation: the options for what the student learns from the teacher.
         nesting: the options for nesting the student's capacities (sizes) in one another.
         quantization: the options for quantizing the student to int8.
+        wire_tolerance: how much of the cloud's accuracy, from 0 to 1, may be lost by sending inputs
+            in fewer bytes. The default is a tenth of a percentage point.
         augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
             of the same shape and type. The teacher is trained on batches that are augmented again
             each time, and the student on a few augmented copies of the data.
@@ -81,6 +83,7 @@ class Task:
     distillation: Distillation = field(default_factory=Distillation)
     nesting: Nesting = field(default_factory=Nesting)
     quantization: Quantization = field(default_factory=Quantization)
+    wire_tolerance: float = 0.001
     augment: Augment = _no_augment
 
     def __post_init__(self) -> None:
@@ -101,6 +104,10 @@ class Task:
             )
         if len(self.signature.classes) < 2:
             raise TaskError(f"task {self.name}: the signature needs at least two classes")
+        if not 0 <= self.wire_tolerance <= 1:
+            raise TaskError(
+                f"task {self.name}: wire_tolerance must be from 0 to 1, not {self.wire_tolerance}"
+            )
         _check_functions(self)
         try:
             plan(self.signature, self.student)

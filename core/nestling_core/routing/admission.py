@@ -8,7 +8,8 @@ also considers each option's latency and energy, which depend on the device.
 
 from collections.abc import Sequence
 
-from nestling.v1 import budget_pb2
+from nestling.v1 import budget_pb2, bundle_pb2
+from nestling_core.wire.forms import FP16, FP32, wire_name
 
 # Bytes that gRPC and HTTP/2 add to a request and to its answer, without TCP/IP: frame and message
 # headers, header fields (indexed from the second call on), trailers, pings. Counted on a socket
@@ -18,22 +19,21 @@ FRAMING_BYTES_DOWN = 64
 # Fields of both messages beside the tensor: names, shapes, parameters, logits.
 _FIELD_BYTES = 178
 FRAMING_BYTES = FRAMING_BYTES_UP + FRAMING_BYTES_DOWN + _FIELD_BYTES
-_FLOAT32_BYTES = 4
+# What a request has more if its tensor is of the type BYTES: the name of the form.
+_NAME_BYTES = 24
 
 
-def offload_bytes(shape: Sequence[int]) -> int:
-    """Return the number of bytes that cross the link when one float32 input is offloaded.
+def offload_bytes(form: bundle_pb2.WireForm) -> int:
+    """Return the mean number of bytes that cross the link when an input is offloaded.
 
     The number includes the request, the answer, and the framing by gRPC and HTTP/2, but not the
     TCP/IP headers.
 
     Args:
-        shape: the shape of the input without the batch axis.
+        form: the form in which inputs are sent.
     """
-    size = _FLOAT32_BYTES
-    for length in shape:
-        size *= length
-    return size + FRAMING_BYTES
+    name = 0 if wire_name(form.name) in {FP32, FP16} else _NAME_BYTES
+    return round(form.payload_bytes) + name + FRAMING_BYTES
 
 
 def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_core.nest.bundle_files import memory_needed
-from nestling_core.routing.admission import admitted_options, offload_bytes
+from nestling_core.routing.admission import admitted_options
 
 Floats = NDArray[np.float32]
 
 
-def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
+def success(
+    right: Floats, manifest: Manifest, budget: Budget, *, offload_size_bytes: int
+) -> Floats:
     """Return the probability that each option is right, or 0 for options beyond the budget.
 
     Args:
@@ -25,12 +27,12 @@ def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
             as 0.
         manifest: the bundle's manifest.
         budget: the present budget.
+        offload_size_bytes: the expected number of bytes on the link for one offload.
 
     Returns:
         The probabilities of capacities 1 to K, then the cloud's, (K + 1,).
     """
-    size = offload_bytes(manifest.signature.shape)
-    admitted = admitted_options(memory_needed(manifest), size, budget)
+    admitted = admitted_options(memory_needed(manifest), offload_size_bytes, budget)
     # NaN becomes 0, because the cloud refuses receipts with a value that is not a number.
     probabilities: Floats = np.where(admitted, np.nan_to_num(right, nan=0.0), np.float32(0))
     return probabilities

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
 from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_core.wire.choice import best_form
+from nestling_core.wire.forms import encodable
 from nestling_device.bundle.calibration import cascade_to, curve_of, read_calibration
 from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.energy.measured_costs import read_costs
@@ -159,7 +161,7 @@ def _plan(subject: CheckedDevice, check: str) -> _Plan | None:
         meter = ProfileMeter(load_board(board.profile), load_link(board.link))
         measured = read_costs(subject.state_dir, machine_name())
     costs = capacity_costs(manifest, snapshot.version, meter, measured)
-    size = offload_bytes(manifest.signature.shape)
+    size = offload_bytes(best_form(manifest, encodable()))
     resident = resident_capacity(costs, snapshot.capacity, budget)
     cascade = cascade_to(calibration, resident)
     return _Plan(

@@ -24,7 +24,6 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
 from nestling.v1.stream_pb2 import StreamState
 from nestling_core.clock import unix_ms
-from nestling_core.routing.admission import offload_bytes
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.multiplexer import success
 from nestling_device.energy.measured_costs import MeasuredCosts
@@ -163,7 +162,7 @@ class Agent:
             budget=budget,
             success=None if local is None else self._success(local, budget),
         )
-        account.enter(receipt, offload_bytes(window.shape))
+        account.enter(receipt, self._cloud.size_bytes)
         self._state = self._stream.saved(
             self.bundle.version, now_ms, self._belief, self._target.controller, self._student.drift
         )
@@ -181,12 +180,15 @@ class Agent:
             self._notices.pauses(self._stream.gap_s)
 
     def _success(self, local: LocalAnswer, budget: Budget) -> list[float]:
-        probabilities: list[float] = success(local.right, self.bundle.manifest, budget).tolist()
-        return probabilities
+        size, manifest = self._cloud.size_bytes, self.bundle.manifest
+        found: list[float] = success(
+            local.right, manifest, budget, offload_size_bytes=size
+        ).tolist()
+        return found
 
     def _route(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
         """Answer an input and update the target controller with the cost of the answer."""
-        target = self._target.of(account.budget)
+        target = self._target.of(account.budget, self._cloud.size_bytes)
         outcome = self._choose(request, target, account)
         offloaded = outcome.reason != receipt_pb2.REASON_ACCEPTED
         self._target.after_input(target, account, outcome.reason, offloaded=offloaded)
@@ -197,7 +199,7 @@ class Agent:
 
         If the cloud gives no answer, the device answers.
         """
-        skipped = self._cloud.skip_reason(request.window, account)
+        skipped = self._cloud.skip_reason(account)
         if skipped is not None:
             return _kept(self._student.answer(request.window, account), skipped)
         thresholds = self._target.thresholds(
@@ -210,20 +212,18 @@ class Agent:
         if local.capacity < self.bundle.nest.resident:
             gain = local.cloud_gain_over(self.bundle.nest.resident)
             gated = policy.prefers_cloud(gain, thresholds.gate)
-            if gated and self._limit_reason(request, local, account) is None:
+            if gated and self._limit_reason(local, account) is None:
                 return self._offload_at_gate(request, local, account)
             local = self._student.run_larger(request.window, local, account)
         # An input that the gate would have sent is never accepted: no risk guarantee covers it.
         if not gated and not policy.prefers_cloud(local.cloud_gain, thresholds.accept):
             return _kept(local, receipt_pb2.REASON_ACCEPTED)
-        limit = self._limit_reason(request, local, account)
+        limit = self._limit_reason(local, account)
         if limit is not None:
             return _kept(local, limit)
         return self._offload(request, local, receipt_pb2.REASON_ESCALATED, account)
 
-    def _limit_reason(
-        self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
-    ) -> Reason.ValueType | None:
+    def _limit_reason(self, local: LocalAnswer, account: CostAccount) -> Reason.ValueType | None:
         """Return the reason for the receipt if a limit rules out an offload, or None otherwise.
 
         Limits are compared with the expected costs of the runs so far. Their measured costs vary,
@@ -232,7 +232,7 @@ class Agent:
         ran = [
             self._loader.costs[number - 1] for number in {self.bundle.nest.start, local.capacity}
         ]
-        return self._cloud.limit_reason(request.window, account, after=ran)
+        return self._cloud.limit_reason(account, after=ran)
 
     def _offload_first(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
         """Return the cloud's answer, which is requested before any capacity runs.

@@ -65,16 +65,18 @@ class Cloud:
         self._deadline_ms = deadline_ms
         self._pause = Backoff()
 
-    def skip_reason(
-        self, window: NDArray[np.float32], account: CostAccount
-    ) -> Reason.ValueType | None:
+    @property
+    def size_bytes(self) -> int:
+        """The expected number of bytes on the link for one offload, both ways."""
+        return offload_bytes(self._offloader.form)
+
+    def skip_reason(self, account: CostAccount) -> Reason.ValueType | None:
         """Return the reason, if any, why the cloud is not an option for an input.
 
         The reason is a limit of the budget, or a pause after failures. Call this exactly once per
         input, because it counts down the pause.
 
         Args:
-            window: the input, in the task's shape.
             account: the cost account of the input, which has the input's budget.
 
         Returns:
@@ -83,14 +85,10 @@ class Cloud:
         if not self._pause.over:
             self._pause = self._pause.after_input()
             return receipt_pb2.REASON_BACK_OFF
-        return self.limit_reason(window, account)
+        return self.limit_reason(account)
 
     def limit_reason(
-        self,
-        window: NDArray[np.float32],
-        account: CostAccount,
-        *,
-        after: Sequence[CapacityCost] = (),
+        self, account: CostAccount, *, after: Sequence[CapacityCost] = ()
     ) -> Reason.ValueType | None:
         """Return the reason for the receipt if an offload would exceed a limit of the budget.
 
@@ -98,7 +96,6 @@ class Cloud:
         order of `offload_excess`.
 
         Args:
-            window: the input, in the task's shape.
             account: the cost account of the input, which has the input's budget.
             after: the expected costs of the capacities that have already run on the input. Their
                 time and energy count toward the limits.
@@ -106,7 +103,7 @@ class Cloud:
         Returns:
             The reason to record in the receipt, or None if the budget admits the offload.
         """
-        size = offload_bytes(window.shape)
+        size = self.size_bytes
         energy_mj = self._meter.radio_mj(size, account.budget)
         excesses = offload_excess(size, energy_mj, account.budget, after=after)
         for excess in excesses:
@@ -139,7 +136,7 @@ class Cloud:
             self._pause = self._pause.after_failure()
             # Without a connection, only the attempt to connect went over the link.
             unreachable = isinstance(err, UnreachableError)
-            size = FRAMING_BYTES if unreachable else offload_bytes(request.window.shape)
+            size = FRAMING_BYTES if unreachable else self.size_bytes
             account.exchange(size, 0, (time.perf_counter() - started) * 1e3)
             return NoAnswer(_reason(err))
         self._pause = Backoff()

@@ -2,7 +2,6 @@
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason
-from nestling_core.routing.admission import offload_bytes
 from nestling_core.routing.curve import useful_share
 from nestling_device.energy.meter import Meter
 from nestling_device.inference import policy
@@ -46,7 +45,7 @@ class OffloadTarget:
         self._meter = meter
         self._notices = notices
 
-    def of(self, budget: Budget) -> Target:
+    def of(self, budget: Budget, offload_size_bytes: int) -> Target:
         """Return the budget's target with the expected costs of keeping and of offloading an input.
 
         A target below the cost of keeping an input cannot be met. Such a target is logged, unless
@@ -54,9 +53,9 @@ class OffloadTarget:
 
         Args:
             budget: the limits and targets for the next input.
+            offload_size_bytes: the expected number of bytes on the link for one offload.
         """
-        bundle = self._loader.bundle
-        size = offload_bytes(bundle.manifest.signature.shape)
+        bundle, size = self._loader.bundle, offload_size_bytes
         nest = bundle.nest
         target = target_of(
             budget,

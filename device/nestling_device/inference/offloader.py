@@ -12,7 +12,7 @@ are the errors:
 import math
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import grpc
 import numpy as np
@@ -20,8 +20,12 @@ from numpy.typing import NDArray
 
 from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling.v1.bundle_pb2 import Manifest, WireForm
 from nestling_core.network.address import Address
 from nestling_core.routing.admission import FRAMING_BYTES_DOWN, FRAMING_BYTES_UP
+from nestling_core.wire import forms
+from nestling_core.wire.choice import best_form, plain_form
+from nestling_core.wire.errors import WireError
 from nestling_device.errors import DeviceError
 from nestling_device.transport.grpc_channel import Channel
 from nestling_device.transport.identity import Identity
@@ -85,6 +89,11 @@ class OffloadRequest:
 class Offloader(Protocol):
     """Gets the cloud's answers to inputs."""
 
+    @property
+    def form(self) -> WireForm:
+        """The form in which the next input is sent, as far as is known."""
+        ...
+
     def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         """Send an input to the cloud and return the cloud's answer.
 
@@ -108,6 +117,10 @@ class Offloader(Protocol):
 class GrpcOffloader:
     """Offloads inputs to any server of the Open Inference Protocol v2.
 
+    Inputs are sent in the bundle's wire form if the server says that it takes this form, otherwise
+    in another form that it takes, or as FP32, which every server takes. The server is asked before
+    the first input on a connection.
+
     It reconnects after a broken connection and after three consecutive missed deadlines, so that
     the first call after an outage can succeed. It is not thread-safe.
     """
@@ -115,9 +128,8 @@ class GrpcOffloader:
     def __init__(
         self,
         address: Address,
+        manifest: Manifest,
         *,
-        model: str,
-        classes: int,
         device_id: str,
         identity: Identity | None = None,
     ) -> None:
@@ -125,33 +137,76 @@ class GrpcOffloader:
 
         Args:
             address: the address of the inference service.
-            model: the name of the cloud model. The model must have an input tensor `input` and an
-                output tensor `logits`.
-            classes: the expected number of logits.
+            manifest: the bundle's manifest, which names the cloud model, the classes and the wire
+                forms. The model must have an input tensor `input` and an output tensor `logits`.
             device_id: the id of this device, which is sent with every input.
             identity: the TLS identity issued to `device_id`, or None to connect without TLS.
         """
         self._channel = Channel(address, identity)
-        self._model = model
-        self._classes = classes
+        self._manifest = manifest
         self._device_id = device_id
         self._misses = 0
+        self._asked = False
+        self._form = best_form(manifest, forms.encodable())
+
+    @property
+    def form(self) -> WireForm:
+        """The form in which the next input is sent.
+
+        Before the server was asked, it is the form that a server with all forms would get.
+        """
+        return self._form
 
     def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
-        message = infer_request(request, model=self._model, device_id=self._device_id)
         started = time.perf_counter()
+
+        def left_s() -> float:
+            return max(0.0, deadline_ms / 1000 - (time.perf_counter() - started))
+
         stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
         try:
-            response = stub.ModelInfer(message, timeout=deadline_ms / 1000)
+            asked = self._ask_for_forms(stub, left_s()) if not self._asked else _NOTHING
+            message = self._request(request)
+            response = stub.ModelInfer(message, timeout=left_s())
         except grpc.RpcError as err:
             raise self._failure(err, deadline_ms) from err
         self._misses = 0
         return CloudAnswer(
-            logits=read_logits(response, self._classes),
-            bytes_up=message.ByteSize() + FRAMING_BYTES_UP,
-            bytes_down=response.ByteSize() + FRAMING_BYTES_DOWN,
+            logits=read_logits(response, len(self._manifest.signature.classes)),
+            bytes_up=asked.up + message.ByteSize() + FRAMING_BYTES_UP,
+            bytes_down=asked.down + response.ByteSize() + FRAMING_BYTES_DOWN,
             wall_ms=(time.perf_counter() - started) * 1000,
         )
+
+    def _ask_for_forms(
+        self, stub: inference_pb2_grpc.GRPCInferenceServiceStub, timeout_s: float
+    ) -> "_Bytes":
+        """Ask the server which forms it takes, and choose one; return what crossed the link."""
+        if self._form.name == forms.FP32:
+            self._asked = True
+            return _NOTHING
+        message = inference_pb2.ServerMetadataRequest()
+        try:
+            response = stub.ServerMetadata(message, timeout=timeout_s)
+        except grpc.RpcError as err:
+            if err.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise
+            response = inference_pb2.ServerMetadataResponse()
+        known = offload_parameters.wire_forms_in(response.extensions)
+        self._form = best_form(self._manifest, forms.encodable() & known)
+        self._asked = True
+        return _Bytes(
+            up=message.ByteSize() + FRAMING_BYTES_UP,
+            down=response.ByteSize() + FRAMING_BYTES_DOWN,
+        )
+
+    def _request(self, request: OffloadRequest) -> inference_pb2.ModelInferRequest:
+        model = self._manifest.cloud.name
+        try:
+            return infer_request(request, self._form, model=model, device_id=self._device_id)
+        except WireError:  # the form cannot represent this input
+            plain = plain_form(request.window.shape)
+            return infer_request(request, plain, model=model, device_id=self._device_id)
 
     def _failure(self, err: grpc.RpcError, deadline_ms: float) -> OffloadError:
         code, target = err.code(), self._channel.address
@@ -163,27 +218,45 @@ class GrpcOffloader:
         if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
             self._hang_up()
             return UnreachableError(f"{target} cannot be reached: {err.details()}")
+        self._forget_server()  # it may have been replaced by one that takes other forms
         return BadAnswerError(f"{target} refused the input ({code.name}): {err.details()}")
+
+    def _forget_server(self) -> None:
+        self._asked = False
+        self._form = best_form(self._manifest, forms.encodable())
 
     def _hang_up(self) -> None:
         self._channel.drop()
+        self._forget_server()
         self._misses = 0
 
     def close(self) -> None:
         self._channel.drop()
 
 
+class _Bytes(NamedTuple):
+    """Bytes on the link."""
+
+    up: int
+    down: int
+
+
+_NOTHING = _Bytes(up=0, down=0)
+
+
 def infer_request(
-    request: OffloadRequest, *, model: str, device_id: str
+    request: OffloadRequest, form: WireForm, *, model: str, device_id: str
 ) -> inference_pb2.ModelInferRequest:
     """Return the request that asks the cloud model for its answer to one input.
 
-    The input is encoded as raw little-endian float32 with a batch axis of length 1.
-
     Args:
         request: the input, and what the device knows about it.
+        form: the form in which the input is encoded.
         model: the name of the cloud model.
         device_id: the id of this device.
+
+    Raises:
+        WireError: the form cannot represent the values of this input.
     """
     window = request.window
     message = inference_pb2.ModelInferRequest(model_name=model)
@@ -191,8 +264,17 @@ def infer_request(
     message.parameters[offload_parameters.INPUT_INDEX].int64_param = request.index
     if request.device_answer is not None:
         message.parameters[offload_parameters.DEVICE_ANSWER].int64_param = request.device_answer
-    message.inputs.add(name="input", datatype="FP32", shape=[1, *window.shape])
-    message.raw_input_contents.append(np.ascontiguousarray(window, "<f4").tobytes())
+    payload, name = forms.encode(form, window), forms.wire_name(form.name)
+    tensor = message.inputs.add(name="input")
+    if name in {forms.FP32, forms.FP16}:
+        tensor.datatype = name.upper()
+        tensor.shape.extend([1, *window.shape])
+    else:
+        tensor.datatype = offload_parameters.BYTES
+        tensor.shape.append(1)
+        tensor.parameters[offload_parameters.WIRE_FORM].string_param = name
+        payload = offload_parameters.pack_bytes([payload])
+    message.raw_input_contents.append(payload)
     return message
 
 

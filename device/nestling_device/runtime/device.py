@@ -110,8 +110,7 @@ class Device:
         """
         self._offloader = GrpcOffloader(
             self._config.cloud,
-            model=bundle.manifest.cloud.name,
-            classes=len(bundle.manifest.signature.classes),
+            bundle.manifest,
             device_id=self._config.device_id,
             identity=self._config.identity,
         )

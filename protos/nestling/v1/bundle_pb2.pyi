@@ -187,6 +187,54 @@ class Capacity(_message.Message):
 Global___Capacity: _TypeAlias = Capacity  # noqa: Y015
 
 @_typing.final
+class WireForm(_message.Message):
+    """A form in which inputs are encoded for an offload, and what it costs on calibration inputs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SCALES_FIELD_NUMBER: _builtins.int
+    OFFSETS_FIELD_NUMBER: _builtins.int
+    PAYLOAD_BYTES_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, such as "fp32", "int8" or "webp-80"; see `nestling_core.wire.forms`."""
+    payload_bytes: _builtins.float
+    """Mean size of an encoded input, without framing."""
+    accuracy: _builtins.float
+    """Accuracy of the cloud's answers to decoded inputs, 0 to 1."""
+    changed: _builtins.float
+    """Share of the inputs to which the cloud's answer changes."""
+    @_builtins.property
+    def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """For integers, the difference between two neighboring ones, for each channel. For pictures, the
+        difference between two neighboring levels.
+        """
+
+    @_builtins.property
+    def offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The value of integer 0 for each channel, or of black, if the form has offsets."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        scales: _abc.Iterable[_builtins.float] | None = ...,
+        offsets: _abc.Iterable[_builtins.float] | None = ...,
+        payload_bytes: _builtins.float = ...,
+        accuracy: _builtins.float = ...,
+        changed: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "changed", b"changed", "name", b"name", "offsets", b"offsets", "payload_bytes", b"payload_bytes", "scales", b"scales"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WireForm: _TypeAlias = WireForm  # noqa: Y015
+
+@_typing.final
 class CloudModel(_message.Message):
     """The teacher that answers offloaded inputs."""
 
@@ -195,21 +243,33 @@ class CloudModel(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     MACS_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
+    WIRE_FORMS_FIELD_NUMBER: _builtins.int
+    WIRE_TOLERANCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model in the inference service."""
     macs: _builtins.int
     accuracy: _builtins.float
     """Accuracy on the calibration subjects, 0 to 1."""
+    wire_tolerance: _builtins.float
+    """Accuracy that a form may lose, 0 to 1."""
+    @_builtins.property
+    def wire_forms(self) -> _containers.RepeatedCompositeFieldContainer[Global___WireForm]:
+        """All forms that were measured. Devices use the one with the fewest bytes whose accuracy is below
+        that of "fp32" by no more than the tolerance.
+        """
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         macs: _builtins.int = ...,
         accuracy: _builtins.float = ...,
+        wire_forms: _abc.Iterable[Global___WireForm] | None = ...,
+        wire_tolerance: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macs", b"macs", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macs", b"macs", "name", b"name", "wire_forms", b"wire_forms", "wire_tolerance", b"wire_tolerance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

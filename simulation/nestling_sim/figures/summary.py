@@ -12,6 +12,8 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_core.routing.admission import offload_bytes
+from nestling_core.wire.choice import best_form
+from nestling_core.wire.forms import encodable
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_sim.figures.evaluation import Evaluation, same_share
@@ -129,7 +131,7 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
         name: ProfileMeter(load_board(device.profile), load_link(device.link))
         for name, device in devices.items()
     }
-    size = offload_bytes(outcome.manifest.signature.shape)
+    size = offload_bytes(best_form(outcome.manifest, encodable()))
     capacities = outcome.manifest.capacities
     receipts = outcome.receipts
     compute = [

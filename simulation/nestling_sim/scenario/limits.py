@@ -15,6 +15,8 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_core.nest.bundle_files import memory_needed
 from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_core.wire.choice import best_form
+from nestling_core.wire.forms import encodable
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 
@@ -52,7 +54,7 @@ class Needs:
         return cls(
             memory_bytes=memory_needed(manifest),
             macs=[entry.macs for entry in manifest.capacities],
-            offload_bytes=offload_bytes(manifest.signature.shape),
+            offload_bytes=offload_bytes(best_form(manifest, encodable())),
         )
 
 

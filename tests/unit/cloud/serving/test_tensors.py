@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2 as pb
+from nestling.v1.bundle_pb2 import WireForm
 from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.serving import tensors
+from nestling_core.wire import forms
 
 SIGNATURE = Signature(
     model="teacher", input_name="input", shape=(2, 3), output_name="logits", classes=4
@@ -25,11 +28,29 @@ def typed_request(rows: np.ndarray = ROWS) -> pb.ModelInferRequest:
     return request
 
 
+def half_request() -> pb.ModelInferRequest:
+    request = raw_request()
+    request.inputs[0].datatype = "FP16"
+    request.raw_input_contents[0] = ROWS.astype("<f2").tobytes()
+    return request
+
+
+def coded_request(*payloads: bytes, form: str = "int8") -> pb.ModelInferRequest:
+    """Encode the rows as integers, which represent them exactly, or use the given payloads."""
+    whole = WireForm(name="int8", scales=[1.0, 1.0])
+    encoded = payloads or [forms.encode(whole, row) for row in ROWS]
+    request = pb.ModelInferRequest(model_name="teacher")
+    tensor = request.inputs.add(name="input", datatype="BYTES", shape=[len(encoded)])
+    tensor.parameters["wire_form"].string_param = form
+    request.raw_input_contents.append(offload_parameters.pack_bytes(encoded))
+    return request
+
+
 def decode(request: pb.ModelInferRequest) -> np.ndarray:
     return tensors.decode(request, SIGNATURE, max_rows=8)
 
 
-@pytest.mark.parametrize("make", [raw_request, typed_request])
+@pytest.mark.parametrize("make", [raw_request, typed_request, half_request, coded_request])
 def test_decoded_rows_are_what_was_sent(make: type) -> None:
     decoded = decode(make())
 
@@ -57,6 +78,73 @@ def wrong_datatype() -> pb.ModelInferRequest:
     request = raw_request()
     request.inputs[0].datatype = "INT8"
     return request
+
+
+def short_half() -> pb.ModelInferRequest:
+    request = half_request()
+    request.raw_input_contents[0] = request.raw_input_contents[0][2:]
+    return request
+
+
+def typed_half() -> pb.ModelInferRequest:
+    request = typed_request()
+    request.inputs[0].datatype = "FP16"
+    return request
+
+
+def unknown_form() -> pb.ModelInferRequest:
+    return coded_request(form="zip")
+
+
+def no_form() -> pb.ModelInferRequest:
+    request = coded_request()
+    request.inputs[0].parameters.clear()
+    return request
+
+
+def damaged_payload() -> pb.ModelInferRequest:
+    return coded_request(bytes(20))
+
+
+def huge_payload() -> pb.ModelInferRequest:
+    return coded_request(bytes(100_000))
+
+
+def too_few_elements() -> pb.ModelInferRequest:
+    request = coded_request()
+    request.inputs[0].shape[0] = 3
+    return request
+
+
+def too_many_elements() -> pb.ModelInferRequest:
+    request = coded_request()
+    request.raw_input_contents[0] = bytes(1_000_000)
+    return request
+
+
+def cut_element() -> pb.ModelInferRequest:
+    request = coded_request()
+    request.raw_input_contents[0] = request.raw_input_contents[0][:-1]
+    return request
+
+
+def coded_with_two_axes() -> pb.ModelInferRequest:
+    request = coded_request()
+    request.inputs[0].shape.append(3)
+    return request
+
+
+def coded_without_rows() -> pb.ModelInferRequest:
+    request = coded_request()
+    request.inputs[0].shape[0] = 0
+    return request
+
+
+def infinite_when_decoded() -> pb.ModelInferRequest:
+    largest = np.full((2, 3), 3e38, np.float32)
+    payload = forms.encode(WireForm(name="int8", scales=[1.0, 1.0]), largest)
+    scales = np.array([3e38, 3e38], "<f4").tobytes()
+    return coded_request(scales + payload[8:])
 
 
 def wrong_rank() -> pb.ModelInferRequest:
@@ -129,13 +217,25 @@ def unknown_output() -> pb.ModelInferRequest:
         (wrong_name, "one input tensor named 'input', not ['image']"),
         (no_input, "one input tensor named 'input', not []"),
         (two_inputs, "one input tensor"),
-        (wrong_datatype, "datatype has to be FP32, not 'INT8'"),
+        (wrong_datatype, "datatype has to be FP32, FP16 or BYTES, not 'INT8'"),
         (wrong_rank, "shape has to be [n, 2, 3], not [2, 3]"),
         (wrong_axis, "shape has to be [n, 2, 3], not [1, 3, 2]"),
         (negative_rows, "1 to 8 inputs in one request, not -2"),
         (huge_rows, "1 to 8 inputs in one request"),
         (no_rows, "1 to 8 inputs in one request, not 0"),
         (too_many_rows, "1 to 8 inputs in one request, not 9"),
+        (short_half, "needs 24 bytes in raw_input_contents, there are 22"),
+        (typed_half, "send the tensor once"),
+        (unknown_form, "wire form 'zip': there is no such form here: there are fp32, fp16"),
+        (no_form, "wire form '': there is no such form"),
+        (damaged_payload, "wire form 'int8': the scales"),
+        (huge_payload, "more than an input of this shape needs"),
+        (too_few_elements, "does not consist of 3 elements"),
+        (too_many_elements, "does not consist of 2 elements"),
+        (cut_element, "does not consist of 2 elements"),
+        (coded_with_two_axes, "shape has to be [n, 2, 3]"),
+        (coded_without_rows, "1 to 8 inputs in one request, not 0"),
+        (infinite_when_decoded, "every value has to be finite"),
         (short_raw, "needs 48 bytes in raw_input_contents, there are 47"),
         (short_typed, "needs 12 values in fp32_contents, there are 11"),
         (both, "send the tensor once"),

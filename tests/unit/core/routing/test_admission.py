@@ -12,10 +12,11 @@ from nestling_core.routing.admission import (
     offload_bytes,
     transfer_ms,
 )
+from nestling_core.wire.choice import plain_form
 
 
 def test_offload_is_four_bytes_per_value_plus_framing() -> None:
-    assert offload_bytes([6, 100]) == 6 * 100 * 4 + FRAMING_BYTES
+    assert offload_bytes(plain_form([6, 100])) == 6 * 100 * 4 + FRAMING_BYTES
 
 
 def test_transfer_takes_the_round_trip_plus_the_bits_at_the_links_speed() -> None:

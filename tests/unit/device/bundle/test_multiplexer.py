@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_core.nest.capacity import are_probabilities
@@ -16,11 +17,15 @@ _probabilities = st.lists(
 )
 
 
+def of(right: NDArray[np.float32], budget: Budget) -> NDArray[np.float32]:
+    return success(right, MANIFEST, budget, offload_size_bytes=324)
+
+
 @given(_probabilities)
 def test_success_under_an_ample_budget_is_the_probability_of_being_right(
     right: list[float],
 ) -> None:
-    probabilities = success(np.array(right, np.float32), MANIFEST, AMPLE)
+    probabilities = of(np.array(right, np.float32), AMPLE)
 
     assert probabilities.dtype == np.float32
     assert probabilities.tolist() == right
@@ -39,13 +44,13 @@ def test_success_under_an_ample_budget_is_the_probability_of_being_right(
 def test_option_that_the_budget_does_not_admit_cannot_succeed(
     budget: Budget, expected: list[float]
 ) -> None:
-    assert success(RIGHT, MANIFEST, budget).tolist() == expected
+    assert of(RIGHT, budget).tolist() == expected
 
 
 def test_nan_counts_as_no_success() -> None:
     right = np.array([0.25, np.nan, 0.75, np.nan], np.float32)
 
-    assert success(right, MANIFEST, AMPLE).tolist() == [0.25, 0, 0.75, 0]
+    assert of(right, AMPLE).tolist() == [0.25, 0, 0.75, 0]
 
 
 @pytest.mark.parametrize(

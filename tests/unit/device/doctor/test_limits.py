@@ -5,6 +5,7 @@ import pytest
 
 from nestling.v1.bundle_pb2 import Calibration
 from nestling_core.routing.admission import offload_bytes
+from nestling_core.wire.choice import plain_form
 from nestling_device.doctor import limits
 from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_link
@@ -32,7 +33,9 @@ def test_offload_over_the_limits_warns(
 
 def test_offload_over_the_limits_after_the_device_run_warns(tmp_path: Path) -> None:
     install(tmp_path)
-    radio_mj = offload_mj(load_link("wifi"), offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    radio_mj = offload_mj(
+        load_link("wifi"), offload_bytes(plain_form(SHAPE)), load_link("wifi").mbit_s
+    )
 
     found = finding(limits.offload, subject(tmp_path, budget__energy_mj=radio_mj * 1.001))
 
@@ -44,7 +47,9 @@ def test_offload_names_the_capacities_after_which_it_exceeds_a_limit(
     tmp_path: Path,
 ) -> None:
     install(tmp_path, calibration=larger_runs())
-    radio_mj = offload_mj(load_link("wifi"), offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    radio_mj = offload_mj(
+        load_link("wifi"), offload_bytes(plain_form(SHAPE)), load_link("wifi").mbit_s
+    )
     both_mj = CAPACITY_MJ[0] + CAPACITY_MJ[2]
 
     found = [
@@ -60,7 +65,9 @@ def test_offload_names_the_capacities_after_which_it_exceeds_a_limit(
 
 def test_offload_without_a_device_run_is_ok_at_share_1(tmp_path: Path) -> None:
     install(tmp_path)
-    radio_mj = offload_mj(load_link("wifi"), offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    radio_mj = offload_mj(
+        load_link("wifi"), offload_bytes(plain_form(SHAPE)), load_link("wifi").mbit_s
+    )
     keys = {"budget__energy_mj": radio_mj * 1.000001, "budget__offload_share": 1.0}
 
     assert finding(limits.offload, subject(tmp_path, None, **keys)).level == "ok"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration
 from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_core.wire.choice import plain_form
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.inference.offloader import UnreachableError
@@ -116,7 +117,7 @@ def test_energy_target_accounts_for_the_share_that_runs_the_larger_capacity(
     rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
     first, last = (METER.estimate(MACS[index]).energy_mj for index in (0, 2))
     link = budget(memory_bytes=BOTH)
-    sent = METER.radio_mj(offload_bytes(SHAPE), link)
+    sent = METER.radio_mj(offload_bytes(plain_form(SHAPE)), link)
     # A share of 0.5 sends CASCADED_AND_SENT; a slightly smaller share does not.
     half = first + 0.5 * last + 0.5 * sent
 
@@ -151,7 +152,7 @@ def test_kept_input_that_the_gate_would_send_is_not_reported_as_accepted(tmp_pat
     )
     rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
     tolerant = budget(memory_bytes=BOTH, tolerated_risk=0.05)
-    sent = transfer_ms(offload_bytes(SHAPE), tolerant)
+    sent = transfer_ms(offload_bytes(plain_form(SHAPE)), tolerant)
     ran = METER.estimate(MACS[0]).latency_ms
 
     found = [

@@ -2,12 +2,23 @@ import numpy as np
 import pytest
 
 from nestling.inference.v2 import inference_pb2
+from nestling.v1.bundle_pb2 import WireForm
+from nestling_core.routing.admission import (
+    FRAMING_BYTES_DOWN,
+    FRAMING_BYTES_UP,
+    offload_bytes,
+)
+from nestling_core.wire import forms
+from nestling_core.wire.choice import plain_form
 from nestling_device.inference.offloader import (
     BadAnswerError,
     OffloadRequest,
     infer_request,
     read_logits,
 )
+from tests.support.wire import INT8
+
+INT8_OF_SIX = WireForm(name="int8", scales=[0.02] * 6)
 
 
 def response(
@@ -32,7 +43,7 @@ def test_infer_request_carries_one_raw_float32_input_and_the_device_id() -> None
 
     offload = OffloadRequest(window=window.T, index=7, device_answer=0)
 
-    request = infer_request(offload, model="teacher", device_id="pi-1")
+    request = infer_request(offload, plain_form((3, 2)), model="teacher", device_id="pi-1")
 
     (tensor,) = request.inputs
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("input", "FP32", [1, 3, 2])
@@ -45,7 +56,35 @@ def test_infer_request_carries_one_raw_float32_input_and_the_device_id() -> None
 def test_infer_request_without_a_student_answer_omits_it() -> None:
     offload = OffloadRequest(window=np.zeros((2, 3), np.float32), index=7, device_answer=None)
 
-    assert "device_answer" not in infer_request(offload, model="m", device_id="d").parameters
+    request = infer_request(offload, plain_form((2, 3)), model="m", device_id="d")
+
+    assert "device_answer" not in request.parameters
+
+
+def test_encoded_input_is_an_element_of_bytes_with_its_form() -> None:
+    window = np.arange(6, dtype=np.float32).reshape(2, 3)
+    offload = OffloadRequest(window=window, index=7, device_answer=0)
+
+    request = infer_request(offload, INT8, model="teacher", device_id="pi-1")
+
+    (tensor,) = request.inputs
+    assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("input", "BYTES", [1])
+    assert tensor.parameters["wire_form"].string_param == "int8"
+    payload = forms.encode(INT8, window)
+    assert request.raw_input_contents[0] == len(payload).to_bytes(4, "little") + payload
+
+
+@pytest.mark.parametrize("form", [plain_form((6, 100)), WireForm(name="fp16"), INT8_OF_SIX])
+def test_request_has_about_the_expected_size(form: WireForm) -> None:
+    window = np.random.default_rng(0).normal(size=(6, 100)).astype(np.float32)
+    form.payload_bytes = len(forms.encode(form, window))
+    offload = OffloadRequest(window=window, index=12345, device_answer=3)
+
+    request = infer_request(offload, form, model="wearable-teacher", device_id="pi-4b-1")
+
+    answer = 71  # of seven classes
+    expected = offload_bytes(form) - FRAMING_BYTES_UP - FRAMING_BYTES_DOWN - answer
+    assert request.ByteSize() == pytest.approx(expected, abs=3)
 
 
 @pytest.mark.parametrize("raw", [True, False])

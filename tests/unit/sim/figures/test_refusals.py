@@ -10,12 +10,13 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.tally import FALLBACKS
 from nestling_core.routing.admission import offload_bytes
+from nestling_core.wire.choice import plain_form
 from nestling_device.inference.limits import NOT_ASKED
 from nestling_sim.figures.refusals import NOT_SENT, not_sent
 from nestling_sim.report import Evidence, report_page, summary_table
 from nestling_sim.report.refusals import by_device, reasons_line
 
-SIZE = offload_bytes((3, 32, 32))
+SIZE = offload_bytes(plain_form((3, 32, 32)))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from nestling.v1 import bundle_pb2
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_core.routing.admission import offload_bytes
+from nestling_core.wire.choice import plain_form
 from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_sim.figures.evaluation import Evaluation
@@ -219,7 +220,7 @@ def test_device_only_runs_the_resident_capacity_on_the_devices_board(
 
 def test_cloud_only_sends_every_input_over_its_current_link(rows: list[ReceiptRow]) -> None:
     slow = [replace(rows[0], budget_link_mbit_s=0.3), *rows[1:]]
-    size, wifi = offload_bytes(SHAPE), load_link("wifi")
+    size, wifi = offload_bytes(plain_form(SHAPE)), load_link("wifi")
     each = [offload_mj(wifi, size, mbit_s) for mbit_s in (0.3, 5.0, 5.0, 5.0, 5.0)]
 
     assert summary(slow)["energy_mj_per_input"]["cloud_only"] == pytest.approx(np.mean(each))

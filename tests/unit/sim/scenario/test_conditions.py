@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_core.routing.admission import offload_bytes
+from nestling_core.wire.choice import plain_form
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_device.inference.limits import offload_excess
@@ -16,7 +17,7 @@ from nestling_sim.scenario.scenario import Device, OutageCondition, Scenario, lo
 NEEDS = Needs(
     memory_bytes=[5_000, 9_000, 20_000],
     macs=[60_000, 200_000, 800_000],
-    offload_bytes=offload_bytes((3, 32, 32)),
+    offload_bytes=offload_bytes(plain_form((3, 32, 32))),
 )
 
 
@@ -164,7 +165,7 @@ def test_adjacent_entries_cover_every_index_once(middle: float, length: int) -> 
 @pytest.mark.parametrize("name", ["wearable", "federated"])
 def test_built_in_scenarios_admit_offloads_of_any_size(name: str, shape: tuple[int, ...]) -> None:
     built_in = load_scenario(name)
-    needs = replace(NEEDS, offload_bytes=offload_bytes(shape))
+    needs = replace(NEEDS, offload_bytes=offload_bytes(plain_form(shape)))
 
     for one in built_in.fleet():
         fair = budget_at(one, 0, 1000, built_in, needs)
@@ -179,7 +180,7 @@ def test_default_scenarios_slow_link_and_low_battery_exclude_the_cloud_at_any_si
     shape: tuple[int, ...],
 ) -> None:
     default = load_scenario("wearable")
-    needs = replace(NEEDS, offload_bytes=offload_bytes(shape))
+    needs = replace(NEEDS, offload_bytes=offload_bytes(plain_form(shape)))
     radio = ProfileMeter(load_board("pi-4b"), load_link("wifi"))
     closed = {}
 
