@@ -14,6 +14,9 @@ DEVICE_ANSWER = "device_answer"
 # Parameter of an input tensor of the type BYTES: the form in which each element encodes an input.
 WIRE_FORM = "wire_form"
 BYTES = "BYTES"
+# Trailing metadata of an overloaded server: the milliseconds after which to try again. This is
+# gRPC's own name for it.
+RETRY_AFTER_MS = "grpc-retry-pushback-ms"
 # Beginning of the extensions by which a server says which wire forms it takes.
 _EXTENSION = "wire_form/"
 # The protocol puts the length of each element before it.

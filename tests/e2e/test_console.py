@@ -583,6 +583,17 @@ def test_models_have_capacities_and_curves(fleet: Fleet) -> None:
     assert len(lines) == 9
 
 
+def test_models_have_the_forms_in_which_inputs_are_sent(fleet: Fleet) -> None:
+    shown = fleet.get("models").json()["bundle"]["wire_forms"]
+    lines = list(csv.DictReader(io.StringIO(fleet.get("models/wire-forms.csv").text)))
+
+    assert [(form["name"], form["used"]) for form in shown] == [("fp32", True), ("fp16", False)]
+    assert [(line["name"], line["payload_bytes"]) for line in lines] == [
+        ("fp32", "24.0"),
+        ("fp16", "12.0"),
+    ]
+
+
 def test_wrong_use_of_the_command_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         cli.main(["console", "token"])

@@ -22,6 +22,7 @@ from nestling_device.inference.offloader import (
     DeadlineMissedError,
     GrpcOffloader,
     OffloadRequest,
+    OverloadedError,
     UnreachableError,
 )
 from nestling_sim.fleet.links import CuttableLink
@@ -40,13 +41,16 @@ QUESTION = question(WINDOW)
 PATIENT_MS = 20_000.0
 PLAIN_ONLY = manifest_with()
 CODED = manifest_with(PLAIN, INT8)
+Rows = NDArray[np.float32]
 Answer = Callable[[inference_pb2.ModelInferRequest], inference_pb2.ModelInferResponse]
 
 
 @asynccontextmanager
-async def inference(model: CloudModel) -> AsyncIterator[int]:
+async def inference(
+    model: CloudModel, run: Callable[[Rows], Rows] | None = None
+) -> AsyncIterator[int]:
     server = grpc.aio.server()
-    async with Batcher(model.run) as batcher:
+    async with Batcher(run or model.run) as batcher:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(model.signature, batcher), server
         )
@@ -247,6 +251,25 @@ def test_cloud_that_misbehaves_is_a_bad_answer(answer: Answer, status: str) -> N
         pytest.raises(BadAnswerError, match=status),
     ):
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+
+
+def test_cloud_that_cannot_answer_in_time_refuses_at_once(tiny_teacher: bytes) -> None:
+    model, never = CloudModel("tiny-teacher", tiny_teacher), threading.Event()
+
+    def slow(rows: Rows) -> Rows:
+        never.wait(0.4)
+        return model.run(rows)
+
+    with (
+        background(lambda: inference(model, slow)) as port,
+        offloader(f"127.0.0.1:{port}") as cloud,
+    ):
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)  # from now on, the cloud knows its speed
+        with pytest.raises(OverloadedError, match="too many requests wait") as refused:
+            cloud.offload(QUESTION, deadline_ms=300)
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+
+    assert refused.value.retry_ms >= 50
 
 
 def test_missed_deadlines_are_reported_and_lead_to_a_new_connection() -> None:

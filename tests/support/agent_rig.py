@@ -127,6 +127,7 @@ def make_rig(
     bundle: tuple[Manifest, Blobs] | None = None,
     cloud: ScriptedCloud | None = None,
     stream: Stream = Stream(),  # noqa: B008 - immutable
+    draw: Callable[[], float] = lambda: 1.0,
 ) -> AgentRig:
     kept: list[Receipt] = []
     states: list[StreamState] = []
@@ -145,6 +146,7 @@ def make_rig(
         grow=grow or Growth(folder),
         costs=costs,
         stream=stream,
+        draw=draw,
     )
     return AgentRig(agent, cloud, kept, states)
 

@@ -95,10 +95,17 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
                 templates, rings, MACS, MEMORY_BYTES, strict=True
             )
         ],
-        cloud=bundle_pb2.CloudModel(name="hand-teacher"),
+        cloud=bundle_pb2.CloudModel(name="hand-teacher", wire_forms=WIRE_FORMS),
         **named,
     )
     return manifest, {blob_of(data).sha256: data for data in [*rings, *templates, *shared.values()]}
+
+
+# The second one loses too much accuracy to be used.
+WIRE_FORMS = (
+    bundle_pb2.WireForm(name="fp32", payload_bytes=24, accuracy=0.9),
+    bundle_pb2.WireForm(name="fp16", payload_bytes=12, accuracy=0.8, changed=0.1),
+)
 
 
 def calibration() -> bundle_pb2.Calibration:

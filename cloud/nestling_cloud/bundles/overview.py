@@ -19,6 +19,8 @@ from nestling_cloud.bundles.routing_facts import (
     routing_lines,
 )
 from nestling_core.nest.bundle_files import activations_in, shared_blobs
+from nestling_core.wire.choice import best_form
+from nestling_core.wire.forms import WIRE_NAMES
 
 
 def overview(repository: Repository) -> dict[str, Any]:
@@ -48,6 +50,7 @@ def overview(repository: Repository) -> dict[str, Any]:
             "macs": cloud.macs,
             "bytes": len(repository.read_model(cloud.name)),
         },
+        "wire_forms": _wire_forms(manifest),
         "calibration_inputs": calibration_inputs(calibration),
         "held_out_inputs": calibration.inputs,
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
@@ -108,6 +111,26 @@ def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
+def _wire_forms(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return a description of each form in which inputs can be sent to the cloud, as JSON values.
+
+    The figures of a form, on calibration inputs, are the mean size of an input in bytes, the
+    accuracy of the cloud's answers, and the share of the answers that differ from those to "fp32".
+    `used` says whether devices that have Pillow use the form.
+    """
+    used = best_form(manifest, WIRE_NAMES).name
+    return [
+        {
+            "name": form.name,
+            "payload_bytes": form.payload_bytes,
+            "calibration_accuracy": form.accuracy,
+            "changed": form.changed,
+            "used": form.name == used,
+        }
+        for form in manifest.cloud.wire_forms
+    ]
+
+
 def overview_table(content: dict[str, Any], behavior: Sequence[str]) -> RenderableType:
     """Return a description of a bundle as text and a table for rich's console.
 
@@ -129,7 +152,27 @@ def overview_table(content: dict[str, Any], behavior: Sequence[str]) -> Renderab
         "the bundle was built; a fleet's own inputs may be harder",
         f"calibration and golden inputs: {content['shared_bytes']:,} B on every device",
         *behavior,
+        *_wire_forms_table(content["wire_forms"]),
     )
+
+
+def _wire_forms_table(forms: Sequence[dict[str, Any]]) -> list[RenderableType]:
+    if not forms:
+        return []
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("wire form")
+    for head in ("bytes of an input", "cloud's calibration accuracy", "changed answers"):
+        table.add_column(head, justify="right")
+    table.add_column("")
+    for form in forms:
+        table.add_row(
+            form["name"],
+            f"{form['payload_bytes']:,.0f}",
+            f"{form['calibration_accuracy']:.2%}",
+            f"{form['changed']:.2%}",
+            "used" if form["used"] else "",
+        )
+    return ["inputs that are sent to the cloud can take these forms:", table]
 
 
 def _inputs_text(count: int) -> str:

@@ -1,6 +1,13 @@
-"""Runs requests that arrive close together as one batch."""
+"""Runs the inputs of several requests as one batch.
+
+If the model is idle, a request runs at once. Requests that arrive during a run wait, and run
+together.
+"""
 
 import asyncio
+import math
+import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,46 +18,106 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.cloud_model.model import MAX_BATCH
+from nestling_cloud.errors import CloudError
+from nestling_cloud.serving.request_queue import RequestQueue, Waiting
+from nestling_cloud.serving.run_times import RunTimes
 
 Rows = NDArray[np.float32]
+# More threads than this share one process's lock for too long.
+_MOST_THREADS = 8
+# Part of a caller's patience that is used; the rest is for the way of the answer.
+_USABLE = 0.9
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Waiting:
+class OverloadedError(CloudError):
+    """Raised for a request that would not be answered in time.
+
+    Attributes:
+        retry_s: the time after which another try is worth it, in seconds.
+    """
+
+    def __init__(self, retry_s: float) -> None:
+        super().__init__(f"too many requests wait for this model; try again in {retry_s:.2f} s")
+        self.retry_s = retry_s
+
+
+@dataclass(kw_only=True)
+class Statistics:
+    """What a model has done since the start.
+
+    Attributes:
+        answered: the number of answered requests.
+        refused: the number of requests that were refused because they would have come too late.
+        late: the number of requests that waited until it was too late.
+        failed: the number of requests for which the model failed.
+        runs: the number of runs.
+        rows: the number of rows in these runs.
+        run_s: the total time of the runs.
+        wait_s: the total time that the requests in these runs had waited.
+    """
+
+    answered: int = 0
+    refused: int = 0
+    late: int = 0
+    failed: int = 0
+    runs: int = 0
+    rows: int = 0
+    run_s: float = 0.0
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Request:
     rows: Rows
     answer: asyncio.Future[Rows]
     since_s: float
 
 
-class Batcher:
-    """Runs the rows (inputs) of several callers as one batch.
+def default_threads() -> int:
+    """Return the number of threads that run a model at the same time, one for each core."""
+    return min(_MOST_THREADS, len(os.sched_getaffinity(0)))
 
-    Batches run one at a time, in a separate thread. Each caller gets the output for its own rows.
-    At the end of the `async with` block, the calls that are still waiting are cancelled.
+
+def _deadline_s(now_s: float, timeout_s: float | None) -> float:
+    return math.inf if timeout_s is None else now_s + _USABLE * timeout_s
+
+
+class Batcher:
+    """Runs the rows (inputs) of several callers together.
+
+    Several batches run at the same time, each in a thread. Each caller gets the output for its own
+    rows. At the end of the `async with` block, the calls that are still waiting are cancelled.
 
     Attributes:
-        max_batch: the largest number of rows in one batch.
+        max_batch: the largest number of rows in one batch, and so in one request.
+        statistics: what the model has done so far.
 
     Args:
-        run: a function that returns N output rows for input rows of the shape `(N, ...)`.
-        max_batch: the largest number of rows in one batch, and so in one request.
-        max_delay_ms: the longest time that the first request of a batch waits for other requests.
+        run: a function that returns N output rows for input rows of the shape `(N, ...)`. Several
+            threads call it.
+        max_batch: the largest number of rows in one batch.
+        threads: the number of runs at the same time; None for one for each core.
     """
 
     def __init__(
-        self, run: Callable[[Rows], Rows], *, max_batch: int = MAX_BATCH, max_delay_ms: float = 2.0
+        self,
+        run: Callable[[Rows], Rows],
+        *,
+        max_batch: int = MAX_BATCH,
+        threads: int | None = None,
     ) -> None:
         self._run = run
         self.max_batch = max_batch
-        self._max_delay_s = max_delay_ms / 1e3
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._threads = threads or default_threads()
+        self.statistics = Statistics()
+        self._queue = RequestQueue[_Request](max_batch=max_batch, runners=self._threads)
+        self._times = RunTimes()
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="inference")
+        # Each with the time at which it is expected to end.
+        self._running: dict[asyncio.Task[None], float] = {}
         self._pending: set[asyncio.Future[Rows]] = set()
-        self._worker: asyncio.Task[None] | None = None
-        self._left_over: _Waiting | None = None
 
     async def __aenter__(self) -> Self:
-        self._worker = asyncio.create_task(self._work(), name="batcher")
         return self
 
     async def __aexit__(
@@ -59,82 +126,121 @@ class Batcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
         for answer in list(self._pending):
             answer.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         self._executor.shutdown()
 
-    async def submit(self, rows: Rows) -> Rows:
+    def check(self, *, device: str = "", timeout_s: float | None = None) -> None:
+        """Raise OverloadedError if not even one row would be answered in time.
+
+        This is cheaper than decoding a request first.
+
+        Args:
+            device: the device that sent the request.
+            timeout_s: the longest time until the answer; None for no limit.
+        """
+        now_s = asyncio.get_running_loop().time()
+        entry = Waiting(item=None, rows=1, device=device, deadline_s=_deadline_s(now_s, timeout_s))
+        wait_s = self._queue.wait_s(entry, self._times, free_in_s=self._free_in_s(now_s))
+        if now_s + wait_s > entry.deadline_s:
+            self.statistics.refused += 1
+            raise OverloadedError(self._queue.retry_s(self._times))
+
+    async def submit(self, rows: Rows, *, device: str = "", timeout_s: float | None = None) -> Rows:
         """Return the output for rows, which may run in one batch with other callers' rows.
 
         Args:
             rows: the input rows of the shape `(N, ...)`, with N from 1 to `max_batch`.
+            device: the device that sent the request. Devices take turns.
+            timeout_s: the longest time until the answer; None for no limit.
 
         Returns:
             The output for these rows, of the shape `(N, ...)`.
 
         Raises:
             ValueError: there are no rows, or more than `max_batch`.
+            OverloadedError: the answer would come too late, or too many requests wait.
             Exception: `run` raised this error for the batch with these rows.
         """
         if not 1 <= len(rows) <= self.max_batch:
             raise ValueError(f"submit 1 to {self.max_batch} rows at once, not {len(rows)}")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(rows=rows, answer=loop.create_future(), since_s=loop.time())
-        self._pending.add(waiting.answer)
-        waiting.answer.add_done_callback(self._pending.discard)
-        self._queue.put_nowait(waiting)
-        return await waiting.answer
-
-    async def _work(self) -> None:
-        while True:
-            batch = await self._collect()
-            await self._answer([entry for entry in batch if not entry.answer.done()])
-
-    async def _collect(self) -> list[_Waiting]:
-        first = self._left_over or await self._queue.get()
-        self._left_over = None
-        batch, size = [first], len(first.rows)
-        deadline_s = first.since_s + self._max_delay_s
-        while size < self.max_batch:
-            entry = await self._next(deadline_s)
-            if entry is None:
-                break
-            if size + len(entry.rows) > self.max_batch:
-                self._left_over = entry
-                break
-            batch.append(entry)
-            size += len(entry.rows)
-        return batch
-
-    async def _next(self, deadline_s: float) -> _Waiting | None:
-        """Return the next request, or None if no request arrives before the deadline.
-
-        A request in the queue is returned even after the deadline.
-        """
-        if not self._queue.empty():
-            return self._queue.get_nowait()
+        now_s = loop.time()
+        request = _Request(rows=rows, answer=loop.create_future(), since_s=now_s)
+        entry = Waiting(
+            item=request,
+            rows=len(rows),
+            device=device,
+            deadline_s=_deadline_s(now_s, timeout_s),
+        )
+        refused = self._queue.offer(
+            entry, self._times, now_s=now_s, free_in_s=self._free_in_s(now_s)
+        )
+        if refused is not None:
+            self.statistics.refused += 1
+            self._refuse(refused)
+        self._pending.add(request.answer)
+        request.answer.add_done_callback(self._pending.discard)
+        self._start_runs()
         try:
-            async with asyncio.timeout_at(deadline_s):
-                return await self._queue.get()
-        except TimeoutError:
-            return None
+            return await request.answer
+        except asyncio.CancelledError:
+            self._queue.remove(entry)
+            raise
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
-        if not batch:
-            return
+    def _refuse(self, entry: Waiting[_Request]) -> None:
+        if not entry.item.answer.done():
+            entry.item.answer.set_exception(OverloadedError(self._queue.retry_s(self._times)))
+
+    def _free_in_s(self, now_s: float) -> float:
+        """Return the expected time until another run can begin."""
+        if len(self._running) < self._threads:
+            return 0.0
+        return max(0.0, min(self._running.values()) - now_s)
+
+    def _start_runs(self) -> None:
+        while len(self._running) < self._threads and self._queue.rows:
+            now_s = asyncio.get_running_loop().time()
+            taken = self._queue.take(self._times, now_s=now_s)
+            self.statistics.late += len(taken.late)
+            for entry in taken.late:
+                self._refuse(entry)
+            if taken.batch:
+                task = asyncio.create_task(self._answer([entry.item for entry in taken.batch]))
+                size = sum(entry.rows for entry in taken.batch)
+                self._running[task] = now_s + self._times.run_s(size)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._start_runs()
+
+    async def _answer(self, batch: list[_Request]) -> None:
         loop = asyncio.get_running_loop()
+        rows = [request.rows for request in batch]
+        started_s = loop.time()
         try:
-            rows = np.concatenate([entry.rows for entry in batch])
-            answers = await loop.run_in_executor(self._executor, self._run, rows)
+            answers, run_s = await loop.run_in_executor(self._executor, self._timed, rows)
         except Exception as err:  # noqa: BLE001  passed on to the callers
-            for entry in batch:
-                if not entry.answer.done():
-                    entry.answer.set_exception(err)
+            self.statistics.failed += len(batch)
+            for request in batch:
+                if not request.answer.done():
+                    request.answer.set_exception(err)
             return
-        ends = np.cumsum([len(entry.rows) for entry in batch])
-        for entry, end in zip(batch, ends, strict=True):
-            if not entry.answer.done():
-                entry.answer.set_result(answers[end - len(entry.rows) : end])
+        count = len(answers)
+        self._times = self._times.after_run(count, run_s)
+        self.statistics.runs += 1
+        self.statistics.rows += count
+        self.statistics.run_s += run_s
+        self.statistics.wait_s += sum(started_s - request.since_s for request in batch)
+        self.statistics.answered += len(batch)
+        ends = np.cumsum([len(part) for part in rows])
+        for request, end in zip(batch, ends, strict=True):
+            if not request.answer.done():
+                request.answer.set_result(answers[end - len(request.rows) : end])
+
+    def _timed(self, parts: list[Rows]) -> tuple[Rows, float]:
+        started_s = time.perf_counter()
+        rows = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        return self._run(rows), time.perf_counter() - started_s

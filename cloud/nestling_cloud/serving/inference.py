@@ -18,7 +18,7 @@ from nestling.inference.v2 import inference_pb2 as pb
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.serving import tensors
-from nestling_cloud.serving.batcher import Batcher
+from nestling_cloud.serving.batcher import Batcher, OverloadedError
 from nestling_cloud.serving.excerpt import excerpt
 from nestling_core.wire import forms
 
@@ -116,15 +116,24 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
 
         If there is no such model, the call ends with the status NOT_FOUND. If the inputs do not fit
         the model, or are so large that the logits are not finite, the status is INVALID_ARGUMENT.
-        If the model fails, the status is INTERNAL.
+        If the model fails, the status is INTERNAL. If the answer would come after the caller's
+        deadline, the status is RESOURCE_EXHAUSTED, with the time after which another try is worth
+        it in the trailing metadata.
         """
         await self._check_model(request.model_name, request.model_version, context)
+        device, timeout_s = _device(request), context.time_remaining()
+        try:
+            self._batcher.check(device=device, timeout_s=timeout_s)
+        except OverloadedError as err:
+            await _overloaded(context, err)
         try:
             rows = tensors.decode(request, self._signature, max_rows=self._batcher.max_batch)
         except tensors.TensorError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
         try:
-            logits = await self._batcher.submit(rows)
+            logits = await self._batcher.submit(rows, device=device, timeout_s=timeout_s)
+        except OverloadedError as err:
+            await _overloaded(context, err)
         except Exception:  # noqa: BLE001  onnxruntime's errors share no base
             _LOG.exception("%s failed on %d inputs", self._signature.model, len(rows))
             await context.abort(grpc.StatusCode.INTERNAL, "the model failed; see the cloud's log")
@@ -141,6 +150,18 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
                 f"no model {excerpt(name)} version {excerpt(wanted)} here; "
                 f"there is {self._signature.model!r} version {tensors.MODEL_VERSION!r}",
             )
+
+
+def _device(request: pb.ModelInferRequest) -> str:
+    if offload_parameters.DEVICE_ID not in request.parameters:
+        return ""
+    return request.parameters[offload_parameters.DEVICE_ID].string_param
+
+
+async def _overloaded(context: _Context, err: OverloadedError) -> NoReturn:
+    retry_ms = str(math.ceil(1000 * err.retry_s))
+    context.set_trailing_metadata(((offload_parameters.RETRY_AFTER_MS, retry_ms),))
+    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(err))
 
 
 async def _not_found(context: _Context, text: str) -> NoReturn:

@@ -11,7 +11,7 @@ from nestling_cloud.store import histogram
 from nestling_cloud.store.receipt_row import ReceiptRow
 
 # Reasons why a device answered itself after it had asked the cloud.
-FALLBACKS = frozenset({"deadline_missed", "unreachable", "bad_answer"})
+FALLBACKS = frozenset({"deadline_missed", "unreachable", "overloaded", "bad_answer"})
 
 
 class Kind(NamedTuple):

@@ -15,6 +15,7 @@ The rules for these decisions are in `policy`, `limits` and `resident_capacity`.
 """
 
 import dataclasses
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ class Agent:
         costs: the costs measured on this machine, or None if there are none. The meter estimates
             the costs that were not measured.
         stream: the stream of inputs, with the state to continue with.
+        draw: a function that returns random numbers from 0 to 1, which vary the pauses after failed
+            offloads.
     """
 
     def __init__(
@@ -94,12 +97,14 @@ class Agent:
         grow: Callable[[int], LoadedBundle],
         costs: MeasuredCosts | None = None,
         stream: Stream = Stream(),  # noqa: B008 - immutable
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self._notices = LimitNotices()
-        self._cloud = Cloud(offloader, meter, self._notices, deadline_ms=deadline_ms)
+        self._cloud = Cloud(offloader, meter, self._notices, deadline_ms=deadline_ms, draw=draw)
         self._meter = meter
         self._keep = keep
         self._stream, self._pauses = stream, 0
+        self._now_ms = 0
         self._state = stream.state_for(bundle.version)
         self._loader = CapacityLoader(bundle, meter, self._notices, grow=grow, measured=costs)
         self._target = OffloadTarget(self._loader, meter, self._notices, controller_of(self._state))
@@ -143,6 +148,7 @@ class Agent:
         started = time.perf_counter()
         self._loader.fit(budget)
         now_ms = unix_ms()
+        self._now_ms = now_ms
         self._continue_stream(now_ms)
         self._student.begin(budget)
         account = CostAccount(self._meter, budget)
@@ -199,7 +205,7 @@ class Agent:
 
         If the cloud gives no answer, the device answers.
         """
-        skipped = self._cloud.skip_reason(account)
+        skipped = self._cloud.skip_reason(account, self._now_ms)
         if skipped is not None:
             return _kept(self._student.answer(request.window, account), skipped)
         thresholds = self._target.thresholds(

@@ -3,6 +3,7 @@
 Nothing here does I/O or reads a clock.
 """
 
+import math
 from dataclasses import dataclass
 
 # Longest pause after failures, in inputs.
@@ -13,8 +14,8 @@ _LONGEST_PAUSE = 16
 class Backoff:
     """A pause between attempts that doubles with every failure.
 
-    The pause lasts 1 input after the first failure, and at most 16 inputs. It is counted in inputs
-    instead of seconds, so that a recorded trace replays to the same routes.
+    At its full length, the pause lasts 1 input after the first failure, and at most 16 inputs. It
+    is counted in inputs instead of seconds, so that a recorded trace replays to the same routes.
 
     Attributes:
         failures: the number of consecutive failures.
@@ -33,7 +34,14 @@ class Backoff:
         """Return the pause after one more input that was answered without an attempt."""
         return Backoff(self.failures, max(0, self.left - 1))
 
-    def after_failure(self) -> "Backoff":
-        """Return the pause that follows one more failure."""
+    def after_failure(self, draw: float = 1.0) -> "Backoff":
+        """Return the pause that follows one more failure.
+
+        Args:
+            draw: a random number from 0 to 1. The pause lasts half of its full length for 0, and
+                all of it for 1. Many devices that fail at the same time thus do not return at the
+                same time.
+        """
         failures = self.failures + 1
-        return Backoff(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))
+        longest = min(2 ** (failures - 1), _LONGEST_PAUSE)
+        return Backoff(failures, math.ceil(longest * (1 + draw) / 2))

@@ -1,13 +1,14 @@
 """Asks the cloud for answers on behalf of the agent.
 
 `Cloud` determines whether the cloud is an option for an input. After a failed exchange, the cloud
-is not an option for the next few inputs. An exchange returns the cloud's logits, or the reason
+is not an option for the next few inputs, or after the cloud has said that it is overloaded, until
+the time that it named. An exchange returns the cloud's logits, or the reason
 why there are none.
 """
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,10 +27,14 @@ from nestling_device.inference.offloader import (
     Offloader,
     OffloadError,
     OffloadRequest,
+    OverloadedError,
     UnreachableError,
 )
 
 _log = logging.getLogger(__name__)
+
+# A cloud cannot send devices away for longer than this.
+_LONGEST_RETRY_MS = 60_000
 
 
 class NoAnswer(NamedTuple):
@@ -45,11 +50,18 @@ class NoAnswer(NamedTuple):
 class Cloud:
     """Asks the cloud for answers.
 
-    After a failed exchange, it pauses for 1 to 16 inputs (`Backoff`).
+    After a failed exchange, it pauses for 1 to 16 inputs (`Backoff`). After an overload, it pauses
+    for at least the time that the cloud asked for, at most a minute.
     """
 
     def __init__(
-        self, offloader: Offloader, meter: Meter, notices: LimitNotices, *, deadline_ms: float
+        self,
+        offloader: Offloader,
+        meter: Meter,
+        notices: LimitNotices,
+        *,
+        deadline_ms: float,
+        draw: Callable[[], float],
     ) -> None:
         """Start without a pause.
 
@@ -58,7 +70,10 @@ class Cloud:
             meter: the meter that estimates or measures the time and energy of an exchange.
             notices: the log for limits that rule out an offload.
             deadline_ms: the longest wait for an answer, in wall-clock milliseconds.
+            draw: a function that returns random numbers from 0 to 1, which vary the pauses.
         """
+        self._draw = draw
+        self._now_ms, self._retry_at_ms = 0, 0
         self._notices = notices
         self._offloader = offloader
         self._meter = meter
@@ -70,7 +85,7 @@ class Cloud:
         """The expected number of bytes on the link for one offload, both ways."""
         return offload_bytes(self._offloader.form)
 
-    def skip_reason(self, account: CostAccount) -> Reason.ValueType | None:
+    def skip_reason(self, account: CostAccount, now_ms: int) -> Reason.ValueType | None:
         """Return the reason, if any, why the cloud is not an option for an input.
 
         The reason is a limit of the budget, or a pause after failures. Call this exactly once per
@@ -78,10 +93,16 @@ class Cloud:
 
         Args:
             account: the cost account of the input, which has the input's budget.
+            now_ms: the present Unix time, in milliseconds.
 
         Returns:
             The reason to record in the receipt, or None if the cloud is an option.
         """
+        self._now_ms = now_ms
+        # Not if the clock was set back since.
+        if 0 < self._retry_at_ms - now_ms <= 2 * _LONGEST_RETRY_MS:
+            self._pause = self._pause.after_input()
+            return receipt_pb2.REASON_BACK_OFF
         if not self._pause.over:
             self._pause = self._pause.after_input()
             return receipt_pb2.REASON_BACK_OFF
@@ -133,7 +154,10 @@ class Cloud:
             answer = self._offloader.offload(request, deadline_ms=self._deadline_ms)
         except OffloadError as err:
             _log.info("offload failed: %s", err)
-            self._pause = self._pause.after_failure()
+            self._pause = self._pause.after_failure(self._draw())
+            if isinstance(err, OverloadedError):
+                wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
+                self._retry_at_ms = self._now_ms + round(wait_ms)
             # Without a connection, only the attempt to connect went over the link.
             unreachable = isinstance(err, UnreachableError)
             size = FRAMING_BYTES if unreachable else self.size_bytes
@@ -149,4 +173,6 @@ def _reason(error: OffloadError) -> Reason.ValueType:
         return receipt_pb2.REASON_DEADLINE_MISSED
     if isinstance(error, UnreachableError):
         return receipt_pb2.REASON_UNREACHABLE
+    if isinstance(error, OverloadedError):
+        return receipt_pb2.REASON_OVERLOADED
     return receipt_pb2.REASON_BAD_ANSWER

@@ -6,6 +6,7 @@ are the errors:
     OffloadError
     ├── DeadlineMissedError
     ├── UnreachableError
+    ├── OverloadedError
     └── BadAnswerError
 """
 
@@ -48,6 +49,18 @@ class DeadlineMissedError(OffloadError):
 
 class UnreachableError(OffloadError):
     """Raised when the connection fails, or breaks before the answer arrives."""
+
+
+class OverloadedError(OffloadError):
+    """Raised when the cloud refuses the input because it could not answer in time.
+
+    Attributes:
+        retry_ms: the time after which the cloud wants to be asked again, in milliseconds.
+    """
+
+    def __init__(self, text: str, retry_ms: int) -> None:
+        super().__init__(text)
+        self.retry_ms = retry_ms
 
 
 class BadAnswerError(OffloadError):
@@ -104,6 +117,7 @@ class Offloader(Protocol):
         Raises:
             DeadlineMissedError: no answer arrived by the deadline.
             UnreachableError: the connection failed, or broke before the answer arrived.
+            OverloadedError: the cloud could not have answered in time.
             BadAnswerError: the cloud refused the input, or the cloud's answer has the wrong shape
                 or is not finite.
         """
@@ -218,6 +232,9 @@ class GrpcOffloader:
         if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
             self._hang_up()
             return UnreachableError(f"{target} cannot be reached: {err.details()}")
+        retry_ms = _retry_ms(err)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_ms is not None:
+            return OverloadedError(f"{target} is overloaded: {err.details()}", retry_ms)
         self._forget_server()  # it may have been replaced by one that takes other forms
         return BadAnswerError(f"{target} refused the input ({code.name}): {err.details()}")
 
@@ -232,6 +249,14 @@ class GrpcOffloader:
 
     def close(self) -> None:
         self._channel.drop()
+
+
+def _retry_ms(err: grpc.RpcError) -> int | None:
+    """Return the time after which a server wants to be asked again, or None if it names none."""
+    for entry in err.trailing_metadata() or ():
+        if entry.key == offload_parameters.RETRY_AFTER_MS and str(entry.value).isdecimal():
+            return int(entry.value)
+    return None
 
 
 class _Bytes(NamedTuple):

@@ -4,6 +4,7 @@ The components are the state folder, delivery, the bundle, the agent and telemet
 """
 
 import logging
+import random
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -122,6 +123,7 @@ class Device:
             keep=lambda receipt, state: self._outbox.append(receipt, stream_state=state),
             grow=self._grow,
             costs=self._costs,
+            draw=random.Random(self._config.device_id).random,
             stream=Stream(
                 source=self._config.source,
                 gap_s=self._config.stream_gap_s,

@@ -75,6 +75,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The cloud was not an option: an offload takes longer than one answer may."""
     REASON_BACK_OFF: _Reason.ValueType  # 12
     """The cloud was not an option: an offload failed recently, and the back-off is still running."""
+    REASON_OVERLOADED: _Reason.ValueType  # 13
+    """Fallback: the cloud could not have answered in time, and said when to ask again."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why an input was answered by the device or by the cloud."""
@@ -102,6 +104,8 @@ REASON_LATENCY_LIMIT: Reason.ValueType  # 11
 """The cloud was not an option: an offload takes longer than one answer may."""
 REASON_BACK_OFF: Reason.ValueType  # 12
 """The cloud was not an option: an offload failed recently, and the back-off is still running."""
+REASON_OVERLOADED: Reason.ValueType  # 13
+"""Fallback: the cloud could not have answered in time, and said when to ask again."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final

@@ -17,6 +17,7 @@ _LABELS = {
     "back_off": "backing off after a failure",
     "deadline_missed": "deadline missed",
     "unreachable": "cloud unreachable",
+    "overloaded": "cloud overloaded",
     "bad_answer": "unusable answer",
 }
 _NOTHING = "-"

@@ -43,7 +43,12 @@ from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.live_figures import DeviceQuery
 from nestling_cloud.console.data.operating_point import read_state
-from nestling_cloud.console.data.released_bundle import capacities_table, curves_table, read_models
+from nestling_cloud.console.data.released_bundle import (
+    capacities_table,
+    curves_table,
+    read_models,
+    wire_forms_table,
+)
 from nestling_cloud.console.data.rounds import RoundView, rounds_table
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS
 from nestling_cloud.console.http.problem import Problem, RequestError
@@ -97,6 +102,9 @@ class Api:
         get("/models", summary="The released bundle")(self._models)
         get("/models/capacities.csv", summary="The released bundle's capacities as CSV")(
             self._capacities_csv
+        )
+        get("/models/wire-forms.csv", summary="The released bundle's wire forms as CSV")(
+            self._wire_forms_csv
         )
         get("/models/curves.csv", summary="The released bundle's routing curves as CSV")(
             self._curves_csv
@@ -200,6 +208,11 @@ class Api:
     async def _capacities_csv(self) -> Response:
         return csv_response(
             capacities_table(await asyncio.to_thread(read_models, self._parts.repository))
+        )
+
+    async def _wire_forms_csv(self) -> Response:
+        return csv_response(
+            wire_forms_table(await asyncio.to_thread(read_models, self._parts.repository))
         )
 
     async def _curves_csv(self) -> Response:

@@ -184,6 +184,36 @@ def capacities_table(models: Models) -> Table:
     return table(columns, rows)
 
 
+def wire_forms_table(models: Models) -> Table:
+    """Build a table with a row for each form in which inputs can be sent to the cloud.
+
+    Its columns are the mean size of an input, and on the calibration inputs, the accuracy of the
+    cloud's answers and the share of answers that differ from those to plain float32.
+    """
+    columns = [
+        ("name", "form"),
+        ("payload_bytes", "bytes of an input"),
+        ("calibration_accuracy", ""),
+        ("calibration_accuracy_percent", "cloud's accuracy on calibration inputs, %"),
+        ("changed", ""),
+        ("changed_percent", "changed answers, %"),
+        ("used", "used"),
+    ]
+    rows = (
+        [
+            form["name"],
+            form["payload_bytes"],
+            form["calibration_accuracy"],
+            100 * form["calibration_accuracy"],
+            form["changed"],
+            100 * form["changed"],
+            "yes" if form["used"] else "no",
+        ]
+        for form in models.overview["wire_forms"]
+    )
+    return table(columns, rows)
+
+
 def curves_table(models: Models) -> Table:
     """Build a table of the operating points of every capacity.
 

@@ -78,9 +78,46 @@ def _show_bundle(models: Models, view: FleetView) -> None:
             "note",
         )
         link("CSV", "/api/v1/models/capacities.csv", "note")
+    _show_wire_forms(models)
     _show_routing(models)
     _show_curves(models)
     _show_classes(models)
+
+
+def _show_wire_forms(models: Models) -> None:
+    if not models.overview["wire_forms"]:
+        return
+    columns = tuple(
+        Column(key=key, label=label)
+        for key, label in (
+            ("form", "form"),
+            ("size", "size of an input"),
+            ("accuracy", "cloud's accuracy, calibration"),
+            ("changed", "changed answers"),
+            ("used", "used"),
+        )
+    )
+    rows = tuple(
+        (
+            form["name"],
+            size(form["payload_bytes"]),
+            percent(form["calibration_accuracy"]),
+            percent(form["changed"]),
+            "yes" if form["used"] else "",
+        )
+        for form in models.overview["wire_forms"]
+    )
+    with block("section", "panel spaced", aria_label="Wire forms", data_panel="wire-forms"):
+        Text("h2", "Wire forms")
+        Text(
+            "p",
+            "The forms in which an input can be sent to the cloud. Devices use the smallest one "
+            f"that costs hardly any accuracy. Measured {measured_on(models)}.",
+            "note",
+        )
+        with block("div", "scroll tall", tabindex="0", role="region", aria_label="Wire forms"):
+            Grid("Wire forms", figures=True).show(Table(columns=columns, rows=rows))
+        link("CSV", "/api/v1/models/wire-forms.csv", "note")
 
 
 def _show_routing(models: Models) -> None:

@@ -10,6 +10,7 @@ from nestling_device.inference.offloader import (
     BadAnswerError,
     DeadlineMissedError,
     OffloadError,
+    OverloadedError,
     UnreachableError,
 )
 from tests.support.agent_rig import BUDGET, METER, SIZE, budget, make_rig, routes, student_class
@@ -22,6 +23,7 @@ from tests.support.hand_bundle import EASY, HARD, MACS
     [
         (DeadlineMissedError("late"), "deadline_missed"),
         (UnreachableError("gone"), "unreachable"),
+        (OverloadedError("busy", retry_ms=50), "overloaded"),
         (BadAnswerError("nonsense"), "bad_answer"),
         (OffloadError("something else"), "bad_answer"),
     ],

@@ -1,0 +1,161 @@
+"""Queues requests for a model: bounded, fair among devices, and without those that come too late.
+
+A queue without a bound collapses under overload: every request waits until nobody waits for its
+answer any more, and the model only works for the past. So a request is refused at once if it could
+not be answered by its deadline, and dropped if it turns out so later.
+
+Nothing here does I/O or reads a clock.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from nestling_cloud.serving.run_times import RunTimes
+
+T = TypeVar("T")
+
+MOST_ROWS = 1024
+"""The most rows that wait, of all devices together."""
+_SHORTEST_RETRY_S = 0.05
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Waiting(Generic[T]):
+    """A request that waits for a run.
+
+    Attributes:
+        item: what the caller waits for.
+        rows: the number of inputs in the request.
+        device: the device that sent it, or "" for other clients, which count as one.
+        deadline_s: the time by which the answer has to be ready; infinite for no limit.
+    """
+
+    item: T
+    rows: int
+    device: str
+    deadline_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken(Generic[T]):
+    """Requests that were taken from the queue.
+
+    Attributes:
+        batch: the requests to run together, which may be none.
+        late: the requests that cannot be answered in time any more.
+    """
+
+    batch: Sequence[Waiting[T]]
+    late: Sequence[Waiting[T]]
+
+
+@dataclass(kw_only=True)
+class RequestQueue(Generic[T]):
+    """The requests that wait for a model.
+
+    Devices take turns: a device with many requests waits for itself, not others for it.
+
+    Attributes:
+        max_batch: the largest number of rows in one run.
+        runners: the number of runs at the same time.
+        rows: the number of rows that wait.
+    """
+
+    max_batch: int
+    runners: int
+    rows: int = 0
+    _devices: "OrderedDict[str, deque[Waiting[T]]]" = field(default_factory=OrderedDict)
+
+    def wait_s(self, entry: Waiting[Any], times: RunTimes, *, free_in_s: float) -> float:
+        """Return the time until a request is answered, if its own run is slow.
+
+        Args:
+            entry: the request, which is not in the queue yet.
+            times: the times of earlier runs.
+            free_in_s: the expected time until a runner is free, 0 or more.
+        """
+        own = sum(other.rows for other in self._devices.get(entry.device, ())) + entry.rows
+        ahead = own - entry.rows
+        for device, entries in self._devices.items():
+            if device != entry.device:
+                ahead += min(own, sum(other.rows for other in entries))
+        queued = ahead * times.least_per_row_s / self.runners
+        return free_in_s + queued + times.slow_run_s(entry.rows)
+
+    def retry_s(self, times: RunTimes) -> float:
+        """Return the time after which a refused request is worth another try."""
+        return max(_SHORTEST_RETRY_S, self.rows * times.least_per_row_s / self.runners)
+
+    def offer(
+        self, entry: Waiting[T], times: RunTimes, *, now_s: float, free_in_s: float
+    ) -> Waiting[T] | None:
+        """Add a request, and return the request that is refused for it, if any.
+
+        A request that would not be answered in time is refused itself. If the queue is full, the
+        newest request of the device with the most rows is refused.
+
+        Args:
+            entry: the request.
+            times: the times of earlier runs.
+            now_s: the present time.
+            free_in_s: the expected time until a runner is free, 0 or more.
+        """
+        if now_s + self.wait_s(entry, times, free_in_s=free_in_s) > entry.deadline_s:
+            return entry
+        self._devices.setdefault(entry.device, deque()).append(entry)
+        self.rows += entry.rows
+        if self.rows <= MOST_ROWS:
+            return None
+        greediest = max(self._devices.values(), key=lambda own: sum(one.rows for one in own))
+        refused = greediest.pop()
+        self._forget(refused)
+        return refused
+
+    def remove(self, entry: Waiting[T]) -> None:
+        """Remove a request whose caller has gone, or do nothing if it is not in the queue."""
+        entries = self._devices.get(entry.device)
+        if entries is not None and entry in entries:
+            entries.remove(entry)
+            self._forget(entry)
+
+    def take(self, times: RunTimes, *, now_s: float) -> Taken[T]:
+        """Take the requests for the next run, one of each device in turn.
+
+        The run gets its part of the waiting rows, so that other runners get theirs, and no more
+        than can be answered before the earliest deadline among them.
+
+        Args:
+            times: the times of earlier runs.
+            now_s: the present time.
+        """
+        batch: list[Waiting[T]] = []
+        late: list[Waiting[T]] = []
+        most = min(self.max_batch, max(1, -(-self.rows // self.runners)))
+        size, earliest = 0, float("inf")
+        while self._devices:
+            entry = next(iter(self._devices.values()))[0]
+            if now_s + times.slow_run_s(entry.rows) > entry.deadline_s:
+                late.append(self._pop())
+                continue
+            earliest = min(earliest, entry.deadline_s)
+            grown = size + entry.rows
+            if batch and (grown > most or now_s + times.slow_run_s(grown) > earliest):
+                break
+            batch.append(self._pop())
+            size = grown
+        return Taken(batch=batch, late=late)
+
+    def _pop(self) -> Waiting[T]:
+        """Remove and return the first request, and let its device go to the end of the turn."""
+        device, entries = next(iter(self._devices.items()))
+        entry = entries.popleft()
+        self._devices.move_to_end(device)
+        self._forget(entry)
+        return entry
+
+    def _forget(self, entry: Waiting[T]) -> None:
+        self.rows -= entry.rows
+        if not self._devices[entry.device]:
+            del self._devices[entry.device]
