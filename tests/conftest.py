@@ -81,10 +81,11 @@ def make_manifest() -> Callable[..., bundle_pb2.Manifest]:
     """Makes a manifest of two capacities, its blobs already in the repository."""
 
     def make(
-        repository: Repository, *, release: int = 1, task: str = "tiny"
+        repository: Repository, *, release: int = 1, task: str = "tiny", teacher: bytes = b"onnx"
     ) -> bundle_pb2.Manifest:
         manifest = bundle_pb2.Manifest(format=MANIFEST_FORMAT, task=task, release=release)
         manifest.cloud.name = "tiny-teacher"
+        manifest.cloud.onnx.CopyFrom(repository.add_model(teacher))
         manifest.golden.CopyFrom(repository.add(f"golden {release}".encode()))
         guarantee = bundle_pb2.CertifiedPoint(risk=0.02, delta=0.1, offload_share=0.25)
         calibration = bundle_pb2.Calibration(
@@ -111,8 +112,7 @@ def released(
     """Folder of a repository with the tiny teacher and release 1 in it."""
     folder = tmp_path / "repository"
     repository = Repository(folder)
-    repository.add_model("tiny-teacher", tiny_teacher)
-    repository.release(make_manifest(repository))
+    repository.release(make_manifest(repository, teacher=tiny_teacher))
     return folder
 
 

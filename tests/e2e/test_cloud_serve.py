@@ -9,7 +9,6 @@ import grpc
 import pytest
 
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
-from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from tests.support import cloud_process
 from tests.support.cloud_process import StartCloud
@@ -104,12 +103,13 @@ def test_missing_broker_exits_with_1_and_how_to_get_one(released: Path, tmp_path
 
 
 def test_missing_teacher_exits_with_1(released: Path, tmp_path: Path) -> None:
-    Repository(released).model_path("tiny-teacher").unlink()
+    (teacher,) = (released / "models").iterdir()
+    teacher.unlink()
 
     ended = _serve(released, tmp_path)
 
     assert ended.returncode == 1
-    assert "no cloud model 'tiny-teacher'" in ended.stderr
+    assert "cloud model 'tiny-teacher' is missing" in ended.stderr
 
 
 def test_store_that_cannot_be_opened_exits_with_1(released: Path, tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import grpc
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling.v1.bundle_pb2 import Manifest, WireForm
 from nestling_cloud.cloud_model.model import CloudModel
-from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.inference import InferenceService
+from nestling_cloud.serving.served_models import ServedModels
 from nestling_core.network.address import Address
 from nestling_device.inference.offloader import (
     BadAnswerError,
@@ -46,13 +48,13 @@ Answer = Callable[[inference_pb2.ModelInferRequest], inference_pb2.ModelInferRes
 
 
 @asynccontextmanager
-async def inference(
-    model: CloudModel, run: Callable[[Rows], Rows] | None = None
-) -> AsyncIterator[int]:
+async def inference(*models: CloudModel) -> AsyncIterator[int]:
+    """Serve models, whose versions are "1a", "2a" and so on."""
     server = grpc.aio.server()
-    async with Batcher(run or model.run) as batcher:
+    versions = [(f"{number}a", model) for number, model in enumerate(models, start=1)]
+    async with ServedModels(versions) as served:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            InferenceService(model.signature, batcher), server
+            InferenceService(served), server
         )
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
@@ -170,10 +172,8 @@ def test_server_is_asked_again_after_it_refused_an_input(cloud_port: int) -> Non
     manifest = manifest_with(PLAIN, INT8)
     with offloader(f"127.0.0.1:{cloud_port}", manifest) as cloud:
         first = cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
-        manifest.cloud.name = "another"
-        with pytest.raises(BadAnswerError, match="NOT_FOUND"):
-            cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
-        manifest.cloud.name = "tiny-teacher"
+        with pytest.raises(BadAnswerError, match="INVALID_ARGUMENT"):
+            cloud.offload(question(np.full((2, 3), 3e38, np.float32)), deadline_ms=PATIENT_MS)
         again = cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
     assert again.bytes_up == first.bytes_up
@@ -253,15 +253,17 @@ def test_cloud_that_misbehaves_is_a_bad_answer(answer: Answer, status: str) -> N
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
 
+class SlowModel(CloudModel):
+    """A teacher that takes its time."""
+
+    def run(self, rows: Rows) -> Rows:
+        threading.Event().wait(0.4)  # nobody sets it
+        return super().run(rows)
+
+
 def test_cloud_that_cannot_answer_in_time_refuses_at_once(tiny_teacher: bytes) -> None:
-    model, never = CloudModel("tiny-teacher", tiny_teacher), threading.Event()
-
-    def slow(rows: Rows) -> Rows:
-        never.wait(0.4)
-        return model.run(rows)
-
     with (
-        background(lambda: inference(model, slow)) as port,
+        background(lambda: inference(SlowModel("tiny-teacher", tiny_teacher))) as port,
         offloader(f"127.0.0.1:{port}") as cloud,
     ):
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)  # from now on, the cloud knows its speed
@@ -272,24 +274,64 @@ def test_cloud_that_cannot_answer_in_time_refuses_at_once(tiny_teacher: bytes) -
     assert refused.value.retry_ms >= 50
 
 
+def scaled(teacher: bytes, factor: float) -> CloudModel:
+    """Return a version of the tiny teacher with other weights."""
+    proto = onnx.ModelProto.FromString(teacher)
+    (weights,) = proto.graph.initializer
+    proto.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(factor * numpy_helper.to_array(weights), weights.name)
+    )
+    return CloudModel("tiny-teacher", proto.SerializeToString())
+
+
+def test_device_gets_the_answers_of_its_own_bundles_teacher(
+    tiny_teacher: bytes, tiny_weights: NDArray[np.float32]
+) -> None:
+    def answers(port: int, version: str) -> NDArray[np.float32]:
+        manifest = manifest_with()
+        manifest.cloud.onnx.sha256 = version
+        with offloader(f"127.0.0.1:{port}", manifest) as cloud:
+            return cloud.offload(QUESTION, deadline_ms=PATIENT_MS).logits
+
+    versions = [scaled(tiny_teacher, factor) for factor in (1.0, 2.0)]
+    with background(lambda: inference(*versions)) as port:
+        old, new, any_version = (answers(port, version) for version in ("1a", "2a", ""))
+
+    expected = WINDOW.reshape(6) @ tiny_weights
+    np.testing.assert_allclose(old, expected, rtol=1e-5)
+    np.testing.assert_allclose(new, 2 * expected, rtol=1e-5)
+    np.testing.assert_allclose(any_version, new)
+
+
+def test_device_whose_teacher_is_gone_asks_the_newest_one(
+    cloud_port: int, tiny_weights: NDArray[np.float32]
+) -> None:
+    manifest = manifest_with()
+    manifest.cloud.onnx.sha256 = "lost"
+    with offloader(f"127.0.0.1:{cloud_port}", manifest) as cloud:
+        with pytest.raises(BadAnswerError, match="version 'lost' here; ready: 'tiny-teacher'"):
+            cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+        answer = cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+
+    np.testing.assert_allclose(WINDOW.reshape(6) @ tiny_weights, answer.logits, rtol=1e-5)
+
+
 def test_missed_deadlines_are_reported_and_lead_to_a_new_connection() -> None:
-    done = threading.Event()
+    slow, done = threading.Event(), threading.Event()
 
     def wait(request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
-        if request.model_name == "slow":
+        if slow.is_set():
             done.wait()
         return sound(request)
 
-    manifest = manifest_with()
-    with scripted(wait) as (target, peers), offloader(target, manifest) as cloud:
-        manifest.cloud.name = "fast"
+    with scripted(wait) as (target, peers), offloader(target) as cloud:
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
-        manifest.cloud.name = "slow"
+        slow.set()
         for _ in range(3):
             with pytest.raises(DeadlineMissedError, match="within 20 ms"):
                 cloud.offload(QUESTION, deadline_ms=20)
+        slow.clear()
         done.set()
-        manifest.cloud.name = "fast"
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
     assert peers[0] != peers[-1]

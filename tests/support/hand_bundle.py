@@ -187,13 +187,13 @@ def hand_repository(folder: Path, teacher: bytes) -> None:
         teacher: ONNX bytes of a cloud model with the bundle's inputs and classes.
     """
     repository = Repository(folder)
-    repository.add_model(hand_bundle()[0].cloud.name, teacher)
-    hand_release(repository, release=1)
+    hand_release(repository, release=1, teacher=teacher)
 
 
-def hand_release(repository: Repository, *, release: int) -> str:
+def hand_release(repository: Repository, *, release: int, teacher: bytes = b"teacher") -> str:
     """Release the bundle, with different weights for each number, and return its version."""
     manifest, blobs = hand_bundle(release)
+    manifest.cloud.onnx.CopyFrom(repository.add_model(teacher))
     for data in blobs.values():
         repository.add(data)
     return repository.release(manifest).bundle_version

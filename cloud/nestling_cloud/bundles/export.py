@@ -55,7 +55,7 @@ def export_bundle(
     """
     manifest = repository.manifest()
     _check_activations(manifest, activations)
-    teacher = repository.read_model(manifest.cloud.name)
+    teacher = repository.read_model(manifest.cloud)
     golden = repository.read_whole(manifest.golden)
     capacities = [
         (repository.read_whole(entry.ring), repository.read_whole(template_of(entry, activations)))

@@ -49,6 +49,7 @@ LEARNING_CODE = (
     "nestling_core.parsing",
     "nestling_core.routing",
     "nestling_core.student",
+    "nestling_core.wire",
 )
 
 

@@ -18,7 +18,7 @@ from nestling_cloud.bundles.routing_facts import (
     routing_facts,
     routing_lines,
 )
-from nestling_core.nest.bundle_files import activations_in, shared_blobs
+from nestling_core.nest.bundle_files import activations_in, shared_blobs, teacher_version
 from nestling_core.wire.choice import best_form
 from nestling_core.wire.forms import WIRE_NAMES
 
@@ -48,7 +48,8 @@ def overview(repository: Repository) -> dict[str, Any]:
             "name": cloud.name,
             "calibration_accuracy": cloud.accuracy,
             "macs": cloud.macs,
-            "bytes": len(repository.read_model(cloud.name)),
+            "version": teacher_version(manifest),
+            "bytes": len(repository.read_model(cloud)),
         },
         "wire_forms": _wire_forms(manifest),
         "calibration_inputs": calibration_inputs(calibration),

@@ -38,6 +38,7 @@ def release_bundle(
         accuracy=learned.cloud.accuracy,
         wire_forms=learned.cloud.wire_forms,
         wire_tolerance=task.wire_tolerance,
+        onnx=blob_of(learned.cloud.onnx),
     )
     manifest = bundle_pb2.Manifest(
         format=MANIFEST_FORMAT,
@@ -61,9 +62,9 @@ def release_bundle(
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
     )
     try_bundle(manifest, repository.read_whole, learned.cloud.onnx)
-    # Before the model is added: a refused release must not leave a teacher that would be served.
+    # Before anything else is written: a refused release leaves nothing.
     repository.check_release(manifest)
-    repository.add_model(cloud.name, learned.cloud.onnx)
+    repository.add_model(learned.cloud.onnx)
     # Before the release: every bundle that devices may run has what a federated round needs.
     repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))
     return repository.release(manifest)

@@ -1,9 +1,9 @@
 """Stores releases in a folder.
 
-The parts of bundles are stored as blobs, which are files named by their digest (see `blob_folder`).
-Cloud models are stored by name and checkpoints by bundle version, each with its digest in a file
-beside it. A checkpoint consists of the weights from which later federated rounds start. A separate
-file names the version of the bundle that devices should run.
+The parts of bundles are stored as blobs, which are files named by their digest (see `blob_folder`),
+and so are cloud models, in a folder of their own. Checkpoints are stored by bundle version, each
+with its digest in a file beside it. A checkpoint consists of the weights from which later federated
+rounds start. A separate file names the version of the bundle that devices should run.
 
 Devices can fetch only blobs, so they never receive a cloud model or a checkpoint.
 """
@@ -20,7 +20,6 @@ from nestling_cloud.bundles.repository_errors import BlobNotFoundError, Reposito
 from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
 from nestling_core.nest import bundle_files
 
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -29,50 +28,33 @@ class Repository(BlobFolder):
 
     Args:
         root: the folder, which the first write creates. It contains `blobs/<sha256>`,
-            `models/<name>.onnx` and `checkpoints/<bundle version>.npz` with their `.sha256` files,
-            and `desired.binpb`, which names the bundle that devices should run.
+            `models/<sha256>`, `checkpoints/<bundle version>.npz` with their `.sha256` files, and
+            `desired.binpb`, which names the bundle that devices should run.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(root / "blobs")
         self.root = root
-        self._models = root / "models"
+        self._models = BlobFolder(root / "models")
         self._checkpoints = root / "checkpoints"
         self._desired = root / "desired.binpb"
 
-    def add_model(self, name: str, onnx: bytes) -> None:
-        """Store a cloud model, replacing an earlier one with the same name.
+    def add_model(self, onnx: bytes) -> bundle_pb2.Blob:
+        """Store the content of a cloud model's ONNX file, and return its digest and size."""
+        return self._models.add(onnx)
 
-        Args:
-            name: the name of the model.
-            onnx: the content of the model's ONNX file.
-
-        Raises:
-            RepositoryError: the name is not valid.
-        """
-        write_sealed(self._model_file(name), onnx)
-
-    def model_path(self, name: str) -> Path:
-        """Return the path of a cloud model's file.
+    def read_model(self, model: bundle_pb2.CloudModel) -> bytes:
+        """Return the content of a cloud model's ONNX file after checking it against the digest.
 
         Raises:
-            BlobNotFoundError: there is no such model.
+            RepositoryError: the file is missing, damaged or unreadable.
         """
-        path = self._model_file(name)
-        if not path.is_file():
+        try:
+            return self._models.read_whole(model.onnx)
+        except BlobNotFoundError as err:
             raise BlobNotFoundError(
-                f"no cloud model {name!r} in {self._models}; release the bundle again"
-            )
-        return path
-
-    def read_model(self, name: str) -> bytes:
-        """Return the content of a cloud model's file after checking it against the digest.
-
-        Raises:
-            BlobNotFoundError: there is no such model.
-            RepositoryError: the file is damaged or unreadable.
-        """
-        return _read_sealed(self.model_path(name))
+                f"the file of cloud model {model.name!r} is missing; release the bundle again"
+            ) from err
 
     def add_checkpoint(self, bundle_version: str, data: bytes) -> None:
         """Store the checkpoint of a bundle.
@@ -126,7 +108,7 @@ class Repository(BlobFolder):
             raise self._desired_damaged()
         for blob in bundle_files.every_blob(manifest):
             self.read_whole(blob)
-        self.read_model(manifest.cloud.name)
+        self.read_model(manifest.cloud)
         self.read_checkpoint(version)
         return manifest
 
@@ -222,14 +204,6 @@ class Repository(BlobFolder):
                 f"release {manifest.release} of {manifest.task} is not above the current "
                 f"{current.release}, and devices refuse older releases; use a higher number"
             )
-
-    def _model_file(self, name: str) -> Path:
-        if not _MODEL_NAME.fullmatch(name):
-            raise RepositoryError(
-                f"cloud model name {name!r} is not valid: use 1 to 64 letters, digits, dots, "
-                "dashes or underscores, starting with a letter or digit"
-            )
-        return self._models / f"{name}.onnx"
 
     def _checkpoint_file(self, bundle_version: str) -> Path:
         if not _VERSION.fullmatch(bundle_version):

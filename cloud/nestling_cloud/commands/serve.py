@@ -16,6 +16,8 @@ from nestling_cloud.service.config import Addresses, ServeConfig
 from nestling_core.command_line.path_flags import output_folder
 from nestling_core.network.address import Address
 
+_MOST_THREADS = 64
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the sub-command `serve`."""
@@ -70,6 +72,12 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         default=8501,
         metavar="PORT",
         help="port where devices enrol, with TLS; 0 picks a free port (default: 8501)",
+    )
+    add(
+        "--threads",
+        type=threads,
+        metavar="N",
+        help="runs of the teacher at the same time (default: one for each core, at most 8)",
     )
 
 
@@ -127,6 +135,7 @@ def _serve(options: argparse.Namespace) -> None:
         broker=_broker(options.broker),
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
+        threads=options.threads,
         console=None
         if options.no_console
         else ConsoleAddress(host=options.console_host, port=options.console_port),
@@ -176,6 +185,17 @@ def port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
     return int(text)
+
+
+def threads(text: str) -> int:
+    """Return the number of threads that a command-line argument contains.
+
+    Raises:
+        argparse.ArgumentTypeError: the argument is not a number from 1 to 64.
+    """
+    if text.isdecimal() and 1 <= int(text) <= _MOST_THREADS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_THREADS}")
 
 
 def _broker(found: Address | None) -> BrokerAddress | None:

@@ -174,7 +174,7 @@ class _Run:
 
     def _learn(self) -> tuple[LearnedTask, NestedStudent]:
         config = self._config
-        onnx = self._repository.read_model(self._manifest.cloud.name)
+        onnx = self._repository.read_model(self._manifest.cloud)
         student = distil_ensemble(
             self._task,
             self._whole,

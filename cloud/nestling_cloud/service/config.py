@@ -31,6 +31,7 @@ class ServeConfig:
             and 1883 without.
         broker_kind: the program of the started broker.
         console: the address of the console and the API; None to start neither of them.
+        threads: the number of runs of the teacher at the same time; None for one for each core.
     """
 
     repository: Path
@@ -45,6 +46,7 @@ class ServeConfig:
     broker_port: int | None = None
     broker_kind: BrokerKind = "auto"
     console: ConsoleAddress | None = None
+    threads: int | None = None
 
     @property
     def exposed_host(self) -> str:

@@ -15,7 +15,6 @@ import grpc
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling.v1 import delivery_pb2_grpc, enrolment_pb2_grpc
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.console.auth.password import CONSOLE_FOLDER, first_password
 from nestling_cloud.console.server import ConsoleServer
 from nestling_cloud.control.commander import Commander
@@ -27,7 +26,6 @@ from nestling_cloud.fleet.listeners import Security
 from nestling_cloud.mqtt.broker_process import Broker, start_broker, start_secure_broker
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.service.config import Addresses, ServeConfig
-from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.connection_limiter import (
     limit_connections,
     raise_file_limit,
@@ -45,6 +43,7 @@ from nestling_cloud.serving.listener import (
 from nestling_cloud.serving.mqtt_delivery import MqttDelivery
 from nestling_cloud.serving.peers import IdentityInterceptor, Peers
 from nestling_cloud.serving.recorder import HardInputRecorder
+from nestling_cloud.serving.served_models import ServedModels
 from nestling_cloud.serving.unreadable_requests import UnreadableRequestInterceptor
 from nestling_cloud.store.hard_inputs import HardInputs
 from nestling_cloud.store.store import Store, state_store_url
@@ -100,7 +99,7 @@ async def serve(
     """
     raise_file_limit()
     repository = Repository(config.repository)
-    model = _load_model(repository)
+    models = ServedModels.of_release(repository, config.threads)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store(state_store_url(config.state, config.store)))
         security = stack.enter_context(_security(config))
@@ -112,7 +111,13 @@ async def serve(
         recorder = HardInputRecorder(HardInputs(store).add_all)
 
         def works() -> list[Coroutine[None, None, None]]:
-            made = [ingest.run(), delivery.run(), recorder.run(), commander.run(ingest.command)]
+            made = [
+                ingest.run(),
+                delivery.run(),
+                recorder.run(),
+                commander.run(ingest.command),
+                models.watch(repository),
+            ]
             if own_broker is not None:
                 made.append(_watch(own_broker))
             if security is not None:
@@ -122,7 +127,7 @@ async def serve(
 
         async with (
             # Ports come first, so that a taken one ends everything before we use the broker.
-            _grpc(config, repository, model, security, recorder.offer) as address,
+            _grpc(config, repository, models, security, recorder.offer) as address,
             _enrolment(config, security, address, broker) as addresses,
             running(works()),
             running(_console_work(console, config, addresses, store, ingest=ingest, stack=stack)),
@@ -131,11 +136,6 @@ async def serve(
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
             ready(_with_console(addresses, console, config, security))
             await stop.wait()
-
-
-def _load_model(repository: Repository) -> CloudModel:
-    name = repository.manifest().cloud.name
-    return CloudModel(name, repository.read_model(name))
 
 
 def _security(config: ServeConfig) -> contextlib.AbstractContextManager[Security | None]:
@@ -172,7 +172,7 @@ def _join_broker(
 async def _grpc(
     config: ServeConfig,
     repository: Repository,
-    model: CloudModel,
+    models: ServedModels,
     security: Security | None,
     on_answer: OnAnswer,
 ) -> AsyncIterator[Address]:
@@ -186,14 +186,14 @@ async def _grpc(
         peers = Peers(security.enrolment.roster.name_of)
         credentials = tls_credentials(security.server_files, ask_for_certificate=True)
         identity = [IdentityInterceptor(peers)]
-    largest = ("grpc.max_receive_message_length", max_message_bytes(model.signature))
+    largest = ("grpc.max_receive_message_length", max_message_bytes(models.newest.signature))
     options = (largest, *_SERVER_OPTIONS)
     server = grpc.aio.server(
         options=options, interceptors=[UnreadableRequestInterceptor(), *identity]
     )
-    async with Batcher(model.run) as batcher:
+    async with models:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            InferenceService(model.signature, batcher, on_answer), server
+            InferenceService(models, on_answer), server
         )
         delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(repository), server)
         if security is not None:

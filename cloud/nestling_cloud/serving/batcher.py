@@ -126,6 +126,10 @@ class Batcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Cancel the calls that are still waiting, and wait for the runs that have begun."""
         for answer in list(self._pending):
             answer.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -18,8 +18,9 @@ from nestling.inference.v2 import inference_pb2 as pb
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.serving import tensors
-from nestling_cloud.serving.batcher import Batcher, OverloadedError
+from nestling_cloud.serving.batcher import OverloadedError
 from nestling_cloud.serving.excerpt import excerpt
+from nestling_cloud.serving.served_models import ServedModel, ServedModels
 from nestling_core.wire import forms
 
 # Largest request, unless a single input needs more. A window of samples takes kilobytes; anything
@@ -49,21 +50,17 @@ def max_message_bytes(signature: Signature) -> int:
 
 
 class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
-    """Serves one model.
+    """Serves the loaded models.
 
     Args:
-        signature: the model's name, input and output.
-        batcher: the batcher that runs the model. Its `max_batch` is the largest number of inputs in
+        models: the models. The `max_batch` of a model's batcher is the largest number of inputs in
             one request.
         on_answer: a function that is called with every answered request, its inputs and the logits.
             The function runs in the event loop and must return at once. None to call no function.
     """
 
-    def __init__(
-        self, signature: Signature, batcher: Batcher, on_answer: OnAnswer | None = None
-    ) -> None:
-        self._signature = signature
-        self._batcher = batcher
+    def __init__(self, models: ServedModels, on_answer: OnAnswer | None = None) -> None:
+        self._models = models
         self._on_answer = on_answer
 
     async def ServerLive(  # noqa: N802
@@ -88,8 +85,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelReadyResponse:
         """Report whether a model is loaded."""
         del context
-        ready = tensors.serves(self._signature, request.name, request.version)
-        return pb.ModelReadyResponse(ready=ready)
+        found = self._models.find(request.name, request.version)
+        return pb.ModelReadyResponse(ready=found is not None)
 
     async def ServerMetadata(  # noqa: N802
         self, request: pb.ServerMetadataRequest, context: _Context
@@ -106,8 +103,11 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelMetadataRequest, context: _Context
     ) -> pb.ModelMetadataResponse:
         """Return the description of a model's inputs and outputs."""
-        await self._check_model(request.name, request.version, context)
-        return tensors.metadata(self._signature)
+        model = await self._model(request.name, request.version, context)
+        versions = [
+            one.version for one in self._models.all if one.signature.model == model.signature.model
+        ]
+        return tensors.metadata(model.signature, versions)
 
     async def ModelInfer(  # noqa: N802
         self, request: pb.ModelInferRequest, context: _Context
@@ -120,36 +120,41 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         deadline, the status is RESOURCE_EXHAUSTED, with the time after which another try is worth
         it in the trailing metadata.
         """
-        await self._check_model(request.model_name, request.model_version, context)
+        model = await self._model(request.model_name, request.model_version, context)
+        signature, batcher = model.signature, model.batcher
         device, timeout_s = _device(request), context.time_remaining()
         try:
-            self._batcher.check(device=device, timeout_s=timeout_s)
+            batcher.check(device=device, timeout_s=timeout_s)
         except OverloadedError as err:
             await _overloaded(context, err)
         try:
-            rows = tensors.decode(request, self._signature, max_rows=self._batcher.max_batch)
+            rows = tensors.decode(request, signature, max_rows=batcher.max_batch)
         except tensors.TensorError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
         try:
-            logits = await self._batcher.submit(rows, device=device, timeout_s=timeout_s)
+            logits = await batcher.submit(rows, device=device, timeout_s=timeout_s)
         except OverloadedError as err:
             await _overloaded(context, err)
         except Exception:  # noqa: BLE001  onnxruntime's errors share no base
-            _LOG.exception("%s failed on %d inputs", self._signature.model, len(rows))
+            _LOG.exception("%s failed on %d inputs", signature.model, len(rows))
             await context.abort(grpc.StatusCode.INTERNAL, "the model failed; see the cloud's log")
         if not np.isfinite(logits).all():
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _OVERFLOW)
         if self._on_answer is not None:
             self._on_answer(request, rows, logits)
-        return tensors.encode(request, self._signature, logits)
+        return tensors.encode(request, signature, model.version, logits)
 
-    async def _check_model(self, name: str, wanted: str, context: _Context) -> None:
-        if not tensors.serves(self._signature, name, wanted):
-            await _not_found(
-                context,
-                f"no model {excerpt(name)} version {excerpt(wanted)} here; "
-                f"there is {self._signature.model!r} version {tensors.MODEL_VERSION!r}",
+    async def _model(self, name: str, version: str, context: _Context) -> ServedModel:
+        """Return a model, or end the call with the status NOT_FOUND if it is not ready."""
+        found = self._models.find(name, version)
+        if found is None:
+            ready = ", ".join(
+                f"{model.signature.model!r} version {model.version!r}" for model in self._models.all
             )
+            await _not_found(
+                context, f"no model {excerpt(name)} version {excerpt(version)} here; ready: {ready}"
+            )
+        return found
 
 
 def _device(request: pb.ModelInferRequest) -> str:

@@ -4,6 +4,7 @@ The functions are pure and use no gRPC.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.excerpt import excerpt, excerpts
 from nestling_core.wire import forms
 
-MODEL_VERSION = "1"
 _DATATYPE = "FP32"
 _DATATYPES = {_DATATYPE: "<f4", "FP16": "<f2"}
 
@@ -27,26 +27,19 @@ class TensorError(CloudError):
     """Raised when a request does not fit the model; the message says what to send instead."""
 
 
-def serves(signature: Signature, name: str, version: str) -> bool:
-    """Return whether a name and version in a request refer to this model.
-
-    Args:
-        signature: the signature of this model.
-        name: the model's name in the request.
-        version: the model's version in the request; "" for any.
-    """
-    return name == signature.model and version in {"", MODEL_VERSION}
-
-
-def metadata(signature: Signature) -> inference_pb2.ModelMetadataResponse:
+def metadata(signature: Signature, versions: Sequence[str]) -> inference_pb2.ModelMetadataResponse:
     """Return the description of a model in the Open Inference Protocol.
 
     In the shapes, -1 stands for the batch size.
+
+    Args:
+        signature: the signature of the model.
+        versions: the versions that are ready to answer.
     """
     tensor = inference_pb2.ModelMetadataResponse.TensorMetadata
     return inference_pb2.ModelMetadataResponse(
         name=signature.model,
-        versions=[MODEL_VERSION],
+        versions=versions,
         platform="onnxruntime_onnx",
         inputs=[
             tensor(name=signature.input_name, datatype=_DATATYPE, shape=[-1, *signature.shape])
@@ -87,7 +80,9 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
     return values
 
 
-def encode(request: Request, signature: Signature, logits: NDArray[np.float32]) -> Response:
+def encode(
+    request: Request, signature: Signature, version: str, logits: NDArray[np.float32]
+) -> Response:
     """Return the response to a request.
 
     The answer is encoded like the request, as raw bytes or as typed values.
@@ -95,12 +90,13 @@ def encode(request: Request, signature: Signature, logits: NDArray[np.float32]) 
     Args:
         request: the request to answer.
         signature: the signature of the model.
+        version: the version of the model.
         logits: the answer as float32, of the shape `(N, classes)`.
     """
     tensor = Response.InferOutputTensor(
         name=signature.output_name, datatype=_DATATYPE, shape=logits.shape
     )
-    response = Response(model_name=signature.model, model_version=MODEL_VERSION, id=request.id)
+    response = Response(model_name=signature.model, model_version=version, id=request.id)
     if request.raw_input_contents:
         response.raw_output_contents.append(logits.astype("<f4").tobytes())
     else:

@@ -123,6 +123,15 @@ def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
     return [*shared_blobs(manifest), *unsigned, *signed]
 
 
+def teacher_version(manifest: bundle_pb2.Manifest) -> str:
+    """Return the version of a bundle's teacher, the beginning of its file's digest.
+
+    The cloud serves each version under the same name, so that devices with an older bundle still
+    get the answers of their teacher. The result is "" if the manifest does not name the file.
+    """
+    return manifest.cloud.onnx.sha256[:8]
+
+
 def memory_needed(manifest: bundle_pb2.Manifest) -> list[int]:
     """Return the memory in bytes that each capacity needs when loaded, smallest capacity first."""
     return [entry.memory_bytes for entry in manifest.capacities]

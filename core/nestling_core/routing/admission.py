@@ -17,7 +17,7 @@ from nestling_core.wire.forms import FP16, FP32, wire_name
 FRAMING_BYTES_UP = 58
 FRAMING_BYTES_DOWN = 64
 # Fields of both messages beside the tensor: names, shapes, parameters, logits.
-_FIELD_BYTES = 178
+_FIELD_BYTES = 195
 FRAMING_BYTES = FRAMING_BYTES_UP + FRAMING_BYTES_DOWN + _FIELD_BYTES
 # What a request has more if its tensor is of the type BYTES: the name of the form.
 _NAME_BYTES = 24

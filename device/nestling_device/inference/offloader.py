@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling.v1.bundle_pb2 import Manifest, WireForm
+from nestling_core.nest.bundle_files import teacher_version
 from nestling_core.network.address import Address
 from nestling_core.routing.admission import FRAMING_BYTES_DOWN, FRAMING_BYTES_UP
 from nestling_core.wire import forms
@@ -128,12 +129,27 @@ class Offloader(Protocol):
         ...
 
 
+class ModelVersion(NamedTuple):
+    """A cloud model.
+
+    Attributes:
+        name: the name of the model.
+        version: the version of the model; "" for the newest.
+    """
+
+    name: str
+    version: str
+
+
 class GrpcOffloader:
     """Offloads inputs to any server of the Open Inference Protocol v2.
 
     Inputs are sent in the bundle's wire form if the server says that it takes this form, otherwise
     in another form that it takes, or as FP32, which every server takes. The server is asked before
     the first input on a connection.
+
+    Inputs go to the bundle's own version of the cloud model, or if the server does not have it, to
+    the newest one.
 
     It reconnects after a broken connection and after three consecutive missed deadlines, so that
     the first call after an outage can succeed. It is not thread-safe.
@@ -160,8 +176,10 @@ class GrpcOffloader:
         self._manifest = manifest
         self._device_id = device_id
         self._misses = 0
-        self._asked = False
-        self._form = best_form(manifest, forms.encodable())
+        self._asked: bool
+        self._form: WireForm
+        self._model: ModelVersion
+        self._forget_server()
 
     @property
     def form(self) -> WireForm:
@@ -215,12 +233,11 @@ class GrpcOffloader:
         )
 
     def _request(self, request: OffloadRequest) -> inference_pb2.ModelInferRequest:
-        model = self._manifest.cloud.name
         try:
-            return infer_request(request, self._form, model=model, device_id=self._device_id)
+            return infer_request(request, self._form, self._model, device_id=self._device_id)
         except WireError:  # the form cannot represent this input
             plain = plain_form(request.window.shape)
-            return infer_request(request, plain, model=model, device_id=self._device_id)
+            return infer_request(request, plain, self._model, device_id=self._device_id)
 
     def _failure(self, err: grpc.RpcError, deadline_ms: float) -> OffloadError:
         code, target = err.code(), self._channel.address
@@ -236,10 +253,13 @@ class GrpcOffloader:
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_ms is not None:
             return OverloadedError(f"{target} is overloaded: {err.details()}", retry_ms)
         self._forget_server()  # it may have been replaced by one that takes other forms
+        if code is grpc.StatusCode.NOT_FOUND:  # the teacher of a newer release may answer as well
+            self._model = self._model._replace(version="")
         return BadAnswerError(f"{target} refused the input ({code.name}): {err.details()}")
 
     def _forget_server(self) -> None:
         self._asked = False
+        self._model = ModelVersion(self._manifest.cloud.name, teacher_version(self._manifest))
         self._form = best_form(self._manifest, forms.encodable())
 
     def _hang_up(self) -> None:
@@ -270,21 +290,21 @@ _NOTHING = _Bytes(up=0, down=0)
 
 
 def infer_request(
-    request: OffloadRequest, form: WireForm, *, model: str, device_id: str
+    request: OffloadRequest, form: WireForm, model: ModelVersion, *, device_id: str
 ) -> inference_pb2.ModelInferRequest:
     """Return the request that asks the cloud model for its answer to one input.
 
     Args:
         request: the input, and what the device knows about it.
         form: the form in which the input is encoded.
-        model: the name of the cloud model.
+        model: the cloud model.
         device_id: the id of this device.
 
     Raises:
         WireError: the form cannot represent the values of this input.
     """
     window = request.window
-    message = inference_pb2.ModelInferRequest(model_name=model)
+    message = inference_pb2.ModelInferRequest(model_name=model.name, model_version=model.version)
     message.parameters[offload_parameters.DEVICE_ID].string_param = device_id
     message.parameters[offload_parameters.INPUT_INDEX].int64_param = request.index
     if request.device_answer is not None:

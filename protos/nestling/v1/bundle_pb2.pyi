@@ -245,6 +245,7 @@ class CloudModel(_message.Message):
     ACCURACY_FIELD_NUMBER: _builtins.int
     WIRE_FORMS_FIELD_NUMBER: _builtins.int
     WIRE_TOLERANCE_FIELD_NUMBER: _builtins.int
+    ONNX_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model in the inference service."""
     macs: _builtins.int
@@ -258,6 +259,10 @@ class CloudModel(_message.Message):
         that of "fp32" by no more than the tolerance.
         """
 
+    @_builtins.property
+    def onnx(self) -> Global___Blob:
+        """The model's ONNX file, which devices do not get. Its digest tells versions of the model apart."""
+
     def __init__(
         self,
         *,
@@ -266,10 +271,11 @@ class CloudModel(_message.Message):
         accuracy: _builtins.float = ...,
         wire_forms: _abc.Iterable[Global___WireForm] | None = ...,
         wire_tolerance: _builtins.float = ...,
+        onnx: Global___Blob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["onnx", b"onnx"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macs", b"macs", "name", b"name", "wire_forms", b"wire_forms", "wire_tolerance", b"wire_tolerance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macs", b"macs", "name", b"name", "onnx", b"onnx", "wire_forms", b"wire_forms", "wire_tolerance", b"wire_tolerance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,7 +60,7 @@ def cloud_outputs(repository: Repository, inputs: Floats) -> Floats:
         repository: the repository with the released bundle.
         inputs: the inputs, (N, *shape).
     """
-    teacher = open_session(repository.read_model(repository.manifest().cloud.name))
+    teacher = open_session(repository.read_model(repository.manifest().cloud))
     rows = np.arange(len(inputs))
     return np.concatenate(
         [teacher.run(None, {"input": inputs[part]})[0] for part in _batches(rows)]

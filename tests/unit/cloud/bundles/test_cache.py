@@ -54,14 +54,12 @@ def test_bundle_is_trained_once_and_then_taken_from_the_cache(cache: Path, first
 
 def test_retraining_with_the_same_seed_gives_the_same_bytes(cache: Path, first: Path) -> None:
     before = Repository(first).manifest()
-    teacher = Repository(first).model_path(before.cloud.name).read_bytes()
 
     reports: list[str] = []
     again = train(cache, retrain=True, report=reports.append)
 
     assert reports == []
-    assert Repository(again).manifest() == before  # it names every blob by its digest
-    assert Repository(again).model_path(before.cloud.name).read_bytes() == teacher
+    assert Repository(again).manifest() == before  # it names every file by its digest
 
 
 def test_cache_holds_no_incomplete_bundle(cache: Path, first: Path) -> None:
@@ -97,7 +95,7 @@ def no_checkpoint(bundle: Path) -> None:
 
 
 def cut_teacher(bundle: Path) -> None:
-    (path,) = bundle.glob("models/*.onnx")
+    (path,) = bundle.glob("models/*")
     path.write_bytes(path.read_bytes()[:1000])
 
 

@@ -28,8 +28,11 @@ def test_show_json_matches_the_manifest(released: Path, capsys: pytest.CaptureFi
     assert [one["ring_bytes"] for one in output["capacities"]] == [102_400, 204_800]
     assert [one["weight_bytes"] for one in output["capacities"]] == [102_400, 307_200]
     assert [one["memory_bytes"] for one in output["capacities"]] == [10_000, 20_000]
-    teacher = Repository(released).model_path("tiny-teacher")
-    assert output["cloud"]["bytes"] == teacher.stat().st_size
+    teacher = Repository(released).manifest().cloud.onnx
+    assert (output["cloud"]["bytes"], output["cloud"]["version"]) == (
+        teacher.size,
+        teacher.sha256[:8],
+    )
     guaranteed = [one["guaranteed"] for one in output["guarantees"]]
     assert output["routing"]["routes"][0]["filter"] is None
     assert guaranteed == [[], [{"risk": 0.02, "delta": 0.1, "offload_share": 0.25}]]
@@ -182,12 +185,12 @@ def test_exported_files_with_wrong_answers_exit_with_1(
 def test_damaged_teacher_exits_with_1_and_what_to_do(
     command: str, released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = Repository(released).model_path("tiny-teacher")
+    path = released / "models" / Repository(released).manifest().cloud.onnx.sha256
     path.write_bytes(path.read_bytes()[:100])
     arguments = ["--out", str(tmp_path / "out")] if command == "export" else []
 
     assert cli.main(["bundle", command, "--repository", str(released), *arguments]) == 1
 
     output = capsys.readouterr().err
-    assert "tiny-teacher.onnx is damaged: the SHA-256 of its 100 bytes is not the one in" in output
+    assert "100 bytes instead of" in output
     assert "train and release the bundle again" in output

@@ -15,32 +15,26 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "x" * 65])
-def test_model_name_that_is_not_a_file_name_is_refused(repository: Repository, name: str) -> None:
-    with pytest.raises(RepositoryError, match="cloud model name"):
-        repository.add_model(name, b"onnx")
+def test_models_are_kept_by_their_content(repository: Repository) -> None:
+    versions = [
+        bundle_pb2.CloudModel(name="teacher", onnx=repository.add_model(content))
+        for content in (b"old", b"new")
+    ]
 
-
-def test_later_model_replaces_an_earlier_one(repository: Repository) -> None:
-    repository.add_model("teacher", b"old")
-    repository.add_model("teacher", b"new")
-
-    assert repository.model_path("teacher").read_bytes() == b"new"
-
-
-def test_model_with_an_unreadable_digest_is_reported(repository: Repository) -> None:
-    repository.add_model("teacher", b"model")
-    seal = repository.model_path("teacher").with_name("teacher.onnx.sha256")
-    seal.unlink()
-    seal.mkdir()
-
-    with pytest.raises(RepositoryError, match="cannot be read: Is a directory"):
-        repository.read_model("teacher")
+    assert [repository.read_model(version) for version in versions] == [b"old", b"new"]
 
 
 def test_missing_model_is_not_found(repository: Repository) -> None:
-    with pytest.raises(BlobNotFoundError, match="no cloud model 'teacher'"):
-        repository.model_path("teacher")
+    lost = bundle_pb2.CloudModel(name="teacher", onnx=bundle_pb2.Blob(sha256="0" * 64, size=1))
+
+    with pytest.raises(BlobNotFoundError, match="cloud model 'teacher' is missing"):
+        repository.read_model(lost)
+
+
+@pytest.mark.parametrize("sha256", ["", "../../evil", "A" * 64])
+def test_model_whose_name_is_no_digest_is_not_found(repository: Repository, sha256: str) -> None:
+    with pytest.raises(BlobNotFoundError, match="is missing; release the bundle again"):
+        repository.read_model(bundle_pb2.CloudModel(onnx=bundle_pb2.Blob(sha256=sha256)))
 
 
 def test_released_bundle_is_the_desired_one(
@@ -136,14 +130,14 @@ def test_damaged_manifest_is_reported(
 
 
 def test_failed_write_leaves_nothing_behind(repository: Repository, tmp_path: Path) -> None:
-    repository.add_model("teacher", b"old")
-    folder = tmp_path / "repository" / "models"
-    (folder / "other.onnx").mkdir()  # replacing a folder by a file fails
+    repository.add_checkpoint("old", b"old")
+    folder = tmp_path / "repository" / "checkpoints"
+    (folder / "other.npz").mkdir()  # replacing a folder by a file fails
 
     with pytest.raises(OSError, match="directory"):
-        repository.add_model("other", b"new")
+        repository.add_checkpoint("other", b"new")
 
-    assert repository.read_model("teacher") == b"old"
+    assert repository.read_checkpoint("old") == b"old"
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
@@ -169,8 +163,7 @@ def test_version_that_is_not_a_file_name_is_refused(repository: Repository, vers
 
 def sealed(repository: Repository, make_manifest: MakeManifest) -> str:
     """Release a complete bundle; returns its version."""
-    repository.add_model("tiny-teacher", b"teacher")
-    released = repository.release(make_manifest(repository))
+    released = repository.release(make_manifest(repository, teacher=b"teacher"))
     repository.add_checkpoint(released.bundle_version, b"weights")
     return released.bundle_version
 
@@ -181,7 +174,7 @@ def test_complete_bundle_passes_the_check(
     version = sealed(repository, make_manifest)
 
     assert repository.check() == repository.manifest()
-    assert repository.read_model("tiny-teacher") == b"teacher"
+    assert repository.read_model(repository.manifest().cloud) == b"teacher"
     assert repository.read_checkpoint(version) == b"weights"
 
 

@@ -28,7 +28,7 @@ def test_training_twice_makes_two_complete_releases(
     assert [version.split("-")[:2] for version in versions] == [["tiny", "1"], ["tiny", "2"]]
     assert desired is not None
     assert desired.bundle_version == versions[1]
-    assert repository.model_path("tiny-teacher").is_file()
+    assert repository.read_model(repository.manifest().cloud)
     assert repository.checkpoint_path(versions[1]).is_file()
     assert output.err.count("certified risks, each with") == 2
     words = " ".join(output.err.split())

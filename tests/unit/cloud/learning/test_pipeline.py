@@ -52,8 +52,7 @@ class Bundle:
         return found
 
     def teacher(self) -> onnxruntime.InferenceSession:
-        path = self._repository.model_path(self.manifest.cloud.name)
-        return open_session(path.read_bytes())
+        return open_session(self._repository.read_model(self.manifest.cloud))
 
 
 @pytest.fixture(scope="module")

@@ -254,9 +254,9 @@ def test_invalid_request_is_rejected_with_what_to_send(make: type, message: str)
 def test_raw_request_gets_a_raw_answer() -> None:
     logits = np.array([[0, 1, 2, 3]], np.float32)
 
-    response = tensors.encode(raw_request(), SIGNATURE, logits)
+    response = tensors.encode(raw_request(), SIGNATURE, "1a", logits)
 
-    assert response.id == "42"
+    assert (response.id, response.model_version) == ("42", "1a")
     assert list(response.raw_output_contents) == [logits.tobytes()]
     assert not response.outputs[0].HasField("contents")
     assert list(response.outputs[0].shape) == [1, 4]
@@ -265,17 +265,7 @@ def test_raw_request_gets_a_raw_answer() -> None:
 def test_typed_request_gets_a_typed_answer() -> None:
     logits = np.array([[0, 1, 2, 3]], np.float32)
 
-    response = tensors.encode(typed_request(), SIGNATURE, logits)
+    response = tensors.encode(typed_request(), SIGNATURE, "1a", logits)
 
     assert list(response.outputs[0].contents.fp32_contents) == [0, 1, 2, 3]
     assert not response.raw_output_contents
-
-
-@pytest.mark.parametrize(
-    ("name", "version", "served"),
-    [("teacher", "", True), ("teacher", "1", True), ("teacher", "2", False), ("other", "", False)],
-)
-def test_only_the_loaded_model_and_version_is_served(
-    name: str, version: str, *, served: bool
-) -> None:
-    assert tensors.serves(SIGNATURE, name, version) is served

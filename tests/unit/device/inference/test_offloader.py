@@ -12,12 +12,14 @@ from nestling_core.wire import forms
 from nestling_core.wire.choice import plain_form
 from nestling_device.inference.offloader import (
     BadAnswerError,
+    ModelVersion,
     OffloadRequest,
     infer_request,
     read_logits,
 )
 from tests.support.wire import INT8
 
+TEACHER = ModelVersion("teacher", "1a")
 INT8_OF_SIX = WireForm(name="int8", scales=[0.02] * 6)
 
 
@@ -43,9 +45,10 @@ def test_infer_request_carries_one_raw_float32_input_and_the_device_id() -> None
 
     offload = OffloadRequest(window=window.T, index=7, device_answer=0)
 
-    request = infer_request(offload, plain_form((3, 2)), model="teacher", device_id="pi-1")
+    request = infer_request(offload, plain_form((3, 2)), TEACHER, device_id="pi-1")
 
     (tensor,) = request.inputs
+    assert (request.model_name, request.model_version) == TEACHER
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("input", "FP32", [1, 3, 2])
     assert [window.T.tobytes()] == list(request.raw_input_contents)
     assert request.parameters["device_id"].string_param == "pi-1"
@@ -56,7 +59,7 @@ def test_infer_request_carries_one_raw_float32_input_and_the_device_id() -> None
 def test_infer_request_without_a_student_answer_omits_it() -> None:
     offload = OffloadRequest(window=np.zeros((2, 3), np.float32), index=7, device_answer=None)
 
-    request = infer_request(offload, plain_form((2, 3)), model="m", device_id="d")
+    request = infer_request(offload, plain_form((2, 3)), TEACHER, device_id="d")
 
     assert "device_answer" not in request.parameters
 
@@ -65,7 +68,7 @@ def test_encoded_input_is_an_element_of_bytes_with_its_form() -> None:
     window = np.arange(6, dtype=np.float32).reshape(2, 3)
     offload = OffloadRequest(window=window, index=7, device_answer=0)
 
-    request = infer_request(offload, INT8, model="teacher", device_id="pi-1")
+    request = infer_request(offload, INT8, TEACHER, device_id="pi-1")
 
     (tensor,) = request.inputs
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("input", "BYTES", [1])
@@ -80,9 +83,11 @@ def test_request_has_about_the_expected_size(form: WireForm) -> None:
     form.payload_bytes = len(forms.encode(form, window))
     offload = OffloadRequest(window=window, index=12345, device_answer=3)
 
-    request = infer_request(offload, form, model="wearable-teacher", device_id="pi-4b-1")
+    request = infer_request(
+        offload, form, ModelVersion("wearable-teacher", "01234567"), device_id="pi-4b-1"
+    )
 
-    answer = 71  # of seven classes
+    answer = 78  # of seven classes
     expected = offload_bytes(form) - FRAMING_BYTES_UP - FRAMING_BYTES_DOWN - answer
     assert request.ByteSize() == pytest.approx(expected, abs=3)
 

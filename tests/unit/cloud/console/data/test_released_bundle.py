@@ -53,7 +53,7 @@ def models_with(folder: Path, made: Calibration, teacher: bytes) -> Models:
     """Release the hand-made bundle with another calibration, and read it."""
     repository = Repository(folder)
     manifest, blobs = hand_bundle(calibration=made.SerializeToString())
-    repository.add_model(manifest.cloud.name, teacher)
+    manifest.cloud.onnx.CopyFrom(repository.add_model(teacher))
     for data in blobs.values():
         repository.add(data)
     for capacity in manifest.capacities:

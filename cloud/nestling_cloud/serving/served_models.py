@@ -1,0 +1,138 @@
+"""Loads the cloud models that releases name, and keeps the newest ones ready to answer.
+
+A new release may bring a new teacher. It is loaded while the old one answers, which stays for
+devices that have not yet installed the release. Versions of a model are told apart by the digests
+of their files.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository_errors import RepositoryError
+from nestling_cloud.cloud_model.model import CloudModel, ModelError
+from nestling_cloud.cloud_model.signature import Signature
+from nestling_cloud.serving.batcher import Batcher
+from nestling_core.nest.bundle_files import teacher_version
+
+_LOG = logging.getLogger(__name__)
+
+_WATCH_S = 1.0
+# The present teacher, and those of the two releases before.
+_MOST_MODELS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A loaded model.
+
+    Attributes:
+        version: the version of the model, the beginning of its file's digest.
+        signature: the model's name, input and output.
+        batcher: the batcher that runs the model.
+    """
+
+    version: str
+    signature: Signature
+    batcher: Batcher
+
+
+class ServedModels:
+    """The models that are ready to answer. A context manager that ends their runs.
+
+    Args:
+        models: the models to begin with, the newest last.
+        threads: the number of runs of a model at the same time; None for one for each core.
+    """
+
+    def __init__(
+        self, models: Sequence[tuple[str, CloudModel]], threads: int | None = None
+    ) -> None:
+        self._threads = threads
+        self._models = [self._served(version, model) for version, model in models]
+
+    @classmethod
+    def of_release(cls, repository: Repository, threads: int | None = None) -> Self:
+        """Load the model of the bundle that devices should run.
+
+        Raises:
+            RepositoryError: nothing has been released, or the model is missing or damaged.
+            ModelError: the model cannot be loaded.
+        """
+        manifest = repository.manifest()
+        return cls([(teacher_version(manifest), _load(repository, manifest))], threads)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.gather(*(model.batcher.close() for model in self._models))
+
+    @property
+    def newest(self) -> ServedModel:
+        """The model of the newest release."""
+        return self._models[-1]
+
+    @property
+    def all(self) -> Sequence[ServedModel]:
+        """All models that are ready to answer, the newest last."""
+        return tuple(self._models)
+
+    def find(self, name: str, version: str) -> ServedModel | None:
+        """Return a model, or None if it is not ready to answer.
+
+        Args:
+            name: the model's name.
+            version: the model's version; "" for the newest.
+        """
+        named = [model for model in self._models if model.signature.model == name]
+        fitting = [model for model in named if version in {"", model.version}]
+        return fitting[-1] if fitting else None
+
+    async def watch(self, repository: Repository) -> None:
+        """Load the model of every new release, until cancelled.
+
+        If it cannot be loaded, this is logged, and the models that are loaded go on answering.
+
+        Args:
+            repository: the repository with the releases.
+        """
+        tried = self.newest.version
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            try:
+                manifest = await asyncio.to_thread(repository.manifest)
+                version = teacher_version(manifest)
+                if version == tried:
+                    continue
+                tried = version
+                await self._use(version, await asyncio.to_thread(_load, repository, manifest))
+            except (RepositoryError, ModelError) as err:
+                _LOG.warning("the teacher of the new release is not served: %s", err)
+
+    async def _use(self, version: str, model: CloudModel) -> None:
+        """Serve a model as the newest one, and end the oldest one if there are too many."""
+        known = [one for one in self._models if one.version == version]
+        self._models = [one for one in self._models if one.version != version]
+        self._models += known or [self._served(version, model)]
+        _LOG.info("teacher %s, version %s, is served", model.signature.model, version)
+        while len(self._models) > _MOST_MODELS:
+            await self._models.pop(0).batcher.close()
+
+    def _served(self, version: str, model: CloudModel) -> ServedModel:
+        batcher = Batcher(model.run, threads=self._threads)
+        return ServedModel(version=version, signature=model.signature, batcher=batcher)
+
+
+def _load(repository: Repository, manifest: Manifest) -> CloudModel:
+    return CloudModel(manifest.cloud.name, repository.read_model(manifest.cloud))
