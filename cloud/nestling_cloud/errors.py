@@ -27,6 +27,7 @@
     ├── ExportError             a bundle cannot be exported, or the exported files are wrong
     ├── ModelError              an ONNX model cannot be loaded or run, or its answers are wrong
     ├── TensorError             an inference request does not fit the model
+    ├── OverloadedError         a request for a model would be answered too late
     ├── StoreError              the receipt store cannot be opened
     ├── SchemaError             the store's tables are damaged or have an unsupported version
     ├── ReceiptError            a receipt or a batch of receipts is invalid

@@ -32,6 +32,7 @@ The tree shows the other error classes and the modules that define them::
     └── OffloadError                inference/offloader.py
         ├── DeadlineMissedError     inference/offloader.py
         ├── UnreachableError        inference/offloader.py
+        ├── OverloadedError         inference/offloader.py
         └── BadAnswerError          inference/offloader.py
 """
 

@@ -19,10 +19,10 @@ from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.serving.inference import InferenceService
 from nestling_cloud.serving.served_models import ServedModels
 from nestling_core.network.address import Address
+from nestling_device.inference.grpc_offloader import GrpcOffloader
 from nestling_device.inference.offloader import (
     BadAnswerError,
     DeadlineMissedError,
-    GrpcOffloader,
     OffloadRequest,
     OverloadedError,
     UnreachableError,

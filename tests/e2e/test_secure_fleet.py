@@ -29,7 +29,8 @@ from nestling_cloud.store.store import Store, store_url
 from nestling_core.enrolment_token import EnrolmentToken
 from nestling_core.network.address import Address
 from nestling_device.enrolment.enrol import _pending_key
-from nestling_device.inference.offloader import GrpcOffloader, OffloadRequest
+from nestling_device.inference.grpc_offloader import GrpcOffloader
+from nestling_device.inference.offloader import OffloadRequest
 from nestling_device.transport.identity import Identity, save_identity
 from tests.support import cloud_process, enrolled
 from tests.support.cloud_process import Cloud

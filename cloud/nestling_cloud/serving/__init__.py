@@ -14,5 +14,6 @@ __all__ = [
     "mqtt_delivery",
     "peers",
     "recorder",
+    "served_models",
     "unreadable_requests",
 ]

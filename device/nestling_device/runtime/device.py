@@ -23,8 +23,8 @@ from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.enrolment.renewal import Renewal
 from nestling_device.inference.agent import Agent
+from nestling_device.inference.grpc_offloader import GrpcOffloader
 from nestling_device.inference.input_check import Window
-from nestling_device.inference.offloader import GrpcOffloader
 from nestling_device.inference.stream_state import Stream
 from nestling_device.inference.target_controller import share_in_force, with_share
 from nestling_device.runtime.bundle_loader import BundleLoader

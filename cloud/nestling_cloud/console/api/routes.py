@@ -4,6 +4,7 @@ The API returns the figures of the pages as JSON and CSV. It can also set target
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -44,12 +45,14 @@ from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.live_figures import DeviceQuery
 from nestling_cloud.console.data.operating_point import read_state
 from nestling_cloud.console.data.released_bundle import (
+    Models,
     capacities_table,
     curves_table,
     read_models,
     wire_forms_table,
 )
 from nestling_cloud.console.data.rounds import RoundView, rounds_table
+from nestling_cloud.console.data.table import Table
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS
 from nestling_cloud.console.http.problem import Problem, RequestError
 from nestling_cloud.control.targets import TargetError
@@ -100,15 +103,13 @@ class Api:
             self._device_csv
         )
         get("/models", summary="The released bundle")(self._models)
-        get("/models/capacities.csv", summary="The released bundle's capacities as CSV")(
+        get("/models/capacities.csv", summary="The bundle's capacities as CSV")(
             self._capacities_csv
         )
-        get("/models/wire-forms.csv", summary="The released bundle's wire forms as CSV")(
+        get("/models/wire-forms.csv", summary="The bundle's wire forms as CSV")(
             self._wire_forms_csv
         )
-        get("/models/curves.csv", summary="The released bundle's routing curves as CSV")(
-            self._curves_csv
-        )
+        get("/models/curves.csv", summary="The bundle's curves as CSV")(self._curves_csv)
         get("/operating-point", summary="The fleet's operating point")(self._fleet_point)
         put("/operating-point", summary="Set the fleet's target share")(self._set_fleet_target)
         get("/devices/{device}/operating-point", summary="A device's operating point")(
@@ -206,19 +207,16 @@ class Api:
         return ModelsMessage.of(await asyncio.to_thread(read_models, self._parts.repository))
 
     async def _capacities_csv(self) -> Response:
-        return csv_response(
-            capacities_table(await asyncio.to_thread(read_models, self._parts.repository))
-        )
+        return await self._models_csv(capacities_table)
 
     async def _wire_forms_csv(self) -> Response:
-        return csv_response(
-            wire_forms_table(await asyncio.to_thread(read_models, self._parts.repository))
-        )
+        return await self._models_csv(wire_forms_table)
 
     async def _curves_csv(self) -> Response:
-        return csv_response(
-            curves_table(await asyncio.to_thread(read_models, self._parts.repository))
-        )
+        return await self._models_csv(curves_table)
+
+    async def _models_csv(self, build: Callable[[Models], Table]) -> Response:
+        return csv_response(build(await asyncio.to_thread(read_models, self._parts.repository)))
 
     async def _fleet_point(self) -> OperatingPointMessage:
         return OperatingPointMessage.of(await read_state(self._parts, None))

@@ -10,13 +10,8 @@ from nestling_core.routing.admission import (
 )
 from nestling_core.wire import forms
 from nestling_core.wire.choice import plain_form
-from nestling_device.inference.offloader import (
-    BadAnswerError,
-    ModelVersion,
-    OffloadRequest,
-    infer_request,
-    read_logits,
-)
+from nestling_device.inference.offload_messages import ModelVersion, infer_request, read_logits
+from nestling_device.inference.offloader import BadAnswerError, OffloadRequest
 from tests.support.wire import INT8
 
 TEACHER = ModelVersion("teacher", "1a")

@@ -1,0 +1,177 @@
+"""Sends inputs to the cloud over gRPC, by the Open Inference Protocol."""
+
+import time
+from typing import NamedTuple
+
+import grpc
+
+from nestling import offload_parameters
+from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling.v1.bundle_pb2 import Manifest, WireForm
+from nestling_core.nest.bundle_files import teacher_version
+from nestling_core.network.address import Address
+from nestling_core.routing.admission import FRAMING_BYTES_DOWN, FRAMING_BYTES_UP
+from nestling_core.wire import forms
+from nestling_core.wire.choice import best_form, plain_form
+from nestling_core.wire.errors import WireError
+from nestling_device.inference.offload_messages import (
+    ModelVersion,
+    infer_request,
+    read_logits,
+    retry_ms,
+)
+from nestling_device.inference.offloader import (
+    BadAnswerError,
+    CloudAnswer,
+    DeadlineMissedError,
+    OffloadError,
+    OffloadRequest,
+    OverloadedError,
+    UnreachableError,
+)
+from nestling_device.transport.grpc_channel import Channel
+from nestling_device.transport.identity import Identity
+
+# A connection whose other end vanished silently looks like a slow cloud. Reconnecting after every
+# missed deadline would make a slow cloud slower; never reconnecting would wait minutes for TCP.
+_MISSES_BEFORE_RECONNECT = 3
+
+
+class _Bytes(NamedTuple):
+    """Bytes on the link."""
+
+    up: int
+    down: int
+
+
+_NOTHING = _Bytes(up=0, down=0)
+
+
+class GrpcOffloader:
+    """Offloads inputs to any server of the Open Inference Protocol v2.
+
+    Inputs are sent in the bundle's wire form if the server says that it takes this form, otherwise
+    in another form that it takes, or as FP32, which every server takes. The server is asked before
+    the first input on a connection.
+
+    Inputs go to the bundle's own version of the cloud model, or if the server does not have it, to
+    the newest one.
+
+    It reconnects after a broken connection and after three consecutive missed deadlines, so that
+    the first call after an outage can succeed. It is not thread-safe.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        manifest: Manifest,
+        *,
+        device_id: str,
+        identity: Identity | None = None,
+    ) -> None:
+        """Prepare the connection, which the first call of `offload` opens.
+
+        Args:
+            address: the address of the inference service.
+            manifest: the bundle's manifest, which names the cloud model, the classes and the wire
+                forms. The model must have an input tensor `input` and an output tensor `logits`.
+            device_id: the id of this device, which is sent with every input.
+            identity: the TLS identity issued to `device_id`, or None to connect without TLS.
+        """
+        self._channel = Channel(address, identity)
+        self._manifest = manifest
+        self._device_id = device_id
+        self._misses = 0
+        self._asked: bool
+        self._form: WireForm
+        self._model: ModelVersion
+        self._forget_server()
+
+    @property
+    def form(self) -> WireForm:
+        """The form in which the next input is sent.
+
+        Before the server was asked, it is the form that a server with all forms would get.
+        """
+        return self._form
+
+    def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
+        started = time.perf_counter()
+
+        def left_s() -> float:
+            return max(0.0, deadline_ms / 1000 - (time.perf_counter() - started))
+
+        stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
+        try:
+            asked = self._ask_for_forms(stub, left_s()) if not self._asked else _NOTHING
+            message = self._request(request)
+            response = stub.ModelInfer(message, timeout=left_s())
+        except grpc.RpcError as err:
+            raise self._failure(err, deadline_ms) from err
+        self._misses = 0
+        return CloudAnswer(
+            logits=read_logits(response, len(self._manifest.signature.classes)),
+            bytes_up=asked.up + message.ByteSize() + FRAMING_BYTES_UP,
+            bytes_down=asked.down + response.ByteSize() + FRAMING_BYTES_DOWN,
+            wall_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _ask_for_forms(
+        self, stub: inference_pb2_grpc.GRPCInferenceServiceStub, timeout_s: float
+    ) -> "_Bytes":
+        """Ask the server which forms it takes, and choose one; return what crossed the link."""
+        if self._form.name == forms.FP32:
+            self._asked = True
+            return _NOTHING
+        message = inference_pb2.ServerMetadataRequest()
+        try:
+            response = stub.ServerMetadata(message, timeout=timeout_s)
+        except grpc.RpcError as err:
+            if err.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise
+            response = inference_pb2.ServerMetadataResponse()
+        known = offload_parameters.wire_forms_in(response.extensions)
+        self._form = best_form(self._manifest, forms.encodable() & known)
+        self._asked = True
+        return _Bytes(
+            up=message.ByteSize() + FRAMING_BYTES_UP,
+            down=response.ByteSize() + FRAMING_BYTES_DOWN,
+        )
+
+    def _request(self, request: OffloadRequest) -> inference_pb2.ModelInferRequest:
+        try:
+            return infer_request(request, self._form, self._model, device_id=self._device_id)
+        except WireError:  # the form cannot represent this input
+            plain = plain_form(request.window.shape)
+            return infer_request(request, plain, self._model, device_id=self._device_id)
+
+    def _failure(self, err: grpc.RpcError, deadline_ms: float) -> OffloadError:
+        code, target = err.code(), self._channel.address
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            self._misses += 1
+            if self._misses >= _MISSES_BEFORE_RECONNECT:
+                self._hang_up()
+            return DeadlineMissedError(f"{target} did not answer within {deadline_ms:g} ms")
+        if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+            self._hang_up()
+            return UnreachableError(f"{target} cannot be reached: {err.details()}")
+        wait_ms = retry_ms(err)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait_ms is not None:
+            return OverloadedError(f"{target} is overloaded: {err.details()}", wait_ms)
+        self._forget_server()  # it may have been replaced by one that takes other forms
+        if code is grpc.StatusCode.NOT_FOUND:  # the teacher of a newer release may answer as well
+            self._model = self._model._replace(version="")
+        return BadAnswerError(f"{target} refused the input ({code.name}): {err.details()}")
+
+    def _forget_server(self) -> None:
+        self._asked = False
+        self._model = ModelVersion(self._manifest.cloud.name, teacher_version(self._manifest))
+        self._form = best_form(self._manifest, forms.encodable())
+
+    def _hang_up(self) -> None:
+        self._channel.drop()
+        self._forget_server()
+        self._misses = 0
+
+    def close(self) -> None:
+        self._channel.drop()
