@@ -1,7 +1,7 @@
 # CI calls these same targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup simulate test test-fresh test-arm64 lint protos screenshots clean
-.PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams
+.PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams bench-offload
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,7 +49,7 @@ lint: setup ## check style, types, import layers and generated protos
 protos: setup ## regenerate the Python code from every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams ## run every benchmark in full
+bench: bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams bench-offload ## run every benchmark in full
 
 bench-simulate: setup ## benchmark the default scenario over 5 seeds -> docs/results/simulate.*
 	$(BIN)/python -m benchmarks.simulate $(ARGS)
@@ -68,6 +68,9 @@ bench-routing: setup ## compare routers on the models of bench-learning, resumab
 
 bench-streams: setup ## measure the stream filter, about an hour, resumable -> docs/results/streams.*
 	$(BIN)/python -m benchmarks.streams $(ARGS)
+
+bench-offload: setup ## measure the bytes of offloads, and a server under load -> docs/results/offload.*
+	$(BIN)/python -m benchmarks.offload $(ARGS)
 
 screenshots: setup ## take screenshots of the console and a report -> docs/images/*.png
 	$(BIN)/python -m benchmarks.screenshots

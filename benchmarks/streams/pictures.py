@@ -50,7 +50,7 @@ def picture_models(cells: Cells, seed: int) -> PictureModels:
         cells: the cache of finished steps.
         seed: the seed of data, teacher, student and streams.
     """
-    task = _task()
+    task = small_fashion()
     splits, study = task.load_checked(None, seed), Study(task=task, seed=seed)
     rng = np.random.default_rng(seed)
     parts = {
@@ -76,7 +76,7 @@ def picture_models(cells: Cells, seed: int) -> PictureModels:
     )
 
 
-def _task() -> Task:
+def small_fashion() -> Task:
     """Return `fashion` with few training pictures, a small student and short recipes."""
     task = load_task("fashion")
     assert task.teacher_recipe is not None

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -114,7 +115,7 @@ class Batcher:
         self._times = RunTimes()
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="inference")
         # Each with the time at which it is expected to end.
-        self._running: dict[asyncio.Task[None], float] = {}
+        self._running: dict[asyncio.Future[tuple[Rows, float]], float] = {}
         self._pending: set[asyncio.Future[Rows]] = set()
 
     async def __aenter__(self) -> Self:
@@ -204,45 +205,47 @@ class Batcher:
         return max(0.0, min(self._running.values()) - now_s)
 
     def _start_runs(self) -> None:
+        loop = asyncio.get_running_loop()
         while len(self._running) < self._threads and self._queue.rows:
-            now_s = asyncio.get_running_loop().time()
+            now_s = loop.time()
             taken = self._queue.take(self._times, now_s=now_s)
             self.statistics.late += len(taken.late)
             for entry in taken.late:
                 self._refuse(entry)
             if taken.batch:
-                task = asyncio.create_task(self._answer([entry.item for entry in taken.batch]))
-                size = sum(entry.rows for entry in taken.batch)
-                self._running[task] = now_s + self._times.run_s(size)
-                task.add_done_callback(self._ended)
+                batch = [entry.item for entry in taken.batch]
+                self.statistics.wait_s += sum(now_s - request.since_s for request in batch)
+                rows = [request.rows for request in batch]
+                run = loop.run_in_executor(self._executor, self._timed, rows)
+                self._running[run] = now_s + self._times.run_s(sum(map(len, rows)))
+                run.add_done_callback(partial(self._answer, batch))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._running[task]
-        self._start_runs()
-
-    async def _answer(self, batch: list[_Request]) -> None:
-        loop = asyncio.get_running_loop()
-        rows = [request.rows for request in batch]
-        started_s = loop.time()
-        try:
-            answers, run_s = await loop.run_in_executor(self._executor, self._timed, rows)
-        except Exception as err:  # noqa: BLE001  passed on to the callers
+    def _answer(self, batch: list[_Request], run: "asyncio.Future[tuple[Rows, float]]") -> None:
+        """Answer the requests of a run that has ended, and start the next runs."""
+        del self._running[run]
+        if (error := run.exception()) is not None:
             self.statistics.failed += len(batch)
             for request in batch:
                 if not request.answer.done():
-                    request.answer.set_exception(err)
-            return
+                    request.answer.set_exception(error)
+        else:
+            self._pass_on(batch, *run.result())
+        self._start_runs()
+
+    def _pass_on(self, batch: list[_Request], answers: Rows, run_s: float) -> None:
+        """Give each request of a run its own rows of the output."""
         count = len(answers)
         self._times = self._times.after_run(count, run_s)
         self.statistics.runs += 1
         self.statistics.rows += count
         self.statistics.run_s += run_s
-        self.statistics.wait_s += sum(started_s - request.since_s for request in batch)
         self.statistics.answered += len(batch)
-        ends = np.cumsum([len(part) for part in rows])
-        for request, end in zip(batch, ends, strict=True):
+        start = 0
+        for request in batch:
+            end = start + len(request.rows)
             if not request.answer.done():
-                request.answer.set_result(answers[end - len(request.rows) : end])
+                request.answer.set_result(answers[start:end])
+            start = end
 
     def _timed(self, parts: list[Rows]) -> tuple[Rows, float]:
         started_s = time.perf_counter()

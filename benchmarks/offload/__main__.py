@@ -1,0 +1,3 @@
+from benchmarks.offload.run import main
+
+main()
