@@ -63,7 +63,7 @@ bench-federated: setup ## benchmark the federated scenario over 3 seeds -> docs/
 bench-learning: setup ## compare teachers and nests, about 2 hours, resumable -> docs/results/learning.*
 	$(BIN)/python -m benchmarks.learning $(ARGS)
 
-bench-routing: setup ## compare routers on the models of bench-learning, resumable -> docs/results/routing.*
+bench-routing: setup ## compare routers, resumable -> docs/results/routing.*
 	$(BIN)/python -m benchmarks.routing $(ARGS)
 
 bench-streams: setup ## measure the stream filter, about an hour, resumable -> docs/results/streams.*

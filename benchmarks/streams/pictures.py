@@ -5,7 +5,6 @@ The models are small and learn from few pictures: what matters here is the filte
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,12 +15,13 @@ from benchmarks.learning.cells import Cell, Cells, Content
 from benchmarks.learning.nests import Study
 from benchmarks.learning.rounding import as_bytes, open_capacities, rounded_cell, session_logits
 from benchmarks.learning.teacher import teacher_cell, teacher_of, test_of
+from benchmarks.small_fashion import small_fashion
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.routing import RoutingData
-from nestling_cloud.tasks import Distillation, Examples, Splits, Task, conv_student, load_task
+from nestling_cloud.tasks import Examples
 from nestling_cloud.tasks.fashion import cut
 
-_PICTURES, _CALIBRATION, _TEST = 6000, 3000, 4500
+_CALIBRATION, _TEST = 3000, 4500
 _RECORDING = 100
 # Means of geometric distributions, in pictures.
 _RUN, _BURST, _CALM = 20, 15, 60
@@ -74,33 +74,6 @@ def picture_models(cells: Cells, seed: int) -> PictureModels:
         bursts=(calibration_bursts, test_bursts),
         answers=cell.key,
     )
-
-
-def small_fashion() -> Task:
-    """Return `fashion` with few training pictures, a small student and short recipes."""
-    task = load_task("fashion")
-    assert task.teacher_recipe is not None
-    return replace(
-        task,
-        load=_load_few,
-        student=conv_student(channels=(16, 32, 64), strides=(2, 2, 1)),
-        teacher_recipe=replace(task.teacher_recipe, epochs=6, threads=1),
-        student_recipe=replace(
-            task.student_recipe,
-            epochs=8,
-            batch=64,
-            learning_rate=3e-3,
-            optimizer="adamw",
-            half=False,
-            threads=1,
-        ),
-        distillation=Distillation(views=2),
-    )
-
-
-def _load_few(data_dir: Path | None, seed: int) -> Splits:
-    splits = load_task("fashion").load(data_dir, seed)
-    return replace(splits, train=cut(splits.train, 0, _PICTURES))
 
 
 def with_bursts(pictures: Examples, rng: np.random.Generator) -> Examples:

@@ -1,9 +1,9 @@
 """The offloader with the cloud's inference service, and with servers that misbehave."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -13,11 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling.inference.v2 import inference_pb2
 from nestling.v1.bundle_pb2 import Manifest, WireForm
 from nestling_cloud.cloud_model.model import CloudModel
-from nestling_cloud.serving.inference import InferenceService
-from nestling_cloud.serving.served_models import ServedModels
 from nestling_core.network.address import Address
 from nestling_device.inference.grpc_offloader import GrpcOffloader
 from nestling_device.inference.offloader import (
@@ -29,6 +27,7 @@ from nestling_device.inference.offloader import (
 )
 from nestling_sim.fleet.links import CuttableLink
 from tests.support.background import background
+from tests.support.inference import inference
 from tests.support.wire import INT8, PLAIN, manifest_with
 
 WINDOW = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -45,21 +44,6 @@ PLAIN_ONLY = manifest_with()
 CODED = manifest_with(PLAIN, INT8)
 Rows = NDArray[np.float32]
 Answer = Callable[[inference_pb2.ModelInferRequest], inference_pb2.ModelInferResponse]
-
-
-@asynccontextmanager
-async def inference(*models: CloudModel) -> AsyncIterator[int]:
-    """Serve models, whose versions are "1a", "2a" and so on."""
-    server = grpc.aio.server()
-    versions = [(f"{number}a", model) for number, model in enumerate(models, start=1)]
-    async with ServedModels(versions) as served:
-        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            InferenceService(served), server
-        )
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        yield port
-        await server.stop(None)
 
 
 @pytest.fixture

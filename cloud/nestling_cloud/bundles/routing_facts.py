@@ -6,7 +6,7 @@ A stream filter carries the belief about the class from one input of a stream to
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve, StreamFilter
+from nestling.v1.bundle_pb2 import Calibration, Cascade, ClientAccuracy, RoutingCurve, StreamFilter
 from nestling_core.routing.curve import useful_share
 
 _NETWORK = "network"
@@ -54,6 +54,25 @@ class RouteFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClientFacts:
+    """What clients of federated rounds found on their own labeled inputs.
+
+    Attributes:
+        clients: the number of clients that asked the cloud.
+        inputs: the number of inputs that they asked about.
+        device: the mean accuracy of the capacity that each client holds.
+        cloud: the mean accuracy of the cloud on these inputs.
+        cloud_is_worse: whether the cloud is worse for certain, so that no input is sent to it.
+    """
+
+    clients: int
+    inputs: int
+    device: float
+    cloud: float
+    cloud_is_worse: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoutingFacts:
     """How a bundle routes inputs.
 
@@ -64,6 +83,7 @@ class RoutingFacts:
         network_inputs: the smallest number of calibration inputs with which networks are tried.
         too_few_inputs: whether the rule is plain because there were fewer calibration inputs.
         routes: each capacity, the smallest first, and after it the cascade that ends in it, if any.
+        clients: what clients of federated rounds found on their own labeled inputs, or None.
     """
 
     rule: str
@@ -71,6 +91,7 @@ class RoutingFacts:
     network_inputs: int
     too_few_inputs: bool
     routes: tuple[RouteFacts, ...]
+    clients: ClientFacts | None = None
 
 
 def routing_facts(calibration: Calibration) -> RoutingFacts:
@@ -83,6 +104,7 @@ def routing_facts(calibration: Calibration) -> RoutingFacts:
         network_inputs=calibration.network_inputs,
         too_few_inputs=plain and 0 < inputs < calibration.network_inputs,
         routes=tuple(_routes(calibration)),
+        clients=_clients(calibration.clients) if calibration.HasField("clients") else None,
     )
 
 
@@ -102,10 +124,29 @@ def routing_lines(facts: RoutingFacts, accuracies: Sequence[float], cloud: float
         accuracies: the accuracy of each capacity on the calibration inputs, the smallest first.
         cloud: the accuracy of the cloud on the calibration inputs.
     """
-    slightly_worse = _slightly_worse_cloud(facts.routes, accuracies, cloud)
     return [
         f"routing: {_rule_text(facts)}",
         *_filter_lines(facts.routes),
+        *_worse_cloud_lines(facts, accuracies, cloud),
+    ]
+
+
+def clients_text(clients: ClientFacts) -> str:
+    """Return a sentence about what clients of federated rounds found."""
+    found = (
+        f"on {clients.inputs:,} labeled inputs of {clients.clients} clients, the cloud is right in "
+        f"{clients.cloud:.1%} and the devices in {clients.device:.1%}"
+    )
+    return f"{found}: no input is sent to the cloud" if clients.cloud_is_worse else found
+
+
+def _worse_cloud_lines(facts: RoutingFacts, accuracies: Sequence[float], cloud: float) -> list[str]:
+    """Return sentences about a cloud that is less accurate than devices, and what follows."""
+    if facts.clients is not None and facts.clients.cloud_is_worse:
+        return [clients_text(facts.clients)]
+    slightly_worse = _slightly_worse_cloud(facts.routes, accuracies, cloud)
+    return [
+        *([clients_text(facts.clients)] if facts.clients is not None else []),
         *(
             useful_share_text(route, accuracies[route.capacity - 1], cloud)
             for route in facts.routes
@@ -160,6 +201,16 @@ def _route(capacity: int, start: int, curve: RoutingCurve) -> RouteFacts:
         start=start,
         filter=_filter(curve.filter) if curve.HasField("filter") else None,
         useful_share=useful_share(curve) if curve.HasField("useful_share") else None,
+    )
+
+
+def _clients(found: ClientAccuracy) -> ClientFacts:
+    return ClientFacts(
+        clients=found.clients,
+        inputs=found.inputs,
+        device=found.device,
+        cloud=found.cloud,
+        cloud_is_worse=found.cloud_is_worse,
     )
 
 

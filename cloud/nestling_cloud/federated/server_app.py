@@ -7,6 +7,7 @@ process that a SuperLink starts.
 import dataclasses
 import logging
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.array_records import arrays_in, record_of
+from nestling_cloud.federated.cloud_check import client_accuracy, with_clients
 from nestling_cloud.federated.ensemble import EnsembleRecipe, distil_ensemble, teacher_logits
 from nestling_cloud.federated.release_gate import Margins, Verdict, judge
 from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules
+from nestling_cloud.federated.update_checks import HeldOutComparison
 from nestling_cloud.learning.check_teacher import LearnedCloud
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import LearnedTask, finish
@@ -143,7 +146,9 @@ class _Run:
         released during the run.
         """
         candidate, student = self._learn()
-        verdict = self._judge(candidate, student)
+        # The student now has the quantized weights of the bundle.
+        comparisons = self._strategy.ask(self._grid, self._initial, arrays_of(student))
+        verdict = self._judge(candidate, comparisons)
         self.verdict = verdict.reason
         if not verdict.release:
             raise NotReleasedError(f"not released: {verdict.reason}")
@@ -152,8 +157,12 @@ class _Run:
             raise NotReleasedError(
                 "not released: another bundle was released during the run; run the rounds again"
             )
+        calibration = with_clients(candidate.calibration, client_accuracy(comparisons))
         released = release_bundle(
-            self._repository, self._task, candidate, release=self._manifest.release + 1
+            self._repository,
+            self._task,
+            dataclasses.replace(candidate, calibration=calibration),
+            release=self._manifest.release + 1,
         )
         return released.bundle_version
 
@@ -204,9 +213,7 @@ class _Run:
         )
         return candidate, student
 
-    def _judge(self, candidate: LearnedTask, student: NestedStudent) -> Verdict:
-        # The student now has the quantized weights of the bundle.
-        comparisons = self._strategy.ask(self._grid, self._initial, arrays_of(student))
+    def _judge(self, candidate: LearnedTask, comparisons: Sequence[HeldOutComparison]) -> Verdict:
         return judge(
             [entry.accuracy for entry in self._manifest.capacities],
             [entry.accuracy for entry in candidate.capacities],

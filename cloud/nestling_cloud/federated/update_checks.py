@@ -53,11 +53,16 @@ class HeldOutComparison:
         held_out: the number of held-out examples.
         before: the accuracy of the earlier model, from 0 to 1.
         after: the accuracy of the later model, from 0 to 1.
+        cloud_asked: the number of held-out examples that the cloud was asked about, which is 0 if
+            the client may not ask it.
+        cloud: the accuracy of the cloud on them, from 0 to 1.
     """
 
     held_out: int
     before: float
     after: float
+    cloud_asked: int = 0
+    cloud: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +183,14 @@ def device_name(config: Mapping[str, Any]) -> str:
 
 
 def _comparison(metrics: Mapping[str, Any]) -> HeldOutComparison:
+    held_out = _count(metrics, messages.HELD_OUT, most=MOST_EXAMPLES)
+    asked = messages.CLOUD_ASKED in metrics
     return HeldOutComparison(
-        held_out=_count(metrics, messages.HELD_OUT, most=MOST_EXAMPLES),
+        held_out=held_out,
         before=_share(metrics, messages.ACCURACY_BEFORE),
         after=_share(metrics, messages.ACCURACY_AFTER),
+        cloud_asked=_count(metrics, messages.CLOUD_ASKED, most=held_out) if asked else 0,
+        cloud=_share(metrics, messages.CLOUD_ACCURACY) if asked else 0.0,
     )
 
 

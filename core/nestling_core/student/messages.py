@@ -38,6 +38,9 @@ EXAMPLES = "examples"
 HELD_OUT = "held-out"
 ACCURACY_BEFORE = "accuracy-before"
 ACCURACY_AFTER = "accuracy-after"
+# How often the cloud was right, and on how many held-out examples. Missing if it was not asked.
+CLOUD_ASKED = "cloud-asked"
+CLOUD_ACCURACY = "cloud-accuracy"
 
 _STUDENT = "student"
 _RECIPE = ("epochs", "batch", "learning_rate", "weight_decay")

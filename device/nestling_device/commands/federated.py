@@ -76,6 +76,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default=9094,
         help="loopback port for the SuperNode itself (default: 9094)",
     )
+    add(
+        "--keep-inputs",
+        action="store_true",
+        help="do not ask the cloud about held-out inputs, to see whether it is still better",
+    )
     join.set_defaults(run=_join)
 
 
@@ -119,6 +124,7 @@ def _join(options: argparse.Namespace) -> int:
         "state": str(state.absolute()),
         "data": str(options.data.absolute()),
         "memory-kb": config.budget.memory_kb,
+        "cloud": "" if options.keep_inputs else config.cloud.address,
     }
     _print_contribution(Node.of(node))
     if not options.root_certificates.is_file():

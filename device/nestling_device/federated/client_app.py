@@ -1,9 +1,10 @@
 """Defines the Flower ClientApp with which a device takes part in federated rounds.
 
 The configuration of the Flower node describes the device: `id` (the device's name), `state` (its
-state folder, which holds the bundle), `data` (the file of its labeled examples) and `memory-kb`
-(the memory budget for a loaded capacity, in kB of 1000 bytes). Neither inputs nor labels leave the
-device: replies carry weights, counts and accuracies.
+state folder, which holds the bundle), `data` (the file of its labeled examples), `memory-kb` (the
+memory budget for a loaded capacity, in kB of 1000 bytes) and `cloud` (the cloud's address, without
+which the cloud is not asked about held-out inputs). Labels never leave the device, and inputs only
+for that question: replies carry weights, counts and accuracies.
 """
 
 import functools
@@ -28,6 +29,7 @@ from nestling_core.student.weights import (
     trained_shapes,
 )
 from nestling_device.errors import DeviceError
+from nestling_device.federated.cloud_accuracy import cloud_accuracy
 from nestling_device.federated.participant import ClientError, Node
 from nestling_device.federated.training import accuracy, train_prefix
 
@@ -118,6 +120,8 @@ def train(message: Message, context: Context) -> Message:
 def evaluate(message: Message, context: Context) -> Message:
     """Return a reply with two models' accuracies on examples that this device never trains on.
 
+    If the device may ask the cloud, the reply also says how often the cloud is right on them.
+
     Args:
         message: the server's message, with the weights of both models (the baseline and the one to
             compare with it), their capacity and the sizes of the student.
@@ -129,7 +133,25 @@ def evaluate(message: Message, context: Context) -> Message:
         _accuracy(node, _student(node, config, capacity, name, message), capacity)
         for name in (messages.BASELINE, messages.ARRAYS)
     )
-    return _reply(message, node, number, _accuracies(node, before, after))
+    return _reply(
+        message, node, number, {**_accuracies(node, before, after), **_cloud_accuracy(node)}
+    )
+
+
+def _cloud_accuracy(node: Node) -> dict[str, float]:
+    if node.cloud is None:
+        return {}
+    examples = node.examples
+    found = cloud_accuracy(
+        node.cloud,
+        node.identity,
+        node.manifest,
+        examples.held_out_inputs,
+        examples.held_out_labels,
+    )
+    if found is None:
+        return {}
+    return dict(zip((messages.CLOUD_ASKED, messages.CLOUD_ACCURACY), found, strict=True))
 
 
 def _round_and_capacity(node: Node, config: Mapping[str, Any]) -> tuple[int, int]:

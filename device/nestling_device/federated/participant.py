@@ -7,12 +7,14 @@ from typing import Any
 
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_core.nest.bundle_files import memory_needed
+from nestling_core.network.address import Address
 from nestling_core.routing.admission import largest_capacity
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.release_rules import parse_manifest
 from nestling_device.errors import DeviceError
 from nestling_device.federated.examples import LocalExamples, read_examples
 from nestling_device.storage.state import State
+from nestling_device.transport.identity import Identity
 
 _KEYS = ("id", "state", "data", "memory-kb")
 
@@ -37,6 +39,9 @@ class Node:
         capacity: the largest capacity that the device's memory budget admits, or 0 if it admits
             none.
         examples: the device's labeled examples.
+        cloud: the address of the cloud, which may be asked about held-out inputs, or None if no
+            input may leave the device.
+        identity: the device's identity for TLS, or None if it has not enrolled.
     """
 
     device: str
@@ -44,6 +49,8 @@ class Node:
     manifest: Manifest
     capacity: int
     examples: LocalExamples
+    cloud: Address | None
+    identity: Identity | None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Node":
@@ -54,7 +61,8 @@ class Node:
         Args:
             config: a mapping with the keys `id` (the device's name), `state` (the path of its state
                 folder), `data` (the path of the .npz file with its examples) and `memory-kb` (its
-                memory budget, in kB of 1000 bytes).
+                memory budget, in kB of 1000 bytes), and optionally `cloud` (the address of the
+                cloud; without it, the cloud is not asked about held-out inputs).
 
         Raises:
             ClientError: a key or the state folder is missing, or the device has no bundle yet.
@@ -83,4 +91,6 @@ class Node:
             examples=read_examples(
                 Path(str(config["data"])), signature.shape, len(signature.classes)
             ),
+            cloud=Address.parse(str(config["cloud"])) if config.get("cloud") else None,
+            identity=Identity.load(folder),
         )

@@ -563,6 +563,7 @@ class Calibration(_message.Message):
     RULE_FIELD_NUMBER: _builtins.int
     NETWORK_INPUTS_FIELD_NUMBER: _builtins.int
     FITTED_INPUTS_FIELD_NUMBER: _builtins.int
+    CLIENTS_FIELD_NUMBER: _builtins.int
     inputs: _builtins.int
     """Number of held-out calibration inputs: the thresholds were fitted on them, but no network, cascade
     or filter was.
@@ -587,6 +588,10 @@ class Calibration(_message.Message):
     def cascades(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cascade]:
         """The cascade to each capacity, smallest first."""
 
+    @_builtins.property
+    def clients(self) -> Global___ClientAccuracy:
+        """What clients of federated rounds found on their own labeled inputs; absent if none was asked."""
+
     def __init__(
         self,
         *,
@@ -596,14 +601,53 @@ class Calibration(_message.Message):
         rule: _builtins.str = ...,
         network_inputs: _builtins.int = ...,
         fitted_inputs: _builtins.int = ...,
+        clients: Global___ClientAccuracy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clients", b"clients"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "curves", b"curves", "fitted_inputs", b"fitted_inputs", "inputs", b"inputs", "network_inputs", b"network_inputs", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "clients", b"clients", "curves", b"curves", "fitted_inputs", b"fitted_inputs", "inputs", b"inputs", "network_inputs", b"network_inputs", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
+
+@_typing.final
+class ClientAccuracy(_message.Message):
+    """How often devices and the cloud are right on labeled inputs that clients held out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENTS_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    CLOUD_FIELD_NUMBER: _builtins.int
+    CLOUD_IS_WORSE_FIELD_NUMBER: _builtins.int
+    clients: _builtins.int
+    inputs: _builtins.int
+    """Number of inputs that the cloud was asked about."""
+    device: _builtins.float
+    """Means over the clients, 0 to 1: the accuracy of the capacity that each client holds, and of the
+    cloud.
+    """
+    cloud: _builtins.float
+    cloud_is_worse: _builtins.bool
+    """Whether the cloud is worse for certain, so that no input is sent to it."""
+    def __init__(
+        self,
+        *,
+        clients: _builtins.int = ...,
+        inputs: _builtins.int = ...,
+        device: _builtins.float = ...,
+        cloud: _builtins.float = ...,
+        cloud_is_worse: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clients", b"clients", "cloud", b"cloud", "cloud_is_worse", b"cloud_is_worse", "device", b"device", "inputs", b"inputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClientAccuracy: _TypeAlias = ClientAccuracy  # noqa: Y015
 
 @_typing.final
 class GoldenInputs(_message.Message):

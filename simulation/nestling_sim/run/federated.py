@@ -172,6 +172,7 @@ def _node_configs(
                 "state": str(learning.workspace.devices / device.device_id),
                 "data": str(data),
                 "memory-kb": device.memory.memory_bytes(needed) / 1000,
+                "cloud": learning.workspace.addresses.grpc,
             }
         )
     return configs

@@ -14,6 +14,7 @@ from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.bundles.routing_facts import (
     RoutingFacts,
     calibration_inputs,
+    clients_text,
     routing_facts,
     routing_lines,
     useful_share_text,
@@ -145,6 +146,9 @@ def useful_share_texts(
         capacities: the resident capacities (the largest in memory) of the devices.
         offload_share: the target share.
     """
+    clients = models.routing.clients
+    if clients is not None and clients.cloud_is_worse:
+        return [clients_text(clients)] if offload_share > 0 else []
     accuracies, cloud = _accuracies(models)
     chosen = set(capacities)
     return [

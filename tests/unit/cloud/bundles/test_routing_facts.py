@@ -1,6 +1,6 @@
 import pytest
 
-from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve, StreamFilter
+from nestling.v1.bundle_pb2 import Calibration, Cascade, ClientAccuracy, RoutingCurve, StreamFilter
 from nestling_cloud.bundles.routing_facts import (
     FilterFacts,
     calibration_inputs,
@@ -117,3 +117,22 @@ def test_cloud_that_is_only_slightly_less_accurate_is_named_without_a_limit() ->
         "this may be chance, so that the share sent to it is not limited"
     )
     assert not lines(unlimited, cloud=0.8)[2:]
+
+
+def test_what_clients_found_replaces_what_calibration_says_if_the_cloud_is_worse() -> None:
+    found = ClientAccuracy(clients=6, inputs=432, device=0.785, cloud=0.646, cloud_is_worse=True)
+    limited = Calibration(curves=[RoutingCurve(useful_share=0.0)] * 2, clients=found)
+
+    (line,) = lines(limited)[2:]
+    assert line == (
+        "on 432 labeled inputs of 6 clients, the cloud is right in 64.6% and the devices in 78.5%: "
+        "no input is sent to the cloud"
+    )
+
+
+def test_what_clients_found_is_stated_if_the_cloud_is_better() -> None:
+    found = ClientAccuracy(clients=2, inputs=90, device=0.7, cloud=0.8)
+
+    assert lines(Calibration(curves=[RoutingCurve()], clients=found))[2:] == [
+        "on 90 labeled inputs of 2 clients, the cloud is right in 80.0% and the devices in 70.0%"
+    ]

@@ -15,6 +15,7 @@ from nestling_cloud.federated.update_checks import (
     check_member,
     check_trained,
 )
+from nestling_core.student import messages
 from nestling_core.student.config import conv_student
 from nestling_core.student.weights import trained_shapes
 
@@ -137,3 +138,31 @@ def test_invalid_device_name_becomes_a_question_mark(name: object) -> None:
 def test_stale_comparison_is_rejected() -> None:
     with pytest.raises(UpdateError, match="stale"):
         check_comparison(CONFIG, METRICS, server_round=5, bundle_version=VERSION)
+
+
+def test_comparison_has_the_clouds_accuracy_if_the_client_asked_it() -> None:
+    asked = {**METRICS, messages.CLOUD_ASKED: 3, messages.CLOUD_ACCURACY: 0.25}
+
+    alone = check_comparison(CONFIG, METRICS, server_round=4, bundle_version=VERSION)
+    found = check_comparison(CONFIG, asked, server_round=4, bundle_version=VERSION)
+
+    assert (alone.cloud_asked, alone.cloud) == (0, 0)
+    assert (found.cloud_asked, found.cloud) == (3, 0.25)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {messages.CLOUD_ASKED: 10**7},
+        {messages.CLOUD_ASKED: -1},
+        {messages.CLOUD_ASKED: 2.5},
+        {messages.CLOUD_ACCURACY: 1.5},
+        {messages.CLOUD_ACCURACY: float("nan")},
+        {messages.CLOUD_ACCURACY: None},
+    ],
+)
+def test_impossible_accuracy_of_the_cloud_is_rejected(lie: dict[str, object]) -> None:
+    asked = {**METRICS, messages.CLOUD_ASKED: 3, messages.CLOUD_ACCURACY: 0.25, **lie}
+
+    with pytest.raises(UpdateError, match="cloud-"):
+        check_comparison(CONFIG, asked, server_round=4, bundle_version=VERSION)

@@ -1,0 +1,86 @@
+"""Limits what devices send if clients find that the cloud is worse than they are.
+
+The cloud's teacher does not learn in federated rounds. On a fleet whose inputs have drifted away
+from the training data, it may become worse than the devices that learned from them.
+
+All functions are pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from nestling.v1.bundle_pb2 import Calibration, ClientAccuracy
+from nestling_cloud.federated.update_checks import HeldOutComparison
+
+# Standard errors, over clients, by which the cloud has to be worse. A client is one observation.
+_STANDARD_ERRORS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Client:
+    """The accuracies of one client.
+
+    Attributes:
+        inputs: the number of inputs that the cloud was asked about.
+        device: the accuracy of the client's own capacity.
+        cloud: the accuracy of the cloud.
+    """
+
+    inputs: int
+    device: float
+    cloud: float
+
+
+def client_accuracy(comparisons: Sequence[HeldOutComparison]) -> ClientAccuracy | None:
+    """Return what the clients found, or None if no client asked the cloud.
+
+    The cloud counts as worse if the mean of the differences is below zero by more than their
+    standard error. With a single client, it never does.
+
+    Args:
+        comparisons: the clients' comparisons, in which `after` is the accuracy of the bundle that
+            is released.
+    """
+    clients = [
+        _Client(inputs=one.cloud_asked, device=one.after, cloud=one.cloud)
+        for one in comparisons
+        if one.cloud_asked
+    ]
+    if not clients:
+        return None
+    gained = np.array([one.cloud - one.device for one in clients])
+    error = gained.std(ddof=1) / np.sqrt(len(gained)) if len(gained) > 1 else np.inf
+    return ClientAccuracy(
+        clients=len(clients),
+        inputs=sum(one.inputs for one in clients),
+        device=float(np.mean([one.device for one in clients])),
+        cloud=float(np.mean([one.cloud for one in clients])),
+        cloud_is_worse=bool(gained.mean() < -_STANDARD_ERRORS * error),
+    )
+
+
+def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Calibration:
+    """Return a calibration with what the clients found.
+
+    If the cloud is worse, no share of offloads pays with any capacity. The stream filters are then
+    dropped too: they were fitted for devices that ask the cloud at the right moment and remember
+    its answers.
+
+    Args:
+        calibration: the calibration of the bundle that is released.
+        found: what the clients found, or None.
+    """
+    made = Calibration()
+    made.CopyFrom(calibration)
+    if found is None:
+        return made
+    made.clients.CopyFrom(found)
+    if found.cloud_is_worse:
+        cascades = (cascade.curve for cascade in made.cascades if cascade.start)
+        for curve in chain(made.curves, cascades):
+            curve.useful_share = 0.0
+            curve.ClearField("filter")
+    return made

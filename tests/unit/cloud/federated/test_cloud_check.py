@@ -1,0 +1,77 @@
+"""Clients find out whether the cloud is worse than they are, and the release follows from it."""
+
+import pytest
+
+from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve, StreamFilter
+from nestling_cloud.federated.cloud_check import client_accuracy, with_clients
+from nestling_cloud.federated.update_checks import HeldOutComparison
+
+CURVE = RoutingCurve(filter=StreamFilter(stay=0.9))
+CALIBRATION = Calibration(
+    curves=[CURVE, CURVE], cascades=[Cascade(), Cascade(start=1, curve=CURVE)], inputs=40
+)
+
+
+def client(device: float, cloud: float, asked: int = 50) -> HeldOutComparison:
+    return HeldOutComparison(held_out=60, before=0.1, after=device, cloud_asked=asked, cloud=cloud)
+
+
+def test_accuracies_are_means_over_the_clients_that_asked() -> None:
+    found = client_accuracy([client(0.8, 0.6), client(0.9, 0.8, asked=10), client(0.1, 0, asked=0)])
+
+    assert found is not None
+    assert (found.clients, found.inputs) == (2, 60)
+    assert (found.device, found.cloud) == pytest.approx((0.85, 0.7))
+
+
+def test_without_a_client_that_asked_nothing_is_known() -> None:
+    assert client_accuracy([]) is None
+    assert client_accuracy([client(0.9, 0.0, asked=0)]) is None
+    assert with_clients(CALIBRATION, None) == CALIBRATION
+
+
+@pytest.mark.parametrize(
+    ("differences", "worse"),
+    [
+        ((-0.2, -0.1, -0.15), True),
+        ((-0.2, 0.19), False),  # the mean is within its standard error
+        ((0.1, 0.2), False),
+        ((-0.1, -0.1), True),
+        ((0.0, 0.0), False),
+        ((-0.3,), False),  # a single client may be an exception
+    ],
+)
+def test_cloud_counts_as_worse_beyond_a_standard_error_over_clients(
+    differences: tuple[float, ...], *, worse: bool
+) -> None:
+    found = client_accuracy([client(0.5, 0.5 + difference) for difference in differences])
+
+    assert found is not None
+    assert found.cloud_is_worse is worse
+
+
+def test_nothing_is_sent_to_a_cloud_that_is_worse_and_nothing_remembered() -> None:
+    found = client_accuracy([client(0.8, 0.6), client(0.8, 0.61)])
+    assert found is not None
+
+    made = with_clients(CALIBRATION, found)
+
+    curves = [*made.curves, made.cascades[1].curve]
+    assert [curve.useful_share for curve in curves] == [0, 0, 0]
+    assert all(curve.HasField("useful_share") for curve in curves)
+    assert not any(curve.HasField("filter") for curve in curves)
+    assert not made.cascades[0].HasField("curve")
+    assert made.clients == found
+    assert made.inputs == 40
+    assert CALIBRATION.curves[0].HasField("filter")  # the original is unchanged
+
+
+def test_cloud_that_is_better_is_reported_and_changes_nothing_else() -> None:
+    found = client_accuracy([client(0.6, 0.8), client(0.6, 0.81)])
+    assert found is not None
+
+    made = with_clients(CALIBRATION, found)
+
+    assert made.clients == found
+    made.ClearField("clients")
+    assert made == CALIBRATION
