@@ -127,7 +127,7 @@ def broken_requests() -> list[tuple[str, pb.ModelInferRequest, grpc.StatusCode, 
     overflowing = raw_request(np.full((1, 2, 3), 3e38, np.float32))
     return [
         ("range", overflowing, invalid, "no finite answer"),
-        ("model", unknown, grpc.StatusCode.NOT_FOUND, "there is 'tiny-teacher'"),
+        ("model", unknown, grpc.StatusCode.NOT_FOUND, "ready: 'tiny-teacher'"),
         ("shape", shape, invalid, "shape has to be [n, 2, 3]"),
         ("datatype", datatype, invalid, "has to be FP32"),
         ("size", size, invalid, "needs 24 bytes"),

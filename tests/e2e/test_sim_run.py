@@ -126,7 +126,7 @@ def test_slow_link_and_low_battery_prevent_offloads(finished: Finished) -> None:
     slow, low = finished.of("pi-5-1")[40:45], finished.of("pi-zero-2w-1")[40:]
 
     assert {row["budget_link_mbit_s"] for row in slow} == {0.1}
-    assert {row["budget_battery"] for row in low} == {0.005}
+    assert {row["budget_battery"] for row in low} == {0.002}
     assert {row["reason"] for row in slow} == {"energy_limit"}
     assert {row["reason"] for row in low} == {"low_battery"}
 
