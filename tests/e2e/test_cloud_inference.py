@@ -47,10 +47,36 @@ def test_server_and_model_are_described(
     assert stub.ServerReady(pb.ServerReadyRequest()).ready
     assert stub.ModelReady(pb.ModelReadyRequest(name="tiny-teacher")).ready
     assert not stub.ModelReady(pb.ModelReadyRequest(name="other")).ready
-    assert stub.ServerMetadata(pb.ServerMetadataRequest()).name == "nestling-cloud"
+    server = stub.ServerMetadata(pb.ServerMetadataRequest())
+    assert server.name == "nestling-cloud"
+    assert {"statistics", "wire_form/int8", "wire_form/jpeg"} < set(server.extensions)
+    (version,) = metadata.versions
+    assert stub.ModelReady(pb.ModelReadyRequest(name="tiny-teacher", version=version)).ready
+    assert not stub.ModelReady(pb.ModelReadyRequest(name="tiny-teacher", version="1")).ready
     assert (metadata.inputs[0].name, metadata.inputs[0].datatype) == ("input", "FP32")
     assert list(metadata.inputs[0].shape) == [-1, 2, 3]
     assert (metadata.outputs[0].name, list(metadata.outputs[0].shape)) == ("logits", [-1, 4])
+
+
+def test_statistics_count_answers_inputs_runs_and_failures(
+    stub: inference_pb2_grpc.GRPCInferenceServiceStub,
+) -> None:
+    def statistics(name: str) -> list[pb.ModelStatistics]:
+        return list(stub.ModelStatistics(pb.ModelStatisticsRequest(name=name)).model_stats)
+
+    (before,) = statistics("tiny-teacher")
+    for count in (1, 4):
+        stub.ModelInfer(raw_request(rows_of(0, count=count)))
+    (after,) = statistics("")
+
+    assert after.inference_count - before.inference_count == 5
+    assert after.execution_count - before.execution_count == 2
+    done, done_before = after.inference_stats, before.inference_stats
+    assert done.success.count - done_before.success.count == 2
+    assert done.fail.count == done_before.fail.count
+    assert done.compute_infer.ns > done_before.compute_infer.ns
+    assert done.success.ns >= done.queue.ns + done.compute_infer.ns
+    assert statistics("other") == []
 
 
 def test_raw_request_gets_the_teachers_answer(

@@ -96,7 +96,10 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         return pb.ServerMetadataResponse(
             name="nestling-cloud",
             version=version("nestling"),
-            extensions=offload_parameters.wire_form_extensions(forms.WIRE_NAMES),
+            extensions=[
+                "statistics",
+                *offload_parameters.wire_form_extensions(forms.WIRE_NAMES),
+            ],
         )
 
     async def ModelMetadata(  # noqa: N802
@@ -108,6 +111,20 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
             one.version for one in self._models.all if one.signature.model == model.signature.model
         ]
         return tensors.metadata(model.signature, versions)
+
+    async def ModelStatistics(  # noqa: N802
+        self, request: pb.ModelStatisticsRequest, context: _Context
+    ) -> pb.ModelStatisticsResponse:
+        """Return what the loaded models have done: all of them, or those that a request names."""
+        del context
+        return pb.ModelStatisticsResponse(
+            model_stats=[
+                _statistics(model)
+                for model in self._models.all
+                if request.name in {"", model.signature.model}
+                and request.version in {"", model.version}
+            ]
+        )
 
     async def ModelInfer(  # noqa: N802
         self, request: pb.ModelInferRequest, context: _Context
@@ -155,6 +172,23 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
                 context, f"no model {excerpt(name)} version {excerpt(version)} here; ready: {ready}"
             )
         return found
+
+
+def _statistics(model: ServedModel) -> pb.ModelStatistics:
+    done = model.batcher.statistics
+    run_ns, wait_ns = round(1e9 * done.run_s), round(1e9 * done.wait_s)
+    return pb.ModelStatistics(
+        name=model.signature.model,
+        version=model.version,
+        inference_count=done.rows,
+        execution_count=done.runs,
+        inference_stats=pb.InferStatistics(
+            success=pb.StatisticDuration(count=done.answered, ns=wait_ns + run_ns),
+            fail=pb.StatisticDuration(count=done.refused + done.late + done.failed),
+            queue=pb.StatisticDuration(count=done.answered, ns=wait_ns),
+            compute_infer=pb.StatisticDuration(count=done.runs, ns=run_ns),
+        ),
+    )
 
 
 def _device(request: pb.ModelInferRequest) -> str:
