@@ -14,6 +14,7 @@ from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples, concatenate
 from nestling_cloud.tasks.task import Task
+from nestling_core.belief.evidence import softmax
 from nestling_core.wire import forms
 from nestling_core.wire.choice import best_form
 
@@ -27,13 +28,15 @@ class FormResult:
         payload_bytes: the mean size of an input without framing.
         lost: the accuracy that the teacher's answers lose against plain float32, in points.
         changed: the share of answers that change, %.
-        calibration_lost: the loss on calibration inputs, as the bundle states it, in points.
+        lost_probability: the probability of the true class that is lost, in points.
+        calibration_lost: the same on calibration inputs, as the bundle states it, in points.
     """
 
     name: str
     payload_bytes: float
     lost: float
     changed: float
+    lost_probability: float
     calibration_lost: float
 
 
@@ -80,22 +83,24 @@ def measure_payloads(task: Task, seed: int, cache: Path, progress: Progress) -> 
 
 def _results(manifest: Manifest, model: CloudModel, test: Examples) -> list[FormResult]:
     shape = test.inputs.shape[1:]
-    plain = run_in_batches(model, test.inputs).argmax(axis=1)
+    shown = softmax(run_in_batches(model, test.inputs))
+    plain, each = shown.argmax(axis=1), np.arange(len(test))
     accuracy = (plain == test.labels).mean()
-    on_calibration = manifest.cloud.wire_forms[0].accuracy
     found = []
     for form in manifest.cloud.wire_forms:
         payloads = [forms.encode(form, window) for window in test.inputs]
         name = forms.wire_name(form.name)
         decoded = np.stack([forms.decode(name, payload, shape) for payload in payloads])
-        answers = run_in_batches(model, decoded).argmax(axis=1)
+        made = softmax(run_in_batches(model, decoded))
+        answers, lost = made.argmax(axis=1), shown[each, test.labels] - made[each, test.labels]
         found.append(
             FormResult(
                 name=form.name,
                 payload_bytes=float(np.mean([len(payload) for payload in payloads])),
                 lost=float(100 * (accuracy - (answers == test.labels).mean())),
                 changed=float(100 * (answers != plain).mean()),
-                calibration_lost=100 * (on_calibration - form.accuracy),
+                lost_probability=float(100 * lost.mean()),
+                calibration_lost=100 * form.lost,
             )
         )
     return found

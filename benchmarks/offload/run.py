@@ -73,6 +73,9 @@ def _payload_figures(
         found[f"{name}: accuracy that the teacher loses on test inputs"] = figure(
             [form.lost for form in used], "points", goal="<= 0.1"
         )
+        found[f"{name}: probability of the true class that is lost on test inputs"] = figure(
+            [form.lost_probability for form in used], "points", goal="<= 0.1"
+        )
         found[f"{name}: answers that change on test inputs"] = figure(
             [form.changed for form in used], "%"
         )
@@ -113,13 +116,14 @@ def _serving_figures(serving: ServingResult) -> dict[str, Figure]:
 def _payload_table(result: PayloadResult) -> ResultTable:
     return result_table(
         f"{result.task}: wire forms",
-        "form | bytes | lost on calibration inputs, points | lost on test inputs, points "
-        "| changed answers, test, % | used",
+        "form | bytes | probability lost, calibration, points | probability lost, test, points "
+        "| accuracy lost, test, points | changed answers, test, % | used",
         [
             [
                 form.name,
                 f"{form.payload_bytes:,.0f}",
-                f"{form.calibration_lost:+.2f}",
+                f"{form.calibration_lost:+.3f}",
+                f"{form.lost_probability:+.3f}",
                 f"{form.lost:+.2f}",
                 f"{form.changed:.2f}",
                 "yes" if form.name == result.used else "",

@@ -166,7 +166,7 @@ def test_server_is_asked_again_after_it_refused_an_input(cloud_port: int) -> Non
 def test_input_that_a_form_cannot_represent_is_sent_as_plain_floats(
     cloud_port: int, tiny_weights: NDArray[np.float32]
 ) -> None:
-    half = WireForm(name="fp16", payload_bytes=12, accuracy=0.9)
+    half = WireForm(name="fp16", payload_bytes=12)
     large = 1e6 * WINDOW
 
     with offloader(f"127.0.0.1:{cloud_port}", manifest_with(PLAIN, half)) as cloud:

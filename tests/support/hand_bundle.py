@@ -104,7 +104,7 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
 # The second one loses too much accuracy to be used.
 WIRE_FORMS = (
     bundle_pb2.WireForm(name="fp32", payload_bytes=24, accuracy=0.9),
-    bundle_pb2.WireForm(name="fp16", payload_bytes=12, accuracy=0.8, changed=0.1),
+    bundle_pb2.WireForm(name="fp16", payload_bytes=12, accuracy=0.8, changed=0.1, lost=0.09),
 )
 
 

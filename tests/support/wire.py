@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from nestling.v1.bundle_pb2 import CloudModel, Manifest, Signature, WireForm
 
-INT8 = WireForm(name="int8", scales=[0.1, 0.1], payload_bytes=20, accuracy=0.9)
-PLAIN = WireForm(name="fp32", payload_bytes=24, accuracy=0.9)
+INT8 = WireForm(name="int8", scales=[0.1, 0.1], payload_bytes=20)
+PLAIN = WireForm(name="fp32", payload_bytes=24)
 
 
 def manifest_with(

@@ -116,7 +116,8 @@ def _wire_forms(manifest: Manifest) -> list[dict[str, Any]]:
     """Return a description of each form in which inputs can be sent to the cloud, as JSON values.
 
     The figures of a form, on calibration inputs, are the mean size of an input in bytes, the
-    accuracy of the cloud's answers, and the share of the answers that differ from those to "fp32".
+    accuracy of the cloud's answers, the share of the answers that differ from those to "fp32", and
+    how much lower the probability of the true class is.
     `used` says whether devices that have Pillow use the form.
     """
     used = best_form(manifest, WIRE_NAMES).name
@@ -126,6 +127,7 @@ def _wire_forms(manifest: Manifest) -> list[dict[str, Any]]:
             "payload_bytes": form.payload_bytes,
             "calibration_accuracy": form.accuracy,
             "changed": form.changed,
+            "lost": form.lost,
             "used": form.name == used,
         }
         for form in manifest.cloud.wire_forms
@@ -162,7 +164,7 @@ def _wire_forms_table(forms: Sequence[dict[str, Any]]) -> list[RenderableType]:
         return []
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("wire form")
-    for head in ("bytes of an input", "cloud's calibration accuracy", "changed answers"):
+    for head in ("bytes", "cloud's calibration accuracy", "changed answers", "lost probability"):
         table.add_column(head, justify="right")
     table.add_column("")
     for form in forms:
@@ -171,6 +173,7 @@ def _wire_forms_table(forms: Sequence[dict[str, Any]]) -> list[RenderableType]:
             f"{form['payload_bytes']:,.0f}",
             f"{form['calibration_accuracy']:.2%}",
             f"{form['changed']:.2%}",
+            f"{100 * form['lost']:+.3f} points",
             "used" if form["used"] else "",
         )
     return ["inputs that are sent to the cloud can take these forms:", table]

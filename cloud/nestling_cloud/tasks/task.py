@@ -66,8 +66,9 @@ class Task:
         distillation: the options for what the student learns from the teacher.
         nesting: the options for nesting the student's capacities (sizes) in one another.
         quantization: the options for quantizing the student to int8.
-        wire_tolerance: how much of the cloud's accuracy, from 0 to 1, may be lost by sending inputs
-            in fewer bytes. The default is a tenth of a percentage point.
+        wire_tolerance: how much lower, from 0 to 1, the probability may be that the cloud gives to
+            the true class, because inputs are sent in fewer bytes. The default is a tenth of a
+            percentage point.
         augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
             of the same shape and type. The teacher is trained on batches that are augmented again
             each time, and the student on a few augmented copies of the data.

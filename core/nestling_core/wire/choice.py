@@ -8,7 +8,7 @@ from nestling_core.wire.forms import FP32, INTEGERS, candidates, wire_name
 
 
 def best_form(manifest: Manifest, known: Collection[str]) -> WireForm:
-    """Return the form with the fewest bytes that loses no more accuracy than the bundle allows.
+    """Return the form with the fewest bytes that loses no more than the bundle allows.
 
     Args:
         manifest: the bundle's manifest.
@@ -19,13 +19,12 @@ def best_form(manifest: Manifest, known: Collection[str]) -> WireForm:
     """
     cloud, shape = manifest.cloud, manifest.signature.shape
     plain = plain_form(shape)
-    lossless = next((form.accuracy for form in cloud.wire_forms if form.name == FP32), 0.0)
     good = [
         form
         for form in cloud.wire_forms
         if wire_name(form.name) in known
         and is_sound(form, shape)
-        and lossless - form.accuracy <= cloud.wire_tolerance
+        and form.lost <= cloud.wire_tolerance
     ]
     return min([plain, *good], key=lambda form: form.payload_bytes)
 
@@ -50,7 +49,7 @@ def is_sound(form: WireForm, shape: Sequence[int]) -> bool:
     return (
         form.name in candidates(shape)
         and 0 < form.payload_bytes < math.inf
-        and 0 <= form.accuracy <= 1
+        and -1 <= form.lost <= 1
         and len(form.scales) == (0 if plain else channels)
         and len(form.offsets) == (0 if plain or not has_offset else channels)
         and all(0 < scale < math.inf for scale in form.scales)

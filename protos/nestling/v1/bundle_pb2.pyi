@@ -198,6 +198,7 @@ class WireForm(_message.Message):
     PAYLOAD_BYTES_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, such as "fp32", "int8" or "webp-80"; see `nestling_core.wire.forms`."""
     payload_bytes: _builtins.float
@@ -206,6 +207,10 @@ class WireForm(_message.Message):
     """Accuracy of the cloud's answers to decoded inputs, 0 to 1."""
     changed: _builtins.float
     """Share of the inputs to which the cloud's answer changes."""
+    lost: _builtins.float
+    """How much lower the probability is that the cloud gives to the true class, on average; negative if
+    it is higher.
+    """
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """For integers, the difference between two neighboring ones, for each channel. For pictures, the
@@ -225,10 +230,11 @@ class WireForm(_message.Message):
         payload_bytes: _builtins.float = ...,
         accuracy: _builtins.float = ...,
         changed: _builtins.float = ...,
+        lost: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "changed", b"changed", "name", b"name", "offsets", b"offsets", "payload_bytes", b"payload_bytes", "scales", b"scales"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "changed", b"changed", "lost", b"lost", "name", b"name", "offsets", b"offsets", "payload_bytes", b"payload_bytes", "scales", b"scales"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,11 +258,11 @@ class CloudModel(_message.Message):
     accuracy: _builtins.float
     """Accuracy on the calibration subjects, 0 to 1."""
     wire_tolerance: _builtins.float
-    """Accuracy that a form may lose, 0 to 1."""
+    """Largest `lost` of a form that devices use, 0 to 1."""
     @_builtins.property
     def wire_forms(self) -> _containers.RepeatedCompositeFieldContainer[Global___WireForm]:
-        """All forms that were measured. Devices use the one with the fewest bytes whose accuracy is below
-        that of "fp32" by no more than the tolerance.
+        """All forms that were measured. Devices use the one with the fewest bytes that loses no more than
+        the tolerance.
         """
 
     @_builtins.property

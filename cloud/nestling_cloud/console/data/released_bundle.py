@@ -192,7 +192,8 @@ def wire_forms_table(models: Models) -> Table:
     """Build a table with a row for each form in which inputs can be sent to the cloud.
 
     Its columns are the mean size of an input, and on the calibration inputs, the accuracy of the
-    cloud's answers and the share of answers that differ from those to plain float32.
+    cloud's answers, the share of answers that differ from those to plain float32, and how much
+    lower the probability of the true class is.
     """
     columns = [
         ("name", "form"),
@@ -201,6 +202,7 @@ def wire_forms_table(models: Models) -> Table:
         ("calibration_accuracy_percent", "cloud's accuracy on calibration inputs, %"),
         ("changed", ""),
         ("changed_percent", "changed answers, %"),
+        ("lost_points", "lost probability of the true class, points"),
         ("used", "used"),
     ]
     rows = (
@@ -211,6 +213,7 @@ def wire_forms_table(models: Models) -> Table:
             100 * form["calibration_accuracy"],
             form["changed"],
             100 * form["changed"],
+            100 * form["lost"],
             "yes" if form["used"] else "no",
         ]
         for form in models.overview["wire_forms"]

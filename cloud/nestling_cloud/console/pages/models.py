@@ -94,6 +94,7 @@ def _show_wire_forms(models: Models) -> None:
             ("size", "size of an input"),
             ("accuracy", "cloud's accuracy, calibration"),
             ("changed", "changed answers"),
+            ("lost", "lost probability"),
             ("used", "used"),
         )
     )
@@ -103,6 +104,7 @@ def _show_wire_forms(models: Models) -> None:
             size(form["payload_bytes"]),
             percent(form["calibration_accuracy"]),
             percent(form["changed"]),
+            f"{100 * form['lost']:+.2f} points",
             "yes" if form["used"] else "",
         )
         for form in models.overview["wire_forms"]

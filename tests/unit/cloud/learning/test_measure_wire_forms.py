@@ -45,6 +45,22 @@ def test_every_form_is_measured_with_its_size_and_what_it_changes(
     # Here, the labels are the teacher's answers, so that every change is a mistake.
     assert 0 < by_name["int8"].changed < coarse.changed < 0.2
     assert coarse.accuracy == pytest.approx(1 - coarse.changed)
+    assert plain.lost == 0
+    assert abs(by_name["int8"].lost) < abs(coarse.lost) < 0.01
+
+
+def test_form_that_blurs_the_inputs_loses_probability(
+    model: CloudModel, tiny_weights: Floats
+) -> None:
+    inputs = drawn(600)
+    # The range of the calibration is set by inputs that are a hundred times as large.
+    inputs[::2] *= 100
+
+    found = {form.name: form for form in measure_wire_forms(model, examples(inputs, tiny_weights))}
+
+    assert found["int16"].lost < 0.001
+    assert found["int6"].lost > 0.05
+    assert found["int6"].changed > 0.05
 
 
 def test_form_that_cannot_represent_an_input_is_missing(

@@ -10,8 +10,8 @@ from nestling_core.wire.forms import WIRE_NAMES
 from tests.support.wire import INT8, PLAIN, manifest_with
 
 SHAPE = (2, 3)
-INT6 = WireForm(name="int6", scales=[0.1, 0.1], payload_bytes=15, accuracy=0.895)
-WEBP = WireForm(name="webp-80", scales=[0.1], offsets=[0.0], payload_bytes=10, accuracy=0.9)
+INT6 = WireForm(name="int6", scales=[0.1, 0.1], payload_bytes=15, lost=0.005)
+WEBP = WireForm(name="webp-80", scales=[0.1], offsets=[0.0], payload_bytes=10)
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,13 @@ def test_smallest_form_that_is_known_and_good_enough_is_chosen(
 
 
 def test_form_that_loses_exactly_the_tolerance_is_good_enough() -> None:
-    exact = WireForm(name="int6", scales=[0.1, 0.1], payload_bytes=15, accuracy=0.5)
-    plain = WireForm(name="fp32", payload_bytes=24, accuracy=0.75)
+    exact = WireForm(name="int6", scales=[0.1, 0.1], payload_bytes=15, lost=0.25)
 
-    assert best_form(manifest_with(plain, exact, tolerance=0.25), WIRE_NAMES).name == "int6"
+    assert best_form(manifest_with(PLAIN, exact, tolerance=0.25), WIRE_NAMES).name == "int6"
 
 
 def test_form_that_is_larger_than_plain_floats_is_not_used() -> None:
-    large = WireForm(name="int8", scales=[0.1, 0.1], payload_bytes=25, accuracy=1)
+    large = WireForm(name="int8", scales=[0.1, 0.1], payload_bytes=25)
 
     assert best_form(manifest_with(PLAIN, large), WIRE_NAMES).name == "fp32"
 
@@ -69,8 +68,8 @@ def test_picture_form_is_sound_only_for_pictures() -> None:
         {"payload_bytes": 0},
         {"payload_bytes": math.nan},
         {"payload_bytes": math.inf},
-        {"accuracy": math.nan},
-        {"accuracy": 1.1},
+        {"lost": math.nan},
+        {"lost": -1.1},
     ],
 )
 def test_form_with_impossible_numbers_is_never_used(fields: dict[str, object]) -> None:
