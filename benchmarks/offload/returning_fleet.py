@@ -16,7 +16,7 @@ from benchmarks.offload.load import request_of
 from benchmarks.offload.server import serving
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_device.inference.backoff import Backoff
-from nestling_device.inference.offload_messages import retry_ms
+from nestling_device.transport.grpc_channel import retry_ms
 
 _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),

@@ -17,6 +17,8 @@ BYTES = "BYTES"
 # Trailing metadata of an overloaded server: the milliseconds after which to try again. This is
 # gRPC's own name for it.
 RETRY_AFTER_MS = "grpc-retry-pushback-ms"
+# Extension of a server whose models have versions that are the beginnings of their files' digests.
+CONTENT_VERSIONS = "content_versions"
 # Beginning of the extensions by which a server says which wire forms it takes.
 _EXTENSION = "wire_form/"
 # The protocol puts the length of each element before it.

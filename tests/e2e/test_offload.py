@@ -143,13 +143,29 @@ def test_server_that_names_no_forms_gets_plain_floats() -> None:
         received.append(request)
         return sound(request)
 
-    with scripted(keep) as (target, _), offloader(target, CODED) as cloud:
+    manifest = manifest_with(PLAIN, INT8)
+    manifest.cloud.onnx.sha256 = "1a"
+    with scripted(keep) as (target, _), offloader(target, manifest) as cloud:
         before = cloud.form.name
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
     assert (before, cloud.form.name) == ("int8", "fp32")
+    assert received[0].model_version == ""  # nor does it know versions by content
     assert received[0].inputs[0].datatype == "FP32"
     assert received[0].raw_input_contents[0] == WINDOW.tobytes()
+
+
+def test_server_that_takes_less_is_asked_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scripted(sound) as (target, _), offloader(target, CODED) as cloud:
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+        believed = cloud.form.name
+        monkeypatch.setattr("nestling_device.inference.grpc_offloader._ASK_AGAIN_S", -1.0)
+        hoped = cloud.form.name
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+
+    assert (believed, hoped) == ("fp32", "int8")
 
 
 def test_server_is_asked_again_after_it_refused_an_input(cloud_port: int) -> None:
@@ -240,20 +256,29 @@ def test_cloud_that_misbehaves_is_a_bad_answer(answer: Answer, status: str) -> N
 class SlowModel(CloudModel):
     """A teacher that takes its time."""
 
+    running = threading.Event()
+
     def run(self, rows: Rows) -> Rows:
+        self.running.set()
         threading.Event().wait(0.4)  # nobody sets it
         return super().run(rows)
 
 
-def test_cloud_that_cannot_answer_in_time_refuses_at_once(tiny_teacher: bytes) -> None:
+def test_busy_cloud_that_cannot_answer_in_time_refuses_at_once(tiny_teacher: bytes) -> None:
+    model = SlowModel("tiny-teacher", tiny_teacher)
     with (
-        background(lambda: inference(SlowModel("tiny-teacher", tiny_teacher))) as port,
-        offloader(f"127.0.0.1:{port}") as cloud,
+        background(lambda: inference(model, threads=1)) as port,
+        offloader(f"127.0.0.1:{port}") as patient,
+        offloader(f"127.0.0.1:{port}") as hurried,
+        ThreadPoolExecutor(1) as pool,
     ):
-        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)  # from now on, the cloud knows its speed
+        patient.offload(QUESTION, deadline_ms=PATIENT_MS)  # from now on, it knows its speed
+        model.running.clear()
+        waiting = pool.submit(patient.offload, QUESTION, deadline_ms=PATIENT_MS)
+        assert model.running.wait(PATIENT_MS)
         with pytest.raises(OverloadedError, match="too many requests wait") as refused:
-            cloud.offload(QUESTION, deadline_ms=300)
-        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
+            hurried.offload(QUESTION, deadline_ms=500)
+        assert waiting.result().wall_ms > 0
 
     assert refused.value.retry_ms >= 50
 

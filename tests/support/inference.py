@@ -12,11 +12,11 @@ from nestling_cloud.serving.served_models import ServedModels
 
 
 @asynccontextmanager
-async def inference(*models: CloudModel) -> AsyncIterator[int]:
+async def inference(*models: CloudModel, threads: int | None = None) -> AsyncIterator[int]:
     """Serve models, whose versions are "1a", "2a" and so on."""
     server = grpc.aio.server()
     versions = [(f"{number}a", model) for number, model in enumerate(models, start=1)]
-    async with ServedModels(versions) as served:
+    async with ServedModels(versions, threads) as served:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(served), server
         )

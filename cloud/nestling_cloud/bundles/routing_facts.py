@@ -62,7 +62,7 @@ class ClientFacts:
         inputs: the number of inputs that they asked about.
         device: the mean accuracy of the capacity that each client holds.
         cloud: the mean accuracy of the cloud on these inputs.
-        cloud_is_worse: whether the cloud is worse for certain, so that no input is sent to it.
+        cloud_is_worse: whether the cloud is worse beyond chance, so that no input is sent to it.
     """
 
     clients: int

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from scipy import stats
 
 from nestling.v1.bundle_pb2 import Calibration, ClientAccuracy
 from nestling_cloud.federated.update_checks import HeldOutComparison
 
-# Standard errors, over clients, by which the cloud has to be worse. A client is one observation.
-_STANDARD_ERRORS = 1.0
+# One-sided confidence with which the cloud has to be worse, by Student's t over the clients.
+_CONFIDENCE = 0.9
+_FEWEST_CLIENTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,9 @@ class _Client:
 def client_accuracy(comparisons: Sequence[HeldOutComparison]) -> ClientAccuracy | None:
     """Return what the clients found, or None if no client asked the cloud.
 
-    The cloud counts as worse if the mean of the differences is below zero by more than their
-    standard error. With a single client, it never does.
+    The cloud counts as worse if the mean of the differences is below zero with a confidence of
+    90 %, where each client is one observation (Student's t). The error is taken to be at least that
+    of drawing the inputs. With fewer than three clients, the cloud never counts as worse.
 
     Args:
         comparisons: the clients' comparisons, in which `after` is the accuracy of the bundle that
@@ -51,15 +54,25 @@ def client_accuracy(comparisons: Sequence[HeldOutComparison]) -> ClientAccuracy 
     ]
     if not clients:
         return None
-    gained = np.array([one.cloud - one.device for one in clients])
-    error = gained.std(ddof=1) / np.sqrt(len(gained)) if len(gained) > 1 else np.inf
     return ClientAccuracy(
         clients=len(clients),
         inputs=sum(one.inputs for one in clients),
         device=float(np.mean([one.device for one in clients])),
         cloud=float(np.mean([one.cloud for one in clients])),
-        cloud_is_worse=bool(gained.mean() < -_STANDARD_ERRORS * error),
+        cloud_is_worse=_is_worse(clients),
     )
+
+
+def _is_worse(clients: Sequence[_Client]) -> bool:
+    count = len(clients)
+    if count < _FEWEST_CLIENTS:
+        return False
+    gained = np.array([one.cloud - one.device for one in clients])
+    shares = np.array([[one.cloud, one.device] for one in clients])
+    inputs = np.array([one.inputs for one in clients])
+    drawn = (shares * (1 - shares)).sum(axis=1) / inputs
+    error = np.sqrt(max(gained.var(ddof=1), drawn.mean()) / count)
+    return bool(gained.mean() < -stats.t.ppf(_CONFIDENCE, count - 1) * error)
 
 
 def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Calibration:
@@ -67,7 +80,7 @@ def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Cali
 
     If the cloud is worse, no share of offloads pays with any capacity. The stream filters are then
     dropped too: they were fitted for devices that ask the cloud at the right moment and remember
-    its answers.
+    its answers. So are the certificates, which were made with the filters.
 
     Args:
         calibration: the calibration of the bundle that is released.
@@ -83,4 +96,5 @@ def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Cali
         for curve in chain(made.curves, cascades):
             curve.useful_share = 0.0
             curve.ClearField("filter")
+            curve.ClearField("certified")
     return made

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 # Enough to measure a tenth of a point; more would only take longer.
-_MOST_INPUTS = 4000
+_MOST_INPUTS, _MOST_BYTES = 4000, 1 << 28
 # Part of the absolute values that the calibrated range of signed integers covers. An input with
 # larger values gets larger scales.
 _COVERED = 0.9995
@@ -33,8 +33,8 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
 
     Args:
         model: the teacher as the cloud serves it.
-        calibration: inputs that the teacher did not learn from. If there are more than 4,000, about
-            as many at equal distances are used.
+        calibration: inputs that the teacher did not learn from. If there are more than 4,000, or if
+            they take more than 256 MiB, some at equal distances are used.
 
     Returns:
         The forms, of which the first is "fp32". Forms that cannot represent an input are missing.
@@ -42,7 +42,8 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
     Raises:
         ModelError: the teacher has no finite answer to an input.
     """
-    step = -(-len(calibration) // _MOST_INPUTS)
+    most = max(1, min(_MOST_INPUTS, _MOST_BYTES // calibration.inputs[0].nbytes))
+    step = -(-len(calibration) // most)
     inputs, labels = calibration.inputs[::step], calibration.labels[::step]
     plain = softmax(run_in_batches(model, inputs))
     found = []

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nestling_cloud.cloud_model.model import MAX_BATCH
 from nestling_cloud.errors import CloudError
-from nestling_cloud.serving.request_queue import RequestQueue, Waiting
+from nestling_cloud.serving.request_queue import MOST_ROWS, RequestQueue, Waiting
 from nestling_cloud.serving.run_times import RunTimes
 
 Rows = NDArray[np.float32]
@@ -87,7 +87,7 @@ class Batcher:
     """Runs the rows (inputs) of several callers together.
 
     Several batches run at the same time, each in a thread. Each caller gets the output for its own
-    rows. At the end of the `async with` block, the calls that are still waiting are cancelled.
+    rows. At the end of the `async with` block, the calls that are still waiting are refused.
 
     Attributes:
         max_batch: the largest number of rows in one batch, and so in one request.
@@ -98,6 +98,7 @@ class Batcher:
             threads call it.
         max_batch: the largest number of rows in one batch.
         threads: the number of runs at the same time; None for one for each core.
+        most_rows: the most rows that may wait.
     """
 
     def __init__(
@@ -106,17 +107,19 @@ class Batcher:
         *,
         max_batch: int = MAX_BATCH,
         threads: int | None = None,
+        most_rows: int = MOST_ROWS,
     ) -> None:
         self._run = run
         self.max_batch = max_batch
         self._threads = threads or default_threads()
         self.statistics = Statistics()
-        self._queue = RequestQueue[_Request](max_batch=max_batch, runners=self._threads)
+        self._queue = RequestQueue[_Request](
+            max_batch=max_batch, runners=self._threads, most_rows=most_rows
+        )
         self._times = RunTimes()
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="inference")
         # Each with the time at which it is expected to end.
         self._running: dict[asyncio.Future[tuple[Rows, float]], float] = {}
-        self._pending: set[asyncio.Future[Rows]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,10 +133,15 @@ class Batcher:
         await self.close()
 
     async def close(self) -> None:
-        """Cancel the calls that are still waiting, and wait for the runs that have begun."""
-        for answer in list(self._pending):
-            answer.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Refuse the calls that are still waiting, and wait for the runs that have begun."""
+        for entry in self._queue.clear():
+            self._refuse(entry)
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Wait until all calls are answered, and end the threads. No further call may follow."""
+        while self._running:
+            await asyncio.wait(self._running)
         self._executor.shutdown()
 
     def check(self, *, device: str = "", timeout_s: float | None = None) -> None:
@@ -147,8 +155,8 @@ class Batcher:
         """
         now_s = asyncio.get_running_loop().time()
         entry = Waiting(item=None, rows=1, device=device, deadline_s=_deadline_s(now_s, timeout_s))
-        wait_s = self._queue.wait_s(entry, self._times, free_in_s=self._free_in_s(now_s))
-        if now_s + wait_s > entry.deadline_s:
+        free_in_s = self._free_in_s(now_s)
+        if self._queue.is_late(entry, self._times, now_s=now_s, free_in_s=free_in_s):
             self.statistics.refused += 1
             raise OverloadedError(self._queue.retry_s(self._times))
 
@@ -185,8 +193,6 @@ class Batcher:
         if refused is not None:
             self.statistics.refused += 1
             self._refuse(refused)
-        self._pending.add(request.answer)
-        request.answer.add_done_callback(self._pending.discard)
         self._start_runs()
         try:
             return await request.answer

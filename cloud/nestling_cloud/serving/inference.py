@@ -98,6 +98,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
             version=version("nestling"),
             extensions=[
                 "statistics",
+                offload_parameters.CONTENT_VERSIONS,
                 *offload_parameters.wire_form_extensions(forms.WIRE_NAMES),
             ],
         )
@@ -139,9 +140,9 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         """
         model = await self._model(request.model_name, request.model_version, context)
         signature, batcher = model.signature, model.batcher
-        device, timeout_s = _device(request), context.time_remaining()
+        device = _device(request)
         try:
-            batcher.check(device=device, timeout_s=timeout_s)
+            batcher.check(device=device, timeout_s=context.time_remaining())
         except OverloadedError as err:
             await _overloaded(context, err)
         try:
@@ -149,7 +150,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         except tensors.TensorError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
         try:
-            logits = await batcher.submit(rows, device=device, timeout_s=timeout_s)
+            logits = await batcher.submit(rows, device=device, timeout_s=context.time_remaining())
         except OverloadedError as err:
             await _overloaded(context, err)
         except Exception:  # noqa: BLE001  onnxruntime's errors share no base

@@ -60,13 +60,16 @@ class RequestQueue(Generic[T]):
     Attributes:
         max_batch: the largest number of rows in one run.
         runners: the number of runs at the same time.
+        most_rows: the most rows that may wait.
         rows: the number of rows that wait.
     """
 
     max_batch: int
     runners: int
+    most_rows: int = MOST_ROWS
     rows: int = 0
     _devices: "OrderedDict[str, deque[Waiting[T]]]" = field(default_factory=OrderedDict)
+    _rows_of: dict[str, int] = field(default_factory=dict)
 
     def wait_s(self, entry: Waiting[Any], times: RunTimes, *, free_in_s: float) -> float:
         """Return the time until a request is answered, if its own run is slow.
@@ -76,11 +79,9 @@ class RequestQueue(Generic[T]):
             times: the times of earlier runs.
             free_in_s: the expected time until a runner is free, 0 or more.
         """
-        own = sum(other.rows for other in self._devices.get(entry.device, ())) + entry.rows
-        ahead = own - entry.rows
-        for device, entries in self._devices.items():
-            if device != entry.device:
-                ahead += min(own, sum(other.rows for other in entries))
+        before = self._rows_of.get(entry.device, 0)
+        own = before + entry.rows
+        ahead = sum(min(own, rows) for rows in self._rows_of.values()) - min(own, before) + before
         queued = ahead * times.least_per_row_s / self.runners
         return free_in_s + queued + times.slow_run_s(entry.rows)
 
@@ -93,8 +94,9 @@ class RequestQueue(Generic[T]):
     ) -> Waiting[T] | None:
         """Add a request, and return the request that is refused for it, if any.
 
-        A request that would not be answered in time is refused itself. If the queue is full, the
-        newest request of the device with the most rows is refused.
+        A request that would not be answered in time is refused itself, unless a runner is idle: the
+        times may have been those of a busy machine, and only another run shows it. If the queue is
+        full, the newest request of the device with the most rows is refused.
 
         Args:
             entry: the request.
@@ -102,29 +104,53 @@ class RequestQueue(Generic[T]):
             now_s: the present time.
             free_in_s: the expected time until a runner is free, 0 or more.
         """
-        if now_s + self.wait_s(entry, times, free_in_s=free_in_s) > entry.deadline_s:
+        if self.is_late(entry, times, now_s=now_s, free_in_s=free_in_s):
             return entry
         self._devices.setdefault(entry.device, deque()).append(entry)
-        self.rows += entry.rows
-        if self.rows <= MOST_ROWS:
+        self._count(entry.device, entry.rows)
+        if self.rows <= self.most_rows:
             return None
-        greediest = max(self._devices.values(), key=lambda own: sum(one.rows for one in own))
-        refused = greediest.pop()
-        self._forget(refused)
+        greediest = max(self._rows_of, key=self._rows_of.__getitem__)
+        refused = self._devices[greediest].pop()
+        self._count(greediest, -refused.rows)
         return refused
+
+    def is_late(
+        self, entry: Waiting[Any], times: RunTimes, *, now_s: float, free_in_s: float
+    ) -> bool:
+        """Return whether a request is to be refused because its answer would come too late.
+
+        Args:
+            entry: the request, which is not in the queue yet.
+            times: the times of earlier runs.
+            now_s: the present time.
+            free_in_s: the expected time until a runner is free, 0 or more.
+        """
+        if free_in_s == 0 and not self.rows:
+            return now_s >= entry.deadline_s
+        return now_s + self.wait_s(entry, times, free_in_s=free_in_s) > entry.deadline_s
 
     def remove(self, entry: Waiting[T]) -> None:
         """Remove a request whose caller has gone, or do nothing if it is not in the queue."""
         entries = self._devices.get(entry.device)
         if entries is not None and entry in entries:
             entries.remove(entry)
-            self._forget(entry)
+            self._count(entry.device, -entry.rows)
+
+    def clear(self) -> list[Waiting[T]]:
+        """Remove and return all requests."""
+        found = [entry for entries in self._devices.values() for entry in entries]
+        self._devices.clear()
+        self._rows_of.clear()
+        self.rows = 0
+        return found
 
     def take(self, times: RunTimes, *, now_s: float) -> Taken[T]:
         """Take the requests for the next run, one of each device in turn.
 
         The run gets its part of the waiting rows, so that other runners get theirs, and no more
-        than can be answered before the earliest deadline among them.
+        than can be answered before the earliest deadline among them. The last request that waits
+        runs even if it is expected to be late, for the same reason as in `offer`.
 
         Args:
             times: the times of earlier runs.
@@ -136,7 +162,9 @@ class RequestQueue(Generic[T]):
         size, earliest = 0, float("inf")
         while self._devices:
             entry = next(iter(self._devices.values()))[0]
-            if now_s + times.slow_run_s(entry.rows) > entry.deadline_s:
+            only = self.rows == entry.rows and not batch
+            left_s = entry.deadline_s - now_s
+            if left_s <= 0 or (times.slow_run_s(entry.rows) > left_s and not only):
                 late.append(self._pop())
                 continue
             earliest = min(earliest, entry.deadline_s)
@@ -152,10 +180,12 @@ class RequestQueue(Generic[T]):
         device, entries = next(iter(self._devices.items()))
         entry = entries.popleft()
         self._devices.move_to_end(device)
-        self._forget(entry)
+        self._count(device, -entry.rows)
         return entry
 
-    def _forget(self, entry: Waiting[T]) -> None:
-        self.rows -= entry.rows
-        if not self._devices[entry.device]:
-            del self._devices[entry.device]
+    def _count(self, device: str, rows: int) -> None:
+        """Count rows that a device has more or fewer, and forget a device without any."""
+        self.rows += rows
+        self._rows_of[device] = self._rows_of.get(device, 0) + rows
+        if not self._devices[device]:
+            del self._devices[device], self._rows_of[device]

@@ -11,6 +11,9 @@ from typing import NamedTuple
 _NEWEST = 0.1
 # Mean deviations by which a slow run exceeds the mean one.
 _DEVIATIONS = 3.0
+# Multiple of the mean beyond which a run counts as if it had taken no longer: the process was
+# stopped, or the machine was busy with something else.
+_LONGEST = 5.0
 
 
 class _PerRow(NamedTuple):
@@ -39,6 +42,7 @@ class RunTimes:
         """
         group, newest = rows.bit_length(), seconds / rows
         before = self._groups.get(group, _PerRow(newest, newest / 4))
+        newest = min(newest, _LONGEST * before.mean_s)
         error = newest - before.mean_s
         after = _PerRow(
             before.mean_s + _NEWEST * error,
@@ -49,8 +53,8 @@ class RunTimes:
     def run_s(self, rows: int) -> float:
         """Return the expected time of a run, or 0 before the first run.
 
-        For a group of sizes that has not run yet, the time per row of the next smaller group is
-        used, or if there is none, that of the smallest group.
+        A row of a large batch is expected to take no longer than one of a smaller batch. If neither
+        this group of sizes nor a smaller one has run yet, the smallest that has is used.
         """
         return rows * self._of(rows).mean_s
 
@@ -67,5 +71,5 @@ class RunTimes:
     def _of(self, rows: int) -> _PerRow:
         if not self._groups:
             return _PerRow(0.0, 0.0)
-        smaller = [group for group in self._groups if group <= rows.bit_length()]
-        return self._groups[max(smaller) if smaller else min(self._groups)]
+        smaller = [times for group, times in self._groups.items() if group <= rows.bit_length()]
+        return min(smaller) if smaller else self._groups[min(self._groups)]

@@ -7,6 +7,7 @@ of their files.
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,14 +16,17 @@ from typing import Self
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
-from nestling_cloud.cloud_model.model import CloudModel, ModelError
+from nestling_cloud.cloud_model.model import MAX_BATCH, CloudModel, ModelError
 from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.serving.batcher import Batcher
+from nestling_cloud.serving.request_queue import MOST_ROWS
 from nestling_core.nest.bundle_files import teacher_version
 
 _LOG = logging.getLogger(__name__)
 
 _WATCH_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_MOST_WAITING_BYTES = 1 << 28
 # The present teacher, and those of the two releases before.
 _MOST_MODELS = 3
 
@@ -54,6 +58,7 @@ class ServedModels:
         self, models: Sequence[tuple[str, CloudModel]], threads: int | None = None
     ) -> None:
         self._threads = threads
+        self._leaving: set[asyncio.Task[None]] = set()
         self._models = [self._served(version, model) for version, model in models]
 
     @classmethod
@@ -76,7 +81,7 @@ class ServedModels:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await asyncio.gather(*(model.batcher.close() for model in self._models))
+        await asyncio.gather(*(model.batcher.close() for model in self._models), *self._leaving)
 
     @property
     def newest(self) -> ServedModel:
@@ -102,35 +107,47 @@ class ServedModels:
     async def watch(self, repository: Repository) -> None:
         """Load the model of every new release, until cancelled.
 
-        If it cannot be loaded, this is logged, and the models that are loaded go on answering.
+        If it cannot be loaded, this is logged, and the models that are loaded go on answering. It
+        is tried again after pauses of up to a minute.
 
         Args:
             repository: the repository with the releases.
         """
-        tried = self.newest.version
+        pause_s, logged = _WATCH_S, ""
         while True:
-            await asyncio.sleep(_WATCH_S)
+            await asyncio.sleep(pause_s)
             try:
                 manifest = await asyncio.to_thread(repository.manifest)
                 version = teacher_version(manifest)
-                if version == tried:
-                    continue
-                tried = version
-                await self._use(version, await asyncio.to_thread(_load, repository, manifest))
+                if version != self.newest.version:
+                    self._use(version, await asyncio.to_thread(_load, repository, manifest))
             except (RepositoryError, ModelError) as err:
-                _LOG.warning("the teacher of the new release is not served: %s", err)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                if str(err) != logged:
+                    logged = str(err)
+                    _LOG.warning("the teacher of the new release is not served: %s", err)
+            else:
+                pause_s, logged = _WATCH_S, ""
 
-    async def _use(self, version: str, model: CloudModel) -> None:
+    def _use(self, version: str, model: CloudModel) -> None:
         """Serve a model as the newest one, and end the oldest one if there are too many."""
         known = [one for one in self._models if one.version == version]
         self._models = [one for one in self._models if one.version != version]
         self._models += known or [self._served(version, model)]
         _LOG.info("teacher %s, version %s, is served", model.signature.model, version)
         while len(self._models) > _MOST_MODELS:
-            await self._models.pop(0).batcher.close()
+            # Nobody finds it any more; what waits for it is still answered.
+            leaving = asyncio.create_task(self._models.pop(0).batcher.drain())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     def _served(self, version: str, model: CloudModel) -> ServedModel:
-        batcher = Batcher(model.run, threads=self._threads)
+        row_bytes = 4 * math.prod(model.signature.shape)
+        batcher = Batcher(
+            model.run,
+            threads=self._threads,
+            most_rows=max(MAX_BATCH, min(MOST_ROWS, _MOST_WAITING_BYTES // row_bytes)),
+        )
         return ServedModel(version=version, signature=model.signature, batcher=batcher)
 
 

@@ -3,7 +3,7 @@
 Pillow is imported only when a picture is encoded or decoded, because devices may lack it.
 """
 
-import importlib.util
+import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,14 @@ _MODES = {1: "L", 3: "RGB"}
 _SCAN, _MOST_SCANS = b"\xff\xda", 50
 
 
+@functools.cache
 def has_pillow() -> bool:
-    """Return whether Pillow is installed."""
-    return importlib.util.find_spec("PIL") is not None
+    """Return whether Pillow is installed with all formats, and can be used."""
+    try:
+        from PIL import features  # noqa: PLC0415  an extra on devices
+    except Exception:  # noqa: BLE001  a broken installation may raise anything
+        return False
+    return all(features.check(name) for name in ("jpg", "webp"))
 
 
 def is_picture(shape: Sequence[int]) -> bool:
@@ -54,6 +59,9 @@ class Pictures:
             scales: the calibrated difference between two neighboring levels, as the only value.
             offsets: the calibrated value of black, as the only value.
             quality: the quality, from 1 to 100.
+
+        Raises:
+            WireError: the input is too wide or too high for the format.
         """
         from PIL import Image  # noqa: PLC0415  an extra on devices
 
@@ -61,9 +69,13 @@ class Pictures:
         above = window.astype(np.float64) - float(black)
         scale = np.float32(max(scales[0], float(above.max()) / 255))
         levels = np.clip(np.rint(above / float(scale)), 0, 255).astype(np.uint8)
-        picture = Image.fromarray(np.ascontiguousarray(levels.transpose(1, 2, 0).squeeze()))
+        pixels = levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0)
         stream = io.BytesIO()
-        picture.save(stream, self.kind, quality=quality)
+        try:
+            picture = Image.fromarray(np.ascontiguousarray(pixels))
+            picture.save(stream, self.kind, quality=quality)
+        except Exception as err:  # Pillow's errors share no base
+            raise WireError(f"Pillow cannot write this input as {self.kind}: {err}") from err
         return np.array([black, scale], "<f4").tobytes() + stream.getvalue()
 
     def decode(self, payload: bytes, shape: Sequence[int]) -> Floats:

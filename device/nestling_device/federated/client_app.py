@@ -139,16 +139,7 @@ def evaluate(message: Message, context: Context) -> Message:
 
 
 def _cloud_accuracy(node: Node) -> dict[str, float]:
-    if node.cloud is None:
-        return {}
-    examples = node.examples
-    found = cloud_accuracy(
-        node.cloud,
-        node.identity,
-        node.manifest,
-        examples.held_out_inputs,
-        examples.held_out_labels,
-    )
+    found = cloud_accuracy(node)
     if found is None:
         return {}
     return dict(zip((messages.CLOUD_ASKED, messages.CLOUD_ACCURACY), found, strict=True))

@@ -5,56 +5,49 @@ has not. Inputs leave the device for this, as they do for an offload; their labe
 """
 
 import logging
+import time
 
 import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
-from nestling.v1.bundle_pb2 import Manifest
 from nestling_core.nest.bundle_files import teacher_version
-from nestling_core.network.address import Address
-from nestling_device.transport.grpc_channel import Channel
-from nestling_device.transport.identity import Identity
+from nestling_device.federated.participant import Node
+from nestling_device.transport.grpc_channel import Channel, retry_ms
 
 _log = logging.getLogger(__name__)
 
 MOST_INPUTS = 256
 """The most held-out inputs that the cloud is asked about."""
-_ROWS = 32
+_MOST_ROWS, _MOST_BYTES = 32, 1 << 20
 _TIMEOUT_S = 10.0
+_TRIES = 5
 
 
-def cloud_accuracy(
-    address: Address,
-    identity: Identity | None,
-    manifest: Manifest,
-    inputs: NDArray[np.float32],
-    labels: NDArray[np.int64],
-) -> tuple[int, float] | None:
-    """Return the number of inputs that the cloud answered, and how often it was right.
+def cloud_accuracy(node: Node) -> tuple[int, float] | None:
+    """Return the number of held-out inputs that the cloud answered, and how often it was right.
 
     If there are more than `MOST_INPUTS` inputs, as many at equal distances are sent.
 
     Args:
-        address: the address of the cloud.
-        identity: the identity for TLS, or None to connect without TLS.
-        manifest: the manifest of the device's bundle, which names the cloud model.
-        inputs: the inputs, (N, *shape).
-        labels: their classes, (N,).
+        node: this device.
 
     Returns:
-        The number and the share from 0 to 1, or None if there are no inputs, or if the cloud did
-        not answer all of them.
+        The number and the share from 0 to 1, or None if no input may leave the device, if there are
+        none, or if the cloud did not answer all of them.
     """
-    if not len(labels):
+    inputs, labels = node.examples.held_out_inputs, node.examples.held_out_labels
+    if node.cloud is None or not len(labels):
         return None
     chosen = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), MOST_INPUTS)).astype(int))
-    channel = Channel(address, identity)
+    channel = Channel(node.cloud, node.identity)
+    rows = max(1, min(_MOST_ROWS, _MOST_BYTES // inputs[0].nbytes))
     try:
         answers = [
-            _answers(channel, manifest, inputs[chosen[start : start + _ROWS]])
-            for start in range(0, len(chosen), _ROWS)
+            _answers(channel, node, inputs[chosen[start : start + rows]])
+            for start in range(0, len(chosen), rows)
         ]
     except (grpc.RpcError, ValueError) as err:
         _log.warning("the cloud was not asked about held-out inputs: %s", err)
@@ -65,19 +58,29 @@ def cloud_accuracy(
     return len(chosen), float(right.mean())
 
 
-def _answers(channel: Channel, manifest: Manifest, inputs: NDArray[np.float32]) -> NDArray[np.intp]:
+def _answers(channel: Channel, node: Node, inputs: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return the cloud's classes for a few inputs, (N,).
 
-    Raise ValueError if the answer has another size.
+    If the cloud is overloaded, wait as long as it asks, a few times. Raise ValueError if the answer
+    has another size.
     """
     request = inference_pb2.ModelInferRequest(
-        model_name=manifest.cloud.name, model_version=teacher_version(manifest)
+        model_name=node.manifest.cloud.name, model_version=teacher_version(node.manifest)
     )
+    request.parameters[offload_parameters.DEVICE_ID].string_param = node.device
     request.inputs.add(name="input", datatype="FP32", shape=inputs.shape)
     request.raw_input_contents.append(np.ascontiguousarray(inputs, "<f4").tobytes())
     stub = channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
-    response = stub.ModelInfer(request, timeout=_TIMEOUT_S)
-    classes = len(manifest.signature.classes)
+    for left in reversed(range(_TRIES)):
+        try:
+            response = stub.ModelInfer(request, timeout=_TIMEOUT_S)
+            break
+        except grpc.RpcError as err:
+            wait_ms = retry_ms(err)
+            if wait_ms is None or not left:
+                raise
+            time.sleep(min(wait_ms / 1e3, _TIMEOUT_S))
+    classes = len(node.manifest.signature.classes)
     content = response.raw_output_contents[0] if response.raw_output_contents else b""
     if len(content) != 4 * classes * len(inputs):
         raise ValueError(f"the answer has {len(content)} bytes")

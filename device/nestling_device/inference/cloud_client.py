@@ -149,19 +149,19 @@ class Cloud:
         Returns:
             The logits, (C,), or the reason why there are none.
         """
-        started = time.perf_counter()
+        started, full_size = time.perf_counter(), self.size_bytes
         try:
             answer = self._offloader.offload(request, deadline_ms=self._deadline_ms)
         except OffloadError as err:
             _log.info("offload failed: %s", err)
             self._pause = self._pause.after_failure(self._draw())
+            took_ms = (time.perf_counter() - started) * 1e3
             if isinstance(err, OverloadedError):
                 wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
-                self._retry_at_ms = self._now_ms + round(wait_ms)
+                self._retry_at_ms = self._now_ms + round(took_ms + wait_ms)
             # Without a connection, only the attempt to connect went over the link.
             unreachable = isinstance(err, UnreachableError)
-            size = FRAMING_BYTES if unreachable else self.size_bytes
-            account.exchange(size, 0, (time.perf_counter() - started) * 1e3)
+            account.exchange(FRAMING_BYTES if unreachable else full_size, 0, took_ms)
             return NoAnswer(_reason(err))
         self._pause = Backoff()
         account.exchange(answer.bytes_up, answer.bytes_down, answer.wall_ms)

@@ -18,7 +18,6 @@ from nestling_device.inference.offload_messages import (
     ModelVersion,
     infer_request,
     read_logits,
-    retry_ms,
 )
 from nestling_device.inference.offloader import (
     BadAnswerError,
@@ -29,12 +28,14 @@ from nestling_device.inference.offloader import (
     OverloadedError,
     UnreachableError,
 )
-from nestling_device.transport.grpc_channel import Channel
+from nestling_device.transport.grpc_channel import Channel, retry_ms
 from nestling_device.transport.identity import Identity
 
 # A connection whose other end vanished silently looks like a slow cloud. Reconnecting after every
 # missed deadline would make a slow cloud slower; never reconnecting would wait minutes for TCP.
 _MISSES_BEFORE_RECONNECT = 3
+# How long a server that takes less than wanted is believed.
+_ASK_AGAIN_S = 600.0
 
 
 class _Bytes(NamedTuple):
@@ -82,7 +83,9 @@ class GrpcOffloader:
         self._manifest = manifest
         self._device_id = device_id
         self._misses = 0
-        self._asked: bool
+        self._wanted = best_form(manifest, forms.encodable())
+        self._version = teacher_version(manifest)
+        self._asked_s: float | None
         self._form: WireForm
         self._model: ModelVersion
         self._forget_server()
@@ -91,8 +94,13 @@ class GrpcOffloader:
     def form(self) -> WireForm:
         """The form in which the next input is sent.
 
-        Before the server was asked, it is the form that a server with all forms would get.
+        Before the server was asked, it is the form that a server with all forms would get. If the
+        server takes less than that, it is asked again after ten minutes, because another server may
+        have taken its place.
         """
+        less = (self._form.name, self._model.version) != (self._wanted.name, self._version)
+        if less and self._asked_s is not None and time.monotonic() - self._asked_s > _ASK_AGAIN_S:
+            self._forget_server()
         return self._form
 
     def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
@@ -103,7 +111,7 @@ class GrpcOffloader:
 
         stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
         try:
-            asked = self._ask_for_forms(stub, left_s()) if not self._asked else _NOTHING
+            asked = self._ask(stub, left_s()) if self._asked_s is None else _NOTHING
             message = self._request(request)
             response = stub.ModelInfer(message, timeout=left_s())
         except grpc.RpcError as err:
@@ -116,12 +124,10 @@ class GrpcOffloader:
             wall_ms=(time.perf_counter() - started) * 1000,
         )
 
-    def _ask_for_forms(
-        self, stub: inference_pb2_grpc.GRPCInferenceServiceStub, timeout_s: float
-    ) -> "_Bytes":
-        """Ask the server which forms it takes, and choose one; return what crossed the link."""
-        if self._form.name == forms.FP32:
-            self._asked = True
+    def _ask(self, stub: inference_pb2_grpc.GRPCInferenceServiceStub, timeout_s: float) -> "_Bytes":
+        """Ask the server what it takes, and adapt to it; return what crossed the link."""
+        if self._wanted.name == forms.FP32 and not self._version:
+            self._asked_s = time.monotonic()
             return _NOTHING
         message = inference_pb2.ServerMetadataRequest()
         try:
@@ -132,7 +138,9 @@ class GrpcOffloader:
             response = inference_pb2.ServerMetadataResponse()
         known = offload_parameters.wire_forms_in(response.extensions)
         self._form = best_form(self._manifest, forms.encodable() & known)
-        self._asked = True
+        if offload_parameters.CONTENT_VERSIONS in response.extensions:
+            self._model = self._model._replace(version=self._version)
+        self._asked_s = time.monotonic()
         return _Bytes(
             up=message.ByteSize() + FRAMING_BYTES_UP,
             down=response.ByteSize() + FRAMING_BYTES_DOWN,
@@ -158,15 +166,16 @@ class GrpcOffloader:
         wait_ms = retry_ms(err)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait_ms is not None:
             return OverloadedError(f"{target} is overloaded: {err.details()}", wait_ms)
-        self._forget_server()  # it may have been replaced by one that takes other forms
-        if code is grpc.StatusCode.NOT_FOUND:  # the teacher of a newer release may answer as well
-            self._model = self._model._replace(version="")
+        if code is grpc.StatusCode.NOT_FOUND and self._model.version:
+            self._model = self._model._replace(version="")  # a newer teacher may answer as well
+        else:
+            self._forget_server()  # it may have been replaced by one that takes other forms
         return BadAnswerError(f"{target} refused the input ({code.name}): {err.details()}")
 
     def _forget_server(self) -> None:
-        self._asked = False
-        self._model = ModelVersion(self._manifest.cloud.name, teacher_version(self._manifest))
-        self._form = best_form(self._manifest, forms.encodable())
+        self._asked_s = None
+        self._model = ModelVersion(self._manifest.cloud.name, version="")
+        self._form = self._wanted
 
     def _hang_up(self) -> None:
         self._channel.drop()

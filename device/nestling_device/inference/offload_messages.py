@@ -3,7 +3,6 @@
 import math
 from typing import NamedTuple
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,11 +92,3 @@ def read_logits(response: inference_pb2.ModelInferResponse, classes: int) -> NDA
     if values.size != classes or not math.isfinite(float(np.abs(values).sum(dtype=np.float64))):
         raise BadAnswerError(f"the cloud's answer is not {classes} finite numbers")
     return values.astype(np.float32)
-
-
-def retry_ms(err: grpc.RpcError) -> int | None:
-    """Return the time after which a server wants to be asked again, or None if it names none."""
-    for entry in err.trailing_metadata() or ():
-        if entry.key == offload_parameters.RETRY_AFTER_MS and str(entry.value).isdecimal():
-            return int(entry.value)
-    return None

@@ -70,8 +70,8 @@ class OffloadTarget:
         """Return the thresholds for the next input.
 
         If the cloud is less accurate than the device, the offload share is limited to the largest
-        one that pays. This limit is logged, and so is a tolerated risk that the bundle does not
-        certify.
+        one that pays. If no share pays, nothing is sent, even with a tolerated risk. This limit is
+        logged, and so is a tolerated risk that the bundle does not certify.
 
         Args:
             target: the target of the budget.
@@ -79,12 +79,16 @@ class OffloadTarget:
             drifting: whether inputs are harder than those that the bundle was calibrated on.
         """
         curve = self._loader.curve()
+        useful = useful_share(curve)
+        if useful == 0:  # also before a tolerated risk: agreement with such a cloud is no aim
+            if target.share > 0 or budget.tolerated_risk > 0:
+                self._notices.useful_share(useful)
+            return policy.KEEP_ALL
         if budget.tolerated_risk > 0 and not policy.certified_thresholds(
             curve, budget.tolerated_risk
         ):
             self._notices.risk(curve, budget.tolerated_risk)
         share = self.controller.share_to_aim_at(target)
-        useful = useful_share(curve)
         if target.share > useful and not budget.tolerated_risk > 0:
             self._notices.useful_share(useful)
         return policy.thresholds_for_budget(curve, budget, min(share, useful), drifting=drifting)

@@ -30,6 +30,8 @@ class Thresholds:
 # Send every input without running a student. Success probabilities lie in [0, 1], so their
 # differences always exceed these thresholds.
 KEEP_NOTHING = Thresholds(gate=-1 - 1e-6, accept=-1 - 1e-6)
+# Send no input.
+KEEP_ALL = Thresholds(gate=1 + 1e-6, accept=1 + 1e-6)
 # Send every input after running a student, whose output shows how hard the inputs are.
 RUN_AND_SEND = Thresholds(gate=-1.0, accept=-1 - 1e-6)
 

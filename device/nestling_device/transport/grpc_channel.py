@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import grpc
 
+from nestling import offload_parameters
 from nestling_core.network.address import Address
 from nestling_device.errors import DeviceError
 from nestling_device.transport.identity import Identity
@@ -122,3 +123,11 @@ class Channel:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+
+
+def retry_ms(err: grpc.RpcError) -> int | None:
+    """Return the time after which a server wants to be asked again, or None if it names none."""
+    for entry in err.trailing_metadata() or ():
+        if entry.key == offload_parameters.RETRY_AFTER_MS and str(entry.value).isdecimal():
+            return int(entry.value)
+    return None

@@ -637,7 +637,7 @@ class ClientAccuracy(_message.Message):
     """
     cloud: _builtins.float
     cloud_is_worse: _builtins.bool
-    """Whether the cloud is worse for certain, so that no input is sent to it."""
+    """Whether the cloud is worse beyond chance, so that no input is sent to it."""
     def __init__(
         self,
         *,

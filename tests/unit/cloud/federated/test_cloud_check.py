@@ -2,11 +2,17 @@
 
 import pytest
 
-from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve, StreamFilter
+from nestling.v1.bundle_pb2 import (
+    Calibration,
+    Cascade,
+    CertifiedPoint,
+    RoutingCurve,
+    StreamFilter,
+)
 from nestling_cloud.federated.cloud_check import client_accuracy, with_clients
 from nestling_cloud.federated.update_checks import HeldOutComparison
 
-CURVE = RoutingCurve(filter=StreamFilter(stay=0.9))
+CURVE = RoutingCurve(filter=StreamFilter(stay=0.9), certified=[CertifiedPoint(risk=0.05)])
 CALIBRATION = Calibration(
     curves=[CURVE, CURVE], cascades=[Cascade(), Cascade(start=1, curve=CURVE)], inputs=40
 )
@@ -34,14 +40,15 @@ def test_without_a_client_that_asked_nothing_is_known() -> None:
     ("differences", "worse"),
     [
         ((-0.2, -0.1, -0.15), True),
-        ((-0.2, 0.19), False),  # the mean is within its standard error
-        ((0.1, 0.2), False),
-        ((-0.1, -0.1), True),
-        ((0.0, 0.0), False),
-        ((-0.3,), False),  # a single client may be an exception
+        ((-0.3, 0.1, -0.1), False),  # the mean is within its error
+        ((0.1, 0.2, 0.1), False),
+        ((-0.02, -0.02, -0.02), False),  # within the error of drawing 50 inputs
+        ((-0.2, -0.2, -0.2), True),
+        ((0.0, 0.0, 0.0), False),
+        ((-0.4, -0.4), False),  # two clients may be exceptions
     ],
 )
-def test_cloud_counts_as_worse_beyond_a_standard_error_over_clients(
+def test_cloud_counts_as_worse_with_confidence_over_clients(
     differences: tuple[float, ...], *, worse: bool
 ) -> None:
     found = client_accuracy([client(0.5, 0.5 + difference) for difference in differences])
@@ -51,7 +58,7 @@ def test_cloud_counts_as_worse_beyond_a_standard_error_over_clients(
 
 
 def test_nothing_is_sent_to_a_cloud_that_is_worse_and_nothing_remembered() -> None:
-    found = client_accuracy([client(0.8, 0.6), client(0.8, 0.61)])
+    found = client_accuracy([client(0.8, 0.6), client(0.8, 0.61), client(0.9, 0.6)])
     assert found is not None
 
     made = with_clients(CALIBRATION, found)
@@ -59,7 +66,7 @@ def test_nothing_is_sent_to_a_cloud_that_is_worse_and_nothing_remembered() -> No
     curves = [*made.curves, made.cascades[1].curve]
     assert [curve.useful_share for curve in curves] == [0, 0, 0]
     assert all(curve.HasField("useful_share") for curve in curves)
-    assert not any(curve.HasField("filter") for curve in curves)
+    assert not any(curve.HasField("filter") or curve.certified for curve in curves)
     assert not made.cascades[0].HasField("curve")
     assert made.clients == found
     assert made.inputs == 40

@@ -98,6 +98,22 @@ def test_request_that_would_be_answered_too_late_is_refused_at_once(
     assert waits.rows == (2 if refused else 3)
 
 
+def test_idle_runner_tries_even_what_is_expected_to_be_late() -> None:
+    waits = queue()
+
+    assert offer(waits, waiting("slow", deadline_s=0.001)) is None
+    assert taken(waits) == (["slow"], [])
+    assert offer(waits, waiting("expired", deadline_s=0.0)) == "expired"
+
+
+def test_last_request_that_waits_is_tried_and_others_are_dropped() -> None:
+    waits = queue()
+    for item in ("first", "last"):
+        offer(waits, waiting(item, deadline_s=0.1))
+
+    assert taken(waits, now_s=0.095) == (["last"], ["first"])
+
+
 def test_device_does_not_wait_for_another_ones_long_queue() -> None:
     waits = queue()
     for number in range(50):

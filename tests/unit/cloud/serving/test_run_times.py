@@ -34,6 +34,17 @@ def test_estimate_follows_the_newest_runs() -> None:
     assert times.run_s(1) == pytest.approx(0.030, rel=0.05)
 
 
+def test_stalled_run_hardly_counts() -> None:
+    times = after(*[(1, 0.010)] * 20, (1, 60.0))
+
+    assert times.run_s(1) < 0.016
+    assert times.slow_run_s(1) < 0.050
+
+
+def test_large_batch_never_takes_longer_per_row_than_a_small_one() -> None:
+    assert after((1, 0.010), (8, 0.400)).run_s(8) == pytest.approx(0.080)
+
+
 def test_slow_run_is_the_slower_the_more_runs_vary() -> None:
     even, uneven = after(*[(1, 0.010)] * 60), after(*[(1, 0.005), (1, 0.015)] * 30)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,25 @@ def test_teacher_that_cannot_be_loaded_leaves_the_old_one(
         asyncio.run(scenario())
 
     assert caplog.text.count("is not served") == 1
+
+
+def test_teacher_that_leaves_still_answers_what_waits_for_it(tiny_teacher: bytes) -> None:
+    class Slow(CloudModel):
+        def run(self, rows: np.ndarray) -> np.ndarray:
+            threading.Event().wait(0.05)  # nobody sets it
+            return super().run(rows)
+
+    async def scenario() -> list[tuple[int, ...]]:
+        models = [(str(number), Slow("a", tiny_teacher)) for number in range(3)]
+        async with ServedModels(models, threads=1) as served:
+            oldest = served.all[0].batcher
+            calls = [asyncio.create_task(oldest.submit(ROWS)) for _ in range(3)]
+            await asyncio.sleep(0)
+            served._use("3", CloudModel("a", tiny_teacher))
+            assert served.find("a", "0") is None
+            return [answer.shape for answer in await asyncio.gather(*calls)]
+
+    assert asyncio.run(scenario()) == [(1, 4)] * 3
 
 
 def test_empty_repository_has_no_model_to_serve(tmp_path: Path) -> None:

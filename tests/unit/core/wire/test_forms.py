@@ -1,6 +1,7 @@
 """Every wire form gives an input back within its stated error, and refuses damaged payloads."""
 
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from nestling.v1.bundle_pb2 import WireForm
 from nestling_core.wire import forms
 from nestling_core.wire.errors import WireError
+from nestling_core.wire.pictures import has_pillow
 
 Floats = NDArray[np.float32]
 WINDOW, GRAY, COLORS = (3, 20), (1, 9, 7), (3, 9, 7)
@@ -121,10 +123,30 @@ def test_forms_suit_the_shape_of_the_inputs() -> None:
     assert {"uint8", "jpeg-75", "webp-60"} < set(forms.candidates(GRAY))
 
 
-def test_device_without_pillow_cannot_encode_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+def test_device_without_a_usable_pillow_cannot_encode_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)  # as if it were not installed
+    has_pillow.cache_clear()
 
-    assert forms.encodable() == {"fp16", "int16", "int8", "int6", "uint8"}
+    found = forms.encodable()
+
+    monkeypatch.undo()
+    has_pillow.cache_clear()
+    assert found == {"fp16", "int16", "int8", "int6", "uint8"}
+    assert "webp" in forms.encodable()
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 9), (1, 1, 70), (1, 9, 1)])
+def test_narrow_picture_keeps_its_axes(shape: tuple[int, ...]) -> None:
+    assert sent(form_of("jpeg-90", shape), np.zeros(shape, np.float32)).shape == shape
+
+
+def test_picture_that_is_too_wide_for_its_format_is_refused() -> None:
+    shape = (1, 2, 17_000)
+
+    with pytest.raises(WireError, match="cannot write this input as WEBP"):
+        forms.encode(form_of("webp-60", shape), np.zeros(shape, np.float32))
 
 
 def damaged(payload: bytes) -> dict[str, bytes]:

@@ -187,17 +187,30 @@ def test_useful_share_above_the_target_changes_nothing(
     assert caplog.messages == []
 
 
-def test_useful_share_does_not_limit_a_tolerated_risk(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("useful", "route", "notices"), [(0.01, (0, "escalated"), 0), (0.0, (3, "accepted"), 1)]
+)
+@pytest.mark.parametrize("risk", [0.05, 0.001], ids=["certified", "not certified"])
+def test_only_a_cloud_that_is_never_useful_is_not_asked_under_a_tolerated_risk(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    useful: float,
+    route: tuple[int, str],
+    notices: int,
+    risk: float,
 ) -> None:
     made = calibration()
     made.ParseFromString(certifying(filtering=False))
     for curve in made.curves:
-        curve.useful_share = 0.0
+        curve.useful_share = useful
     rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
 
-    assert routes([rig.agent.answer(0, UNSURE, TOLERANT)]) == [(0, "escalated")]
-    assert caplog.messages == []
+    found = routes(rig.agent.answer(n, UNSURE, budget(tolerated_risk=risk)) for n in range(2))
+
+    asked = (0, "gated") if risk < 0.05 and useful else route  # without a certificate, at once
+    assert found == [asked] * 2
+    assert caplog.text.count("the cloud was less accurate") == notices
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
