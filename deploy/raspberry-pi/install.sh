@@ -29,6 +29,7 @@ usage: install.sh [options]
 
   --wheel FILE   wheel to install (default: the only nestling-*.whl beside this script)
   --i2c          also install smbus2, for sensors and meters over I2C
+  --pictures     also install Pillow, to send inputs as JPEG or WebP if the bundle has them so
   --camera       give the environment access to the system's python3-picamera2
   --dry-run      print every step and change nothing
   --uninstall    remove what this script installed, except the state in /var/lib/nestling and a
@@ -44,7 +45,7 @@ TEXT
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 readonly name=nestling-device user=nestling
-wheel='' root='' dry_run=no action=install purge=no camera=no extras=''
+wheel='' root='' dry_run=no action=install purge=no camera=no i2c='' pictures=''
 
 while (($# > 0)); do
   case $1 in
@@ -56,7 +57,8 @@ while (($# > 0)); do
       if [[ $1 == --wheel ]]; then wheel=$2; else root=${2%/}; fi
       shift
       ;;
-    --i2c) extras='[i2c]' ;;
+    --i2c) i2c=i2c ;;
+    --pictures) pictures=pictures ;;
     --camera) camera=yes ;;
     --dry-run) dry_run=yes ;;
     --uninstall) action=uninstall ;;
@@ -73,6 +75,8 @@ while (($# > 0)); do
   esac
   shift
 done
+extras=$i2c${i2c:+${pictures:+,}}$pictures
+readonly extras=${extras:+[$extras]}
 if [[ $purge == yes && $action != uninstall ]]; then
   echo "install.sh: --purge goes with --uninstall" >&2
   exit 2
