@@ -23,8 +23,8 @@ at these subjects ([streams.md](streams.md) has others). *Same share* rows send 
 the run did, by one threshold for the whole fleet that is chosen with hindsight. *Filtered* rows are
 behind the stream filter of the bundle; the cloud alone has a filter of its own, which was fitted on
 calibration inputs in the same way.
-Energy is modelled (see docs/operate.md); times are of the machine below. The goal for the energy was
-set when inputs were sent as float32, with which the cloud alone took 13.7 mJ for each
+Energy is modelled (see docs/operate.md); times are of the machine below. The goal for the energy
+was set when inputs were sent as float32, with which the cloud alone took 13.7 mJ for each
 ([offload.md](offload.md)).
 """
 _MODES = {

@@ -75,7 +75,14 @@ def _every_route(released: Path, tmp_path: Path) -> list[tuple[str, str]]:
     url = f"sqlite:///{tmp_path / 'routes.sqlite'}"
     with Store(url) as store, RoundLog(url) as log:
         start = device_start(grpc="", broker="", enrolment=None)
-        parts = console_parts(Repository(released), store, StoredRounds(log), start, lambda: UPLINK)
+        parts = console_parts(
+            Repository(released),
+            store,
+            StoredRounds(log),
+            start,
+            uplink=lambda: UPLINK,
+            served=lambda: (),
+        )
         password = PasswordFile(tmp_path)
         sessions, throttle = Sessions(time.monotonic, password.mark), LoginThrottle(time.monotonic)
         app = routes(parts, Login(password, sessions, throttle, secure=False))

@@ -111,13 +111,8 @@ async def serve(
         recorder = HardInputRecorder(HardInputs(store).add_all)
 
         def works() -> list[Coroutine[None, None, None]]:
-            made = [
-                ingest.run(),
-                delivery.run(),
-                recorder.run(),
-                commander.run(ingest.command),
-                models.watch(repository),
-            ]
+            made = [ingest.run(), delivery.run(), recorder.run(), models.watch(repository)]
+            made.append(commander.run(ingest.command))
             if own_broker is not None:
                 made.append(_watch(own_broker))
             if security is not None:
@@ -130,7 +125,11 @@ async def serve(
             _grpc(config, repository, models, security, recorder.offer) as address,
             _enrolment(config, security, address, broker) as addresses,
             running(works()),
-            running(_console_work(console, config, addresses, store, ingest=ingest, stack=stack)),
+            running(
+                _console_work(
+                    console, config, addresses, store, ingest=ingest, models=models, stack=stack
+                )
+            ),
             running(_connection_limits(security, addresses, console)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
@@ -256,6 +255,7 @@ def _console_work(
     store: Store,
     *,
     ingest: Ingest,
+    models: ServedModels,
     stack: contextlib.ExitStack,
 ) -> list[Coroutine[None, None, None]]:
     if console is None:
@@ -272,7 +272,9 @@ def _console_work(
     start = device_start(
         grpc=addresses.grpc, broker=addresses.broker, enrolment=addresses.enrolment
     )
-    parts = console_parts(repository, store, rounds, start, ingest.uplink)
+    parts = console_parts(
+        repository, store, rounds, start, uplink=ingest.uplink, served=lambda: models.all
+    )
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]

@@ -15,6 +15,7 @@ __all__ = [
     "operating_point",
     "released_bundle",
     "rounds",
+    "serving_table",
     "stored_rounds",
     "table",
     "time_spans",

@@ -1,5 +1,6 @@
 """Collects the sources of the console's figures, and creates them for a cloud."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nestling_cloud.bundles.repository import Repository
@@ -8,6 +9,7 @@ from nestling_cloud.console.data.live_figures import LiveFigures
 from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.metrics.queries import MetricQueries
+from nestling_cloud.serving.served_models import ServedModel
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.ingest_status import ReadUplink
 
@@ -37,6 +39,7 @@ class ConsoleData:
         targets: the target offload shares of the fleet and the devices.
         rounds: the reader of federated rounds.
         start: the instructions for connecting a device to this cloud.
+        served: a function that returns the models that answer devices, the newest last.
     """
 
     repository: Repository
@@ -46,6 +49,7 @@ class ConsoleData:
     targets: Targets
     rounds: StoredRounds
     start: DeviceStart
+    served: Callable[[], Sequence[ServedModel]]
 
 
 def console_parts(
@@ -53,7 +57,9 @@ def console_parts(
     store: Store,
     rounds: StoredRounds,
     start: DeviceStart,
+    *,
     uplink: ReadUplink,
+    served: Callable[[], Sequence[ServedModel]],
 ) -> ConsoleData:
     """Create the sources of the console's figures for a cloud.
 
@@ -63,6 +69,7 @@ def console_parts(
         rounds: the reader of federated rounds.
         start: the instructions for connecting a device to this cloud.
         uplink: a function that returns the status of the ingest, which receives what devices send.
+        served: a function that returns the models that answer devices, the newest last.
     """
     figures = MetricQueries(store)
     live = LiveFigures(figures, lambda: uplink().connected)
@@ -74,6 +81,7 @@ def console_parts(
         targets=Targets(store),
         rounds=rounds,
         start=start,
+        served=served,
     )
 
 

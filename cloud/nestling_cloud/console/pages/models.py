@@ -16,6 +16,7 @@ from nestling_cloud.console.data.released_bundle import (
     read_models,
     routing_texts,
 )
+from nestling_cloud.console.data.serving_table import serving_table
 from nestling_cloud.console.data.table import Column, Table
 from nestling_cloud.console.data.time_spans import SPANS
 from nestling_cloud.console.data.units import latency, macs, percent, size
@@ -45,6 +46,7 @@ async def show(request: Request, parts: ConsoleData) -> None:
                 Text("p", str(err))
         else:
             _show_bundle(models, await parts.live.fleet(_SEEN))
+            _show_serving(serving_table(parts.served()))
     await banner.keep_fresh(None, every_s=_LIVE_S)
 
 
@@ -120,6 +122,19 @@ def _show_wire_forms(models: Models) -> None:
         with block("div", "scroll tall", tabindex="0", role="region", aria_label="Wire forms"):
             Grid("Wire forms", figures=True).show(Table(columns=columns, rows=rows))
         link("CSV", "/api/v1/models/wire-forms.csv", "note")
+
+
+def _show_serving(table: Table) -> None:
+    with block("section", "panel spaced", aria_label="Serving", data_panel="serving"):
+        Text("h2", "Serving")
+        Text(
+            "p",
+            "The loaded versions of the teacher, and what they have done since the cloud started. "
+            "A request is refused if it could not be answered by its deadline.",
+            "note",
+        )
+        with block("div", "scroll tall", tabindex="0", role="region", aria_label="Serving"):
+            Grid("Serving", figures=True).show(table)
 
 
 def _show_routing(models: Models) -> None:

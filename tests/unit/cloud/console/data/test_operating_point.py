@@ -27,7 +27,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def parts(store: Store, tmp_path: Path) -> Iterator[ConsoleData]:
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         start = device_start(grpc="", broker="", enrolment=None)
-        yield console_parts(Repository(tmp_path), store, StoredRounds(log), start, lambda: UPLINK)
+        yield console_parts(
+            Repository(tmp_path),
+            store,
+            StoredRounds(log),
+            start,
+            uplink=lambda: UPLINK,
+            served=lambda: (),
+        )
 
 
 def test_share_in_force_is_that_of_the_device_not_of_boards_with_its_name(
