@@ -268,13 +268,11 @@ def _console_work(
     rounds = StoredRounds(
         stack.enter_context(RoundLog(state_store_url(config.state, config.store)))
     )
-    repository = Repository(config.repository)
     start = device_start(
         grpc=addresses.grpc, broker=addresses.broker, enrolment=addresses.enrolment
     )
-    parts = console_parts(
-        repository, store, rounds, start, uplink=ingest.uplink, served=lambda: models.all
-    )
+    served, repository = (lambda: models.all), Repository(config.repository)
+    parts = console_parts(repository, store, rounds, start, uplink=ingest.uplink, served=served)
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]
