@@ -8,7 +8,6 @@ All functions are pure.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from scipy import stats
@@ -80,7 +79,8 @@ def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Cali
 
     If the cloud is worse, no share of offloads pays with any capacity. The stream filters are then
     dropped too: they were fitted for devices that ask the cloud at the right moment and remember
-    its answers. So are the certificates, which were made with the filters.
+    its answers. So are the certificates, which were made with the filters, and the cascades: the
+    inputs on which their smaller capacities were good enough are not those of these clients.
 
     Args:
         calibration: the calibration of the bundle that is released.
@@ -92,9 +92,10 @@ def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Cali
         return made
     made.clients.CopyFrom(found)
     if found.cloud_is_worse:
-        cascades = (cascade.curve for cascade in made.cascades if cascade.start)
-        for curve in chain(made.curves, cascades):
+        for curve in made.curves:
             curve.useful_share = 0.0
             curve.ClearField("filter")
             curve.ClearField("certified")
+        for cascade in made.cascades:
+            cascade.Clear()
     return made

@@ -57,17 +57,16 @@ def test_cloud_counts_as_worse_with_confidence_over_clients(
     assert found.cloud_is_worse is worse
 
 
-def test_nothing_is_sent_to_a_cloud_that_is_worse_and_nothing_remembered() -> None:
+def test_nothing_is_sent_to_a_cloud_that_is_worse_and_the_largest_capacity_answers() -> None:
     found = client_accuracy([client(0.8, 0.6), client(0.8, 0.61), client(0.9, 0.6)])
     assert found is not None
 
     made = with_clients(CALIBRATION, found)
 
-    curves = [*made.curves, made.cascades[1].curve]
-    assert [curve.useful_share for curve in curves] == [0, 0, 0]
-    assert all(curve.HasField("useful_share") for curve in curves)
-    assert not any(curve.HasField("filter") or curve.certified for curve in curves)
-    assert not made.cascades[0].HasField("curve")
+    assert [curve.useful_share for curve in made.curves] == [0, 0]
+    assert all(curve.HasField("useful_share") for curve in made.curves)
+    assert not any(curve.HasField("filter") or curve.certified for curve in made.curves)
+    assert list(made.cascades) == [Cascade(), Cascade()]
     assert made.clients == found
     assert made.inputs == 40
     assert CALIBRATION.curves[0].HasField("filter")  # the original is unchanged
