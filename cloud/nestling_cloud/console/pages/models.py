@@ -106,7 +106,7 @@ def _show_wire_forms(models: Models) -> None:
             size(form["payload_bytes"]),
             percent(form["calibration_accuracy"]),
             percent(form["changed"]),
-            f"{100 * form['lost']:+.2f} points",
+            f"{round(100 * form['lost'], 2) + 0.0:+.2f} points",
             "yes" if form["used"] else "",
         )
         for form in models.overview["wire_forms"]
@@ -168,7 +168,7 @@ def _show_classes(models: Models) -> None:
         f"{name} ({unit})" if unit else name
         for name, unit in zip(signature.channels, signature.units, strict=False)
     )
-    with block("section", "panel", aria_label="Input and classes"):
+    with block("section", "panel spaced", aria_label="Input and classes"):
         Text("h2", "Input and classes")
         if channels:
             Text("p", f"Channels: {channels}", "note")
