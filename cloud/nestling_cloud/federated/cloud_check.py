@@ -7,7 +7,6 @@ All functions are pure.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -18,21 +17,6 @@ from nestling_cloud.federated.update_checks import HeldOutComparison
 # One-sided confidence with which the cloud has to be worse, by Student's t over the clients.
 _CONFIDENCE = 0.9
 _FEWEST_CLIENTS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Client:
-    """The accuracies of one client.
-
-    Attributes:
-        inputs: the number of inputs that the cloud was asked about.
-        device: the accuracy of the client's own capacity.
-        cloud: the accuracy of the cloud.
-    """
-
-    inputs: int
-    device: float
-    cloud: float
 
 
 def client_accuracy(comparisons: Sequence[HeldOutComparison]) -> ClientAccuracy | None:
@@ -46,30 +30,25 @@ def client_accuracy(comparisons: Sequence[HeldOutComparison]) -> ClientAccuracy 
         comparisons: the clients' comparisons, in which `after` is the accuracy of the bundle that
             is released.
     """
-    clients = [
-        _Client(inputs=one.cloud_asked, device=one.after, cloud=one.cloud)
-        for one in comparisons
-        if one.cloud_asked
-    ]
+    clients = [one for one in comparisons if one.cloud_asked]
     if not clients:
         return None
     return ClientAccuracy(
         clients=len(clients),
-        inputs=sum(one.inputs for one in clients),
-        device=float(np.mean([one.device for one in clients])),
+        inputs=sum(one.cloud_asked for one in clients),
+        device=float(np.mean([one.after for one in clients])),
         cloud=float(np.mean([one.cloud for one in clients])),
         cloud_is_worse=_is_worse(clients),
     )
 
 
-def _is_worse(clients: Sequence[_Client]) -> bool:
+def _is_worse(clients: Sequence[HeldOutComparison]) -> bool:
     count = len(clients)
     if count < _FEWEST_CLIENTS:
         return False
-    gained = np.array([one.cloud - one.device for one in clients])
-    shares = np.array([[one.cloud, one.device] for one in clients])
-    inputs = np.array([one.inputs for one in clients])
-    drawn = (shares * (1 - shares)).sum(axis=1) / inputs
+    cloud, device, inputs = np.array([(one.cloud, one.after, one.cloud_asked) for one in clients]).T
+    gained = cloud - device
+    drawn = (cloud * (1 - cloud) + device * (1 - device)) / inputs
     error = np.sqrt(max(gained.var(ddof=1), drawn.mean()) / count)
     return bool(gained.mean() < -stats.t.ppf(_CONFIDENCE, count - 1) * error)
 

@@ -2,6 +2,7 @@
 
 import struct
 import sys
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -172,6 +173,18 @@ def test_damaged_integers_are_refused(name: str, fault: str) -> None:
 
     with pytest.raises(WireError):
         forms.decode(name, payload, WINDOW)
+
+
+def test_bomb_is_not_unpacked_beyond_the_shape() -> None:
+    payload = b"\x00\x00\x80\x3f" * 3 + zlib.compress(bytes(3_000_000), wbits=-15)
+
+    tracemalloc.start()
+    with pytest.raises(WireError, match="does not unpack to 60 bytes"):
+        forms.decode("int8", payload, WINDOW)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 300_000
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp"])

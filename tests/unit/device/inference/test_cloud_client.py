@@ -1,3 +1,5 @@
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -5,16 +7,30 @@ import pytest
 from numpy.typing import NDArray
 
 from nestling.v1 import receipt_pb2
-from nestling_core.routing.admission import FRAMING_BYTES, transfer_ms
+from nestling.v1.bundle_pb2 import WireForm
+from nestling_core.routing.admission import FRAMING_BYTES, offload_bytes, transfer_ms
+from nestling_core.wire.choice import plain_form
 from nestling_device.inference.offloader import (
     BadAnswerError,
+    CloudAnswer,
     DeadlineMissedError,
     OffloadError,
+    OffloadRequest,
     OverloadedError,
     UnreachableError,
 )
-from tests.support.agent_rig import BUDGET, METER, SIZE, budget, make_rig, routes, student_class
+from tests.support.agent_rig import (
+    BUDGET,
+    METER,
+    SIZE,
+    ScriptedCloud,
+    budget,
+    make_rig,
+    routes,
+    student_class,
+)
 from tests.support.hand_bundle import EASY, HARD, MACS
+from tests.support.wire import INT8
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5], ids=["no student", "escalated"])
@@ -120,3 +136,42 @@ def test_receipt_without_a_link_has_no_offload_cost(tmp_path: Path) -> None:
 
     assert (receipt.offload_bytes, receipt.offload_energy_mj) == (0, 0)
     assert receipt.offload_energy_provenance == receipt_pb2.PROVENANCE_UNSPECIFIED
+
+
+class Forgetful(ScriptedCloud):
+    """A cloud that takes plain floats, which the device forgets when the cloud refuses an input."""
+
+    @property
+    def form(self) -> WireForm:
+        return INT8 if self.requests else plain_form((2, 3))
+
+
+def test_failed_offload_costs_the_bytes_of_the_form_that_was_sent(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, cloud=Forgetful(BadAnswerError("nonsense")))
+
+    receipt = rig.agent.answer(0, HARD, BUDGET)
+
+    assert receipt.bytes_up == SIZE
+    assert receipt.bytes_up != offload_bytes(INT8)
+
+
+class Hesitant(ScriptedCloud):
+    """A cloud that takes 60 ms to refuse."""
+
+    def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
+        threading.Event().wait(0.06)  # nobody sets it
+        return super().offload(request, deadline_ms=deadline_ms)
+
+
+def test_pause_after_an_overload_begins_with_the_refusal(tmp_path: Path) -> None:
+    cloud = Hesitant(OverloadedError("busy", retry_ms=50), None)
+    rig = make_rig(tmp_path, cloud=cloud, draw=lambda: 0.0)
+
+    started = time.monotonic()
+    index = 0
+    while cloud.request_count < 2:
+        rig.agent.answer(index, HARD, BUDGET)
+        index += 1
+
+    # Twice 60 ms and 50 ms between, by a clock that counts whole milliseconds.
+    assert time.monotonic() - started > 0.168
