@@ -134,8 +134,8 @@ def routing_lines(facts: RoutingFacts, accuracies: Sequence[float], cloud: float
 def clients_text(clients: ClientFacts) -> str:
     """Return a sentence about what clients of federated rounds found."""
     found = (
-        f"on {clients.inputs:,} labeled inputs of {clients.clients} clients, the cloud is right in "
-        f"{clients.cloud:.1%} and the devices in {clients.device:.1%}"
+        f"of {clients.inputs:,} labeled inputs of {clients.clients} clients, the cloud answers "
+        f"{clients.cloud:.1%} correctly and the devices {clients.device:.1%}"
     )
     return f"{found}: no input is sent to the cloud" if clients.cloud_is_worse else found
 
@@ -181,8 +181,8 @@ def _slightly_worse_cloud(
         return ""
     return (
         f"the cloud is less accurate than capacity {accuracies.index(best) + 1} on calibration "
-        f"inputs ({cloud:.1%} against {best:.1%}); this may be chance, so that the share sent to "
-        "it is not limited"
+        f"inputs ({cloud:.1%} against {best:.1%}); this may be chance, so the share sent to it "
+        "is not limited"
     )
 
 

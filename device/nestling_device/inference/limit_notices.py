@@ -66,7 +66,7 @@ class LimitNotices:
         """
         self._log_once(
             f"useful share {share}",
-            f"on the calibration inputs, the cloud was less accurate than this device: at most "
+            f"when the bundle was built, the cloud was less accurate than this device: at most "
             f"{share:.0%} of the inputs are sent, instead of the target",
         )
 
@@ -78,8 +78,8 @@ class LimitNotices:
         """
         self._log_once(
             "pauses",
-            f"inputs come more than {gap_s:g} s apart, so that each is judged without the ones "
-            "before; raise [device] stream_gap_s if they belong together",
+            f"inputs come more than {gap_s:g} s apart, so each is judged on its own; "
+            "raise [device] stream_gap_s if they belong together",
         )
 
     def _log_once(self, key: str, text: str, *, passing: bool = False) -> None:

@@ -114,7 +114,7 @@ def test_cloud_that_is_only_slightly_less_accurate_is_named_without_a_limit() ->
     (line,) = lines(unlimited, cloud=0.79)[2:]
     assert line == (
         "the cloud is less accurate than capacity 1 on calibration inputs (79.0% against 80.0%); "
-        "this may be chance, so that the share sent to it is not limited"
+        "this may be chance, so the share sent to it is not limited"
     )
     assert not lines(unlimited, cloud=0.8)[2:]
 
@@ -125,8 +125,8 @@ def test_what_clients_found_replaces_what_calibration_says_if_the_cloud_is_worse
 
     (line,) = lines(limited)[2:]
     assert line == (
-        "on 432 labeled inputs of 6 clients, the cloud is right in 64.6% and the devices in 78.5%: "
-        "no input is sent to the cloud"
+        "of 432 labeled inputs of 6 clients, the cloud answers 64.6% correctly and the devices "
+        "78.5%: no input is sent to the cloud"
     )
 
 
@@ -134,5 +134,5 @@ def test_what_clients_found_is_stated_if_the_cloud_is_better() -> None:
     found = ClientAccuracy(clients=2, inputs=90, device=0.7, cloud=0.8)
 
     assert lines(Calibration(curves=[RoutingCurve()], clients=found))[2:] == [
-        "on 90 labeled inputs of 2 clients, the cloud is right in 80.0% and the devices in 70.0%"
+        "of 90 labeled inputs of 2 clients, the cloud answers 80.0% correctly and the devices 70.0%"
     ]

@@ -170,7 +170,7 @@ def test_no_more_than_the_useful_share_is_sent_which_is_logged_once(
     assert rig.cloud.request_count == 0
     (message,) = caplog.messages
     assert message == (
-        "on the calibration inputs, the cloud was less accurate than this device: at most 0% of "
+        "when the bundle was built, the cloud was less accurate than this device: at most 0% of "
         "the inputs are sent, instead of the target (logged once)"
     )
 
