@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -132,8 +132,18 @@ _slow = settings(
 )
 
 
+# Two classes are almost equally likely here: only the rounding of the belief decides.
+_NEAR_TIE = Rule(
+    parameters=StreamFilter(stay=0.5, reread=0.0, misread=0.125, weight=1, doubt=0.5),
+    cascade=at_once(CAPACITIES),
+    gate=0.0,
+    accept=0.5,
+)
+
+
 @_slow
 @given(rule=_rules, seed=st.integers(0, 2**32 - 1))
+@example(rule=_NEAR_TIE, seed=189896485)
 def test_replay_is_the_agent_under_a_tolerated_risk(tmp_path: Path, rule: Rule, seed: int) -> None:
     inputs, cloud = random_stream(seed, _COUNT)
 

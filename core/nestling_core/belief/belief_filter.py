@@ -95,10 +95,14 @@ def with_evidence(parameters: Parameters, predicted: Belief, evidence: Doubles) 
 def without_run(parameters: Parameters, before: Belief) -> Belief:
     """Return the belief about the next input if no capacity has run on it.
 
+    The belief before is rounded to single precision, in which a device saves it. A restart of the
+    device, or a replay of its stream elsewhere, therefore changes no answer.
+
     Args:
         parameters: the parameters of the filter.
         before: the belief after the input before.
     """
+    before = before.astype(np.float32).astype(np.float64)
     classes = before.shape[-1]
     true = np.add.reduce(before, -1, keepdims=True)
     fresh = parameters.stay * parameters.reread * true + (1 - parameters.stay) / classes

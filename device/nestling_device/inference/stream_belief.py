@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import RoutingCurve, StreamFilter
 from nestling.v1.stream_pb2 import StreamState
 from nestling_core.belief import belief_filter, reliability
-from nestling_core.belief.belief_filter import Belief
 from nestling_core.belief.evidence import calibrated, softmax
 from nestling_core.belief.reliability import Prediction, Reliability
 
@@ -50,7 +49,7 @@ class StreamBelief:
         """
         self._classes = classes
         self._reliability = reliability.as_calibrated(classes)
-        self._newest: Belief | None = None
+        self._newest: belief_filter.Belief | None = None
         self._prediction: Prediction | None = None
 
     def begin(self, curve: RoutingCurve, *, corrected: bool) -> None:
@@ -69,7 +68,7 @@ class StreamBelief:
             newest = self._newest
             if newest is None:
                 newest = belief_filter.unknown(self._filter, self._classes)
-            self._predicted = belief_filter.without_run(self._filter, _as_saved(newest))
+            self._predicted = belief_filter.without_run(self._filter, newest)
             self._newest = self._predicted
 
     def after_run(self, logits: Floats, right: float) -> Judgement:
@@ -138,11 +137,6 @@ class StreamBelief:
         offsets = len(self._reliability.mean)
         if _is_sound(mean, offsets, -reliability.LIMIT) and _is_sound(variance, offsets, 0.0):
             self._reliability = Reliability(np.minimum(mean, reliability.LIMIT), variance)
-
-
-def _as_saved(belief: Belief) -> Belief:
-    """Return the belief in the precision of a saved state, so that a restart changes no answer."""
-    return belief.astype(np.float32).astype(np.float64)
 
 
 def _is_sound(values: NDArray[np.float64], size: int, least: float) -> bool:
