@@ -15,6 +15,13 @@ OUTBOX_DEPTH = "Nestling/Outbox Depth"
 DRIFTING = "Nestling/Drifting"
 # Target offload share in force, null where another target decides.
 OFFLOAD_SHARE = "Nestling/Offload Share"
+# Inputs that the device has answered, and that the cloud is still to be asked about.
+PENDING = "Nestling/Pending"
+# Tolerated risk in force; the Unix time in ms since which it is guaranteed; and about how many inputs
+# are missing until it is. Each is null where it does not apply or is unknown.
+TOLERATED_RISK = "Nestling/Tolerated Risk"
+GUARANTEED_SINCE = "Nestling/Guaranteed Since"
+INPUTS_TO_GO = "Nestling/Inputs To Go"
 # The next two are written by a command and reported back by the device as confirmation: the
 # offload share that the console asks for (null for the device's own setting), and the bundle
 # version that the device should run.
@@ -29,6 +36,9 @@ _DATA_TYPES = {
     DRIFTING: payload_pb2.DATA_TYPE_BOOLEAN,
     OFFLOAD_SHARE: payload_pb2.DATA_TYPE_DOUBLE,
     OFFLOAD_TARGET: payload_pb2.DATA_TYPE_DOUBLE,
+    TOLERATED_RISK: payload_pb2.DATA_TYPE_DOUBLE,
+    GUARANTEED_SINCE: payload_pb2.DATA_TYPE_UINT64,
+    INPUTS_TO_GO: payload_pb2.DATA_TYPE_UINT64,
     DESIRED_BUNDLE: payload_pb2.DATA_TYPE_STRING,
 }
 

@@ -37,6 +37,10 @@ _ALIASES = {
             sparkplug_metrics.OFFLOAD_TARGET,
             sparkplug_metrics.DESIRED_BUNDLE,
             sparkplug_metrics.DRIFTING,
+            sparkplug_metrics.PENDING,
+            sparkplug_metrics.TOLERATED_RISK,
+            sparkplug_metrics.GUARANTEED_SINCE,
+            sparkplug_metrics.INPUTS_TO_GO,
         ),
         start=1,
     )
@@ -61,6 +65,11 @@ class Gauges:
             or None if there is none.
         desired_bundle: the bundle version that the host wrote last, reported back as confirmation,
             or None if there is none.
+        pending: the number of answered inputs that the cloud is still to be asked about.
+        tolerated_risk: the tolerated risk in force, or None if there is none.
+        guaranteed_since_ms: the Unix time since which the risk is guaranteed, or None if it is not.
+        inputs_to_go: about how many inputs are missing until the risk is guaranteed, or None if it
+            is guaranteed, or if this is unknown.
     """
 
     profile: str = ""
@@ -71,6 +80,10 @@ class Gauges:
     drifting: bool | None = None
     offload_target: float | None = None
     desired_bundle: str | None = None
+    pending: int = 0
+    tolerated_risk: float | None = None
+    guaranteed_since_ms: int | None = None
+    inputs_to_go: int | None = None
 
 
 class ShareTarget(NamedTuple):
@@ -262,4 +275,8 @@ def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue | None]:
         sparkplug_metrics.DRIFTING: gauges.drifting,
         sparkplug_metrics.OFFLOAD_TARGET: gauges.offload_target,
         sparkplug_metrics.DESIRED_BUNDLE: gauges.desired_bundle,
+        sparkplug_metrics.PENDING: gauges.pending,
+        sparkplug_metrics.TOLERATED_RISK: gauges.tolerated_risk,
+        sparkplug_metrics.GUARANTEED_SINCE: gauges.guaranteed_since_ms,
+        sparkplug_metrics.INPUTS_TO_GO: gauges.inputs_to_go,
     }

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nestling/v1/budget.proto\x12\x0bnestling.v1\"\x81\x02\n\x06\x42udget\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x04\x12\x12\n\nlatency_ms\x18\x02 \x01(\x01\x12\x11\n\tenergy_mj\x18\x03 \x01(\x01\x12\x13\n\x0blink_mbit_s\x18\x04 \x01(\x01\x12\x13\n\x0blink_rtt_ms\x18\x05 \x01(\x01\x12\x0f\n\x07\x62\x61ttery\x18\x06 \x01(\x01\x12\x15\n\roffload_share\x18\x07 \x01(\x01\x12\x16\n\x0etolerated_risk\x18\x08 \x01(\x01\x12\x15\n\rtarget_window\x18\t \x01(\r\x12\x1b\n\x13\x65nergy_per_input_mj\x18\n \x01(\x01\x12\x1c\n\x14latency_per_input_ms\x18\x0b \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nestling/v1/budget.proto\x12\x0bnestling.v1\"\xa5\x02\n\x06\x42udget\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x04\x12\x12\n\nlatency_ms\x18\x02 \x01(\x01\x12\x11\n\tenergy_mj\x18\x03 \x01(\x01\x12\x13\n\x0blink_mbit_s\x18\x04 \x01(\x01\x12\x13\n\x0blink_rtt_ms\x18\x05 \x01(\x01\x12\x0f\n\x07\x62\x61ttery\x18\x06 \x01(\x01\x12\x15\n\roffload_share\x18\x07 \x01(\x01\x12\x16\n\x0etolerated_risk\x18\x08 \x01(\x01\x12\x15\n\rtarget_window\x18\t \x01(\r\x12\x1b\n\x13\x65nergy_per_input_mj\x18\n \x01(\x01\x12\x1c\n\x14latency_per_input_ms\x18\x0b \x01(\x01\x12\x13\n\x0b\x61udit_share\x18\x0c \x01(\x01\x12\r\n\x05\x64\x65\x66\x65r\x18\r \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nestling.v1.budget_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BUDGET']._serialized_start=42
-  _globals['_BUDGET']._serialized_end=299
+  _globals['_BUDGET']._serialized_end=335
 # @@protoc_insertion_point(module_scope)

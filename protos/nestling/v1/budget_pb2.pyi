@@ -36,6 +36,8 @@ class Budget(_message.Message):
     TARGET_WINDOW_FIELD_NUMBER: _builtins.int
     ENERGY_PER_INPUT_MJ_FIELD_NUMBER: _builtins.int
     LATENCY_PER_INPUT_MS_FIELD_NUMBER: _builtins.int
+    AUDIT_SHARE_FIELD_NUMBER: _builtins.int
+    DEFER_FIELD_NUMBER: _builtins.int
     memory_bytes: _builtins.int
     """Bytes that a resident capacity may hold (weights, template, activations)."""
     latency_ms: _builtins.float
@@ -51,8 +53,8 @@ class Budget(_message.Message):
     offload_share: _builtins.float
     """Target share of inputs to send to the cloud, 0 to 1."""
     tolerated_risk: _builtins.float
-    """Share of the device's own answers that may differ from the cloud's, 0 to 1. Above 0 it replaces
-    all other targets, and the bundle's certified thresholds apply.
+    """Share of the answers that stay on the device that the cloud would have changed, 0 to 1. Above 0 it
+    replaces all other targets: inputs are sent until audits certify a threshold.
     """
     target_window: _builtins.int
     """Number of inputs over which the mean is controlled to its target, however hard they are. Only
@@ -62,6 +64,10 @@ class Budget(_message.Message):
     """Target energy of the mean input, millijoules; 0: no target."""
     latency_per_input_ms: _builtins.float
     """Target latency of the mean input, milliseconds; 0: no target."""
+    audit_share: _builtins.float
+    """Share of the answers that stay on the device by choice that are sent to the cloud too, 0 to 1."""
+    defer: _builtins.bool
+    """Whether hard inputs wait for the cloud when it is not an option."""
     def __init__(
         self,
         *,
@@ -76,10 +82,12 @@ class Budget(_message.Message):
         target_window: _builtins.int = ...,
         energy_per_input_mj: _builtins.float = ...,
         latency_per_input_ms: _builtins.float = ...,
+        audit_share: _builtins.float = ...,
+        defer: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["battery", b"battery", "energy_mj", b"energy_mj", "energy_per_input_mj", b"energy_per_input_mj", "latency_ms", b"latency_ms", "latency_per_input_ms", b"latency_per_input_ms", "link_mbit_s", b"link_mbit_s", "link_rtt_ms", b"link_rtt_ms", "memory_bytes", b"memory_bytes", "offload_share", b"offload_share", "target_window", b"target_window", "tolerated_risk", b"tolerated_risk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_share", b"audit_share", "battery", b"battery", "defer", b"defer", "energy_mj", b"energy_mj", "energy_per_input_mj", b"energy_per_input_mj", "latency_ms", b"latency_ms", "latency_per_input_ms", b"latency_per_input_ms", "link_mbit_s", b"link_mbit_s", "link_rtt_ms", b"link_rtt_ms", "memory_bytes", b"memory_bytes", "offload_share", b"offload_share", "target_window", b"target_window", "tolerated_risk", b"tolerated_risk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

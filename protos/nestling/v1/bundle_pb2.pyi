@@ -424,6 +424,70 @@ class CertifiedPoint(_message.Message):
 Global___CertifiedPoint: _TypeAlias = CertifiedPoint  # noqa: Y015
 
 @_typing.final
+class AuditedThreshold(_message.Message):
+    """One of the thresholds that a device tests on its own inputs, with what it did on calibration inputs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPT_THRESHOLD_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    accept_threshold: _builtins.float
+    """Advantage of the cloud, in success probability, above which an input is sent to it."""
+    kept: _builtins.int
+    """Number of calibration inputs that it kept on the device."""
+    changed: _builtins.int
+    """Number of these inputs to which the cloud would have changed the answer."""
+    def __init__(
+        self,
+        *,
+        accept_threshold: _builtins.float = ...,
+        kept: _builtins.int = ...,
+        changed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_threshold", b"accept_threshold", "changed", b"changed", "kept", b"kept"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditedThreshold: _TypeAlias = AuditedThreshold  # noqa: Y015
+
+@_typing.final
+class GuaranteePlan(_message.Message):
+    """How a device certifies a tolerated risk on its own inputs. The figures of calibration inputs decide the
+    order of the tests, and are no evidence.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    DEPENDENCE_FIELD_NUMBER: _builtins.int
+    inputs: _builtins.int
+    """Number of calibration inputs."""
+    dependence: _builtins.int
+    """Number of consecutive inputs that count as one observation."""
+    @_builtins.property
+    def thresholds(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditedThreshold]:
+        """From cautious to daring."""
+
+    def __init__(
+        self,
+        *,
+        thresholds: _abc.Iterable[Global___AuditedThreshold] | None = ...,
+        inputs: _builtins.int = ...,
+        dependence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dependence", b"dependence", "inputs", b"inputs", "thresholds", b"thresholds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuaranteePlan: _TypeAlias = GuaranteePlan  # noqa: Y015
+
+@_typing.final
 class StreamFilter(_message.Message):
     """Parameters of the filter that carries the belief about the class from one input of a stream to the
     next; see `nestling_core.belief.belief_filter`.
@@ -478,6 +542,7 @@ class RoutingCurve(_message.Message):
     BELIEVED_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     USEFUL_SHARE_FIELD_NUMBER: _builtins.int
+    GUARANTEE_FIELD_NUMBER: _builtins.int
     useful_share: _builtins.float
     """Largest offload share that pays; absent unless the cloud is less accurate than the device. With a
     higher share, accuracy is expected to fall.
@@ -500,6 +565,10 @@ class RoutingCurve(_message.Message):
     def filter(self) -> Global___StreamFilter:
         """The filter that the thresholds apply to; absent if the calibration inputs are independent."""
 
+    @_builtins.property
+    def guarantee(self) -> Global___GuaranteePlan:
+        """How a tolerated risk is certified; absent if there were too few calibration inputs."""
+
     def __init__(
         self,
         *,
@@ -508,10 +577,11 @@ class RoutingCurve(_message.Message):
         believed: _abc.Iterable[_builtins.float] | None = ...,
         filter: Global___StreamFilter | None = ...,
         useful_share: _builtins.float | None = ...,
+        guarantee: Global___GuaranteePlan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "filter", b"filter", "useful_share", b"useful_share"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "filter", b"filter", "guarantee", b"guarantee", "useful_share", b"useful_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "believed", b"believed", "certified", b"certified", "filter", b"filter", "points", b"points", "useful_share", b"useful_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "believed", b"believed", "certified", b"certified", "filter", b"filter", "guarantee", b"guarantee", "points", b"points", "useful_share", b"useful_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__useful_share: _TypeAlias = _typing.Literal["useful_share"]  # noqa: Y015
     _WhichOneofArgType__useful_share: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share"]  # noqa: Y015

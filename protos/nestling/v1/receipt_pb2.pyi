@@ -77,6 +77,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The cloud was not an option: an offload failed recently, and the back-off is still running."""
     REASON_OVERLOADED: _Reason.ValueType  # 13
     """Fallback: the cloud could not have answered in time, and said when to ask again."""
+    REASON_DEFERRED: _Reason.ValueType  # 14
+    """Follow-up: the cloud was asked later, because it was not an option at first."""
+    REASON_AUDITED: _Reason.ValueType  # 15
+    """Follow-up: the cloud was asked about an answer that the device had kept."""
+    REASON_EXPIRED: _Reason.ValueType  # 16
+    """Follow-up: the cloud was to be asked later, but could not be asked in time."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why an input was answered by the device or by the cloud."""
@@ -106,7 +112,35 @@ REASON_BACK_OFF: Reason.ValueType  # 12
 """The cloud was not an option: an offload failed recently, and the back-off is still running."""
 REASON_OVERLOADED: Reason.ValueType  # 13
 """Fallback: the cloud could not have answered in time, and said when to ask again."""
+REASON_DEFERRED: Reason.ValueType  # 14
+"""Follow-up: the cloud was asked later, because it was not an option at first."""
+REASON_AUDITED: Reason.ValueType  # 15
+"""Follow-up: the cloud was asked about an answer that the device had kept."""
+REASON_EXPIRED: Reason.ValueType  # 16
+"""Follow-up: the cloud was to be asked later, but could not be asked in time."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+class _FollowUp:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FollowUpEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FollowUp.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FOLLOW_UP_UNSPECIFIED: _FollowUp.ValueType  # 0
+    FOLLOW_UP_DEFERRED: _FollowUp.ValueType  # 1
+    """The input was hard, but the cloud was not an option."""
+    FOLLOW_UP_AUDIT: _FollowUp.ValueType  # 2
+    """The input was drawn at random, to learn how often the cloud would have changed the answer."""
+
+class FollowUp(_FollowUp, metaclass=_FollowUpEnumTypeWrapper):
+    """Why the cloud is asked about an input that the device has answered already."""
+
+FOLLOW_UP_UNSPECIFIED: FollowUp.ValueType  # 0
+FOLLOW_UP_DEFERRED: FollowUp.ValueType  # 1
+"""The input was hard, but the cloud was not an option."""
+FOLLOW_UP_AUDIT: FollowUp.ValueType  # 2
+"""The input was drawn at random, to learn how often the cloud would have changed the answer."""
+Global___FollowUp: _TypeAlias = FollowUp  # noqa: Y015
 
 @_typing.final
 class Route(_message.Message):
@@ -163,7 +197,11 @@ Global___Energy: _TypeAlias = Energy  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):
-    """The record of one answer."""
+    """The record of one answer, or of one follow-up: what the cloud said later of an input that the device
+    had answered. A follow-up is no answer of its own. It has the input_index of the first receipt; in
+    `answer` the revised answer; in `device_answer` the answer that was given first; and the bytes and
+    the energy that asking took.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -189,6 +227,8 @@ class Receipt(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     DEVICE_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    FOLLOW_UP_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the device's outbox, from 1, without gaps."""
     input_index: _builtins.int
@@ -230,6 +270,10 @@ class Receipt(_message.Message):
     """Estimated probability that `device_answer` is right, corrected by the cloud's earlier answers to
     this device, except under a tolerated risk; 0 if no student ran.
     """
+    follow_up: Global___FollowUp.ValueType
+    """In a first receipt: why the cloud will be asked later. In a follow-up: why it was to be asked."""
+    follows: _builtins.int
+    """Only in a follow-up: the fingerprint of the first receipt."""
     @_builtins.property
     def route(self) -> Global___Route: ...
     @_builtins.property
@@ -267,14 +311,21 @@ class Receipt(_message.Message):
         fingerprint: _builtins.int = ...,
         unreadable: _builtins.bool = ...,
         device_confidence: _builtins.float = ...,
+        follow_up: Global___FollowUp.ValueType = ...,
+        follows: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "budget", b"budget", "device_answer", b"device_answer", "route", b"route"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "_follows", b"_follows", "budget", b"budget", "device_answer", b"device_answer", "follows", b"follows", "route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "device_confidence", b"device_confidence", "energy", b"energy", "fingerprint", b"fingerprint", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "unreadable", b"unreadable", "wall_ms", b"wall_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "_follows", b"_follows", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "device_confidence", b"device_confidence", "energy", b"energy", "fingerprint", b"fingerprint", "follow_up", b"follow_up", "follows", b"follows", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "unreadable", b"unreadable", "wall_ms", b"wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__device_answer: _TypeAlias = _typing.Literal["device_answer"]  # noqa: Y015
     _WhichOneofArgType__device_answer: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer"]  # noqa: Y015
+    _WhichOneofReturnType__follows: _TypeAlias = _typing.Literal["follows"]  # noqa: Y015
+    _WhichOneofArgType__follows: _TypeAlias = _typing.Literal["_follows", b"_follows"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__device_answer) -> _WhichOneofReturnType__device_answer | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__follows) -> _WhichOneofReturnType__follows | None: ...
 
 Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
 

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from nestling.v1 import receipt_pb2 as _receipt_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -37,6 +38,7 @@ class StreamState(_message.Message):
     OWED_KIND_FIELD_NUMBER: _builtins.int
     DRIFT_EVIDENCE_FIELD_NUMBER: _builtins.int
     DRIFT_NOTICED_FIELD_NUMBER: _builtins.int
+    GUARANTEES_FIELD_NUMBER: _builtins.int
     bundle_version: _builtins.str
     """Bundle that the state belongs to. Another bundle starts without it."""
     source: _builtins.str
@@ -62,6 +64,10 @@ class StreamState(_message.Message):
 
     @_builtins.property
     def offset_variance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def guarantees(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuaranteeState]:
+        """One for each cascade that has answered under a tolerated risk."""
+
     def __init__(
         self,
         *,
@@ -76,11 +82,265 @@ class StreamState(_message.Message):
         owed_kind: _builtins.str = ...,
         drift_evidence: _builtins.float = ...,
         drift_noticed: _builtins.bool = ...,
+        guarantees: _abc.Iterable[Global___GuaranteeState] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_ms", b"answered_at_ms", "belief", b"belief", "bundle_version", b"bundle_version", "drift_evidence", b"drift_evidence", "drift_noticed", b"drift_noticed", "offset_mean", b"offset_mean", "offset_variance", b"offset_variance", "owed", b"owed", "owed_kind", b"owed_kind", "owed_window", b"owed_window", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_ms", b"answered_at_ms", "belief", b"belief", "bundle_version", b"bundle_version", "drift_evidence", b"drift_evidence", "drift_noticed", b"drift_noticed", "guarantees", b"guarantees", "offset_mean", b"offset_mean", "offset_variance", b"offset_variance", "owed", b"owed", "owed_kind", b"owed_kind", "owed_window", b"owed_window", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamState: _TypeAlias = StreamState  # noqa: Y015
+
+@_typing.final
+class GuaranteeState(_message.Message):
+    """What the audits of one cascade have shown (`nestling_core.guarantee`). T is the number of thresholds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    SUSPICION_FIELD_NUMBER: _builtins.int
+    PROVEN_FIELD_NUMBER: _builtins.int
+    IN_USE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    ALARMS_FIELD_NUMBER: _builtins.int
+    CERTIFIED_AT_MS_FIELD_NUMBER: _builtins.int
+    BLOCK_FIELD_NUMBER: _builtins.int
+    NEAR_MISSES_FIELD_NUMBER: _builtins.int
+    AUDITED_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """The cascade: the capacity that runs first, and the largest one."""
+    capacity: _builtins.int
+    risk: _builtins.float
+    """The risk that was tolerated; for another one, everything starts over."""
+    in_use: _builtins.int
+    """Number of certified thresholds up to the one in use, counted from the most cautious one; 0: none."""
+    since: _builtins.int
+    """Inputs since the start, or since suspicion last raised the share of audits."""
+    alarms: _builtins.int
+    certified_at_ms: _builtins.int
+    """Unix time at which a threshold was first certified, or after an alarm again, milliseconds; 0: none."""
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Wealth of the bets that certify each threshold, row by row, (T, bets)."""
+
+    @_builtins.property
+    def suspicion(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Wealth of the bets that raise an alarm."""
+
+    @_builtins.property
+    def proven(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Which thresholds are certified, (T,)."""
+
+    @_builtins.property
+    def block(self) -> Global___AuditBlock: ...
+    @_builtins.property
+    def near_misses(self) -> Global___NearMisses: ...
+    @_builtins.property
+    def audited(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Kept audited answers of each threshold, and how many of them the cloud would have changed, (T,)."""
+
+    @_builtins.property
+    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        risk: _builtins.float = ...,
+        evidence: _abc.Iterable[_builtins.float] | None = ...,
+        suspicion: _abc.Iterable[_builtins.float] | None = ...,
+        proven: _abc.Iterable[_builtins.bool] | None = ...,
+        in_use: _builtins.int = ...,
+        since: _builtins.int = ...,
+        alarms: _builtins.int = ...,
+        certified_at_ms: _builtins.int = ...,
+        block: Global___AuditBlock | None = ...,
+        near_misses: Global___NearMisses | None = ...,
+        audited: _abc.Iterable[_builtins.int] | None = ...,
+        changed: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "near_misses", b"near_misses"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "audited", b"audited", "block", b"block", "capacity", b"capacity", "certified_at_ms", b"certified_at_ms", "changed", b"changed", "evidence", b"evidence", "in_use", b"in_use", "near_misses", b"near_misses", "proven", b"proven", "risk", b"risk", "since", b"since", "start", b"start", "suspicion", b"suspicion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuaranteeState: _TypeAlias = GuaranteeState  # noqa: Y015
+
+@_typing.final
+class AuditBlock(_message.Message):
+    """The block of inputs from which audits are being drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LENGTH_FIELD_NUMBER: _builtins.int
+    AUDITS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    GAINS_FIELD_NUMBER: _builtins.int
+    EXCESS_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    length: _builtins.int
+    """Inputs in the block, and how many of them are audited."""
+    audits: _builtins.int
+    position: _builtins.int
+    """Inputs seen so far, and audits still to be drawn."""
+    left: _builtins.int
+    waiting: _builtins.int
+    """Audits whose verdict has not come yet."""
+    excess: _builtins.float
+    """Sum over the verdicts of changed - risk where the threshold in use kept the answer."""
+    number: _builtins.int
+    """Distinguishes the block from earlier ones."""
+    @_builtins.property
+    def gains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Sum over the verdicts of risk - changed where kept, (T,)."""
+
+    def __init__(
+        self,
+        *,
+        length: _builtins.int = ...,
+        audits: _builtins.int = ...,
+        position: _builtins.int = ...,
+        left: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        gains: _abc.Iterable[_builtins.float] | None = ...,
+        excess: _builtins.float = ...,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audits", b"audits", "excess", b"excess", "gains", b"gains", "left", b"left", "length", b"length", "number", b"number", "position", b"position", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditBlock: _TypeAlias = AuditBlock  # noqa: Y015
+
+@_typing.final
+class NearMisses(_message.Message):
+    """How often the cloud changes answers to inputs that the threshold in use only just sends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    WEALTH_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    changed: _builtins.int
+    expected: _builtins.float
+    """Share expected from the first ones; absent until there are enough."""
+    wealth: _builtins.float
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        changed: _builtins.int = ...,
+        expected: _builtins.float | None = ...,
+        wealth: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected", b"_expected", "expected", b"expected"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected", b"_expected", "changed", b"changed", "count", b"count", "expected", b"expected", "wealth", b"wealth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected: _TypeAlias = _typing.Literal["expected"]  # noqa: Y015
+    _WhichOneofArgType__expected: _TypeAlias = _typing.Literal["_expected", b"_expected"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected) -> _WhichOneofReturnType__expected | None: ...
+
+Global___NearMisses: _TypeAlias = NearMisses  # noqa: Y015
+
+@_typing.final
+class PendingInput(_message.Message):
+    """An input that the cloud is still to be asked about, although the device has answered it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_INDEX_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    FOLLOW_UP_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_MS_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    BELIEVED_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    BLOCK_FIELD_NUMBER: _builtins.int
+    CASCADE_START_FIELD_NUMBER: _builtins.int
+    CASCADE_CAPACITY_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    CLOUD_RIGHT_FIELD_NUMBER: _builtins.int
+    ORIGIN_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FILE_FIELD_NUMBER: _builtins.int
+    ORIGIN_WINDOW_FIELD_NUMBER: _builtins.int
+    input_index: _builtins.int
+    input: _builtins.bytes
+    """Little-endian float32 in the shape of the bundle's signature."""
+    bundle_version: _builtins.str
+    follow_up: _receipt_pb2.FollowUp.ValueType
+    follows: _builtins.int
+    """Fingerprint of the first receipt, the time of its answer, the answer, and the capacity that gave it."""
+    answered_at_ms: _builtins.int
+    answer: _builtins.int
+    capacity: _builtins.int
+    block: _builtins.int
+    """The audit's block, with the cascade and the risk that it belongs to; 0: none."""
+    cascade_start: _builtins.int
+    cascade_capacity: _builtins.int
+    confidence: _builtins.float
+    """The device's confidence, and the probability that the cloud is right."""
+    cloud_right: _builtins.float
+    origin_id: _builtins.str
+    """Name of the input given by its source, the file that it came from, and its position in the file."""
+    origin_file: _builtins.str
+    origin_window: _builtins.int
+    @_builtins.property
+    def believed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Class probabilities that the device believed when it answered, row by row, (R, C); empty if the
+        bundle has no stream filter. Under a tolerated risk, there is a row for sending everything and
+        one for each threshold; otherwise, there is one row.
+        """
+
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Under a tolerated risk: each threshold's own answer, and whether it keeps it, (T,)."""
+
+    @_builtins.property
+    def kept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
+    def __init__(
+        self,
+        *,
+        input_index: _builtins.int = ...,
+        input: _builtins.bytes = ...,
+        bundle_version: _builtins.str = ...,
+        follow_up: _receipt_pb2.FollowUp.ValueType = ...,
+        follows: _builtins.int = ...,
+        answered_at_ms: _builtins.int = ...,
+        answer: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        believed: _abc.Iterable[_builtins.float] | None = ...,
+        answers: _abc.Iterable[_builtins.int] | None = ...,
+        kept: _abc.Iterable[_builtins.bool] | None = ...,
+        block: _builtins.int = ...,
+        cascade_start: _builtins.int = ...,
+        cascade_capacity: _builtins.int = ...,
+        confidence: _builtins.float = ...,
+        cloud_right: _builtins.float = ...,
+        origin_id: _builtins.str = ...,
+        origin_file: _builtins.str = ...,
+        origin_window: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "believed", b"believed", "block", b"block", "bundle_version", b"bundle_version", "capacity", b"capacity", "cascade_capacity", b"cascade_capacity", "cascade_start", b"cascade_start", "cloud_right", b"cloud_right", "confidence", b"confidence", "follow_up", b"follow_up", "follows", b"follows", "input", b"input", "input_index", b"input_index", "kept", b"kept", "origin_file", b"origin_file", "origin_id", b"origin_id", "origin_window", b"origin_window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingInput: _TypeAlias = PendingInput  # noqa: Y015

@@ -69,6 +69,10 @@ def test_birth_names_every_metric_and_offers_rebirth() -> None:
         sparkplug_metrics.OFFLOAD_SHARE: None,
         sparkplug_metrics.OFFLOAD_TARGET: None,
         sparkplug_metrics.DESIRED_BUNDLE: None,
+        sparkplug_metrics.PENDING: 0,
+        sparkplug_metrics.TOLERATED_RISK: None,
+        sparkplug_metrics.GUARANTEED_SINCE: None,
+        sparkplug_metrics.INPUTS_TO_GO: None,
     }
 
 
