@@ -119,9 +119,20 @@ def after_answer(parameters: Parameters, belief: Belief, answer: Doubles) -> Bel
         belief: the belief about the present input.
         answer: the class probabilities according to the cloud, (..., C).
     """
-    doubt, answer = parameters.doubt, answer[..., None]
-    trusted = (1 - doubt) * answer + doubt / answer.shape[-2]
-    return _normalized(belief * trusted)
+    heard = trusted(parameters, answer[..., None], answer.shape[-1])
+    return _normalized(belief * heard)
+
+
+def trusted(parameters: Parameters, answer: Doubles, classes: int) -> Doubles:
+    """Return class probabilities of the cloud as far as they are trusted, in the given shape.
+
+    Args:
+        parameters: the parameters of the filter.
+        answer: class probabilities according to the cloud.
+        classes: the number of classes, C.
+    """
+    found: Doubles = (1 - parameters.doubt) * answer + parameters.doubt / classes
+    return found
 
 
 def largest_step(doubt: float, classes: int) -> float:

@@ -112,6 +112,8 @@ class GuaranteeState(_message.Message):
     NEAR_MISSES_FIELD_NUMBER: _builtins.int
     AUDITED_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
+    AUDITS_FIELD_NUMBER: _builtins.int
+    RAISED_FIELD_NUMBER: _builtins.int
     start: _builtins.int
     """The cascade: the capacity that runs first, and the largest one."""
     capacity: _builtins.int
@@ -124,6 +126,10 @@ class GuaranteeState(_message.Message):
     alarms: _builtins.int
     certified_at_ms: _builtins.int
     """Unix time at which a threshold was first certified, or after an alarm again, milliseconds; 0: none."""
+    audits: _builtins.int
+    """Number of verdicts since the last alarm."""
+    raised: _builtins.bool
+    """Whether near misses have asked for more audits from the next block on."""
     @_builtins.property
     def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Wealth of the bets that certify each threshold, row by row, (T, bets)."""
@@ -163,10 +169,12 @@ class GuaranteeState(_message.Message):
         near_misses: Global___NearMisses | None = ...,
         audited: _abc.Iterable[_builtins.int] | None = ...,
         changed: _abc.Iterable[_builtins.int] | None = ...,
+        audits: _builtins.int = ...,
+        raised: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "near_misses", b"near_misses"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "audited", b"audited", "block", b"block", "capacity", b"capacity", "certified_at_ms", b"certified_at_ms", "changed", b"changed", "evidence", b"evidence", "in_use", b"in_use", "near_misses", b"near_misses", "proven", b"proven", "risk", b"risk", "since", b"since", "start", b"start", "suspicion", b"suspicion"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "audited", b"audited", "audits", b"audits", "block", b"block", "capacity", b"capacity", "certified_at_ms", b"certified_at_ms", "changed", b"changed", "evidence", b"evidence", "in_use", b"in_use", "near_misses", b"near_misses", "proven", b"proven", "raised", b"raised", "risk", b"risk", "since", b"since", "start", b"start", "suspicion", b"suspicion"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,85 @@
+"""Turns audits into evidence by betting.
+
+A bet against a statement is a wealth that starts at 1 and cannot grow on average while the
+statement is true. By Ville's inequality, it ever reaches x with a probability of at most 1 / x.
+After every block of audits, a wealth is multiplied by 1 + stake * payoff. The stakes are fixed in
+advance, several of them are played side by side, and their mean wealth counts: nobody knows which
+stake is best.
+
+Certifying bets play against "this threshold changes more than the tolerated risk". Alarming bets
+play against "the threshold in use changes at most the tolerated risk"; their wealth never falls
+below 1, so that they notice a change at any time (e-CUSUM, Shin, Ramdas & Rinaldo 2022).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
+# For each certifying stake, the risk, in units of the tolerated one, at which it would be optimal.
+_CERTIFYING = np.array([0.0, 0.125, 0.25, 0.5, 0.75])
+# The same for the alarming stakes.
+_ALARMING = np.array([1.5, 2.0, 4.0, 8.0])
+# More wealth proves nothing more, and its product might overflow.
+_MOST = 1e12
+# Mean wealth of the alarming bets at which the alarm goes off: without cause, it takes at least as
+# many blocks on average.
+_ALARM = 1000.0
+
+
+def no_evidence(thresholds: int) -> Doubles:
+    """Return the wealth of the certifying bets at the start, (T, stakes)."""
+    return np.ones((thresholds, len(_CERTIFYING)))
+
+
+def no_suspicion() -> Doubles:
+    """Return the wealth of the alarming bets at the start, (stakes,)."""
+    return np.ones(len(_ALARMING))
+
+
+def with_payoffs(evidence: Doubles, payoffs: Doubles, risk: float) -> Doubles:
+    """Return the wealth of the certifying bets after a block.
+
+    Args:
+        evidence: the wealth before the block, (T, stakes).
+        payoffs: for each threshold, the mean over the block's audits of the tolerated risk minus
+            1 if the cloud changes the answer; an answer that the threshold does not keep pays 0;
+            (T,).
+        risk: the tolerated risk, above 0 and below 1.
+    """
+    stakes = (1 - _CERTIFYING) / (1 - risk)
+    grown: Doubles = np.clip(evidence * (1 + stakes * payoffs[:, None]), 0, _MOST)
+    return grown
+
+
+def proves(evidence: Doubles, delta: float) -> NDArray[np.bool_]:
+    """Return which thresholds are proven to keep the risk, (T,).
+
+    Two sequences of tests share `delta`.
+
+    Args:
+        evidence: the wealth of the certifying bets, (T, stakes).
+        delta: the probability with which any of the statements may be false.
+    """
+    found: NDArray[np.bool_] = evidence.mean(axis=1) >= 2 / delta
+    return found
+
+
+def with_excess(suspicion: Doubles, excess: float, risk: float) -> Doubles:
+    """Return the wealth of the alarming bets after a block.
+
+    Args:
+        suspicion: the wealth before the block, (stakes,).
+        excess: the mean over the block's audits of 1 if the cloud changes the answer, minus the
+            tolerated risk; an answer that the threshold in use does not keep counts as 0.
+        risk: the tolerated risk, above 0 and below 1.
+    """
+    suspected = np.minimum(risk * _ALARMING, max(0.95, (1 + risk) / 2))
+    stakes = (suspected - risk) / (risk * (1 - risk))
+    grown: Doubles = np.minimum(np.maximum(suspicion, 1) * (1 + stakes * excess), _MOST)
+    return grown
+
+
+def alarms(suspicion: Doubles) -> bool:
+    """Return whether the alarming bets prove that the risk is exceeded."""
+    return bool(suspicion.mean() >= _ALARM)

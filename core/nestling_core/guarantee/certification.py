@@ -1,0 +1,247 @@
+"""Tests on a device's own inputs which threshold keeps a tolerated risk.
+
+The risk of a threshold is the share of the answers it keeps on the device that the cloud would have
+changed. Thresholds are ordered from cautious to daring. Until one is certified, every input is sent
+to the cloud. Two sequences of tests run side by side, each with half of delta: from the threshold
+that calibration inputs suggest toward the daring ones, and from the most cautious one toward it. A
+threshold is certified if it and all before it in its sequence are proven. The most daring certified
+one is in use.
+
+Audits go on: they certify more daring thresholds, and they raise an alarm if the one in use exceeds
+the risk. After an alarm, everything starts over. The share of audits falls from all inputs to the
+share that the budget asks for, and rises again with suspicion.
+
+ADR 38 states what is proved, and under which assumptions.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling_core.guarantee import bets
+from nestling_core.guarantee.audit_blocks import AuditBlock, Verdict, begin_block
+from nestling_core.guarantee.near_misses import NearMisses
+
+Doubles = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Counts = NDArray[np.int64]
+
+DELTA = 0.1
+"""The probability with which any statement between two alarms may be false."""
+
+# After n inputs, the share of audits is this number / n, until it is down to the share asked for.
+_EARLY_AUDITS = 300.0
+# Even an audit share of 0 draws some, or the alarm could not go off.
+_LEAST_SHARE = 1e-4
+# Thresholds whose inputs count as near misses: a quarter of all, beyond the one in use.
+_NEAR_PART = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a certification is about.
+
+    Attributes:
+        risk: the tolerated risk, above 0 and below 1.
+        thresholds: the number of thresholds.
+        first: the index of the threshold at which the first sequence of tests begins.
+        dependence: the number of consecutive inputs that count as one observation.
+        audit_share: the smallest share of inputs that are audited, 0 to 1.
+    """
+
+    risk: float
+    thresholds: int
+    first: int
+    dependence: int
+    audit_share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certification:
+    """The evidence that audits have brought so far.
+
+    Attributes:
+        evidence: the wealth of the bets that certify each threshold, (T, stakes).
+        proven: whether each threshold was ever proven since the last alarm, (T,).
+        in_use: the number of the threshold in use, from 1; 0 to send every input.
+        suspicion: the wealth of the bets that raise an alarm.
+        since: the number of inputs since the start, or since near misses last raised the share.
+        alarms: the number of alarms so far.
+        block: the present block.
+        near_misses: how often the cloud changes answers that are only just sent.
+        raised: whether near misses have asked for more audits from the next block on.
+        audits: the number of verdicts since the last alarm.
+        kept: for each threshold, the number of audited answers that it keeps, (T,).
+        changed: for each threshold, the number of these that the cloud would change, (T,).
+    """
+
+    evidence: Doubles
+    proven: Bools
+    in_use: int
+    suspicion: Doubles
+    since: int
+    alarms: int
+    block: AuditBlock
+    near_misses: NearMisses
+    raised: bool
+    audits: int
+    kept: Counts
+    changed: Counts
+
+    def draws(self, draw: float) -> bool:
+        """Return whether the next input is audited.
+
+        While a block waits for a verdict, no input is.
+
+        Args:
+            draw: a random number, at least 0 and below 1.
+        """
+        return self.block.draws(draw)
+
+    def after_input(self, terms: Terms, *, audited: bool) -> "Certification":
+        """Return the certification after one more input.
+
+        While a block waits for a verdict, nothing changes.
+
+        Args:
+            terms: what the certification is about.
+            audited: whether the input was drawn, so that a verdict will come.
+        """
+        if self.block.is_full:
+            return self
+        block = self.block.after_input(audited=audited)
+        return _settled(replace(self, since=self.since + 1, block=block), terms)
+
+    def after_verdict(self, terms: Terms, verdict: Verdict, number: int) -> "Certification":
+        """Return the certification after the verdict of an audit.
+
+        A verdict that belongs to a block before the last alarm is ignored.
+
+        Args:
+            terms: what the certification is about.
+            verdict: the verdict.
+            number: the number of the audit's block.
+        """
+        if number != self.block.number or not self.block.waiting:
+            return self
+        counted = replace(
+            self,
+            block=self.block.after_verdict(verdict, terms.risk, self.in_use),
+            audits=self.audits + 1,
+            kept=self.kept + verdict.kept,
+            changed=self.changed + (verdict.kept & verdict.changed),
+        )
+        return _settled(counted, terms)
+
+    def after_sent(self, verdict: Verdict) -> "Certification":
+        """Return the certification after the cloud's answer to an input that was not kept.
+
+        Inputs that a slightly more daring threshold would have kept show early whether inputs have
+        become harder. They only raise the share of audits.
+
+        Args:
+            verdict: what the cloud's answer shows.
+        """
+        if not self.in_use:
+            return self
+        near = min(self.in_use - 1 + len(self.proven) // _NEAR_PART, len(self.proven) - 1)
+        if not verdict.kept[near]:
+            return self
+        misses = self.near_misses.after_answer(changed=bool(verdict.changed[near]))
+        if not misses.are_suspicious:
+            return replace(self, near_misses=misses)
+        return replace(self, near_misses=NearMisses(), raised=True)
+
+    def missing(self, terms: Terms) -> list[float]:
+        """Return the logarithm of the wealth that the thresholds to be tested next lack, (T,).
+
+        For all other thresholds, it is infinite.
+        """
+        heads = {
+            next((one for one in sequence if not self.proven[one]), None)
+            for sequence in _sequences(terms)
+        }
+        mean = self.evidence.mean(axis=1)
+        return [
+            math.log(2 / DELTA / max(float(mean[index]), 1e-300)) if index in heads else math.inf
+            for index in range(terms.thresholds)
+        ]
+
+
+def begin(terms: Terms, *, alarms: int = 0, number: int = 1) -> Certification:
+    """Return a certification without any evidence.
+
+    Args:
+        terms: what the certification is about.
+        alarms: the number of alarms so far.
+        number: the number of the first block.
+    """
+    count = terms.thresholds
+    return Certification(
+        evidence=bets.no_evidence(count),
+        proven=np.zeros(count, np.bool_),
+        in_use=0,
+        suspicion=bets.no_suspicion(),
+        since=0,
+        alarms=alarms,
+        block=begin_block(1.0, terms.dependence, count, number),
+        near_misses=NearMisses(),
+        raised=False,
+        audits=0,
+        kept=np.zeros(count, np.int64),
+        changed=np.zeros(count, np.int64),
+    )
+
+
+def _settled(one: Certification, terms: Terms) -> Certification:
+    """Return a certification, with the next block if its block is closed."""
+    block = one.block
+    if not block.is_closed:
+        return one
+    evidence = bets.with_payoffs(one.evidence, block.gains / block.audits, terms.risk)
+    proven = one.proven | bets.proves(evidence, DELTA)
+    suspicion = one.suspicion
+    if one.in_use:
+        suspicion = bets.with_excess(suspicion, block.excess / block.audits, terms.risk)
+        if bets.alarms(suspicion):
+            return begin(terms, alarms=one.alarms + 1, number=block.number + 1)
+    in_use = max(one.in_use, _most_daring(terms, proven))
+    since = 0 if one.raised else one.since
+    share = _share(terms, in_use, since, suspicion)
+    return replace(
+        one,
+        evidence=evidence,
+        proven=proven,
+        suspicion=suspicion,
+        in_use=in_use,
+        since=since,
+        raised=False,
+        near_misses=one.near_misses if in_use == one.in_use else NearMisses(),
+        block=begin_block(share, terms.dependence, terms.thresholds, block.number + 1),
+    )
+
+
+def _share(terms: Terms, in_use: int, since: int, suspicion: Doubles) -> float:
+    """Return the share of inputs to audit in the next block."""
+    if not in_use:
+        return 1.0
+    asked = max(terms.audit_share, _LEAST_SHARE)
+    return min(1.0, max(asked, _EARLY_AUDITS / max(since, 1), asked * float(suspicion.mean())))
+
+
+def _sequences(terms: Terms) -> tuple[range, range]:
+    """Return the indices of the thresholds in the order in which they are tested."""
+    return range(terms.first), range(terms.first, terms.thresholds)
+
+
+def _most_daring(terms: Terms, proven: Bools) -> int:
+    """Return the number of the most daring certified threshold, from 1, or 0 if there is none."""
+    found = 0
+    for sequence in _sequences(terms):
+        for index in sequence:
+            if not proven[index]:
+                break
+            found = max(found, index + 1)
+    return found

@@ -1,0 +1,119 @@
+"""Saves a certification as a message, and resumes it."""
+
+import math
+
+import numpy as np
+
+from nestling.v1.stream_pb2 import AuditBlock as BlockMessage
+from nestling.v1.stream_pb2 import GuaranteeState
+from nestling.v1.stream_pb2 import NearMisses as NearMissesMessage
+from nestling_core.guarantee.audit_blocks import AuditBlock
+from nestling_core.guarantee.certification import Certification, Terms, begin
+from nestling_core.guarantee.near_misses import NearMisses
+
+_LARGEST = 1e13
+
+
+def save(certification: Certification, risk: float) -> GuaranteeState:
+    """Return a message from which `resume` restores a certification.
+
+    The cascade and the time of the certificate are left to the caller.
+
+    Args:
+        certification: the certification.
+        risk: the tolerated risk that it is about.
+    """
+    block, misses = certification.block, certification.near_misses
+    return GuaranteeState(
+        risk=risk,
+        evidence=certification.evidence.ravel().tolist(),
+        suspicion=certification.suspicion.tolist(),
+        proven=certification.proven.tolist(),
+        in_use=certification.in_use,
+        since=certification.since,
+        alarms=certification.alarms,
+        raised=certification.raised,
+        audits=certification.audits,
+        audited=certification.kept.tolist(),
+        changed=certification.changed.tolist(),
+        block=BlockMessage(
+            number=block.number,
+            length=block.length,
+            audits=block.audits,
+            position=block.position,
+            left=block.left,
+            waiting=block.waiting,
+            gains=block.gains.tolist(),
+            excess=block.excess,
+        ),
+        near_misses=NearMissesMessage(
+            count=misses.count,
+            changed=misses.changed,
+            expected=misses.expected,
+            wealth=misses.wealth,
+        ),
+    )
+
+
+def resume(state: GuaranteeState, terms: Terms) -> Certification:
+    """Return the certification that a message describes.
+
+    It starts over if the message is about another risk or other thresholds, or has an impossible
+    value.
+
+    Args:
+        state: the message that `save` wrote.
+        terms: what the certification is about.
+    """
+    fresh = begin(terms)
+    evidence, suspicion = np.array(state.evidence), np.array(state.suspicion)
+    block, gains = state.block, np.array(state.block.gains, np.float64)
+    kept, changed = np.array(state.audited, np.int64), np.array(state.changed, np.int64)
+    sound = (
+        state.risk == terms.risk
+        and evidence.size == fresh.evidence.size
+        and suspicion.size == fresh.suspicion.size
+        and len(state.proven) == len(gains) == len(kept) == len(changed) == terms.thresholds
+        and all(map(_is_wealth, [*state.evidence, *state.suspicion, state.near_misses.wealth]))
+        and bool(np.isfinite(gains).all())
+        and math.isfinite(block.excess)
+        and state.in_use <= terms.thresholds
+        and 0 < block.audits <= block.length
+        and block.position <= block.length
+        and block.left <= block.audits
+    )
+    if not sound:
+        return fresh
+    misses = state.near_misses
+    return Certification(
+        evidence=evidence.reshape(fresh.evidence.shape),
+        proven=np.array(state.proven, np.bool_),
+        in_use=state.in_use,
+        suspicion=suspicion,
+        since=state.since,
+        alarms=state.alarms,
+        raised=state.raised,
+        audits=state.audits,
+        kept=kept,
+        changed=changed,
+        block=AuditBlock(
+            number=block.number,
+            length=block.length,
+            audits=block.audits,
+            left=block.left,
+            gains=gains,
+            position=block.position,
+            waiting=block.waiting,
+            excess=block.excess,
+        ),
+        near_misses=NearMisses(
+            count=misses.count,
+            changed=misses.changed,
+            expected=misses.expected if misses.HasField("expected") else None,
+            wealth=misses.wealth,
+        ),
+    )
+
+
+def _is_wealth(value: float) -> bool:
+    return 0 <= value <= _LARGEST
