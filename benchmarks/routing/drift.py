@@ -138,7 +138,7 @@ def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.boo
     target = target_of(budget, kept=nothing, sent=offload)
     controller, sent = TargetController(), []
     for index in range(len(gained.accept)):
-        thresholds = policy.thresholds_for_budget(curve, budget, controller.share_to_aim_at(target))
+        thresholds = policy.thresholds_for(curve, controller.share_to_aim_at(target))
         gain = gained.part(np.array([index]))
         offloads = policy.keeps_nothing(thresholds) or bool(
             gain.sent(thresholds.gate, thresholds.accept)[0]

@@ -129,7 +129,7 @@ class _Device:
             place: the index of the input in the test data.
         """
         share = min(self._controller.share_to_aim_at(self._target), useful_share(self._curve))
-        thresholds = policy.thresholds_for_budget(self._curve, self._budget, share)
+        thresholds = policy.thresholds_for(self._curve, share)
         self._belief.begin(self._curve, corrected=self._corrected)
         routed, cloud_right = self._route(place, thresholds)
         if routed.sent:

@@ -42,13 +42,6 @@ def test_batch_rules_send_and_cascade_as_the_agent_does(
     made.ParseFromString(bundle_of(cascade))
     curve = made.curves[-1] if cascade.start == cascade.top else made.cascades[-1].curve
     point = point_at(curve, share)
-    # Under a tolerated risk, the cloud's answers do not correct the device's confidence.
-    curve.certified.add(
-        risk=0.05,
-        delta=0.1,
-        gate_threshold=point.gate_threshold,
-        accept_threshold=point.accept_threshold,
-    )
     # Whichever capacity ran, it predicts the probabilities that the test wrote into the input.
     believed = np.repeat(np.array([inputs], np.float32), CAPACITIES, axis=0)
     sent = gains(cascade, believed).sent(point.gate_threshold, point.accept_threshold)
@@ -56,8 +49,12 @@ def test_batch_rules_send_and_cascade_as_the_agent_does(
         (cascade.start == cascade.top) | runs_larger(cascade, believed), cascade.top, cascade.start
     )
 
-    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
-    limits = budget(memory_bytes=MEMORY_BYTES[0] + MEMORY_BYTES[-1], tolerated_risk=0.05)
-    receipts = [rig.agent.answer(n, window(*one), limits) for n, one in enumerate(inputs)]
+    bundle = hand_bundle(calibration=made.SerializeToString())
+    limits = budget(memory_bytes=MEMORY_BYTES[0] + MEMORY_BYTES[-1], offload_share=share)
+    # Each input has an agent of its own, whose confidence no earlier answer has corrected.
+    receipts = [
+        make_rig(tmp_path, bundle=bundle).agent.answer(n, window(*one), limits)
+        for n, one in enumerate(inputs)
+    ]
 
     assert [receipt.route.capacity for receipt in receipts] == np.where(sent, 0, last).tolist()

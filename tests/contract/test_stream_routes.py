@@ -1,7 +1,7 @@
 """The cloud's replay of a stream answers and routes each input as the device's agent does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +29,16 @@ from tests.support.hand_bundle import (
     hand_bundle,
     load_hand_bundle,
 )
+from tests.support.hand_guarantee import add_plan, certified
 from tests.support.hand_stream import random_stream
 
 Windows = Sequence[NDArray[np.float32]]
 
 _CASCADE = CascadeRule(start=1, top=CAPACITIES, threshold=0.1)
 _COUNT = 25
+RISK = 0.05
+# Above it, no gain lies: under a tolerated risk, no input is sent at the gate.
+_NO_GATE = 1.0
 # A cloud that is right by chance does not correct the device's confidence.
 _CHANCE = 1 / CLASSES
 
@@ -68,7 +72,7 @@ _rules = st.builds(
 
 
 def bundle_of(rule: Rule) -> Calibration:
-    """Return a calibration with these thresholds for a certified risk and for a share of 0.5."""
+    """Return a calibration with these thresholds for a share of 0.5, and a plan with the second."""
     made = calibration()
     if rule.cascade.start < rule.cascade.top:
         for _ in range(CAPACITIES):
@@ -79,9 +83,7 @@ def bundle_of(rule: Rule) -> Calibration:
     for curve in (made.curves[-1], made.cascades[-1].curve if made.cascades else RoutingCurve()):
         curve.filter.CopyFrom(rule.parameters)
         curve.believed[:] = [0.0, 0.0]  # no input counts as drift
-        curve.certified.add(
-            risk=0.05, delta=0.1, gate_threshold=rule.gate, accept_threshold=rule.accept
-        )
+        add_plan(curve, rule.accept)
         for point in curve.points:
             if point.offload_share == 0.5:
                 point.gate_threshold, point.accept_threshold = rule.gate, rule.accept
@@ -92,8 +94,9 @@ def on_the_device(
     folder: Path, rule: Rule, inputs: Windows, cloud: KnowingCloud, **limits: float
 ) -> list[Receipt]:
     """Return the receipts of an agent that answers the stream."""
-    made = bundle_of(rule).SerializeToString()
-    rig = make_rig(folder, bundle=hand_bundle(calibration=made), cloud=cloud)
+    bundle = hand_bundle(calibration=bundle_of(rule).SerializeToString())
+    stream = certified(folder, bundle, risk=RISK, start=rule.cascade.start)
+    rig = make_rig(folder, bundle=bundle, cloud=cloud, stream=stream)
     given_budget = budget(memory_bytes=MEMORY_BYTES[0] + MEMORY_BYTES[-1], **limits)
     return [rig.agent.answer(n, one, given_budget) for n, one in enumerate(inputs)]
 
@@ -147,9 +150,10 @@ _NEAR_TIE = Rule(
 def test_replay_is_the_agent_under_a_tolerated_risk(tmp_path: Path, rule: Rule, seed: int) -> None:
     inputs, cloud = random_stream(seed, _COUNT)
 
-    receipts = on_the_device(tmp_path, rule, inputs, cloud, tolerated_risk=0.05)
+    receipts = on_the_device(tmp_path, rule, inputs, cloud, tolerated_risk=RISK)
 
-    assert_same(rule, receipts, in_the_cloud(tmp_path, rule, inputs, cloud))
+    ungated = replace(rule, gate=_NO_GATE)
+    assert_same(ungated, receipts, in_the_cloud(tmp_path, ungated, inputs, cloud))
 
 
 @_slow

@@ -11,7 +11,7 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest, WireForm
 from nestling.v1.receipt_pb2 import Receipt
-from nestling.v1.stream_pb2 import StreamState
+from nestling.v1.stream_pb2 import PendingInput, StreamState
 from nestling_core.routing.admission import offload_bytes, transfer_ms
 from nestling_core.wire.choice import plain_form
 from nestling_device.bundle.loaded_bundle import LoadedBundle
@@ -20,12 +20,14 @@ from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import Board, Link
 from nestling_device.inference.agent import Agent
+from nestling_device.inference.journal import Journal
 from nestling_device.inference.offloader import (
     CloudAnswer,
     OffloadError,
     OffloadRequest,
 )
 from nestling_device.inference.stream_state import Stream
+from nestling_device.telemetry.pending_inputs import Pending
 from tests.support.hand_bundle import (
     CAPACITIES,
     CLASSES,
@@ -76,6 +78,17 @@ class ScriptedCloud:
         logits[CLOUD_CLASS] = 1
         return CloudAnswer(logits=logits, bytes_up=200, bytes_down=100, wall_ms=3.0)
 
+    def offload_all(
+        self, requests: Sequence[OffloadRequest], *, deadline_ms: float
+    ) -> list[CloudAnswer | OffloadError]:
+        results: list[CloudAnswer | OffloadError] = []
+        for request in requests:
+            try:
+                results.append(self.offload(request, deadline_ms=deadline_ms))
+            except OffloadError as err:
+                results.append(err)
+        return results
+
     def close(self) -> None:
         pass
 
@@ -100,6 +113,38 @@ class AgentRig:
     cloud: ScriptedCloud
     kept: list[Receipt]
     states: list[StreamState]
+
+
+class ListJournal:
+    """A journal that keeps receipts and states in lists, and the waiting inputs in memory."""
+
+    def __init__(self, kept: list[Receipt], states: list[StreamState]) -> None:
+        self._kept = kept
+        self._states = states
+        self._waiting: dict[int, PendingInput] = {}
+        self._number = 0
+
+    def append(
+        self,
+        *receipts: Receipt,
+        stream_state: StreamState | None = None,
+        added: Sequence[PendingInput] = (),
+        removed: Sequence[int] = (),
+    ) -> None:
+        self._kept.extend(receipts)
+        if stream_state is not None:
+            self._states.append(stream_state)
+        for number in removed:
+            del self._waiting[number]
+        for one in added:
+            self._number += 1
+            self._waiting[self._number] = one
+
+    def pending(self, limit: int) -> list[Pending]:
+        return [Pending(*one) for one in sorted(self._waiting.items())[:limit]]
+
+    def pending_count(self) -> int:
+        return len(self._waiting)
 
 
 class Growth:
@@ -128,21 +173,18 @@ def make_rig(
     cloud: ScriptedCloud | None = None,
     stream: Stream = Stream(),  # noqa: B008 - immutable
     draw: Callable[[], float] = lambda: 1.0,
+    journal: Journal | None = None,
 ) -> AgentRig:
     kept: list[Receipt] = []
     states: list[StreamState] = []
     cloud = cloud or ScriptedCloud(*(outcomes or (None,)))
-
-    def keep(receipt: Receipt, state: StreamState) -> None:
-        kept.append(receipt)
-        states.append(state)
 
     agent = Agent(
         load_hand_bundle(folder, held=held, bundle=bundle),
         cloud,
         METER,
         deadline_ms=100,
-        keep=keep,
+        journal=journal or ListJournal(kept, states),
         grow=grow or Growth(folder),
         costs=costs,
         stream=stream,

@@ -19,7 +19,7 @@ from nestling_device.inference.expected_costs import capacity_costs, kept_input,
 from nestling_device.inference.limit_notices import (
     exceeded_capacity,
     missed_target,
-    uncertified_risk,
+    uncertifiable_risk,
 )
 from nestling_device.inference.limits import CapacityCost, Excess, capacity_excess, offload_excess
 from nestling_device.inference.resident_capacity import resident_capacity, start_capacity
@@ -100,10 +100,11 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
         A pair: the capacities that have run by then, in order, and a text. The text states the
         consequence if a limit rules out the cloud at this point.
     """
-    thresholds = policy.thresholds_for_budget(
-        plan.curve, plan.budget, TargetController().share_to_aim_at(plan.target)
-    )
-    if policy.keeps_nothing(thresholds):
+    if plan.budget.tolerated_risk > 0:  # everything runs before an input is sent
+        yield tuple(sorted({plan.start, plan.resident})), "no risk can be certified"
+        return
+    share = TargetController().share_to_aim_at(plan.target)
+    if policy.keeps_nothing(policy.thresholds_for(plan.curve, share)):
         yield (), "nothing is ever sent"
         return
     yield (plan.start,), "nothing is ever sent"
@@ -138,8 +139,8 @@ def _missed(plan: _Plan) -> Iterator[str]:
     budget, curve = plan.budget, plan.curve
     yield from map(exceeded_capacity, capacity_excess(plan.costs[:1], budget))
     if budget.tolerated_risk > 0:
-        if policy.certified_thresholds(curve, budget.tolerated_risk) is None:
-            yield uncertified_risk(curve, budget.tolerated_risk)
+        if not curve.HasField("guarantee"):
+            yield uncertifiable_risk(budget.tolerated_risk)
         return
     target = plan.target
     if target.mean < target.kept:

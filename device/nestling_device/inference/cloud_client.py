@@ -2,8 +2,7 @@
 
 `Cloud` determines whether the cloud is an option for an input. After a failed exchange, the cloud
 is not an option for the next few inputs, or after the cloud has said that it is overloaded, until
-the time that it named. An exchange returns the cloud's logits, or the reason
-why there are none.
+the time that it named. An exchange returns the cloud's logits, or the reason why there are none.
 """
 
 import logging
@@ -15,14 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason
 from nestling_core.routing.admission import FRAMING_BYTES, offload_bytes
-from nestling_device.energy.meter import Meter
+from nestling_device.energy.meter import Meter, StepCost
 from nestling_device.inference.backoff import Backoff
 from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.limit_notices import LimitNotices
-from nestling_device.inference.limits import REASONS, CapacityCost, offload_excess
+from nestling_device.inference.limits import (
+    REASONS,
+    CapacityCost,
+    energy_limit_mj,
+    offload_excess,
+)
 from nestling_device.inference.offloader import (
+    CloudAnswer,
     DeadlineMissedError,
     Offloader,
     OffloadError,
@@ -45,6 +51,22 @@ class NoAnswer(NamedTuple):
     """
 
     reason: Reason.ValueType
+
+
+class Exchange(NamedTuple):
+    """The results of asking the cloud about several inputs at once.
+
+    Attributes:
+        results: for each input, the cloud's answer, or the error if there is none.
+        bytes_up: the number of bytes sent.
+        bytes_down: the number of bytes received.
+        spent: the time and energy of the radio.
+    """
+
+    results: Sequence[CloudAnswer | OffloadError]
+    bytes_up: int
+    bytes_down: int
+    spent: StepCost
 
 
 class Cloud:
@@ -99,14 +121,34 @@ class Cloud:
             The reason to record in the receipt, or None if the cloud is an option.
         """
         self._now_ms = now_ms
-        # Not if the clock was set back since.
-        if 0 < self._retry_at_ms - now_ms <= 2 * _LONGEST_RETRY_MS:
-            self._pause = self._pause.after_input()
-            return receipt_pb2.REASON_BACK_OFF
-        if not self._pause.over:
+        if self.pauses(now_ms):
             self._pause = self._pause.after_input()
             return receipt_pb2.REASON_BACK_OFF
         return self.limit_reason(account)
+
+    def pauses(self, now_ms: int) -> bool:
+        """Return whether the device waits after a failure, or because the cloud is overloaded.
+
+        Args:
+            now_ms: the present Unix time, in milliseconds.
+        """
+        # Not if the clock was set back since.
+        waits = 0 < self._retry_at_ms - now_ms <= 2 * _LONGEST_RETRY_MS
+        return waits or not self._pause.over
+
+    def admits_later(self, count: int, budget: Budget) -> bool:
+        """Return whether a budget admits asking about inputs that are answered already.
+
+        The inputs share the energy of waking the radio. There is no limit on the time.
+
+        Args:
+            count: the number of inputs, at least 1.
+            budget: the limits in force.
+        """
+        if not budget.link_mbit_s > 0:
+            return False
+        energy_mj = self._meter.radio_mj(count * self.size_bytes, budget)
+        return energy_mj / count <= energy_limit_mj(budget)
 
     def limit_reason(
         self, account: CostAccount, *, after: Sequence[CapacityCost] = ()
@@ -153,19 +195,54 @@ class Cloud:
         try:
             answer = self._offloader.offload(request, deadline_ms=self._deadline_ms)
         except OffloadError as err:
-            _log.info("offload failed: %s", err)
-            self._pause = self._pause.after_failure(self._draw())
             took_ms = (time.perf_counter() - started) * 1e3
-            if isinstance(err, OverloadedError):
-                wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
-                self._retry_at_ms = self._now_ms + round(took_ms + wait_ms)
-            # Without a connection, only the attempt to connect went over the link.
-            unreachable = isinstance(err, UnreachableError)
-            account.exchange(FRAMING_BYTES if unreachable else full_size, 0, took_ms)
+            self._back_off(err, took_ms)
+            account.exchange(_bytes_of(err, full_size), 0, took_ms)
             return NoAnswer(_reason(err))
         self._pause = Backoff()
         account.exchange(answer.bytes_up, answer.bytes_down, answer.wall_ms)
         return answer.logits
+
+    def answer_all(
+        self, requests: Sequence[OffloadRequest], budget: Budget, now_ms: int
+    ) -> Exchange:
+        """Return the cloud's answers to several inputs, which are sent at once.
+
+        If no input is answered, a pause starts as after a failed offload.
+
+        Args:
+            requests: the inputs to send.
+            budget: the budget, which states the link.
+            now_ms: the present Unix time, in milliseconds.
+        """
+        self._now_ms = now_ms
+        started, full_size = time.perf_counter(), self.size_bytes
+        results = self._offloader.offload_all(requests, deadline_ms=self._deadline_ms)
+        wall_ms = (time.perf_counter() - started) * 1e3
+        answers = [one for one in results if isinstance(one, CloudAnswer)]
+        errors = [one for one in results if isinstance(one, OffloadError)]
+        if answers:
+            self._pause = Backoff()
+        elif errors:
+            self._back_off(errors[0], wall_ms)
+        up = sum(one.bytes_up for one in answers)
+        up += sum(_bytes_of(err, full_size) for err in errors)
+        down = sum(one.bytes_down for one in answers)
+        return Exchange(results, up, down, self._meter.radio(up + down, budget, wall_ms))
+
+    def _back_off(self, err: OffloadError, took_ms: float) -> None:
+        """Start a pause after a failed exchange."""
+        _log.info("offload failed: %s", err)
+        self._pause = self._pause.after_failure(self._draw())
+        if isinstance(err, OverloadedError):
+            wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
+            self._retry_at_ms = self._now_ms + round(took_ms + wait_ms)
+
+
+def _bytes_of(err: OffloadError, full_size: int) -> int:
+    """Return the number of bytes that a failed exchange is assumed to have taken."""
+    # Without a connection, only the attempt to connect went over the link.
+    return FRAMING_BYTES if isinstance(err, UnreachableError) else full_size
 
 
 def _reason(error: OffloadError) -> Reason.ValueType:

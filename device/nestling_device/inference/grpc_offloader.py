@@ -1,6 +1,7 @@
 """Sends inputs to the cloud over gRPC, by the Open Inference Protocol."""
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import grpc
@@ -117,6 +118,43 @@ class GrpcOffloader:
         except grpc.RpcError as err:
             raise self._failure(err, deadline_ms) from err
         self._misses = 0
+        return self._answer(message, response, asked, started)
+
+    def offload_all(
+        self, requests: Sequence[OffloadRequest], *, deadline_ms: float
+    ) -> list[CloudAnswer | OffloadError]:
+        started = time.perf_counter()
+        deadline_s = deadline_ms / 1000
+        stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
+        try:
+            asked = self._ask(stub, deadline_s) if self._asked_s is None else _NOTHING
+        except grpc.RpcError as err:
+            return [self._failure(err, deadline_ms)] * len(requests)
+        left_s = max(0.0, deadline_s - (time.perf_counter() - started))
+        messages = [self._request(request) for request in requests]
+        calls = [stub.ModelInfer.future(message, timeout=left_s) for message in messages]
+        faults = [call.exception() for call in calls]  # wait for all before a call is given up
+        results: list[CloudAnswer | OffloadError] = []
+        for message, call, fault in zip(messages, calls, faults, strict=True):
+            if isinstance(fault, grpc.RpcError):
+                results.append(self._failure(fault, deadline_ms))
+                continue
+            try:
+                results.append(self._answer(message, call.result(), asked, started))
+            except BadAnswerError as err:
+                results.append(err)
+            asked = _NOTHING
+        if not any(faults):
+            self._misses = 0
+        return results
+
+    def _answer(
+        self,
+        message: inference_pb2.ModelInferRequest,
+        response: inference_pb2.ModelInferResponse,
+        asked: "_Bytes",
+        started: float,
+    ) -> CloudAnswer:
         return CloudAnswer(
             logits=read_logits(response, len(self._manifest.signature.classes)),
             bytes_up=asked.up + message.ByteSize() + FRAMING_BYTES_UP,

@@ -5,7 +5,6 @@ Each notice states the figures, and is logged only once for each limit, target o
 
 import logging
 
-from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_device.inference.limits import Excess, Limit
 from nestling_device.inference.target_controller import Kind, Target
 
@@ -45,14 +44,13 @@ class LimitNotices:
             passing=excess.limit in _PASSING,
         )
 
-    def risk(self, curve: RoutingCurve, tolerated_risk: float) -> None:
-        """Log that the bundle does not certify a tolerated risk.
+    def risk(self, tolerated_risk: float) -> None:
+        """Log that the bundle has no plan by which a tolerated risk could be certified.
 
         Args:
-            curve: the routing curve of the loaded capacities.
             tolerated_risk: the risk that the budget tolerates.
         """
-        self._log_once(f"risk {tolerated_risk}", uncertified_risk(curve, tolerated_risk))
+        self._log_once(f"risk {tolerated_risk}", uncertifiable_risk(tolerated_risk))
 
     def target(self, target: Target) -> None:
         """Log that a target is below the cost of an input that stays on the device."""
@@ -97,20 +95,15 @@ def exceeded_capacity(excess: Excess) -> str:
     )
 
 
-def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
-    """Return a message about a tolerated risk that a bundle does not certify.
-
-    The message names the smallest risk that the bundle certifies.
+def uncertifiable_risk(tolerated_risk: float) -> str:
+    """Return a message about a tolerated risk for which a bundle has no plan.
 
     Args:
-        curve: the routing curve of the loaded capacities.
         tolerated_risk: the risk that the budget tolerates.
     """
-    smallest = min((point.risk for point in curve.certified), default=None)
-    least = "it certifies none" if smallest is None else f"its smallest is {smallest:g}"
     return (
-        f"the bundle does not certify a tolerated risk of {tolerated_risk:g} ({least}): every "
-        "input is sent to the cloud"
+        f"a tolerated risk of {tolerated_risk:g} cannot be certified, because the bundle was built "
+        "with too few calibration inputs: every input is sent to the cloud"
     )
 
 

@@ -1,5 +1,7 @@
 """Finds the thresholds that keep the mean cost of an input at its target."""
 
+import math
+
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason
 from nestling_core.routing.curve import useful_share
@@ -66,50 +68,91 @@ class OffloadTarget:
             self._notices.target(target)
         return target
 
-    def thresholds(self, target: Target, budget: Budget, *, drifting: bool) -> policy.Thresholds:
-        """Return the thresholds for the next input.
+    def is_useful(self, target: Target, budget: Budget) -> bool:
+        """Return whether it pays to send any input at all.
 
-        If the cloud is less accurate than the device, the offload share is limited to the largest
-        one that pays. If no share pays, nothing is sent, even with a tolerated risk. This limit is
-        logged, and so is a tolerated risk that the bundle does not certify.
+        If the cloud is so much less accurate than the device that no share pays, this is logged.
+        Agreement with such a cloud is no aim either, so it also rules out a tolerated risk.
 
         Args:
             target: the target of the budget.
             budget: the limits and targets for the next input.
-            drifting: whether inputs are harder than those that the bundle was calibrated on.
+        """
+        useful = useful_share(self._loader.curve())
+        if useful == 0 and (target.share > 0 or budget.tolerated_risk > 0):
+            self._notices.useful_share(useful)
+        return useful > 0
+
+    def thresholds(self, target: Target, budget: Budget) -> policy.Thresholds:
+        """Return the thresholds for the next input.
+
+        If the cloud is less accurate than the device, the offload share is limited to the largest
+        one that pays, and this is logged. A risk that the bundle has no plan for cannot be
+        certified: every input is sent, and this is logged, too.
+
+        Args:
+            target: the target of the budget.
+            budget: the limits and targets for the next input.
         """
         curve = self._loader.curve()
         useful = useful_share(curve)
-        if useful == 0:  # also before a tolerated risk: agreement with such a cloud is no aim
-            if target.share > 0 or budget.tolerated_risk > 0:
-                self._notices.useful_share(useful)
+        if useful == 0:
             return policy.KEEP_ALL
-        if budget.tolerated_risk > 0 and not policy.certified_thresholds(
-            curve, budget.tolerated_risk
-        ):
-            self._notices.risk(curve, budget.tolerated_risk)
-        share = self.controller.share_to_aim_at(target)
-        if target.share > useful and not budget.tolerated_risk > 0:
+        if budget.tolerated_risk > 0:
+            self._notices.risk(budget.tolerated_risk)
+            return policy.KEEP_NOTHING
+        if target.share > useful:
             self._notices.useful_share(useful)
-        return policy.thresholds_for_budget(curve, budget, min(share, useful), drifting=drifting)
+        share = self.controller.share_to_aim_at(target)
+        return policy.thresholds_for(curve, min(share, useful))
 
     def after_input(
-        self, target: Target, account: CostAccount, reason: Reason.ValueType, *, offloaded: bool
+        self,
+        target: Target,
+        account: CostAccount,
+        reason: Reason.ValueType,
+        *,
+        offloaded: bool,
+        deferred: bool,
     ) -> None:
         """Update the controller with the cost of an answer.
 
         Inputs that were kept on the device by a limit, or by a pause after a failed offload, do not
-        count. Otherwise, the controller would make up for them with additional offloads later. No
-        input counts while the budget tolerates a risk, because the risk replaces the target that
-        the controller tracks.
+        count. Otherwise, the controller would make up for them with additional offloads later. If
+        such an input waits for the cloud, it counts as if it had been sent. No input counts while
+        the budget tolerates a risk, because the risk replaces the target that the controller
+        tracks.
 
         Args:
             target: the target in force for the input.
             account: the costs of the answer.
             reason: the reason for the route.
             offloaded: whether the input was sent to the cloud.
+            deferred: whether the input waits for the cloud.
         """
-        if reason in NOT_ASKED or account.budget.tolerated_risk > 0:
+        if account.budget.tolerated_risk > 0:
             return
-        cost = InputCost(share=offloaded, energy=account.energy_mj, latency=account.latency_ms)
+        extra = 0.0
+        if reason in NOT_ASKED:
+            if not deferred or not math.isfinite(target.sent):
+                return
+            extra = target.sent
+        cost = InputCost(
+            share=offloaded,
+            energy=account.energy_mj + extra,
+            latency=account.latency_ms + extra,
+        )
         self.controller = self.controller.after_input(target, cost)
+
+    def after_audit(self, budget: Budget, offload_size_bytes: int) -> None:
+        """Charge the target with an audit, which costs what an offload costs.
+
+        Args:
+            budget: the limits and targets in force.
+            offload_size_bytes: the expected number of bytes on the link for one offload.
+        """
+        if budget.tolerated_risk > 0:
+            return
+        target = self.of(budget, offload_size_bytes)
+        if math.isfinite(target.sent) and target.kind != "latency":
+            self.controller = self.controller.after_extra(target, target.sent)

@@ -10,6 +10,7 @@ errors:
     └── BadAnswerError
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -104,6 +105,20 @@ class Offloader(Protocol):
             OverloadedError: the cloud could not have answered in time.
             BadAnswerError: the cloud refused the input, or the cloud's answer has the wrong shape
                 or is not finite.
+        """
+        ...
+
+    def offload_all(
+        self, requests: Sequence[OffloadRequest], *, deadline_ms: float
+    ) -> "list[CloudAnswer | OffloadError]":
+        """Send several inputs at once, and return the result for each.
+
+        Args:
+            requests: the inputs, and what the device knows about them.
+            deadline_ms: the longest wait for all of the answers.
+
+        Returns:
+            For each input, the cloud's answer, or the error that `offload` would raise.
         """
         ...
 

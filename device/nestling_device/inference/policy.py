@@ -3,13 +3,12 @@
 The decision rules are pure functions. One rule (`prefers_cloud`) is applied twice: after the first
 capacity has run (gate) and after the last one has run (accept or escalate). An input goes to the
 cloud if the cloud's predicted success probability exceeds the device's by more than a threshold.
-The bundle supplies the thresholds for every target offload share, and for the risks that it
-certifies.
+The bundle supplies the thresholds for every target offload share. Thresholds for a tolerated risk
+are certified on the device (`field_guarantee`).
 """
 
 from dataclasses import dataclass
 
-from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_core.routing.curve import point_at
 
@@ -32,8 +31,6 @@ class Thresholds:
 KEEP_NOTHING = Thresholds(gate=-1 - 1e-6, accept=-1 - 1e-6)
 # Send no input.
 KEEP_ALL = Thresholds(gate=1 + 1e-6, accept=1 + 1e-6)
-# Send every input after running a student, whose output shows how hard the inputs are.
-RUN_AND_SEND = Thresholds(gate=-1.0, accept=-1 - 1e-6)
 
 
 def runs_larger(gain: float, threshold: float) -> bool:
@@ -60,48 +57,6 @@ def thresholds_for(curve: RoutingCurve, offload_share: float) -> Thresholds:
     """
     point = point_at(curve, offload_share)
     return Thresholds(gate=point.gate_threshold, accept=point.accept_threshold)
-
-
-def certified_thresholds(curve: RoutingCurve, tolerated_risk: float) -> Thresholds | None:
-    """Return the thresholds of the largest certified risk that does not exceed a tolerated risk.
-
-    A risk is certified if the bundle guarantees it with its stated confidence.
-
-    Args:
-        curve: the routing curve of the loaded capacities.
-        tolerated_risk: the share of the device's own answers that may differ from the cloud's
-            answers to the same inputs.
-
-    Returns:
-        The thresholds, or None if the bundle certifies no risk that is small enough.
-    """
-    within = [point for point in curve.certified if point.risk <= tolerated_risk]
-    if not within:
-        return None
-    point = max(within, key=lambda point: point.risk)
-    return Thresholds(gate=point.gate_threshold, accept=point.accept_threshold)
-
-
-def thresholds_for_budget(
-    curve: RoutingCurve, budget: Budget, share: float, *, drifting: bool = False
-) -> Thresholds:
-    """Return the thresholds for the tolerated risk or, if there is none, for an offload share.
-
-    If a risk is tolerated, every input goes to the cloud in two cases: the bundle does not certify
-    the risk, or inputs drift, which invalidates every certificate.
-
-    Args:
-        curve: the routing curve of the loaded capacities.
-        budget: the limits and targets for the next input.
-        share: the offload share from `TargetController`, which is used if no risk is tolerated.
-        drifting: whether inputs are harder than those that the bundle was calibrated on.
-    """
-    if not budget.tolerated_risk > 0:
-        return thresholds_for(curve, share)
-    certified = certified_thresholds(curve, budget.tolerated_risk)
-    if certified is None:
-        return KEEP_NOTHING
-    return RUN_AND_SEND if drifting else certified
 
 
 def keeps_nothing(thresholds: Thresholds) -> bool:

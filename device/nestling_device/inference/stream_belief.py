@@ -15,6 +15,7 @@ from nestling.v1.stream_pb2 import StreamState
 from nestling_core.belief import belief_filter, reliability
 from nestling_core.belief.evidence import calibrated, softmax
 from nestling_core.belief.reliability import Prediction, Reliability
+from nestling_core.guarantee import shadow_beliefs
 
 Floats = NDArray[np.float32]
 
@@ -39,6 +40,13 @@ class StreamBelief:
 
     For each input, call `begin`, then `after_run` for each capacity that runs, and `after_answer`
     if the cloud answers.
+
+    Under a tolerated risk, there are several beliefs, one in each row
+    (`nestling_core.guarantee.shadow_beliefs`). The device answers with the one that is in use.
+
+    Attributes:
+        prediction: the device's answer to the present input with its confidence, not corrected; or
+            None if no capacity has run yet.
     """
 
     def __init__(self, classes: int) -> None:
@@ -49,27 +57,51 @@ class StreamBelief:
         """
         self._classes = classes
         self._reliability = reliability.as_calibrated(classes)
-        self._newest: belief_filter.Belief | None = None
-        self._prediction: Prediction | None = None
+        self._rows: belief_filter.Belief | None = None  # (R, C, C)
+        self._in_use = 0
+        self.prediction: Prediction | None = None
 
-    def begin(self, curve: RoutingCurve, *, corrected: bool) -> None:
+    @property
+    def sure(self) -> NDArray[np.float64] | None:
+        """The probability of each class in each row, (R, C), or None without a filter."""
+        return None if self._rows is None else belief_filter.probabilities(self._rows)
+
+    @property
+    def sure_in_use(self) -> NDArray[np.float64] | None:
+        """The probability of each class in the row in use, (C,), or None without a filter."""
+        sure = self.sure
+        return None if sure is None else sure[self._in_use]
+
+    def begin(
+        self, curve: RoutingCurve, *, corrected: bool, rows: int = 1, in_use: int = 0
+    ) -> None:
         """Begin the next input, on which no capacity has run yet.
 
         Args:
             curve: the routing curve of the loaded capacities, which has the filter.
             corrected: whether the cloud's earlier answers correct the confidence in this input. The
                 thresholds of a risk guarantee apply to the confidence without corrections.
+            rows: the number of beliefs.
+            in_use: the index of the belief with which the device answers.
         """
-        self._prediction, self._corrected = None, corrected
+        self.prediction, self._corrected = None, corrected
         self._filter: StreamFilter | None = curve.filter if curve.HasField("filter") else None
         if self._filter is None:
-            self._newest = None
+            self._rows = None
         else:
-            newest = self._newest
-            if newest is None:
-                newest = belief_filter.unknown(self._filter, self._classes)
-            self._predicted = belief_filter.without_run(self._filter, newest)
-            self._newest = self._predicted
+            before = self._rows
+            if before is None or len(before) != rows:
+                before = self._other_rows(self._filter, rows, in_use)
+            self._predicted = belief_filter.without_run(self._filter, before)
+            self._rows = self._predicted
+        self._in_use = in_use
+
+    def _other_rows(self, parameters: StreamFilter, rows: int, in_use: int) -> belief_filter.Belief:
+        """Return a new number of beliefs, of which only the one in use knows anything."""
+        unknown = belief_filter.unknown(parameters, self._classes, rows)
+        if self._rows is not None:
+            unknown[in_use] = self._rows[self._in_use]
+        return unknown
 
     def after_run(self, logits: Floats, right: float) -> Judgement:
         """Return what the device would answer after a capacity has run on the present input.
@@ -79,47 +111,62 @@ class StreamBelief:
             right: the estimated probability that the capacity is right.
         """
         if self._filter is None:
-            self._prediction = Prediction(int(logits.argmax()), right)
+            self.prediction = Prediction(int(logits.argmax()), right)
         else:
             evidence = calibrated(logits, np.array(right))
-            self._newest = belief_filter.with_evidence(self._filter, self._predicted, evidence)
-            sure = belief_filter.probabilities(self._newest)
+            self._rows = belief_filter.with_evidence(self._filter, self._predicted, evidence)
+            sure = belief_filter.probabilities(self._rows)[self._in_use]
             best = int(sure.argmax())
-            self._prediction = Prediction(best, float(sure[best]))
-        answer, confidence = self._prediction
+            self.prediction = Prediction(best, float(sure[best]))
+        answer, confidence = self.prediction
         if self._corrected:
-            confidence = reliability.corrected(self._reliability, self._prediction)
+            confidence = reliability.corrected(self._reliability, self.prediction)
         return Judgement(answer, confidence)
 
-    def after_answer(self, logits: Floats, right: float | None) -> int:
+    def after_answer(
+        self, logits: Floats, right: float | None, kept: NDArray[np.bool_] | None = None
+    ) -> int:
         """Return the final answer after the cloud has answered the present input.
 
         Args:
             logits: the cloud's logits, (C,).
             right: the estimated probability that the cloud is right, or None if it is unknown
                 because no capacity ran.
+            kept: whether each row would have kept its answer, so that it does not hear the cloud's,
+                (R,). None if every row hears it.
         """
         answer = int(logits.argmax())
-        if self._prediction is not None and right is not None:
-            self._reliability = reliability.after_cloud_answer(
-                self._reliability, self._prediction, answer, right
-            )
-        if self._filter is None or self._newest is None:
+        if self.prediction is not None and right is not None:
+            self.learn(self.prediction, answer, right)
+        if self._filter is None or self._rows is None:
             return answer
-        self._newest = belief_filter.after_answer(self._filter, self._newest, softmax(logits))
-        return int(belief_filter.probabilities(self._newest).argmax())
+        heard = np.zeros(len(self._rows), np.bool_) if kept is None else kept
+        self._rows = shadow_beliefs.after_answer(self._filter, self._rows, heard, softmax(logits))
+        return int(belief_filter.probabilities(self._rows)[self._in_use].argmax())
+
+    def learn(self, prediction: Prediction, answer: int, right: float) -> None:
+        """Correct the device's confidence by an answer of the cloud.
+
+        Args:
+            prediction: what the device predicted about the same input.
+            answer: the cloud's class index.
+            right: the estimated probability that the cloud is right.
+        """
+        self._reliability = reliability.after_cloud_answer(
+            self._reliability, prediction, answer, right
+        )
 
     def forget_stream(self) -> None:
         """Drop the belief about the class, for example after a gap in time.
 
         The corrections of the device's confidence are kept.
         """
-        self._newest = None
+        self._rows = None
 
     def save(self, state: StreamState) -> None:
-        """Write the belief and the corrections into a state, which is changed in place."""
-        if self._newest is not None:
-            state.belief.extend(self._newest.ravel().tolist())
+        """Write the belief in use and the corrections into a state, which is changed in place."""
+        if self._rows is not None:
+            state.belief.extend(self._rows[self._in_use].ravel().tolist())
         state.offset_mean.extend(self._reliability.mean.tolist())
         state.offset_variance.extend(self._reliability.variance.tolist())
 
@@ -133,7 +180,7 @@ class StreamBelief:
             for part in (state.belief, state.offset_mean, state.offset_variance)
         )
         if _is_sound(joint, self._classes**2, 0.0) and abs(joint.sum() - 1) < _ROUNDING:
-            self._newest = joint.reshape(self._classes, self._classes)
+            self._rows, self._in_use = joint.reshape(1, self._classes, self._classes), 0
         offsets = len(self._reliability.mean)
         if _is_sound(mean, offsets, -reliability.LIMIT) and _is_sound(variance, offsets, 0.0):
             self._reliability = Reliability(np.minimum(mean, reliability.LIMIT), variance)

@@ -22,8 +22,7 @@ from nestling_device.inference.stream_belief import StreamBelief
 _log = logging.getLogger(__name__)
 
 _DRIFT_STARTED = (
-    "inputs are harder than those that the bundle was calibrated on: its risk guarantees do not "
-    "hold, and where the budget tolerates a risk every input is sent to the cloud"
+    "inputs are harder than those that the bundle was calibrated on: its accuracies do not apply"
 )
 _DRIFT_ENDED = "inputs are again like those that the bundle was calibrated on"
 
@@ -100,24 +99,24 @@ class Student:
         return self._drift
 
     @property
-    def inputs_drift(self) -> bool:
-        """Whether inputs were harder than the calibration inputs when a capacity last ran."""
-        return self._drift.noticed
-
-    @property
     def drifting(self) -> bool | None:
-        """The value of `inputs_drift`, or None if no capacity has run since `begin` was called."""
+        """Whether inputs are harder than the calibration inputs.
+
+        The value is None if no capacity has run since `begin` was called.
+        """
         return self._drift.noticed if self._ran else None
 
-    def begin(self, budget: Budget) -> None:
+    def begin(self, budget: Budget, *, rows: int = 1, in_use: int = 0) -> None:
         """Begin the next input, on which no capacity has run yet.
 
         Args:
             budget: the limits and targets for the input.
+            rows: the number of beliefs about the stream.
+            in_use: the index of the belief with which the device answers.
         """
         self._ran = False
         corrected = not budget.tolerated_risk > 0
-        self._belief.begin(self._loader.curve(), corrected=corrected)
+        self._belief.begin(self._loader.curve(), corrected=corrected, rows=rows, in_use=in_use)
 
     def answer(self, window: Window, account: CostAccount) -> LocalAnswer:
         """Return the device's own answer, for which a cascade may run both loaded capacities.

@@ -182,10 +182,19 @@ class TargetController:
             target: the target in force for this input.
             cost: the cost of the input.
         """
+        return self.after_extra(target, cost.of(target.kind) - target.mean)
+
+    def after_extra(self, target: Target, cost: float) -> "TargetController":
+        """Return the controller with its debt reduced by a cost that belongs to no further input.
+
+        Args:
+            target: the target in force.
+            cost: the cost, in the unit of the target.
+        """
         if not target.window:
             return TargetController()
         most = max(1.0, _FULL_DEBT * target.window) * target.sent
-        owed = self._owed_for(target) + target.mean - cost.of(target.kind)
+        owed = self._owed_for(target) - cost
         return TargetController(min(most, max(-most, owed)), target.window, target.kind)
 
     def _owed_for(self, target: Target) -> float:

@@ -23,6 +23,8 @@ from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.enrolment.renewal import Renewal
 from nestling_device.inference.agent import Agent
+from nestling_device.inference.field_guarantee import GuaranteeStatus
+from nestling_device.inference.follow_ups import Revision
 from nestling_device.inference.grpc_offloader import GrpcOffloader
 from nestling_device.inference.input_check import Window
 from nestling_device.inference.stream_state import Stream
@@ -30,6 +32,7 @@ from nestling_device.inference.target_controller import share_in_force, with_sha
 from nestling_device.runtime.bundle_loader import BundleLoader
 from nestling_device.runtime.device_config import DeviceConfig
 from nestling_device.runtime.updater import Updater
+from nestling_device.sources.source import Origin
 from nestling_device.storage.lock import locked
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
@@ -70,6 +73,7 @@ class Device:
         self._stack = ExitStack()
         self._next: LoadedBundle | None = None  # another release, downloaded while growing
         self._source = _blob_source(config)
+        self._draw = (random.Random(config.seed) if config.seed else random.SystemRandom()).random
 
     def __enter__(self) -> Self:
         """Lock and open the state folder, install the desired bundle and start telemetry.
@@ -120,10 +124,10 @@ class Device:
             self._offloader,
             self._meter,
             deadline_ms=self._config.deadline_ms,
-            keep=lambda receipt, state: self._outbox.append(receipt, stream_state=state),
+            journal=self._outbox,
             grow=self._grow,
             costs=self._costs,
-            draw=random.Random(self._config.device_id).random,
+            draw=self._draw,
             stream=Stream(
                 source=self._config.source,
                 gap_s=self._config.stream_gap_s,
@@ -183,7 +187,13 @@ class Device:
         """The number of receipts stored in the outbox since it was created."""
         return self._outbox.marks().last
 
-    def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
+    def answer(
+        self,
+        index: int,
+        window: Window,
+        budget: Budget,
+        origin: Origin = Origin(),  # noqa: B008 - immutable
+    ) -> Receipt:
         """Answer one input, after switching to a new bundle if one is ready.
 
         A target share set in the console replaces the budget's targets, except a tolerated risk.
@@ -192,6 +202,7 @@ class Device:
             index: the position of the input in the source, from 0.
             window: the input, float32 in the task's shape and units.
             budget: the limits and targets for this input.
+            origin: where the input came from, which is named again if its answer is revised.
 
         Returns:
             The receipt, already stored in the outbox.
@@ -203,18 +214,57 @@ class Device:
         """
         budget = with_share(budget, self._telemetry.target_share)
         self._switch_bundle(budget.memory_bytes)
-        receipt = self._agent.answer(index, window, budget)
+        receipt = self._agent.answer(index, window, budget, origin)
+        self._report(receipt.resident_capacity, budget)
+        return receipt
+
+    def catch_up(self, budget: Budget, *, hurry: bool = False) -> list[Revision]:
+        """Ask the cloud about answered inputs that wait for it, if that is due.
+
+        Call this after every answer, and now and then while there are no inputs.
+
+        Args:
+            budget: the limits and targets in force.
+            hurry: whether to ask even if more inputs could be sent together later.
+
+        Returns:
+            The follow-ups, already stored in the outbox.
+
+        Raises:
+            StorageError: the follow-ups could not be stored.
+        """
+        budget = with_share(budget, self._telemetry.target_share)
+        found = self._agent.catch_up(budget, hurry=hurry)
+        if found:
+            self._report(self.bundle.nest.resident, budget)
+        return found
+
+    def _report(self, resident: int, budget: Budget) -> None:
+        guarantee = self._agent.guarantee
         self._telemetry.set_gauges(
             Gauges(
                 profile=self._config.profile,
-                bundle_version=receipt.bundle_version,
-                capacity=receipt.resident_capacity,
+                bundle_version=self.bundle.version,
+                capacity=resident,
                 battery=budget.battery,
                 offload_share=share_in_force(budget),
                 drifting=self._agent.drifting,
+                pending=self._agent.pending,
+                tolerated_risk=budget.tolerated_risk or None,
+                guaranteed_since_ms=guarantee.since_ms if guarantee else None,
+                inputs_to_go=guarantee.inputs_to_go if guarantee else None,
             )
         )
-        return receipt
+
+    @property
+    def guarantee(self) -> GuaranteeStatus | None:
+        """What is guaranteed at present, or None if no risk can be certified."""
+        return self._agent.guarantee
+
+    @property
+    def pending(self) -> int:
+        """The number of answered inputs that the cloud is still to be asked about."""
+        return self._agent.pending
 
     def _switch_bundle(self, memory_bytes: int) -> None:
         """Switch to another bundle if one is ready, and start an installation if one is due.

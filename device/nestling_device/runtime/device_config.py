@@ -25,6 +25,8 @@ class DeviceConfig:
         source: the name of the source of the inputs.
         stream_gap_s: the longest pause between two inputs of a stream, in seconds. After a longer
             one, the belief about the stream is dropped.
+        seed: the seed of the device's random choices, for a simulation, or "" for choices that
+            nobody can predict.
         identity: the TLS identity issued to `device_id`, for the cloud and the broker. It is None
             to connect without TLS to a cloud on this machine.
     """
@@ -39,4 +41,5 @@ class DeviceConfig:
     deadline_ms: float = 1000.0
     source: str = ""
     stream_gap_s: float = 60.0
+    seed: str = ""
     identity: Identity | None = None

@@ -1,4 +1,4 @@
-"""Stores the device's receipts in a durable queue.
+"""Stores the device's receipts in a durable queue, with the inputs to ask the cloud about later.
 
 Receipts are numbered from 1 without gaps, and the queue always contains one contiguous range of
 them: the cloud acknowledges from the front, and a full outbox drops from the front. The dropped
@@ -15,43 +15,30 @@ id and sequences, everything unacknowledged is sent again under another id.
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from nestling.v1 import receipt_pb2
-from nestling.v1.stream_pb2 import StreamState
+from nestling.v1.stream_pb2 import PendingInput, StreamState
 from nestling_core.closing import Closing
 from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN, fingerprint
 from nestling_device.storage.database import Database, LockTimeout, StorageError
 from nestling_device.telemetry import outbox_lineage as lineage
+from nestling_device.telemetry import pending_inputs
+from nestling_device.telemetry.outbox_batch import Slice, begin_batch, receipt_of
 from nestling_device.telemetry.outbox_lineage import OutboxMarks, Span
+from nestling_device.telemetry.pending_inputs import Pending
 
 _log = logging.getLogger(__name__)
 
 _SCHEMA = f"""{lineage.SCHEMA};
+{pending_inputs.SCHEMA};
 CREATE TABLE stream (id INTEGER PRIMARY KEY CHECK (id = 1), state BLOB NOT NULL)
 """
-
-
-class Slice(NamedTuple):
-    """Consecutive receipts to send to the cloud.
-
-    Attributes:
-        batch: the receipts. Their sequences are numbered within the batch's outbox id.
-        first: the first receipt's sequence in the file.
-        last: the last receipt's sequence in the file. If there are no receipts, nothing up to this
-            sequence remains to be sent.
-        depth: the number of receipts in the outbox besides these.
-    """
-
-    batch: receipt_pb2.ReceiptBatch
-    first: int
-    last: int
-    depth: int
 
 
 class AcknowledgementEffect(Enum):
@@ -89,7 +76,7 @@ class Outbox(Closing):
         self._capacity = capacity
         self._began = False  # whether this process has begun its own span
         self._database = Database(
-            folder / "outbox.db", schema=_SCHEMA, version=4, lock_timeout=lock_timeout
+            folder / "outbox.db", schema=_SCHEMA, version=5, lock_timeout=lock_timeout
         )
         try:
             with self._database.transaction() as cursor:
@@ -119,18 +106,38 @@ class Outbox(Closing):
             _log.warning("the state of the stream is damaged; the device starts without a belief")
             return None
 
+    def pending(self, limit: int) -> list[Pending]:
+        """Return the oldest inputs that the cloud is still to be asked about.
+
+        Args:
+            limit: the largest number of inputs to return.
+        """
+        with self._database.transaction() as cursor:
+            return pending_inputs.read(cursor, limit)
+
+    def pending_count(self) -> int:
+        """Return the number of inputs that the cloud is still to be asked about."""
+        with self._database.transaction() as cursor:
+            return pending_inputs.count(cursor)
+
     def append(
-        self, *receipts: receipt_pb2.Receipt, stream_state: StreamState | None = None
+        self,
+        *receipts: receipt_pb2.Receipt,
+        stream_state: StreamState | None = None,
+        added: Sequence[PendingInput] = (),
+        removed: Sequence[int] = (),
     ) -> int:
         """Append receipts, which survive a kill and a power cut once this returns.
 
-        The disk is flushed only once for all of them. If the outbox then holds more receipts than
+        The disk is flushed only once for everything. If the outbox then holds more receipts than
         its capacity, the oldest are dropped.
 
         Args:
-            receipts: one or more receipts. Their field `sequence` is not changed.
+            receipts: the receipts. Their field `sequence` is not changed.
             stream_state: the state of the stream after these receipts, which replaces the earlier
                 one, or None to keep the earlier one.
+            added: inputs that the cloud is still to be asked about.
+            removed: the numbers of inputs that the cloud need not be asked about any more.
 
         Returns:
             The sequence of the last receipt.
@@ -143,7 +150,9 @@ class Outbox(Closing):
         with self._database.transaction() as cursor:
             first = lineage.read_marks(cursor).last + 1
             last = first + len(contents) - 1
-            if not self._began:
+            pending_inputs.remove(cursor, removed)
+            pending_inputs.add(cursor, added)
+            if contents and not self._began:
                 lineage.begin_span(cursor, first)
             cursor.executemany(
                 "INSERT INTO receipts VALUES (?, ?, ?)",
@@ -155,9 +164,10 @@ class Outbox(Closing):
                     "INSERT OR REPLACE INTO stream VALUES (1, ?)",
                     (stream_state.SerializeToString(),),
                 )
-            lineage.extend_newest(cursor, fingerprints)
-            lineage.delete_up_to(cursor, lineage.read_marks(cursor), last - self._capacity)
-        self._began = True
+            if contents:
+                lineage.extend_newest(cursor, fingerprints)
+                lineage.delete_up_to(cursor, lineage.read_marks(cursor), last - self._capacity)
+        self._began = self._began or bool(contents)
         return last
 
     def batch(self, limit: int, *, after: int = 0) -> Slice:
@@ -182,8 +192,8 @@ class Outbox(Closing):
             first = max(after + 1, marks.first)
             last = min(first + limit - 1, span.last)
             rows = lineage.read_receipts(cursor, first, last)
-            batch = _begin_batch(cursor, marks, span)
-        batch.receipts.extend(_receipt(row, span) for row in rows)
+            batch = begin_batch(cursor, marks, span)
+        batch.receipts.extend(receipt_of(row, span) for row in rows)
         last = rows[-1][0] if rows else span.last
         return Slice(batch, first, last, marks.depth - len(rows))
 
@@ -253,46 +263,3 @@ def _agrees(
     if own is None or own == chain:
         return True
     return sequence == span.last and lineage.recount(cursor, marks, span) == chain
-
-
-def _begin_batch(
-    cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span
-) -> receipt_pb2.ReceiptBatch:
-    """Return a batch with the outbox's progress and the gap, but without receipts."""
-    settled = max(marks.acknowledged, span.base)
-    batch = receipt_pb2.ReceiptBatch(
-        outbox_id=span.outbox_id,
-        acknowledged_sequence=settled - span.base,
-        acknowledged_chain=marks.acknowledged_chain if settled > span.base else EMPTY_CHAIN,
-        previous_outbox_id=span.previous_id,
-        forked=span.forked,
-    )
-    dropped = min(marks.first - 1, span.last)
-    if dropped > settled:
-        batch.gaps.add(
-            first_sequence=settled + 1 - span.base,
-            last_sequence=dropped - span.base,
-            chain=lineage.chain_at(cursor, marks, span, dropped),
-        )
-    return batch
-
-
-def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
-    """Return the receipt in a row of the file.
-
-    If the row is damaged, the receipt is marked as unreadable, and contains only its sequence and
-    fingerprint.
-
-    Args:
-        row: the sequence in the file, the fingerprint of the receipt as written, and the content.
-        span: the span of the receipt.
-    """
-    sequence, written, content = row
-    receipt = receipt_pb2.Receipt(unreadable=True)
-    if fingerprint(content) == written:
-        with suppress(DecodeError):
-            receipt = receipt_pb2.Receipt.FromString(content)
-    if receipt.unreadable:
-        _log.warning("receipt %d is damaged in outbox.db and is reported as lost", sequence)
-    receipt.sequence, receipt.fingerprint = sequence - span.base, written
-    return receipt

@@ -278,6 +278,7 @@ class PendingInput(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
     BELIEVED_FIELD_NUMBER: _builtins.int
+    SHADOWS_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
     BLOCK_FIELD_NUMBER: _builtins.int
@@ -299,11 +300,11 @@ class PendingInput(_message.Message):
     answer: _builtins.int
     capacity: _builtins.int
     block: _builtins.int
-    """The audit's block, with the cascade and the risk that it belongs to; 0: none."""
+    """The audit's block, and the cascade that it belongs to; 0: none."""
     cascade_start: _builtins.int
     cascade_capacity: _builtins.int
     confidence: _builtins.float
-    """The device's confidence, and the probability that the cloud is right."""
+    """The device's confidence without corrections, and the probability that the cloud is right."""
     cloud_right: _builtins.float
     origin_id: _builtins.str
     """Name of the input given by its source, the file that it came from, and its position in the file."""
@@ -311,15 +312,18 @@ class PendingInput(_message.Message):
     origin_window: _builtins.int
     @_builtins.property
     def believed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Class probabilities that the device believed when it answered, row by row, (R, C); empty if the
-        bundle has no stream filter. Under a tolerated risk, there is a row for sending everything and
-        one for each threshold; otherwise, there is one row.
+        """Class probabilities that the device believed when it answered, (C,); empty if the bundle has no
+        stream filter.
         """
 
     @_builtins.property
-    def answers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Under a tolerated risk: each threshold's own answer, and whether it keeps it, (T,)."""
+    def shadows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """In an audit under a tolerated risk: what each threshold believed, row by row, (T, C), empty
+        without a filter; its own answer; and whether it keeps this answer, (T,).
+        """
 
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def kept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
     def __init__(
@@ -334,6 +338,7 @@ class PendingInput(_message.Message):
         answer: _builtins.int = ...,
         capacity: _builtins.int = ...,
         believed: _abc.Iterable[_builtins.float] | None = ...,
+        shadows: _abc.Iterable[_builtins.float] | None = ...,
         answers: _abc.Iterable[_builtins.int] | None = ...,
         kept: _abc.Iterable[_builtins.bool] | None = ...,
         block: _builtins.int = ...,
@@ -347,7 +352,7 @@ class PendingInput(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "believed", b"believed", "block", b"block", "bundle_version", b"bundle_version", "capacity", b"capacity", "cascade_capacity", b"cascade_capacity", "cascade_start", b"cascade_start", "cloud_right", b"cloud_right", "confidence", b"confidence", "follow_up", b"follow_up", "follows", b"follows", "input", b"input", "input_index", b"input_index", "kept", b"kept", "origin_file", b"origin_file", "origin_id", b"origin_id", "origin_window", b"origin_window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "believed", b"believed", "block", b"block", "bundle_version", b"bundle_version", "capacity", b"capacity", "cascade_capacity", b"cascade_capacity", "cascade_start", b"cascade_start", "cloud_right", b"cloud_right", "confidence", b"confidence", "follow_up", b"follow_up", "follows", b"follows", "input", b"input", "input_index", b"input_index", "kept", b"kept", "origin_file", b"origin_file", "origin_id", b"origin_id", "origin_window", b"origin_window", "shadows", b"shadows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

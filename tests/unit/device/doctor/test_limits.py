@@ -11,6 +11,7 @@ from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_link
 from tests.support.checked_device import CAPACITY_MJ, finding, install, subject
 from tests.support.hand_bundle import SHAPE, larger_runs
+from tests.support.hand_guarantee import add_plan
 
 
 @pytest.mark.parametrize(
@@ -80,9 +81,9 @@ def test_targets_uses_the_mean_cost_of_a_cascade(tmp_path: Path) -> None:
     assert finding(limits.targets, subject(tmp_path, None, **keys)).level == "ok"
 
 
-def test_targets_uses_the_certified_risks_of_a_cascade(tmp_path: Path) -> None:
+def test_targets_uses_the_plan_of_a_cascade(tmp_path: Path) -> None:
     calibration = Calibration.FromString(larger_runs())
-    calibration.cascades[2].curve.certified.add(risk=0.1, gate_threshold=0.5, accept_threshold=0.5)
+    add_plan(calibration.cascades[2].curve, 0.5)
     install(tmp_path, calibration=calibration.SerializeToString())
 
     found = finding(limits.targets, subject(tmp_path, None, budget__tolerated_risk=0.1))
@@ -96,7 +97,7 @@ def test_targets_uses_the_certified_risks_of_a_cascade(tmp_path: Path) -> None:
         ({}, "can be met"),
         ({"budget__memory_kb": 0.5}, "1,000 bytes are needed and 500 bytes allowed"),
         ({"budget__latency_ms": 1e-3}, "the latency limit admits no capacity"),
-        ({"budget__tolerated_risk": 0.1}, "does not certify a tolerated risk of 0.1"),
+        ({"budget__tolerated_risk": 0.1}, "a tolerated risk of 0.1 cannot be certified"),
         ({"budget__energy_per_input_mj": 1e-6}, "the target of 1e-06 mJ"),
         ({"budget__latency_per_input_ms": 1e-6}, "the target of 1e-06 ms"),
     ],

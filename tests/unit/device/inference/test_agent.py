@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt
-from nestling.v1.stream_pb2 import StreamState
 from nestling_core.routing.admission import transfer_ms
 from nestling_device.inference.agent import Agent
 from nestling_device.inference.offloader import (
@@ -23,6 +22,7 @@ from tests.support.agent_rig import (
     BUDGET,
     CLOUD_CLASS,
     METER,
+    ListJournal,
     ScriptedCloud,
     budget,
     make_rig,
@@ -106,16 +106,14 @@ def test_answer_on_the_device_costs_no_radio_energy(tmp_path: Path) -> None:
 
 
 def test_no_answer_when_the_receipt_cannot_be_stored(tmp_path: Path) -> None:
-    def keep(receipt: Receipt, state: StreamState) -> None:
-        raise StorageError("disk full")
+    class FullDisk(ListJournal):
+        def append(self, *receipts: Receipt, **_: object) -> None:
+            raise StorageError("disk full")
 
-    bundle = load_hand_bundle(tmp_path)
-    agent = Agent(
-        bundle, ScriptedCloud(None), METER, deadline_ms=1, keep=keep, grow=lambda _: bundle
-    )
+    rig = make_rig(tmp_path, journal=FullDisk([], []))
 
     with pytest.raises(StorageError):
-        agent.answer(0, EASY, BUDGET)
+        rig.agent.answer(0, EASY, BUDGET)
 
 
 def test_returned_answers_are_in_the_outbox(tmp_path: Path) -> None:
@@ -126,7 +124,7 @@ def test_returned_answers_are_in_the_outbox(tmp_path: Path) -> None:
             ScriptedCloud(None),
             METER,
             deadline_ms=1,
-            keep=lambda receipt, state: outbox.append(receipt, stream_state=state),
+            journal=outbox,
             grow=lambda _: bundle,
         )
         returned = [agent.answer(n, x, BUDGET) for n, x in enumerate((EASY, HARD))]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import StreamFilter
+from nestling.v1.bundle_pb2 import Manifest, StreamFilter
 from nestling.v1.stream_pb2 import StreamState
 from nestling_core.belief import reliability
 from nestling_device.inference.input_errors import UnanswerableError
@@ -17,11 +17,13 @@ from tests.support.hand_bundle import (
     EASY,
     SHAPE,
     UNSURE,
+    Blobs,
     calibration,
     filtered,
     hand_bundle,
     window,
 )
+from tests.support.hand_guarantee import with_plans
 from tests.support.hand_stream import FILTER, cloud_that_says, random_stream, showing
 
 Z, TRUTH, OTHER = 0, 1, 2
@@ -30,14 +32,13 @@ UNSURE_HERE = (0.5, 0.5, 0.5, 0.9)
 TOLERANT = budget(tolerated_risk=0.05)
 
 
-def certifying(accept: float = 0.2, *, filtering: bool) -> bytes:
-    """Return a calibration that certifies one risk."""
+def tolerant_bundle(*, filtering: bool) -> tuple[Manifest, Blobs]:
+    """Return a bundle with a plan of one threshold."""
     made = calibration()
     for curve in made.curves:
-        curve.certified.add(risk=0.05, delta=0.1, gate_threshold=accept, accept_threshold=accept)
         if filtering:
             curve.filter.CopyFrom(FILTER)
-    return made.SerializeToString()
+    return hand_bundle(calibration=with_plans(made, 0.2))
 
 
 def test_cloud_answer_is_remembered_for_the_inputs_that_follow(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_correction_lowers_the_confidence_that_a_target_share_uses(tmp_path: Pat
 def test_corrections_do_not_apply_under_a_tolerated_risk(
     tmp_path: Path, *, filtering: bool
 ) -> None:
-    bundle = hand_bundle(calibration=certifying(filtering=filtering))
+    bundle = tolerant_bundle(filtering=filtering)
     misread = showing(tmp_path, Z, *UNSURE_HERE)
     taught = make_rig(tmp_path, bundle=bundle, cloud=cloud_that_says(*[TRUTH] * 9))
 
@@ -190,7 +191,6 @@ def test_useful_share_above_the_target_changes_nothing(
 @pytest.mark.parametrize(
     ("useful", "route", "notices"), [(0.01, (0, "escalated"), 0), (0.0, (3, "accepted"), 1)]
 )
-@pytest.mark.parametrize("risk", [0.05, 0.001], ids=["certified", "not certified"])
 def test_only_a_cloud_that_is_never_useful_is_not_asked_under_a_tolerated_risk(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -198,18 +198,15 @@ def test_only_a_cloud_that_is_never_useful_is_not_asked_under_a_tolerated_risk(
     useful: float,
     route: tuple[int, str],
     notices: int,
-    risk: float,
 ) -> None:
     made = calibration()
-    made.ParseFromString(certifying(filtering=False))
     for curve in made.curves:
         curve.useful_share = useful
-    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
+    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=with_plans(made, 0.2)))
 
-    found = routes(rig.agent.answer(n, UNSURE, budget(tolerated_risk=risk)) for n in range(2))
+    found = routes(rig.agent.answer(n, UNSURE, TOLERANT) for n in range(2))
 
-    asked = (0, "gated") if risk < 0.05 and useful else route  # without a certificate, at once
-    assert found == [asked] * 2
+    assert found == [route] * 2
     assert caplog.text.count("the cloud was less accurate") == notices
 
 

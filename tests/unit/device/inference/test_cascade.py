@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration
-from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_core.routing.admission import offload_bytes
 from nestling_core.wire.choice import plain_form
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
@@ -23,6 +23,7 @@ from tests.support.hand_bundle import (
     load_hand_bundle,
     window,
 )
+from tests.support.hand_guarantee import with_plans
 
 BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
 FAR_BETTER = window(0.4, 0.4, 0.8, 0.9)  # capacity 3 pays, the cloud does not
@@ -93,22 +94,6 @@ def test_larger_capacity_runs_where_it_pays(
     assert compute == pytest.approx(METER.estimate(macs).energy_mj + overhead)
 
 
-def test_only_the_first_capacity_runs_on_offloaded_inputs_while_inputs_drift(
-    tmp_path: Path,
-) -> None:
-    made = Calibration.FromString(larger_runs())
-    for curve in (*made.curves, made.cascades[2].curve):
-        curve.certified.add(risk=0.05, delta=0.1, gate_threshold=0.95, accept_threshold=0.9)
-    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
-    tolerant = budget(memory_bytes=BOTH, tolerated_risk=0.05)
-
-    found = [rig.agent.answer(index, CASCADED_AND_SENT, tolerant) for index in range(150)]
-
-    assert routes([found[0], found[-1]]) == [(3, "accepted"), (0, "gated")]
-    (compute,) = [entry.energy_mj for entry in found[-1].energy if entry.source == "compute"]
-    assert compute == pytest.approx(METER.estimate(MACS[0]).energy_mj)
-
-
 def test_energy_target_accounts_for_the_share_that_runs_the_larger_capacity(
     tmp_path: Path,
 ) -> None:
@@ -144,23 +129,27 @@ def test_failed_offload_at_the_gate_falls_back_to_the_larger_capacity(
     assert request.device_answer == student_class(tmp_path, gated, 1, larger_runs())
 
 
-def test_kept_input_that_the_gate_would_send_is_not_reported_as_accepted(tmp_path: Path) -> None:
+def test_larger_capacity_runs_before_an_input_is_sent_under_a_tolerated_risk(
+    tmp_path: Path,
+) -> None:
     made = Calibration.FromString(larger_runs())
-    # Capacity 3 would accept it, but the guarantee counts it as sent.
-    made.cascades[2].curve.certified.add(
-        risk=0.05, delta=0.1, gate_threshold=0.4, accept_threshold=0.9
-    )
-    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
-    tolerant = budget(memory_bytes=BOTH, tolerated_risk=0.05)
-    sent = transfer_ms(offload_bytes(plain_form(SHAPE)), tolerant)
-    ran = METER.estimate(MACS[0]).latency_ms
+    for point in made.cascades[2].curve.points:
+        point.gate_threshold = point.accept_threshold
+    bundle = hand_bundle(calibration=with_plans(made, -1.0))
+    rig = make_rig(tmp_path, bundle=bundle)
+    both = budget(memory_bytes=BOTH)
 
     found = [
-        rig.agent.answer(0, CASCADED_AND_SENT, like(tolerant, latency_ms=sent + part * ran))
-        for part in (0.999, 1.001)
+        rig.agent.answer(0, CASCADED_AND_SENT, like(both, tolerated_risk=risk))
+        for risk in (0.0, 0.05)
     ]
 
-    assert routes(found) == [(3, "latency_limit"), (0, "gated")]
+    assert routes(found) == [(0, "gated"), (0, "escalated")]
+    first, both_mj = (
+        next(entry.energy_mj for entry in receipt.energy if entry.source == "compute")
+        for receipt in found
+    )
+    assert both_mj == pytest.approx(first + METER.estimate(MACS[2]).energy_mj)
 
 
 def test_larger_capacity_runs_alone_when_memory_does_not_admit_both(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import CertifiedPoint, OperatingPoint, RoutingCurve
+from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 from nestling_device.inference import policy
 from nestling_device.inference.limits import (
     LOW_BATTERY,
@@ -203,49 +203,6 @@ def test_thresholds_lie_between_those_of_the_neighboring_points(
     )
     assert high.gate_threshold - 1e-9 <= thresholds.gate <= low.gate_threshold + 1e-9
     assert high.accept_threshold - 1e-9 <= thresholds.accept <= low.accept_threshold + 1e-9
-
-
-def guarantees(*risks: float) -> RoutingCurve:
-    """Return a curve with certified risks whose gate thresholds equal the risks."""
-    certified = [CertifiedPoint(risk=r, gate_threshold=r, accept_threshold=r / 2) for r in risks]
-    ends = [
-        OperatingPoint(
-            offload_share=share, gate_threshold=0.8 - share, accept_threshold=0.4 - share
-        )
-        for share in (0, 1)
-    ]
-    return RoutingCurve(points=ends, certified=certified)
-
-
-@pytest.mark.parametrize(
-    ("tolerated", "used"), [(0.02, 0.02), (0.04, 0.02), (0.05, 0.05), (1, 0.05)]
-)
-def test_certified_thresholds_are_those_of_the_largest_risk_within_the_tolerated_one(
-    tolerated: float, used: float
-) -> None:
-    found = policy.certified_thresholds(guarantees(0.02, 0.05), tolerated)
-
-    assert found == Thresholds(gate=used, accept=used / 2)
-
-
-def test_tolerated_risk_overrides_the_share() -> None:
-    curve, budget = guarantees(0.02), Budget(offload_share=1, tolerated_risk=0.03)
-
-    assert policy.thresholds_for_budget(curve, budget, share=1) == Thresholds(
-        gate=0.02, accept=0.01
-    )
-    budget.tolerated_risk = 0
-    assert policy.thresholds_for_budget(curve, budget, share=1) == policy.thresholds_for(curve, 1)
-
-
-@given(gain=st.floats(-1, 1))
-def test_uncertified_risk_sends_every_input(gain: float) -> None:
-    thresholds = policy.thresholds_for_budget(
-        guarantees(0.02), Budget(tolerated_risk=0.01), share=0
-    )
-
-    assert policy.prefers_cloud(gain, thresholds.gate)
-    assert policy.prefers_cloud(gain, thresholds.accept)
 
 
 @given(curve=curves(), share=st.floats(allow_nan=False))

@@ -1,0 +1,282 @@
+"""Certifies a tolerated risk on the inputs of this device, for each cascade by itself.
+
+A cascade here is a pair of capacities: the one that runs first, and the largest one that may run.
+The rules are in `nestling_core.guarantee`; this module keeps their state.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import GuaranteePlan, RoutingCurve
+from nestling.v1.stream_pb2 import GuaranteeState, PendingInput, StreamState
+from nestling_core.guarantee import guarantee_state, shadow_beliefs, test_order
+from nestling_core.guarantee.audit_blocks import Verdict, missing_verdict
+from nestling_core.guarantee.certification import Certification, Terms
+
+_log = logging.getLogger(__name__)
+
+# A tolerated risk of 1 tolerates everything; the bets need a risk below that.
+_LARGEST_RISK = 0.99
+
+
+class CascadeKey(NamedTuple):
+    """The capacities that a certification is about.
+
+    Attributes:
+        start: the capacity that runs first.
+        resident: the largest capacity that may run.
+    """
+
+    start: int
+    resident: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuaranteeStatus:
+    """What is guaranteed at present.
+
+    Attributes:
+        risk: the tolerated risk.
+        since_ms: the Unix time since which it is guaranteed, in milliseconds, or None if it is not.
+        inputs_to_go: about how many inputs are missing until it is, or None if it is guaranteed, or
+            if no end can be foreseen.
+        alarms: how often the risk was found to be exceeded.
+    """
+
+    risk: float
+    since_ms: int | None
+    inputs_to_go: int | None
+    alarms: int
+
+
+@dataclass(kw_only=True)
+class _Test:
+    """The certification of one cascade."""
+
+    terms: Terms
+    plan: GuaranteePlan
+    certification: Certification
+    certified_at_ms: int = 0
+
+
+class FieldGuarantee:
+    """The certifications of a tolerated risk, one for each cascade that has answered under it."""
+
+    def __init__(self, state: StreamState) -> None:
+        """Continue with the certifications of a state.
+
+        Args:
+            state: the state of the stream.
+        """
+        self._saved = {CascadeKey(one.start, one.capacity): one for one in state.guarantees}
+        self._tests: dict[CascadeKey, _Test] = {}
+        self._key = CascadeKey(0, 0)
+        self._test: _Test | None = None
+
+    def begin(self, curve: RoutingCurve, key: CascadeKey, budget: Budget) -> bool:
+        """Begin the next input.
+
+        Args:
+            curve: the routing curve of the loaded capacities, which has the plan.
+            key: the loaded capacities.
+            budget: the limits and targets for the input.
+
+        Returns:
+            Whether a risk is tolerated and can be certified.
+        """
+        self._key, self._test = key, None
+        if budget.tolerated_risk > 0 and curve.HasField("guarantee"):
+            self._test = self._test_of(curve.guarantee, key, budget)
+        return self._test is not None
+
+    def _test_of(self, plan: GuaranteePlan, key: CascadeKey, budget: Budget) -> _Test:
+        risk = min(budget.tolerated_risk, _LARGEST_RISK)
+        terms = Terms(
+            risk=risk,
+            thresholds=len(plan.thresholds),
+            first=test_order.first_threshold(plan, risk),
+            dependence=plan.dependence,
+            audit_share=budget.audit_share,
+        )
+        known = self._tests.get(key)
+        if known is not None and known.terms.risk == risk:
+            known.terms = terms
+            return known
+        saved = self._saved.get(key, GuaranteeState())
+        self._tests[key] = _Test(
+            terms=terms,
+            plan=plan,
+            certification=guarantee_state.resume(saved, terms),
+            certified_at_ms=saved.certified_at_ms if saved.risk == risk else 0,
+        )
+        return self._tests[key]
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """The threshold of each row of beliefs, (R,)."""
+        return shadow_beliefs.row_thresholds(self._now.plan.thresholds)
+
+    @property
+    def in_use(self) -> int:
+        """The row that decides about inputs; row 0 sends every input."""
+        return self._now.certification.in_use
+
+    @property
+    def key(self) -> CascadeKey:
+        """The loaded capacities."""
+        return self._key
+
+    @property
+    def block(self) -> int:
+        """The number of the present block of audits."""
+        return self._now.certification.block.number
+
+    @property
+    def waits(self) -> bool:
+        """Whether the present block can only go on when the cloud has answered its audits."""
+        return self._test is not None and self._test.certification.block.is_full
+
+    @property
+    def status(self) -> GuaranteeStatus | None:
+        """What is guaranteed at present, or None if no risk can be certified."""
+        test = self._test
+        if test is None:
+            return None
+        one = test.certification
+        return GuaranteeStatus(
+            risk=test.terms.risk,
+            since_ms=test.certified_at_ms or None,
+            inputs_to_go=None if one.in_use else _inputs_to_go(test),
+            alarms=one.alarms,
+        )
+
+    def draws(self, draw: float) -> bool:
+        """Return whether the present input is audited.
+
+        Args:
+            draw: a random number, at least 0 and below 1.
+        """
+        return self._now.certification.draws(draw)
+
+    def after_input(self, now_ms: int, *, audited: bool, verdict: Verdict | None = None) -> None:
+        """Count an input about which the cloud could be asked.
+
+        Args:
+            now_ms: the present Unix time, in milliseconds.
+            audited: whether the input is audited.
+            verdict: what the cloud's answer shows, if it was asked about this input at once.
+        """
+        test = self._now
+        one, number = test.certification, test.certification.block.number
+        if verdict is not None:
+            one = one.after_sent(verdict)
+        one = one.after_input(test.terms, audited=audited)
+        if audited and verdict is not None:
+            one = one.after_verdict(test.terms, verdict, number)
+        self._replace(test, one, now_ms)
+
+    def after_verdict(
+        self, key: CascadeKey, number: int, verdict: Verdict | None, now_ms: int
+    ) -> None:
+        """Add the verdict of an audit of an earlier input.
+
+        Args:
+            key: the capacities that had been loaded.
+            number: the number of the audit's block.
+            verdict: the verdict, or None if the cloud could not be asked in time.
+            now_ms: the present Unix time, in milliseconds.
+        """
+        test = self._tests.get(key)
+        if test is None:
+            return
+        found = verdict or missing_verdict(test.terms.thresholds)
+        if len(found.kept) != test.terms.thresholds:
+            return
+        one = test.certification.after_verdict(test.terms, found, number)
+        self._replace(test, one, now_ms)
+
+    def count_missing(self, pending: Iterable[PendingInput], now_ms: int) -> None:
+        """Count audits of the present block that got lost, for example with a damaged file.
+
+        Args:
+            pending: the inputs that the cloud is still to be asked about.
+            now_ms: the present Unix time, in milliseconds.
+        """
+        block = self._now.certification.block
+        found = sum(
+            CascadeKey(one.cascade_start, one.cascade_capacity) == self._key
+            and one.block == block.number
+            for one in pending
+        )
+        for _ in range(block.waiting - found):
+            self.after_verdict(self._key, block.number, None, now_ms)
+
+    def save(self, state: StreamState) -> None:
+        """Write the certifications into a state, which is changed in place."""
+        saved = dict(self._saved)
+        for key, test in self._tests.items():
+            message = guarantee_state.save(test.certification, test.terms.risk)
+            message.start, message.capacity = key
+            message.certified_at_ms = test.certified_at_ms
+            saved[key] = message
+        state.guarantees.extend(saved.values())
+
+    @property
+    def _now(self) -> _Test:
+        assert self._test is not None, "no risk is tolerated"
+        return self._test
+
+    def _replace(self, test: _Test, one: Certification, now_ms: int) -> None:
+        before, test.certification = test.certification, one
+        if one.alarms > before.alarms:
+            _log.warning(
+                "more than %g of the kept answers would have been changed by the cloud: every "
+                "input is sent until this risk is certified again",
+                test.terms.risk,
+            )
+        if one.in_use and not before.in_use:
+            test.certified_at_ms = now_ms
+            _log.info("a risk of at most %g is certified from now on", test.terms.risk)
+        if not one.in_use:
+            test.certified_at_ms = 0
+
+
+def _inputs_to_go(test: _Test) -> int | None:
+    one = test.certification
+    return test_order.inputs_to_go(
+        test.plan,
+        test.terms.risk,
+        one.missing(test.terms),
+        audits=one.audits,
+        kept=one.kept.tolist(),
+        changed=one.changed.tolist(),
+    )
+
+
+def verdict_of(
+    curve: RoutingCurve,
+    sure: NDArray[np.float64] | None,
+    judged: shadow_beliefs.Judged,
+    cloud: NDArray[np.float64],
+) -> Verdict:
+    """Return what the cloud's answer to an input shows about each threshold.
+
+    Args:
+        curve: the routing curve that the input was answered with.
+        sure: the class probabilities that each threshold's belief gave, (T, C); None without a
+            filter.
+        judged: the thresholds' own answers, and whether they keep them, (T,) each.
+        cloud: the class probabilities according to the cloud, (C,).
+    """
+    if sure is None:
+        changed = judged.answers != cloud.argmax()
+    else:
+        told = shadow_beliefs.told_answers(curve.filter, sure, cloud)
+        changed = told != judged.answers
+    return Verdict(kept=judged.kept, changed=changed)

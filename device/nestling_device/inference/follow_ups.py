@@ -1,0 +1,262 @@
+"""Asks the cloud later about inputs that the device has answered, and revises their answers.
+
+Two kinds of inputs wait for it: hard ones, about which the cloud could not be asked at once
+(deferred), and ones that were drawn at random from the kept answers (audits). They wait in the
+outbox's file. Several are sent together, so that the radio wakes up once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import Provenance, Reason, Receipt
+from nestling.v1.stream_pb2 import PendingInput
+from nestling_core.belief.evidence import softmax
+from nestling_core.belief.reliability import Prediction
+from nestling_device.bundle.calibration import curve_of
+from nestling_device.bundle.loaded_bundle import LoadedBundle
+from nestling_device.inference.cloud_client import Cloud, Exchange
+from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee
+from nestling_device.inference.journal import Journal
+from nestling_device.inference.offload_target import OffloadTarget
+from nestling_device.inference.offloader import BadAnswerError, CloudAnswer, OffloadError
+from nestling_device.inference.pending_message import (
+    fits,
+    origin_of,
+    request_of,
+    revised_answer,
+    verdict_on,
+)
+from nestling_device.inference.stream_belief import StreamBelief
+from nestling_device.sources.source import Origin
+from nestling_device.telemetry.pending_inputs import Pending
+
+MOST_PENDING = 1000
+"""The number of inputs that wait at most. If there are more, the oldest ones expire."""
+
+# Inputs that are sent together at most, and the number from which they are sent.
+_TOGETHER = 16
+_ENOUGH = 8
+# Longest wait for more inputs to send with them, and for the cloud.
+_PATIENCE_MS = 60_000
+_EXPIRES_MS = 24 * 3_600_000
+
+
+class Revision(NamedTuple):
+    """A follow-up of an answer.
+
+    Attributes:
+        receipt: the receipt of the follow-up, already stored.
+        origin: where the input came from.
+    """
+
+    receipt: Receipt
+    origin: Origin
+
+
+@dataclass(kw_only=True)
+class _Unbilled:
+    """The cost of exchanges without any answer, which the next follow-up is charged with."""
+
+    energy_mj: float = 0.0
+    provenance: Provenance.ValueType = receipt_pb2.PROVENANCE_MODELLED
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+
+def is_due(waiting: int, oldest_ms: int, now_ms: int, *, awake: bool, urgent: bool) -> bool:
+    """Return whether to ask the cloud about the waiting inputs now.
+
+    Args:
+        waiting: the number of waiting inputs.
+        oldest_ms: the Unix time at which the oldest of them was answered, in milliseconds.
+        now_ms: the present Unix time, in milliseconds.
+        awake: whether the radio is awake, because the present input was sent.
+        urgent: whether something waits for the answers.
+    """
+    waited_ms = abs(now_ms - oldest_ms)  # the clock may have been set back
+    return waiting > 0 and (awake or urgent or waiting >= _ENOUGH or waited_ms >= _PATIENCE_MS)
+
+
+class FollowUps:
+    """The queue of inputs that the cloud is still to be asked about.
+
+    Args:
+        bundle: the bundle that answers.
+        journal: the store of the queue.
+        cloud: the connection to the cloud, with its pauses.
+        belief: the belief, whose confidence the answers correct.
+        target: the target, which audits are charged to.
+        guarantee: the certifications, which audits are evidence for.
+    """
+
+    def __init__(
+        self,
+        *,
+        bundle: LoadedBundle,
+        journal: Journal,
+        cloud: Cloud,
+        belief: StreamBelief,
+        target: OffloadTarget,
+        guarantee: FieldGuarantee,
+    ) -> None:
+        self._version, self._manifest = bundle.version, bundle.manifest
+        self._calibration = bundle.calibration
+        self._journal = journal
+        self._cloud = cloud
+        self._belief = belief
+        self._target = target
+        self._guarantee = guarantee
+        self._unbilled = _Unbilled()
+        self.waiting = journal.pending_count()
+
+    def overflow(self, now_ms: int, budget: Budget) -> tuple[list[Receipt], list[int]]:
+        """Return the follow-ups and the numbers of the inputs that must make room for one more.
+
+        Args:
+            now_ms: the present Unix time, in milliseconds.
+            budget: the budget in force.
+        """
+        too_many = self.waiting + 1 - MOST_PENDING
+        oldest = self._journal.pending(too_many) if too_many > 0 else []
+        receipts = [self._expire(one.content, now_ms, budget) for one in oldest if one.content]
+        return receipts, [one.number for one in oldest]
+
+    def take(
+        self, budget: Budget, now_ms: int, *, awake: bool, hurry: bool
+    ) -> tuple[list[Revision], list[int]]:
+        """Ask the cloud about the oldest inputs if that is due.
+
+        The caller stores the follow-ups, and removes the inputs from the queue, in one transaction.
+
+        Args:
+            budget: the limits and targets in force.
+            now_ms: the present Unix time, in milliseconds.
+            awake: whether the radio is awake.
+            hurry: whether to ask in any case.
+
+        Returns:
+            The follow-ups, and the numbers of the inputs that are settled.
+        """
+        if not self.waiting:
+            return [], []
+        oldest = self._journal.pending(_TOGETHER)
+        stale = [
+            one for one in oldest if one.content is None or self._is_stale(one.content, now_ms)
+        ]
+        if stale:
+            found = [
+                Revision(self._expire(one.content, now_ms, budget), origin_of(one.content))
+                for one in stale
+                if one.content is not None
+            ]
+            return found, [one.number for one in stale]
+        urgent = hurry or self._guarantee.waits
+        answered_ms = _message(oldest[0]).answered_at_ms
+        if not is_due(self.waiting, answered_ms, now_ms, awake=awake, urgent=urgent):
+            return [], []
+        if self._cloud.pauses(now_ms) or not self._cloud.admits_later(len(oldest), budget):
+            return [], []
+        return self._ask(oldest, budget, now_ms)
+
+    def _is_stale(self, message: PendingInput, now_ms: int) -> bool:
+        """Return whether the cloud need not be asked any more."""
+        other = message.bundle_version != self._version or not fits(message, self._manifest)
+        return other or abs(now_ms - message.answered_at_ms) > _EXPIRES_MS
+
+    def _ask(
+        self, entries: Sequence[Pending], budget: Budget, now_ms: int
+    ) -> tuple[list[Revision], list[int]]:
+        messages = [_message(entry) for entry in entries]
+        requests = [request_of(message, self._manifest) for message in messages]
+        exchange = self._cloud.answer_all(requests, budget, now_ms)
+        settled = [
+            (entry.number, message, result)
+            for entry, message, result in zip(entries, messages, exchange.results, strict=True)
+            # Another failure passes; an input that the cloud refuses, it will refuse again.
+            if isinstance(result, CloudAnswer | BadAnswerError)
+        ]
+        self._bill(exchange)
+        found = []
+        for _, message, result in settled:
+            receipt = self._settle(message, result, budget, now_ms)
+            self._charge(receipt, len(settled))
+            found.append(Revision(receipt, origin_of(message)))
+        if settled:
+            self._unbilled = _Unbilled()
+        return found, [number for number, _, _ in settled]
+
+    def _settle(
+        self,
+        message: PendingInput,
+        result: CloudAnswer | OffloadError,
+        budget: Budget,
+        now_ms: int,
+    ) -> Receipt:
+        if not isinstance(result, CloudAnswer):
+            return self._expire(message, now_ms, budget)
+        key = CascadeKey(message.cascade_start, message.cascade_capacity)
+        curve = curve_of(self._calibration, key.start, key.resident)
+        cloud = softmax(result.logits)
+        verdict = verdict_on(message, curve, cloud)
+        if verdict is not None:
+            self._guarantee.after_verdict(key, message.block, verdict, now_ms)
+        if message.confidence > 0:
+            prediction = Prediction(message.answer, message.confidence)
+            self._belief.learn(prediction, int(cloud.argmax()), message.cloud_right)
+        audit = message.follow_up == receipt_pb2.FOLLOW_UP_AUDIT
+        if audit:
+            self._target.after_audit(budget, self._cloud.size_bytes)
+        reason = receipt_pb2.REASON_AUDITED if audit else receipt_pb2.REASON_DEFERRED
+        receipt = self._receipt(message, reason, now_ms, budget)
+        receipt.route.capacity = 0
+        receipt.answer = revised_answer(message, curve, cloud)
+        return receipt
+
+    def _expire(self, message: PendingInput, now_ms: int, budget: Budget) -> Receipt:
+        if message.block:
+            key = CascadeKey(message.cascade_start, message.cascade_capacity)
+            self._guarantee.after_verdict(key, message.block, None, now_ms)
+        return self._receipt(message, receipt_pb2.REASON_EXPIRED, now_ms, budget)
+
+    def _receipt(
+        self, message: PendingInput, reason: Reason.ValueType, now_ms: int, budget: Budget
+    ) -> Receipt:
+        """Return a follow-up that changes nothing yet, without any cost."""
+        receipt = Receipt(
+            input_index=message.input_index,
+            answered_at_ms=now_ms,
+            bundle_version=message.bundle_version,
+            answer=message.answer,
+            device_answer=message.answer,
+            resident_capacity=message.cascade_capacity,
+            latency_ms=max(0, now_ms - message.answered_at_ms),
+            latency_provenance=receipt_pb2.PROVENANCE_MEASURED,
+            budget=budget,
+            follow_up=message.follow_up,
+            follows=message.follows,
+        )
+        receipt.route.capacity, receipt.route.reason = message.capacity, reason
+        return receipt
+
+    def _bill(self, exchange: Exchange) -> None:
+        self._unbilled.energy_mj += exchange.spent.energy_mj
+        self._unbilled.bytes_up += exchange.bytes_up
+        self._unbilled.bytes_down += exchange.bytes_down
+        self._unbilled.provenance = exchange.spent.energy_provenance
+
+    def _charge(self, receipt: Receipt, count: int) -> None:
+        """Charge a follow-up with its part of what has been spent."""
+        spent = self._unbilled
+        receipt.bytes_up = round(spent.bytes_up / count)
+        receipt.bytes_down = round(spent.bytes_down / count)
+        receipt.energy.add(
+            source="radio", energy_mj=spent.energy_mj / count, provenance=spent.provenance
+        )
+
+
+def _message(entry: Pending) -> PendingInput:
+    assert entry.content is not None  # damaged ones were set aside
+    return entry.content

@@ -1,0 +1,63 @@
+"""Defines the outcome of routing an input, which is its answer with its route."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.v1 import receipt_pb2
+from nestling.v1.receipt_pb2 import FollowUp, Reason
+from nestling_core.belief.reliability import Prediction
+from nestling_core.guarantee.shadow_beliefs import Judged
+from nestling_device.inference.field_guarantee import CascadeKey
+from nestling_device.inference.student import LocalAnswer
+
+NOT_FOLLOWED = receipt_pb2.FOLLOW_UP_UNSPECIFIED
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOfThresholds:
+    """What an audit under a tolerated risk has to find out.
+
+    Attributes:
+        key: the loaded capacities.
+        block: the number of the block of audits.
+        judged: the answer of each threshold, and whether it keeps it, (T,) each.
+        sure: the class probabilities that each threshold's belief gives, (T, C), or None without a
+            filter.
+    """
+
+    key: CascadeKey
+    block: int
+    judged: Judged
+    sure: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The answer to an input, and its route.
+
+    Attributes:
+        answer: the class index.
+        capacity: the capacity that gave the answer, or 0 for the cloud.
+        reason: the reason for the route.
+        local: the device's own last answer, or None if no capacity of the student ran.
+        follow_up: why the cloud is to be asked later, or `NOT_FOLLOWED`.
+        prediction: the device's answer with its confidence, not corrected.
+        sure: the class probabilities that the device believes, (C,), or None without a filter.
+        audit: what an audit of this input has to find out, if a risk is tolerated.
+    """
+
+    answer: int
+    capacity: int
+    reason: Reason.ValueType
+    local: LocalAnswer | None
+    follow_up: FollowUp.ValueType = NOT_FOLLOWED
+    prediction: Prediction | None = None
+    sure: NDArray[np.float64] | None = None
+    audit: AuditOfThresholds | None = None
+
+    @property
+    def offloaded(self) -> bool:
+        """Whether the input was sent to the cloud, or would have been if it were an option."""
+        return self.reason != receipt_pb2.REASON_ACCEPTED
