@@ -119,7 +119,7 @@ class ListJournal:
     """A journal that keeps receipts and states in lists, and the waiting inputs in memory."""
 
     def __init__(self, kept: list[Receipt], states: list[StreamState]) -> None:
-        self._kept = kept
+        self.kept = kept
         self._states = states
         self._waiting: dict[int, PendingInput] = {}
         self._number = 0
@@ -131,7 +131,7 @@ class ListJournal:
         added: Sequence[PendingInput] = (),
         removed: Sequence[int] = (),
     ) -> None:
-        self._kept.extend(receipts)
+        self.kept.extend(receipts)
         if stream_state is not None:
             self._states.append(stream_state)
         for number in removed:

@@ -14,10 +14,10 @@ from tests.support.hand_bundle import CAPACITIES, Blobs, load_hand_bundle
 
 
 def add_plan(curve: RoutingCurve, *accept: float, dependence: int = 1) -> None:
-    """Add a plan with these thresholds, which kept half of the calibration inputs unchanged."""
+    """Add a plan with these thresholds, which kept all calibration inputs, none of them changed."""
     curve.guarantee.inputs, curve.guarantee.dependence = 1000, dependence
     for threshold in accept:
-        curve.guarantee.thresholds.add(accept_threshold=threshold, kept=500, changed=0)
+        curve.guarantee.thresholds.add(accept_threshold=threshold, kept=1000, changed=0)
 
 
 def with_plans(made: Calibration, *accept: float, dependence: int = 1) -> bytes:

@@ -3,8 +3,15 @@
 import json
 from typing import Any
 
-from nestling.v1.receipt_pb2 import PROVENANCE_UNSPECIFIED, Reason, Receipt
+from nestling.v1.receipt_pb2 import (
+    PROVENANCE_UNSPECIFIED,
+    REASON_AUDITED,
+    REASON_DEFERRED,
+    Reason,
+    Receipt,
+)
 from nestling_device.energy.measured_costs import provenance_name
+from nestling_device.inference.field_guarantee import GuaranteeStatus
 from nestling_device.sources.source import Origin, one_line
 
 
@@ -47,6 +54,80 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
             "bundle": receipt.bundle_version,
         }
     )
+
+
+def revision_line(
+    receipt: Receipt, first: str, answer: str, origin: Origin, *, as_json: bool
+) -> str:
+    """Return the revision of an earlier answer as one line of text.
+
+    Args:
+        receipt: the receipt of the follow-up.
+        first: the name of the class that was answered first.
+        answer: the name of the class that is the revised answer.
+        origin: the origin of the input.
+        as_json: whether to return a JSON object instead of columns.
+
+    Returns:
+        The line, without a line break at its end.
+    """
+    reason = Reason.Name(receipt.route.reason).removeprefix("REASON_").lower()
+    (energy,) = receipt.energy
+    provenance = provenance_name(energy.provenance)
+    if not as_json:
+        return (
+            f"{receipt.input_index:6d}  {answer:12s} {'cloud':11s} {reason:18s} "
+            f"{receipt.latency_ms / 1000:8.1f} s  later     "
+            f"{energy.energy_mj:8.3f} mJ {provenance}  revises {first}{_origin_columns(origin)}"
+        )
+    return json.dumps(
+        {
+            "input": receipt.input_index,
+            **_origin_fields(origin),
+            "answer": answer,
+            "revises": first,
+            "route": "cloud",
+            "reason": reason,
+            "later_ms": round(receipt.latency_ms, 3),
+            "energy_mj": round(energy.energy_mj, 4),
+            "energy_provenance": provenance,
+            "bundle": receipt.bundle_version,
+        }
+    )
+
+
+def guarantee_text(status: GuaranteeStatus) -> str:
+    """Return what is guaranteed, in words."""
+    risk = f"the cloud would change at most {status.risk:.1%} of the kept answers"
+    if status.since_ms is not None:
+        return f"certified: {risk}"
+    missing = "" if status.inputs_to_go is None else f", about {status.inputs_to_go:,} inputs to go"
+    return f"not certified{missing}: {risk}; every input is sent"
+
+
+def guarantee_line(status: GuaranteeStatus) -> str:
+    """Return what is guaranteed as a JSON object on one line."""
+    return json.dumps(
+        {
+            "event": "guarantee",
+            "risk": status.risk,
+            "certified": status.since_ms is not None,
+            "inputs_to_go": status.inputs_to_go,
+        }
+    )
+
+
+def is_news(receipt: Receipt) -> bool:
+    """Return whether whoever reads the answers wants to know of a follow-up.
+
+    That is so if the cloud has answered a deferred input, or has changed an audited answer.
+
+    Args:
+        receipt: the receipt of the follow-up.
+    """
+    reason = receipt.route.reason
+    changed = receipt.answer != receipt.device_answer
+    return reason == REASON_DEFERRED or (reason == REASON_AUDITED and changed)
 
 
 def refusal_line(index: int, reason: str, origin: Origin) -> str:
@@ -92,5 +173,9 @@ def _origin_fields(origin: Origin) -> dict[str, Any]:
 def _last_columns(receipt: Receipt, origin: Origin) -> str:
     confidence = confidence_of(receipt)
     percent = "     -" if confidence is None else f"{100 * confidence:5.1f}%"
+    return f"  {percent}{_origin_columns(origin)}"
+
+
+def _origin_columns(origin: Origin) -> str:
     file = f"{origin.file}:{origin.window}" if origin.file else ""
-    return "  ".join(["", percent, *(one_line(name) for name in (file, origin.id) if name)])
+    return "".join(f"  {one_line(name)}" for name in (file, origin.id) if name)

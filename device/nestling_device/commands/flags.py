@@ -1,16 +1,16 @@
 """Defines the command-line options that override settings of device.toml."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from nestling_core.command_line.path_flags import input_file
 from nestling_core.network.address import Address, AddressError
+from nestling_device.commands.setting_flags import PREFIX, add_setting
+from nestling_device.commands.target_flags import add_targets
 from nestling_device.config import schema
-from nestling_device.config.fields import Choice, NotAllowedError
+from nestling_device.config.fields import NotAllowedError
 from nestling_device.config.schema import Config
 
-_PREFIX = "setting."
 _ENROLLED = "the address that this device enrolled with"
 
 
@@ -27,7 +27,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def add_cloud(parser: argparse.ArgumentParser) -> None:
     """Add the options for the addresses of cloud and broker, and for the delivery of bundles."""
-    _add(
+    add_setting(
         parser,
         "--cloud",
         "cloud",
@@ -36,7 +36,7 @@ def add_cloud(parser: argparse.ArgumentParser) -> None:
         text="cloud that answers offloads and, with gRPC delivery, serves bundles",
         default=_ENROLLED,
     )
-    _add(
+    add_setting(
         parser,
         "--broker",
         "cloud",
@@ -45,13 +45,15 @@ def add_cloud(parser: argparse.ArgumentParser) -> None:
         text="MQTT broker that takes telemetry and, with MQTT delivery, serves bundles",
         default=_ENROLLED,
     )
-    _add(parser, "--delivery", "cloud", "delivery", text="protocol for fetching bundles")
+    add_setting(parser, "--delivery", "cloud", "delivery", text="protocol for fetching bundles")
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
     """Add the options for the device's name and its state folder."""
     name = "the name that it enrolled with, otherwise device-1"
-    _add(parser, "--id", "device", "id", metavar="ID", text="this device's name", default=name)
+    add_setting(
+        parser, "--id", "device", "id", metavar="ID", text="this device's name", default=name
+    )
     add_state_folder(parser, "./nestling-<id>")
 
 
@@ -63,27 +65,27 @@ def add_state_folder(parser: argparse.ArgumentParser, default: str) -> None:
         default: the folder that the help text names as the default.
     """
     text = "folder for data that must survive a restart"
-    _add(parser, "--state", "device", "state", metavar="DIR", text=text, default=default)
+    add_setting(parser, "--state", "device", "state", metavar="DIR", text=text, default=default)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options for the device's name, state folder, board, link and energy meter."""
     add_state(parser)
-    _add(
+    add_setting(
         parser,
         "--profile",
         "board",
         "profile",
         text="board whose published power figures turn busy time into energy",
     )
-    _add(
+    add_setting(
         parser,
         "--link",
         "board",
         "link",
         text="link whose published power figures turn bytes into energy",
     )
-    _add(parser, "--meter", "meter", "kind", text="where energy figures come from")
+    add_setting(parser, "--meter", "meter", "kind", text="where energy figures come from")
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +97,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="where inputs come from: golden, FILE.npy, folder:DIR, socket:PATH, camera or imu "
         "(default: golden, the inputs that every bundle carries)",
     )
-    _add(
+    add_setting(
         parser,
         "--interval",
         "device",
@@ -111,7 +113,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget", "limits on each answer, and a target for the average over many"
     )
     add_memory(group)
-    _add(
+    add_setting(
         group,
         "--latency-ms",
         "budget",
@@ -119,7 +121,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         text="maximum time that one answer may take, and the deadline of an offload",
     )
-    _add(
+    add_setting(
         group,
         "--energy-mj",
         "budget",
@@ -127,58 +129,13 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         metavar="MJ",
         text="maximum energy that one answer may take, compute and radio together",
     )
-    _add_targets(group)
-
-
-def _add_targets(group: argparse._ActionsContainer) -> None:
-    _add(
-        group,
-        "--offload-share",
-        "budget",
-        "offload_share",
-        metavar="SHARE",
-        text="target share of inputs sent to the cloud, 0 to 1",
-    )
-    _add(
-        group,
-        "--target-window",
-        "budget",
-        "target_window",
-        metavar="INPUTS",
-        text="keep the average at the target over this many inputs; 0 uses a fixed "
-        "threshold, so that the actual share rises with hard inputs and falls with easy ones",
-    )
-    _add(
-        group,
-        "--tolerated-risk",
-        "budget",
-        "tolerated_risk",
-        metavar="RISK",
-        text="instead of a share: how often this device's own answers may differ from "
-        "the cloud's, 0 to 1; 0 is off",
-    )
-    _add(
-        group,
-        "--energy-per-input-mj",
-        "budget",
-        "energy_per_input_mj",
-        metavar="MJ",
-        text="instead of a share: target average energy of an input; 0 is off",
-    )
-    _add(
-        group,
-        "--latency-per-input-ms",
-        "budget",
-        "latency_per_input_ms",
-        metavar="MS",
-        text="instead of a share: target average latency of an input; 0 is off",
-    )
+    add_targets(group)
 
 
 def add_memory(parser: argparse._ActionsContainer) -> None:
     """Add the option for the memory budget."""
     text = "most memory that the resident capacity may hold, in kB of 1000 bytes"
-    _add(parser, "--memory-kb", "budget", "memory_kb", metavar="KB", text=text)
+    add_setting(parser, "--memory-kb", "budget", "memory_kb", metavar="KB", text=text)
 
 
 def read(options: argparse.Namespace) -> Config:
@@ -190,9 +147,9 @@ def read(options: argparse.Namespace) -> Config:
     path = file_of(options)
     config = Config() if path is None else schema.read_config(path)
     given = {
-        tuple(name.removeprefix(_PREFIX).split(".")): value
+        tuple(name.removeprefix(PREFIX).split(".")): value
         for name, value in vars(options).items()
-        if name.startswith(_PREFIX) and value is not None
+        if name.startswith(PREFIX) and value is not None
     }
     source: dict[tuple[str, str], object] = getattr(options, "source", None) or {}
     return schema.with_values(
@@ -218,54 +175,6 @@ def address(text: str) -> Address:
         return Address.parse(text)
     except AddressError as err:
         raise argparse.ArgumentTypeError(str(err)) from err
-
-
-def _add(
-    parser: argparse._ActionsContainer,
-    flag: str,
-    table: str,
-    key: str,
-    *,
-    text: str,
-    metavar: str | None = None,
-    default: str | None = None,
-) -> None:
-    """Add an option that overrides one setting of device.toml.
-
-    Args:
-        parser: the parser or group to add the option to.
-        flag: the name of the option, such as `--id`.
-        table: the table of the setting.
-        key: the key of the setting in its table.
-        text: the help text.
-        metavar: the placeholder for the value in the help text, or None to list the choices.
-        default: the default that the help text names, or None for that of the setting. The option
-            itself has no default value: without the option, the file decides.
-    """
-    settings = getattr(Config(), table)
-    kind = schema.kind_of(type(settings), key)
-    if isinstance(kind, Choice) and metavar is None:
-        metavar = "{" + ",".join(kind.names) + "}"
-    if default is None:
-        value = getattr(settings, key)
-        default = f"{value:g}" if isinstance(value, float) else str(value)
-    parser.add_argument(
-        flag,
-        dest=f"{_PREFIX}{table}.{key}",
-        type=_typed(kind.parse),
-        metavar=metavar,
-        help=f"{text} (default: {default})",
-    )
-
-
-def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
-    def read_text(text: str) -> object:
-        try:
-            return parse(text)
-        except NotAllowedError as err:
-            raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {err}") from err
-
-    return read_text
 
 
 def _source(text: str) -> dict[tuple[str, str], object]:

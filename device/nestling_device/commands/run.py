@@ -14,12 +14,20 @@ from typing import Literal, cast
 from nestling_core.network.address import Address
 from nestling_core.parsing.throttled_log import fewer_repeats
 from nestling_device.commands import flags
-from nestling_device.commands.answer_format import answer_line, refusal_line
+from nestling_device.commands.answer_format import (
+    answer_line,
+    guarantee_line,
+    guarantee_text,
+    is_news,
+    refusal_line,
+    revision_line,
+)
 from nestling_device.config.schema import Config
 from nestling_device.delivery.bundle_source import SourceUnreachableError
 from nestling_device.energy.measured_costs import read_costs
 from nestling_device.enrolment.resolve import check_reachable, resolve_identity
 from nestling_device.hardware.machine import activations_of, machine_name
+from nestling_device.inference.field_guarantee import GuaranteeStatus
 from nestling_device.inference.input_errors import UnanswerableError
 from nestling_device.runtime.budget import budget_of
 from nestling_device.runtime.device import Device
@@ -101,6 +109,7 @@ def _run_started(
         fewer_repeats(_log),
     ):
         _answer_all(device, source, config, options, stop)
+        _catch_up(device, source, config, options, hurry=True)
     watch.check()
     if not device.flush(_FLUSH_S):
         print(
@@ -133,15 +142,17 @@ def _answer_all(
     options: argparse.Namespace,
     stop: threading.Event,
 ) -> None:
-    index = 0
+    index, guaranteed = 0, _GuaranteeNotice()
     while index != options.count and not stop.is_set():
         started = time.monotonic()
         entry = source.take(_PATIENCE_S)
         if entry is None:
+            _catch_up(device, source, config, options)
             continue
         before = device.bundle
         try:
-            receipt, fault = device.answer(index, entry.window, budget_of(config)), ""
+            budget = budget_of(config)
+            receipt, fault = device.answer(index, entry.window, budget, entry.origin), ""
         except UnanswerableError as err:
             receipt, fault = None, str(err)
         if (before.version, before.held) != (device.bundle.version, device.bundle.held):
@@ -152,9 +163,50 @@ def _answer_all(
             answer = device.bundle.manifest.signature.classes[receipt.answer]
             print(answer_line(receipt, answer, entry.origin, as_json=options.json), flush=True)
             source.settle(answer_line(receipt, answer, entry.origin, as_json=True))
+        _catch_up(device, source, config, options)
+        guaranteed.show(device.guarantee, as_event=options.json)
         index += 1
         if not source.live:
             stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
+
+
+class _GuaranteeNotice:
+    """Prints on standard error when a tolerated risk becomes guaranteed, or is not any more.
+
+    If `as_event`, it also prints a line of JSON on standard output.
+    """
+
+    def __init__(self) -> None:
+        self._shown: tuple[float, bool] | None = None
+
+    def show(self, status: GuaranteeStatus | None, *, as_event: bool) -> None:
+        """Print the status if it has changed."""
+        now = None if status is None else (status.risk, status.since_ms is not None)
+        if now == self._shown:
+            return
+        self._shown = now
+        if status is None:
+            return
+        print(f"nestling-device: {guarantee_text(status)}", file=sys.stderr)
+        if as_event:
+            print(guarantee_line(status), flush=True)
+
+
+def _catch_up(
+    device: Device,
+    source: Source,
+    config: Config,
+    options: argparse.Namespace,
+    *,
+    hurry: bool = False,
+) -> None:
+    """Ask the cloud about inputs that wait for it, and print the answers that it revises."""
+    for receipt, origin in device.catch_up(budget_of(config), hurry=hurry):
+        if is_news(receipt):
+            classes = device.bundle.manifest.signature.classes
+            first, answer = classes[receipt.device_answer], classes[receipt.answer]
+            print(revision_line(receipt, first, answer, origin, as_json=options.json), flush=True)
+            source.revise(revision_line(receipt, first, answer, origin, as_json=True), origin)
 
 
 def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event: bool) -> None:

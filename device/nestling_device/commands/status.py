@@ -74,6 +74,7 @@ def _status(config: Config, identity: Identity | None, file: Path | None) -> dic
             "written": outbox.written,
             "acknowledged": outbox.acknowledged,
             "oldest_waiting": _when(outbox.oldest_ms),
+            "inputs_to_ask_about": outbox.pending,
         },
         "identity": identity
         and {
@@ -104,7 +105,8 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"capacities 1 to {bundle['capacity']}",
         "outbox": outbox
         and f"{outbox['depth']} receipts waiting, {outbox['acknowledged']} of {outbox['written']} "
-        f"acknowledged{_since(outbox['oldest_waiting'])}",
+        f"acknowledged{_since(outbox['oldest_waiting'])}; "
+        f"{outbox['inputs_to_ask_about']} inputs to ask the cloud about",
         "identity": identity
         and f"{identity['name']}, valid until {identity['ends'][:10]} "
         f"({identity['days_left']} days)",

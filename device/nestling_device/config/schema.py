@@ -95,8 +95,7 @@ class CloudTable:
 class BudgetTable:
     """The table `[budget]`, with the limits on each answer and a target for the average input.
 
-    If several targets are set, the risk has priority over the energy, the energy over the latency,
-    and the latency over the offload share.
+    Risk has priority over energy, energy over latency, and latency over the offload share.
 
     Attributes:
         memory_kb: the most memory that the loaded capacities may occupy, in kB of 1000 bytes.
@@ -106,10 +105,12 @@ class BudgetTable:
         offload_share: the target for the share of inputs that are sent to the cloud, 0 to 1.
         target_window: the number of inputs over which the average is kept at the target; 0 uses a
             fixed threshold.
-        tolerated_risk: the share of the device's own answers that may differ from the cloud's, 0
-            to 1; 0 is off.
+        tolerated_risk: the share of the answers kept by choice that the cloud may change, 0 to 1;
+            0 is off.
         energy_per_input_mj: the target for the average energy of an input, in mJ; 0 is off.
         latency_per_input_ms: the target for the average latency of an input, in ms; 0 is off.
+        audit_share: the share of the answers kept by choice that are sent to the cloud too, 0 to 1.
+        defer: whether hard inputs wait for the cloud if it is not an option.
     """
 
     memory_kb: float = setting(10_000.0, _POSITIVE)
@@ -120,6 +121,8 @@ class BudgetTable:
     tolerated_risk: float = setting(0.0, Number(low=0, high=1))
     energy_per_input_mj: float = setting(0.0, Number(low=0, high=1e9))
     latency_per_input_ms: float = setting(0.0, Number(low=0, high=1e9))
+    audit_share: float = setting(0.01, Number(low=0, high=1))
+    defer: bool = setting(False, Flag())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Turns one input into an answer, from the device or from the cloud.
 
-`agent` turns an input into an answer and a receipt. `policy` contains the pure rules that decide
-where an input runs, and `offloader` sends inputs to the cloud. Other modules deal with limits,
-targets, costs, drift and the belief about the stream. Of the device's other packages, this one may
-import `bundle`, `delivery`, `energy` and `transport`.
+`agent` turns an input into an answer and a receipt. `router` finds the route of an input by the
+pure rules in `policy`, and `offloader` sends inputs to the cloud. `follow_ups` asks the cloud
+later, and `field_guarantee` certifies a tolerated risk. Other modules deal with limits, targets,
+costs and drift, and with the belief about the stream. Of the device's other packages, this one may
+import `bundle`, `delivery`, `energy`, `sources`, `telemetry` and `transport`.
 """
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "backoff",
     "drift",
     "expected_costs",
+    "field_guarantee",
+    "follow_ups",
     "grpc_offloader",
     "input_check",
     "input_errors",

@@ -33,7 +33,7 @@ from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee, GuaranteeStatus
 from nestling_device.inference.follow_ups import FollowUps, Revision
 from nestling_device.inference.input_check import Window, check_input
-from nestling_device.inference.journal import Journal
+from nestling_device.inference.journal import MOST_PENDING, Journal
 from nestling_device.inference.limit_notices import LimitNotices
 from nestling_device.inference.offload_target import OffloadTarget
 from nestling_device.inference.offloader import Offloader, OffloadRequest
@@ -96,7 +96,9 @@ class Agent:
         self._belief = StreamBelief(len(bundle.manifest.signature.classes))
         self._belief.resume(self._state)
         self._student = Student(self._loader, self._belief, detector_of(self._state))
-        self._guarantee = FieldGuarantee(self._state)
+        pending = journal.pending(MOST_PENDING) if self._state.guarantees else []
+        waiting = [one.content for one in pending if one.content is not None]
+        self._guarantee = FieldGuarantee(self._state, waiting)
         self._router = Router(
             loader=self._loader,
             student=self._student,

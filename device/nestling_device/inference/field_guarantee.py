@@ -5,6 +5,7 @@ The rules are in `nestling_core.guarantee`; this module keeps their state.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -68,12 +69,16 @@ class _Test:
 class FieldGuarantee:
     """The certifications of a tolerated risk, one for each cascade that has answered under it."""
 
-    def __init__(self, state: StreamState) -> None:
+    def __init__(self, state: StreamState, pending: Iterable[PendingInput] = ()) -> None:
         """Continue with the certifications of a state.
 
         Args:
             state: the state of the stream.
+            pending: the inputs that the cloud is still to be asked about.
         """
+        self._pending = Counter(
+            (one.cascade_start, one.cascade_capacity, one.block) for one in pending
+        )
         self._saved = {CascadeKey(one.start, one.capacity): one for one in state.guarantees}
         self._tests: dict[CascadeKey, _Test] = {}
         self._key = CascadeKey(0, 0)
@@ -108,14 +113,26 @@ class FieldGuarantee:
         if known is not None and known.terms.risk == risk:
             known.terms = terms
             return known
-        saved = self._saved.get(key, GuaranteeState())
+        saved = self._saved.pop(key, GuaranteeState())
         self._tests[key] = _Test(
             terms=terms,
             plan=plan,
-            certification=guarantee_state.resume(saved, terms),
+            certification=self._resumed(saved, terms),
             certified_at_ms=saved.certified_at_ms if saved.risk == risk else 0,
         )
         return self._tests[key]
+
+    def _resumed(self, saved: GuaranteeState, terms: Terms) -> Certification:
+        """Return a saved certification.
+
+        Audits that got lost since, for example with a damaged file, count as changes.
+        """
+        one = guarantee_state.resume(saved, terms)
+        number = one.block.number
+        waiting = self._pending[saved.start, saved.capacity, number]
+        for _ in range(one.block.waiting - waiting):
+            one = one.after_verdict(terms, missing_verdict(terms.thresholds), number)
+        return one
 
     @property
     def rows(self) -> NDArray[np.float64]:
@@ -200,22 +217,6 @@ class FieldGuarantee:
             return
         one = test.certification.after_verdict(test.terms, found, number)
         self._replace(test, one, now_ms)
-
-    def count_missing(self, pending: Iterable[PendingInput], now_ms: int) -> None:
-        """Count audits of the present block that got lost, for example with a damaged file.
-
-        Args:
-            pending: the inputs that the cloud is still to be asked about.
-            now_ms: the present Unix time, in milliseconds.
-        """
-        block = self._now.certification.block
-        found = sum(
-            CascadeKey(one.cascade_start, one.cascade_capacity) == self._key
-            and one.block == block.number
-            for one in pending
-        )
-        for _ in range(block.waiting - found):
-            self.after_verdict(self._key, block.number, None, now_ms)
 
     def save(self, state: StreamState) -> None:
         """Write the certifications into a state, which is changed in place."""

@@ -19,7 +19,7 @@ from nestling_device.bundle.calibration import curve_of
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.inference.cloud_client import Cloud, Exchange
 from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee
-from nestling_device.inference.journal import Journal
+from nestling_device.inference.journal import MOST_PENDING, Journal
 from nestling_device.inference.offload_target import OffloadTarget
 from nestling_device.inference.offloader import BadAnswerError, CloudAnswer, OffloadError
 from nestling_device.inference.pending_message import (
@@ -32,9 +32,6 @@ from nestling_device.inference.pending_message import (
 from nestling_device.inference.stream_belief import StreamBelief
 from nestling_device.sources.source import Origin
 from nestling_device.telemetry.pending_inputs import Pending
-
-MOST_PENDING = 1000
-"""The number of inputs that wait at most. If there are more, the oldest ones expire."""
 
 # Inputs that are sent together at most, and the number from which they are sent.
 _TOGETHER = 16

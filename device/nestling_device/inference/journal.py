@@ -7,6 +7,9 @@ from nestling.v1.receipt_pb2 import Receipt
 from nestling.v1.stream_pb2 import PendingInput, StreamState
 from nestling_device.telemetry.pending_inputs import Pending
 
+MOST_PENDING = 1000
+"""The number of inputs that wait for the cloud at most. If there are more, the oldest expire."""
+
 
 class Journal(Protocol):
     """Stores what an agent must not lose. `Outbox` implements it."""

@@ -117,11 +117,11 @@ class OffloadTarget:
     ) -> None:
         """Update the controller with the cost of an answer.
 
-        Inputs that were kept on the device by a limit, or by a pause after a failed offload, do not
-        count. Otherwise, the controller would make up for them with additional offloads later. If
-        such an input waits for the cloud, it counts as if it had been sent. No input counts while
-        the budget tolerates a risk, because the risk replaces the target that the controller
-        tracks.
+        Inputs for which a limit or a pause after a failed offload ruled out the cloud do not count.
+        Otherwise, the controller would make up for them with additional offloads later. If hard
+        inputs wait for the cloud, all inputs count, and the waiting ones as if they had been sent.
+        No input counts while the budget tolerates a risk, because the risk replaces the target that
+        the controller tracks.
 
         Args:
             target: the target in force for the input.
@@ -132,15 +132,14 @@ class OffloadTarget:
         """
         if account.budget.tolerated_risk > 0:
             return
-        extra = 0.0
-        if reason in NOT_ASKED:
-            if not deferred or not math.isfinite(target.sent):
-                return
-            extra = target.sent
+        ruled_out = reason in NOT_ASKED
+        if ruled_out and not (account.budget.defer and math.isfinite(target.sent)):
+            return
+        later = target.sent if ruled_out and deferred else 0.0
         cost = InputCost(
-            share=offloaded,
-            energy=account.energy_mj + extra,
-            latency=account.latency_ms + extra,
+            share=deferred if ruled_out else offloaded,
+            energy=account.energy_mj + later,
+            latency=account.latency_ms + later,
         )
         self.controller = self.controller.after_input(target, cost)
 

@@ -27,4 +27,6 @@ def budget_of(config: Config) -> Budget:
         tolerated_risk=limits.tolerated_risk,
         energy_per_input_mj=limits.energy_per_input_mj,
         latency_per_input_ms=limits.latency_per_input_ms,
+        audit_share=limits.audit_share,
+        defer=limits.defer,
     )

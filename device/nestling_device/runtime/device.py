@@ -15,10 +15,8 @@ from nestling.v1.receipt_pb2 import Receipt
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
-from nestling_device.delivery.bundle_source import BlobSource, DeliveryError
-from nestling_device.delivery.grpc_source import GrpcSource
+from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.delivery.installer import Installer
-from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.enrolment.renewal import Renewal
@@ -28,16 +26,17 @@ from nestling_device.inference.follow_ups import Revision
 from nestling_device.inference.grpc_offloader import GrpcOffloader
 from nestling_device.inference.input_check import Window
 from nestling_device.inference.stream_state import Stream
-from nestling_device.inference.target_controller import share_in_force, with_share
+from nestling_device.inference.target_controller import with_share
+from nestling_device.runtime.agent_gauges import gauges_of
 from nestling_device.runtime.bundle_loader import BundleLoader
 from nestling_device.runtime.device_config import DeviceConfig
+from nestling_device.runtime.open_blob_source import open_blob_source
 from nestling_device.runtime.updater import Updater
 from nestling_device.sources.source import Origin
 from nestling_device.storage.lock import locked
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
 from nestling_device.telemetry.publisher import Telemetry
-from nestling_device.telemetry.sparkplug_node import Gauges
 from nestling_device.telemetry.telemetry_config import TelemetryConfig
 
 _log = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ class Device:
         self._costs = costs
         self._stack = ExitStack()
         self._next: LoadedBundle | None = None  # another release, downloaded while growing
-        self._source = _blob_source(config)
+        self._source = open_blob_source(config)
         self._draw = (random.Random(config.seed) if config.seed else random.SystemRandom()).random
 
     def __enter__(self) -> Self:
@@ -240,31 +239,14 @@ class Device:
         return found
 
     def _report(self, resident: int, budget: Budget) -> None:
-        guarantee = self._agent.guarantee
         self._telemetry.set_gauges(
-            Gauges(
-                profile=self._config.profile,
-                bundle_version=self.bundle.version,
-                capacity=resident,
-                battery=budget.battery,
-                offload_share=share_in_force(budget),
-                drifting=self._agent.drifting,
-                pending=self._agent.pending,
-                tolerated_risk=budget.tolerated_risk or None,
-                guaranteed_since_ms=guarantee.since_ms if guarantee else None,
-                inputs_to_go=guarantee.inputs_to_go if guarantee else None,
-            )
+            gauges_of(self._agent, budget, profile=self._config.profile, resident=resident)
         )
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
         """What is guaranteed at present, or None if no risk can be certified."""
         return self._agent.guarantee
-
-    @property
-    def pending(self) -> int:
-        """The number of answered inputs that the cloud is still to be asked about."""
-        return self._agent.pending
 
     def _switch_bundle(self, memory_bytes: int) -> None:
         """Switch to another bundle if one is ready, and start an installation if one is due.
@@ -316,9 +298,3 @@ class Device:
         Receipts that the cloud has not acknowledged stay in the outbox.
         """
         self._stack.__exit__(kind, error, trace)
-
-
-def _blob_source(config: DeviceConfig) -> BlobSource:
-    if config.delivery == "mqtt":
-        return MqttSource(config.broker, config.device_id, identity=config.identity)
-    return GrpcSource(config.cloud, config.device_id, identity=config.identity)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_device.sources.source import Input, SourceError, Windows
+from nestling_device.sources.source import Input, Origin, SourceError, Windows
 
 _log = logging.getLogger(__name__)
 
@@ -167,6 +167,9 @@ class Camera:
         return Input(window=window)
 
     def settle(self, line: str) -> None:
+        """Do nothing, because no producer waits for the answer."""
+
+    def revise(self, line: str, origin: Origin) -> None:
         """Do nothing, because no producer waits for the answer."""
 
     def refuse(self, reason: str) -> None:

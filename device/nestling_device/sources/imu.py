@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nestling_device.hardware.i2c import Bus
-from nestling_device.sources.source import Input, SourceError, Windows
+from nestling_device.sources.source import Input, Origin, SourceError, Windows
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +102,9 @@ class Imu:
             return None
 
     def settle(self, line: str) -> None:
+        """Do nothing, because no producer waits for the answer."""
+
+    def revise(self, line: str, origin: Origin) -> None:
         """Do nothing, because no producer waits for the answer."""
 
     def refuse(self, reason: str) -> None:

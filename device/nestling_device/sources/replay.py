@@ -74,6 +74,9 @@ class Replay:
     def settle(self, line: str) -> None:
         """Do nothing, because no producer waits for the answer."""
 
+    def revise(self, line: str, origin: Origin) -> None:
+        """Do nothing, because no producer waits for the answer."""
+
     def refuse(self, reason: str) -> None:
         """Do nothing, because no producer waits for the answer."""
 

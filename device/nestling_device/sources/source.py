@@ -89,6 +89,15 @@ class Source(Protocol):
         """
         ...
 
+    def revise(self, line: str, origin: Origin) -> None:
+        """Deliver a revised answer to the producer of an earlier input, if it can be matched.
+
+        Args:
+            line: the revised answer as one line of JSON.
+            origin: where the input came from.
+        """
+        ...
+
     def refuse(self, reason: str) -> None:
         """Report to the producer that the last input has no answer.
 

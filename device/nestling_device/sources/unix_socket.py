@@ -6,7 +6,8 @@ four bytes. The body is one window as little-endian float32 values in C order. I
 the header is set, the other bits are the length, and the body is the id of the window in the next
 frame. The id has 1 to 128 bytes of UTF-8, and is returned with the answer.
 
-Every window is answered by one line of JSON, which is the answer or {"error": ...}. A producer that
+Every window is answered by one line of JSON, which is the answer or {"error": ...}. If the answer
+to a window with an id is revised later, a line with the id and "revises" follows. A producer that
 reads too slowly misses whole lines. Only one producer at a time may be connected; any other gets an
 error and is disconnected.
 """
@@ -104,6 +105,11 @@ class UnixSocket:
         if self._producer is not None:
             self._producer.send(line)
 
+    def revise(self, line: str, origin: Origin) -> None:
+        """Send a revised answer to the producer, if the input has an id."""
+        if origin.id and self._producer is not None:
+            self._producer.send(line)
+
     def refuse(self, reason: str) -> None:
         """Send the reason to the producer as an error, with the id of the last window."""
         self.settle(_error(reason, self._last_id))
@@ -112,7 +118,7 @@ class UnixSocket:
         """Disconnect the producer and remove the socket."""
         self._hang_up()
         self._listener.close()
-        with suppress(OSError):  # the next start replaces a socket that is left over
+        with suppress(OSError):  # the next start replaces a leftover socket
             self._path.unlink()
 
     def _poll(self, timeout_s: float) -> None:
@@ -228,11 +234,7 @@ class _Producer:
         return time.monotonic() - self._received_s
 
     def receive(self) -> bool:
-        """Read the bytes that are available.
-
-        Returns:
-            False if the producer has disconnected.
-        """
+        """Read the bytes that are available; return False if the producer has disconnected."""
         try:
             data = self.connection.recv(_CHUNK_BYTES)
         except BlockingIOError:
@@ -292,4 +294,4 @@ def _remove_stale(path: Path) -> None:
 
 
 def _error(fault: str, window_id: str = "") -> str:
-    return json.dumps({"error": fault, **({"id": window_id} if window_id else {})})
+    return json.dumps({"error": fault} | ({"id": window_id} if window_id else {}))

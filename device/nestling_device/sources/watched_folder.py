@@ -123,6 +123,9 @@ class WatchedFolder:
         self._position += 1
         self._finish()
 
+    def revise(self, line: str, origin: Origin) -> None:
+        """Do nothing, because no producer waits for the answer."""
+
     def refuse(self, reason: str) -> None:
         """Skip the window without an answer.
 

@@ -44,6 +44,7 @@ class OutboxSnapshot:
         written: the sequence number of the newest receipt, or 0 before the first.
         acknowledged: the sequence number up to which the cloud has acknowledged all receipts.
         depth: the number of receipts in the outbox.
+        pending: the number of answered inputs that the cloud is still to be asked about.
         oldest_ms: the Unix time, in milliseconds, at which the answer of the oldest receipt in the
             outbox was given. It is None if the outbox is empty or that receipt is damaged.
     """
@@ -51,6 +52,7 @@ class OutboxSnapshot:
     written: int
     acknowledged: int
     depth: int
+    pending: int
     oldest_ms: int | None
 
 
@@ -108,12 +110,14 @@ def read_outbox(state_dir: Path) -> OutboxSnapshot | None:
             return None
         marks = cursor.execute("SELECT last_sequence, acknowledged FROM outbox").fetchone()
         (depth,) = cursor.execute("SELECT count(*) FROM receipts").fetchone()
+        (pending,) = cursor.execute("SELECT count(*) FROM pending").fetchone()
         oldest = cursor.execute("SELECT receipt FROM receipts ORDER BY sequence LIMIT 1").fetchone()
     written, acknowledged = marks or (0, 0)
     return OutboxSnapshot(
         written=written,
         acknowledged=acknowledged,
         depth=depth,
+        pending=pending,
         oldest_ms=_answered_at_ms(oldest[0]) if oldest else None,
     )
 

@@ -1,0 +1,437 @@
+"""Inputs that wait for the cloud are asked about later, together, and their answers are revised."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, FOLLOW_UP_DEFERRED, Receipt
+from nestling.v1.stream_pb2 import PendingInput
+from nestling_core.telemetry.receipt_chain import fingerprint
+from nestling_device.inference.follow_ups import is_due
+from nestling_device.inference.journal import MOST_PENDING
+from nestling_device.inference.offloader import (
+    BadAnswerError,
+    OverloadedError,
+    UnreachableError,
+)
+from nestling_device.inference.stream_state import Stream
+from nestling_device.sources.source import Origin
+from nestling_device.telemetry.outbox import Outbox
+from tests.support.agent_rig import (
+    BUDGET,
+    CLOUD_CLASS,
+    METER,
+    AgentRig,
+    KnowingCloud,
+    ListJournal,
+    ScriptedCloud,
+    assert_same,
+    budget,
+    make_rig,
+    routes,
+)
+from tests.support.hand_bundle import EASY, HARD, filtered, hand_bundle
+from tests.support.hand_stream import FILTER, random_stream
+
+LATER = budget(defer=True)
+OFFLINE = budget(defer=True, link_mbit_s=0)
+AUDITING = budget(audit_share=0.5)
+FILTERED = hand_bundle(calibration=filtered(FILTER))
+
+
+def always(_: object = None) -> float:
+    return 0.0
+
+
+def radio(receipt: Receipt) -> float:
+    (entry,) = [one for one in receipt.energy if one.source == "radio"]
+    return entry.energy_mj
+
+
+def follow_ups(rig: AgentRig) -> list[Receipt]:
+    return [receipt for receipt in rig.kept if receipt.HasField("follows")]
+
+
+def test_hard_input_without_a_link_is_asked_about_when_the_link_is_back(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
+    origin = Origin(id="w-7", file="day.npy", window=7)
+
+    first = rig.agent.answer(7, HARD, OFFLINE, origin)
+    waiting = rig.agent.pending
+    assert rig.agent.catch_up(OFFLINE, hurry=True) == []
+    (revision,) = rig.agent.catch_up(LATER, hurry=True)
+
+    assert (routes([first]), first.follow_up) == ([(3, "no_link")], FOLLOW_UP_DEFERRED)
+    assert waiting == 1
+    receipt = revision.receipt
+    assert revision.origin == origin
+    assert routes([receipt]) == [(0, "deferred")]
+    assert (receipt.input_index, receipt.answer, receipt.device_answer) == (
+        7,
+        CLOUD_CLASS,
+        first.answer,
+    )
+    assert receipt.follows == fingerprint(first.SerializeToString())
+    assert (receipt.bytes_up, receipt.bytes_down) == (200, 100)
+    assert radio(receipt) == pytest.approx(METER.radio_mj(300, LATER))
+    assert receipt.offload_energy_mj == 0
+    assert rig.agent.pending == 0
+    assert rig.kept == [first, receipt]
+    assert rig.cloud.requests[0].device_answer == first.answer
+    assert (rig.cloud.requests[0].window == HARD).all()
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"link_mbit_s": 0.0},
+        {"energy_mj": 0.001},
+        {"battery": 1e-6},
+        {"latency_ms": 0.1},
+    ],
+    ids=["no link", "energy", "battery", "latency"],
+)
+def test_hard_inputs_wait_whatever_limit_rules_out_the_cloud_and_easy_ones_do_not(
+    tmp_path: Path, limits: dict[str, float]
+) -> None:
+    rig = make_rig(tmp_path)
+
+    easy = rig.agent.answer(0, EASY, budget(defer=True, **limits))
+    hard = rig.agent.answer(1, HARD, budget(defer=True, **limits))
+    without = rig.agent.answer(2, HARD, budget(**limits))
+
+    found = [receipt.follow_up for receipt in (easy, hard, without)]
+    assert found == [0, FOLLOW_UP_DEFERRED, 0]
+
+
+@pytest.mark.parametrize(
+    "fault", [UnreachableError("gone"), OverloadedError("busy", retry_ms=0)], ids=str
+)
+def test_failed_offload_waits_until_the_pause_is_over(
+    tmp_path: Path, fault: UnreachableError | OverloadedError
+) -> None:
+    rig = make_rig(tmp_path, fault, None, draw=always)
+
+    rig.agent.answer(0, HARD, LATER)
+    assert rig.agent.catch_up(LATER, hurry=True) == []  # the pause lasts for one input
+    rig.agent.answer(1, EASY, LATER)
+    (revision,) = rig.agent.catch_up(LATER, hurry=True)
+
+    assert revision.receipt.input_index == 0
+
+
+def test_inputs_wait_for_company_unless_the_radio_is_awake(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
+    for index in range(7):
+        rig.agent.answer(index, HARD, OFFLINE)
+        assert rig.agent.catch_up(LATER) == []
+
+    awake = rig.agent.answer(7, HARD, LATER)
+    found = rig.agent.catch_up(LATER)
+
+    assert routes([awake]) == [(0, "escalated")]
+    assert [revision.receipt.input_index for revision in found] == [*range(7)]
+
+
+def test_eight_inputs_go_out_in_one_wake_of_the_radio(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
+    for index in range(8):
+        rig.agent.answer(index, HARD, OFFLINE)
+
+    found = [revision.receipt for revision in rig.agent.catch_up(LATER)]
+
+    assert len(found) == 8
+    together = METER.radio_mj(8 * 300, LATER)
+    assert [radio(receipt) for receipt in found] == pytest.approx([together / 8] * 8)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "waited_ms", "awake", "urgent", "due"),
+    [
+        (0, 10**9, True, True, False),
+        (1, 0, False, False, False),
+        (7, 59_999, False, False, False),
+        (1, 60_000, False, False, True),
+        (8, 0, False, False, True),
+        (1, 0, True, False, True),
+        (1, 0, False, True, True),
+        (1, -60_000, False, False, True),  # the clock was set back
+    ],
+)
+def test_inputs_are_due_when_they_are_enough_or_have_waited_enough(
+    waiting: int, waited_ms: int, *, awake: bool, urgent: bool, due: bool
+) -> None:
+    assert is_due(waiting, 0, waited_ms, awake=awake, urgent=urgent) == due
+
+
+def test_energy_limit_applies_to_each_input_of_a_group(tmp_path: Path) -> None:
+    alone, together = METER.radio_mj(317, LATER), METER.radio_mj(8 * 317, LATER) / 8
+    rig = make_rig(tmp_path)
+    tight = budget(defer=True, energy_mj=together * 0.9)
+    for index in range(8):
+        rig.agent.answer(index, HARD, OFFLINE)
+
+    assert rig.agent.catch_up(tight) == []
+    assert len(rig.agent.catch_up(budget(defer=True, energy_mj=alone * 1.1))) == 8
+
+
+def test_input_that_the_cloud_refuses_expires_and_the_others_are_answered(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, BadAnswerError("not this one"), None)
+    first = [rig.agent.answer(index, HARD, OFFLINE) for index in range(2)]
+
+    found = [revision.receipt for revision in rig.agent.catch_up(LATER, hurry=True)]
+
+    assert routes(found) == [(3, "expired"), (0, "deferred")]
+    assert found[0].answer == first[0].answer
+    assert rig.agent.pending == 0
+
+
+def test_cost_of_a_failed_exchange_is_charged_to_the_next_follow_up(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, UnreachableError("gone"), None, draw=always)
+    rig.agent.answer(0, HARD, OFFLINE)
+
+    assert rig.agent.catch_up(LATER, hurry=True) == []
+    rig.agent.answer(1, EASY, LATER)
+    (revision,) = rig.agent.catch_up(LATER, hurry=True)
+
+    tried = METER.radio_mj(317, LATER)  # the framing of one exchange
+    assert radio(revision.receipt) == pytest.approx(METER.radio_mj(300, LATER) + tried)
+
+
+def change(**fields: object) -> Callable[[PendingInput], None]:
+    def apply(message: PendingInput) -> None:
+        for name, value in fields.items():
+            setattr(message, name, value)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        change(bundle_version="hand-9-00000000"),
+        change(answered_at_ms=1),
+        change(input=b"short"),
+        change(answer=99),
+        change(cascade_capacity=9),
+        change(cascade_start=0),
+        lambda message: message.believed.append(0.5),
+        lambda message: message.kept.append(True),
+    ],
+    ids=["bundle", "age", "input", "answer", "capacity", "start", "belief", "kept"],
+)
+def test_input_that_cannot_be_asked_about_any_more_expires(
+    tmp_path: Path, spoil: Callable[[PendingInput], None]
+) -> None:
+    with Outbox(tmp_path) as outbox:
+        rig = make_rig(tmp_path, journal=outbox)
+        first = rig.agent.answer(0, HARD, OFFLINE)
+        ((number, message),) = outbox.pending(9)
+        assert message is not None
+        spoil(message)
+        outbox.append(added=[message], removed=[number])
+
+        (revision,) = rig.agent.catch_up(LATER, hurry=True)
+
+        assert routes([revision.receipt])[0][1] == "expired"
+        assert revision.receipt.follow_up == FOLLOW_UP_DEFERRED
+        assert revision.receipt.follows == fingerprint(first.SerializeToString())
+        assert rig.cloud.request_count == 0
+        assert outbox.pending_count() == rig.agent.pending == 0
+
+
+def test_oldest_input_expires_when_too_many_wait(tmp_path: Path) -> None:
+    journal = ListJournal([], [])
+    journal.append(added=[PendingInput(input_index=n) for n in range(MOST_PENDING)])
+    rig = make_rig(tmp_path, journal=journal)
+
+    rig.agent.answer(MOST_PENDING, HARD, OFFLINE)
+
+    assert rig.agent.pending == journal.pending_count() == MOST_PENDING
+    (oldest,) = journal.pending(1)
+    assert oldest.content is not None
+    assert oldest.content.input_index == 1
+    assert [receipt.input_index for receipt in journal.kept] == [MOST_PENDING, 0]
+    assert routes(journal.kept)[1][1] == "expired"
+
+
+@pytest.mark.parametrize(("draw", "audited"), [(0.0, True), (0.499, True), (0.5, False)])
+def test_kept_answers_are_audited_with_the_budgets_share(
+    tmp_path: Path, draw: float, *, audited: bool
+) -> None:
+    rig = make_rig(tmp_path, draw=lambda: draw)
+
+    first = rig.agent.answer(0, EASY, AUDITING)
+    sent = rig.agent.answer(1, HARD, AUDITING)
+    forced = rig.agent.answer(2, EASY, budget(audit_share=0.5, link_mbit_s=0))
+    found = rig.agent.catch_up(AUDITING, hurry=True)
+
+    assert first.follow_up == (FOLLOW_UP_AUDIT if audited else 0)
+    assert (sent.follow_up, forced.follow_up) == (0, 0)  # not kept by choice
+    assert [routes([one.receipt]) for one in found] == [[(0, "audited")]] * audited
+    assert first.answer != CLOUD_CLASS  # what the audit found out
+    assert [one.receipt.answer for one in found] == [CLOUD_CLASS] * audited
+
+
+def test_audits_are_drawn_independently_of_the_input(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rig = make_rig(tmp_path, draw=lambda: float(rng.random()))
+    quarter = budget(offload_share=0.0, audit_share=0.25)
+    confident, doubtful = EASY, HARD
+
+    drawn = [
+        [rig.agent.answer(2 * n + m, one, quarter).follow_up for n in range(600)]
+        for m, one in enumerate((confident, doubtful))
+    ]
+
+    shares = [sum(one == FOLLOW_UP_AUDIT for one in kind) / 600 for kind in drawn]
+    assert shares == pytest.approx([0.25, 0.25], abs=0.055)  # three standard deviations
+    pairs = np.corrcoef(np.array(drawn[0][1:]) > 0, np.array(drawn[0][:-1]) > 0)[0, 1]
+    assert abs(pairs) < 0.13
+
+
+def test_audit_corrects_the_confidence_and_counts_toward_a_target_share(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    inputs, cloud = random_stream(0, 1500)
+    share = budget(offload_share=0.3, target_window=500, audit_share=0.2)
+    rig = make_rig(tmp_path, cloud=cloud, draw=lambda: float(rng.random()))
+
+    for index, one in enumerate(inputs):
+        rig.agent.answer(index, one, share)
+        rig.agent.catch_up(share, hurry=True)
+
+    assert rig.cloud.request_count / len(inputs) == pytest.approx(0.3, abs=0.02)
+    reasons = [reason for _, reason in routes(rig.kept)]
+    assert reasons.count("audited") / len(inputs) == pytest.approx(0.16, abs=0.03)
+    assert min(rig.states[-1].offset_mean) < -0.05
+
+
+def test_deferred_inputs_count_toward_a_target_share_once(tmp_path: Path) -> None:
+    inputs, cloud = random_stream(1, 400)
+    rig = make_rig(tmp_path, cloud=cloud)
+    share = budget(offload_share=0.3, target_window=50, defer=True)
+    offline = budget(offload_share=0.3, target_window=50, defer=True, link_mbit_s=0)
+
+    for index, one in enumerate(inputs):
+        rig.agent.answer(index, one, offline if 100 <= index < 200 else share)
+        rig.agent.catch_up(share if not 100 <= index < 200 else offline)
+    rig.agent.catch_up(share, hurry=True)
+
+    assert rig.agent.pending == 0
+    assert rig.cloud.request_count / len(inputs) == pytest.approx(0.3, abs=0.03)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
+)
+@given(seed=st.integers(0, 2**32 - 1), filtering=st.booleans())
+def test_revised_answer_is_the_one_that_asking_at_once_would_have_given(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, *, filtering: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("device")
+    bundle = FILTERED if filtering else hand_bundle()
+    inputs, cloud = random_stream(seed, 8)
+    asked = make_rig(folder, bundle=bundle, cloud=cloud)
+    deferred = make_rig(folder, bundle=bundle, cloud=KnowingCloud(cloud.logits))
+    for rig in (asked, deferred):
+        for index in range(7):
+            rig.agent.answer(index, inputs[index], budget(offload_share=0.5))
+
+    at_once = asked.agent.answer(7, inputs[7], budget(offload_share=0.99))
+    first = deferred.agent.answer(
+        7, inputs[7], budget(offload_share=0.99, defer=True, link_mbit_s=0)
+    )
+    revisions = deferred.agent.catch_up(LATER, hurry=True)
+
+    if at_once.route.capacity == 0 and first.follow_up:
+        assert [one.receipt.answer for one in revisions] == [at_once.answer]
+
+
+_moments = st.lists(
+    st.tuples(st.booleans(), st.booleans(), st.floats(0, 0.999)), min_size=2, max_size=12
+)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
+)
+@given(seed=st.integers(0, 2**32 - 1), moments=_moments, filtering=st.booleans())
+def test_restart_after_every_step_gives_the_same_receipts_and_follow_ups(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    moments: list[tuple[bool, bool, float]],
+    *,
+    filtering: bool,
+) -> None:
+    folder = tmp_path_factory.mktemp("device")
+    bundle = FILTERED if filtering else hand_bundle()
+    inputs, cloud = random_stream(seed, len(moments))
+    steady = make_rig(folder, bundle=bundle, cloud=cloud)
+    kept: list[Receipt] = []
+
+    def one_step(index: int, limits: Budget, *, hurry: bool | None) -> None:
+        with Outbox(folder) as outbox:
+            rig = make_rig(
+                folder,
+                bundle=bundle,
+                cloud=KnowingCloud(cloud.logits),
+                stream=Stream(state=outbox.stream_state()),
+                journal=outbox,
+            )
+            if hurry is None:
+                kept.append(rig.agent.answer(index, inputs[index], limits))
+            else:
+                kept.extend(one.receipt for one in rig.agent.catch_up(limits, hurry=hurry))
+
+    for index, (linked, hurry, share) in enumerate(moments):
+        limits = budget(
+            offload_share=share, target_window=0, defer=True, link_mbit_s=1.0 if linked else 0.0
+        )
+        steady.agent.answer(index, inputs[index], limits)
+        steady.agent.catch_up(limits, hurry=hurry)
+        one_step(index, limits, hurry=None)
+        awake = kept[-1].bytes_down > 0  # a restarted agent does not know, so it hurries instead
+        one_step(index, limits, hurry=hurry or awake)
+
+    for receipt in (*kept, *steady.kept):  # fingerprints and delays depend on the clock
+        receipt.latency_ms = 0
+        if receipt.HasField("follows"):
+            receipt.follows = 0
+    assert_same(kept, steady.kept)
+
+
+def test_damaged_input_is_dropped_and_the_next_one_is_asked_about(tmp_path: Path) -> None:
+    with Outbox(tmp_path) as outbox:
+        rig = make_rig(tmp_path, journal=outbox)
+        for index in range(2):
+            rig.agent.answer(index, HARD, OFFLINE)
+        outbox._database._connection.execute(
+            "UPDATE pending SET content = x'ffff' WHERE number = 1"
+        )
+
+        assert rig.agent.catch_up(LATER, hurry=True) == []
+        (revision,) = rig.agent.catch_up(LATER, hurry=True)
+
+        assert revision.receipt.input_index == 1
+        assert outbox.pending_count() == 0
+
+
+def test_cloud_that_answers_nothing_is_left_alone_for_longer_each_time(tmp_path: Path) -> None:
+    cloud = ScriptedCloud(UnreachableError("gone"))
+    rig = make_rig(tmp_path, cloud=cloud, draw=lambda: 0.999)
+    rig.agent.answer(0, HARD, OFFLINE)
+
+    for index in range(1, 40):
+        rig.agent.answer(index, EASY, LATER)
+        rig.agent.catch_up(LATER, hurry=True)
+
+    assert cloud.request_count < 8
+    assert rig.agent.pending == 1
+    assert receipt_pb2.REASON_BACK_OFF in {receipt.route.reason for receipt in rig.kept}
+    assert BUDGET.defer is False
