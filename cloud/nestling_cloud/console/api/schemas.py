@@ -13,13 +13,8 @@ from nestling_cloud.bundles.routing_facts import RoutingFacts
 from nestling_cloud.console.data.health import Finding
 from nestling_cloud.console.data.operating_point import PointState
 from nestling_cloud.console.data.released_bundle import Models
-from nestling_cloud.metrics.views import (
-    AnswerPoint,
-    CloudOnly,
-    DeviceRow,
-    EnergyFigures,
-    RouteFigures,
-)
+from nestling_cloud.metrics.figures import CloudOnly, EnergyFigures, RouteFigures
+from nestling_cloud.metrics.views import AnswerPoint, DeviceRow
 
 Since = Annotated[int, Field(validation_alias=AliasPath("range", "since_ms"))]
 Until = Annotated[int, Field(validation_alias=AliasPath("range", "until_ms"))]

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from nestling_cloud.console.data.energy_saved import spent_by_provenance
 from nestling_cloud.console.data.table import Cell, Table, table
 from nestling_cloud.console.data.units import time_utc
-from nestling_cloud.metrics.views import AnswerPoint, Bucket, FleetView, Totals
+from nestling_cloud.metrics.figures import Bucket, Totals
+from nestling_cloud.metrics.views import AnswerPoint, FleetView
 
 CLOUD = "cloud"
 

@@ -34,7 +34,7 @@ from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Text,
 from nestling_cloud.console.pages.reported_panel import ReportedPanel
 from nestling_cloud.console.pages.target_panels import TargetChangesPanel, TargetStatePanel
 from nestling_cloud.control.targets import TargetError
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 
 PATH = "/operating-point"
 _LIVE_S = 1.0

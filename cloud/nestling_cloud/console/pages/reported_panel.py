@@ -5,7 +5,7 @@ from nestling_cloud.console.data.time_spans import Span
 from nestling_cloud.console.data.units import NOTHING, energies, number, percent
 from nestling_cloud.console.pages.facts import FactList
 from nestling_cloud.console.pages.markup import Text, block
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 
 _UNKNOWN_ACCURACY = "not known"
 _EXPECTED_BY = "expected by the devices, corrected by the cloud's answers"

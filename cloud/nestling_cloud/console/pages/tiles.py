@@ -5,7 +5,8 @@ from nestling_cloud.console.data.energy_saved import energy_saved, spent_by_prov
 from nestling_cloud.console.data.time_spans import Span
 from nestling_cloud.console.data.units import NOTHING, energy, latency, number, percent, size
 from nestling_cloud.console.pages.markup import Tile, block
-from nestling_cloud.metrics.views import FleetView, Totals
+from nestling_cloud.metrics.figures import Totals
+from nestling_cloud.metrics.views import FleetView
 
 
 class TotalsTiles:

@@ -1,6 +1,6 @@
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.energy_saved import energy_saved, spent_by_provenance
-from nestling_cloud.metrics.views import CloudOnly
+from nestling_cloud.metrics.figures import CloudOnly
 from tests.support.console_views import energy, nothing, totals
 
 
