@@ -19,6 +19,7 @@ from nestling_cloud.console.data.expectation import (
     expected_energy,
     mixed_accuracy,
 )
+from nestling_cloud.console.data.guarantee import measured_agreement
 from nestling_cloud.console.data.operating_point import PointState, read_state
 from nestling_cloud.console.data.released_bundle import (
     Models,
@@ -96,6 +97,7 @@ class _PointPage:
                 self._add_slider()
                 self._expected = FactList(
                     {
+                        "agreement": "Agreement with the cloud, audited",
                         "accuracy": "Accuracy on calibration inputs",
                         "energy": "Energy per answer, estimated",
                     }
@@ -209,10 +211,14 @@ class _PointPage:
     def _show_expected(self) -> None:
         share = self._share or 0.0
         accuracy, capacities = self._accuracy(share)
+        totals = self._recent.totals if self._recent else None
+        where = f"on {'this device' if self._device else 'the fleet'}, {self._spans.span.phrase}"
+        self._expected.show("agreement", measured_agreement(totals, where))
         self._expected.show("accuracy", NOTHING if accuracy is None else percent(accuracy))
         spent = expected_energy(self._recent.totals, share) if self._recent else None
         self._expected.show("energy", _energy_text(spent))
         self._note.show(
+            "Agreement: of answers that devices kept by choice, whatever the target. "
             f"Accuracy: measured {curves_measured_on(self._models)}, for {capacities}; the fleet's "
             "own inputs may be harder. Energy: the reported compute energy per answer, plus this "
             f"share of the reported energy for sending one input, {self._spans.span.phrase}."

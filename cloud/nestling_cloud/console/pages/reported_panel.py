@@ -60,6 +60,8 @@ def _expected(totals: Totals | None) -> str:
 
 
 def _energy_per_answer(totals: Totals) -> str:
+    if not totals.answers:  # follow-ups take energy too
+        return NOTHING
     by_source: dict[str, dict[str, float]] = {}
     for entry in totals.energy:
         of_source = by_source.setdefault(entry.source, {})
