@@ -128,13 +128,19 @@ def test_operating_point_shows_the_audited_agreement_beside_the_calibration(
     page: Browser, fleet: Fleet
 ) -> None:
     page.open(f"{fleet.cloud.console}/operating-point?span=1h")
-    page.wait(lambda: page.text('[data-fact="agreement"]').startswith("90.0 %"))
+    page.wait(lambda: page.text('[data-fact="agreement"]') == "90.0 %")
 
-    assert page.text('[data-fact="agreement"]').endswith("measured on the fleet, last 1 h")
-    assert page.text('[data-fact="accuracy"]').endswith("%")
-    assert "calibration inputs when the bundle was built" in page.text('[data-panel="target"]')
+    assert page.text('[data-fact="accuracy"]') == "60.0 %"
+    target = page.text('[data-panel="target"]')
+    assert "Agreement audited on the fleet" in target
+    assert "Accuracy on calibration inputs" in target
+    assert "measured on the fleet, last 1 h, on answers that devices kept by choice" in target
+    assert "95 % interval 76.3 % to 97.2 %, 40 audits" in target
+    assert "calibration inputs when the bundle was built" in target
     page.open(f"{fleet.cloud.console}/operating-point?device=porch&span=1h")
-    page.wait(lambda: page.text('[data-fact="agreement"]') == "no audits on this device, last 1 h")
+    page.wait(lambda: "the target; no audits." in page.text('[data-panel="target"]'))
+    assert "Agreement audited on this device" in page.text('[data-panel="target"]')
+    assert page.text('[data-fact="agreement"]') == "\u2013"
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])

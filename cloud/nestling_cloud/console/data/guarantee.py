@@ -70,16 +70,3 @@ def revisions(totals: Totals) -> tuple[str, str]:
     if totals.expired:
         remark += f", {number(totals.expired)} too late"
     return number(totals.deferred), remark
-
-
-def measured_agreement(totals: Totals | None, where: str) -> str:
-    """Return the audited agreement, with its interval and where it was measured.
-
-    Args:
-        totals: the figures of a fleet or a device; None for a device that has never reported.
-        where: the devices and the time range of the figures.
-    """
-    if totals is None or totals.agreement is None:
-        return f"no audits {where}"
-    share, interval = agreement(totals)
-    return f"{share} ({interval}), measured {where}"

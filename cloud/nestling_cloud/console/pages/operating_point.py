@@ -19,7 +19,7 @@ from nestling_cloud.console.data.expectation import (
     expected_energy,
     mixed_accuracy,
 )
-from nestling_cloud.console.data.guarantee import measured_agreement
+from nestling_cloud.console.data.guarantee import agreement
 from nestling_cloud.console.data.operating_point import PointState, read_state
 from nestling_cloud.console.data.released_bundle import (
     Models,
@@ -86,6 +86,7 @@ class _PointPage:
         age_ms: int | None,
     ) -> None:
         self._parts, self._models, self._device = parts, models, device
+        self._where = "this device" if device else "the fleet"
         self._share: float | None = None  # on the slider; None until the first refresh
         self._recent: _RecentFigures | None = None
         with heading("Operating point") as sub:
@@ -97,11 +98,12 @@ class _PointPage:
                 self._add_slider()
                 self._expected = FactList(
                     {
-                        "agreement": "Agreement with the cloud, audited",
+                        "agreement": f"Agreement audited on {self._where}",
                         "accuracy": "Accuracy on calibration inputs",
                         "energy": "Energy per answer, estimated",
                     }
                 )
+                self._audits = Text("p", "", "note")
                 self._note = Text("p", "", "note")
                 self._limits = Text("p", "", "note")
                 self._limits.props["data-fact"] = "useful-share"
@@ -211,14 +213,18 @@ class _PointPage:
     def _show_expected(self) -> None:
         share = self._share or 0.0
         accuracy, capacities = self._accuracy(share)
-        totals = self._recent.totals if self._recent else None
-        where = f"on {'this device' if self._device else 'the fleet'}, {self._spans.span.phrase}"
-        self._expected.show("agreement", measured_agreement(totals, where))
+        agreeing, audits = (
+            agreement(self._recent.totals) if self._recent else (NOTHING, "no audits")
+        )
+        self._expected.show("agreement", agreeing)
         self._expected.show("accuracy", NOTHING if accuracy is None else percent(accuracy))
         spent = expected_energy(self._recent.totals, share) if self._recent else None
         self._expected.show("energy", _energy_text(spent))
+        self._audits.show(
+            f"Agreement with the cloud: measured on {self._where}, {self._spans.span.phrase}, on "
+            f"answers that devices kept by choice, whatever the target; {audits}."
+        )
         self._note.show(
-            "Agreement: of answers that devices kept by choice, whatever the target. "
             f"Accuracy: measured {curves_measured_on(self._models)}, for {capacities}; the fleet's "
             "own inputs may be harder. Energy: the reported compute energy per answer, plus this "
             f"share of the reported energy for sending one input, {self._spans.span.phrase}."

@@ -1,4 +1,4 @@
-"""Shows the row of figures at the top of the fleet's page and of a device's page."""
+"""Shows the rows of figures at the top of the fleet's page and of a device's page."""
 
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.energy_saved import energy_saved, spent_by_provenance
@@ -14,7 +14,7 @@ class TotalsTiles:
     """Tiles with the answers, routes, energy, savings, latency and audits of a time range.
 
     Args:
-        with_devices: whether the row has three tiles that count devices.
+        with_devices: whether three of the tiles count devices.
     """
 
     def __init__(self, *, with_devices: bool) -> None:
@@ -28,6 +28,7 @@ class TotalsTiles:
             self._energy_saved = Tile("Energy saved", "energy-saved")
             self._bytes_saved = Tile("Bytes saved", "bytes-saved")
             self._latency = Tile("Latency, median", "latency")
+        with block("div", "tiles"):
             self._agreement = Tile("Agreement, audited", "agreement")
             self._deferred = Tile("Deferred inputs", "deferred")
             self._guaranteed = Tile("Risk guaranteed", "guaranteed") if with_devices else None

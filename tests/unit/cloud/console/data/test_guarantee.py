@@ -8,7 +8,6 @@ from nestling_cloud.console.data.guarantee import (
     agreement,
     device_guarantee,
     fleet_guarantee,
-    measured_agreement,
     revisions,
     table_guarantee,
 )
@@ -75,16 +74,6 @@ def test_agreement_has_its_interval_and_the_number_of_audits() -> None:
     assert plain(agreement(given)) == ("90.0 %", "95 % interval 82.4 % to 95.1 %, 100 audits")
     assert plain(agreement(totals(audited=1, agreeing=0)))[1].endswith("97.5 %, 1 audit")
     assert agreement(totals()) == ("\u2013", "no audits")
-
-
-def test_measured_agreement_names_where_it_was_measured() -> None:
-    found = measured_agreement(totals(audited=100, agreeing=90), "on the fleet, last 1 h")
-
-    assert found.replace("\u202f", " ") == (
-        "90.0 % (95 % interval 82.4 % to 95.1 %, 100 audits), measured on the fleet, last 1 h"
-    )
-    assert measured_agreement(totals(), "on the fleet") == "no audits on the fleet"
-    assert measured_agreement(None, "on this device") == "no audits on this device"
 
 
 def test_deferred_inputs_are_shown_with_what_became_of_them() -> None:
