@@ -27,7 +27,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: bytes) -> Iter
     with serving(tmp_path_factory.mktemp("console"), tiny_teacher) as made:
         with Store(store_url(str(made.cloud.store))) as store:
             batch = receipt_pb2.ReceiptBatch(outbox_id="outbox", receipts=receipts(unix_ms()))
-            store.add_all([Delivery(device="watch", batch=batch)], reports())
+            lone = receipt_pb2.ReceiptBatch(outbox_id="outbox", receipts=[late(unix_ms())])
+            deliveries = [
+                Delivery(device="watch", batch=batch),
+                Delivery(device="attic", batch=lone),
+            ]
+            store.add_all(deliveries, reports())
         yield made
 
 
@@ -55,6 +60,16 @@ def receipts(now_ms: int) -> Iterator[receipt_pb2.Receipt]:
             answer=1 if index < CHANGED else first.answer,
             answered_at_ms=now_ms - 30_000 + index,
         )
+
+
+def late(now_ms: int) -> receipt_pb2.Receipt:
+    """Make a follow-up whose first answer was given before the range of the pages."""
+    return make_follow_up(
+        make_receipt(answered_at_ms=now_ms - 7_200_000),
+        reason=receipt_pb2.REASON_DEFERRED,
+        why=receipt_pb2.FOLLOW_UP_DEFERRED,
+        answered_at_ms=now_ms - 30_000,
+    )
 
 
 def reports() -> list[device_registry.Report]:
@@ -94,7 +109,7 @@ def test_fleet_page_shows_audits_and_how_many_devices_are_guaranteed(
     assert page.figure("agreement") == "90.0 %"
     assert beside(page, "agreement") == "95 % interval 76.3 % to 97.2 %, 40 audits"
     assert page.figure("deferred") == "3"
-    assert beside(page, "deferred") == "2 answered later, 0 changed"
+    assert beside(page, "deferred") == "3 answered later, 0 changed"
     assert page.figure("guaranteed") == "1 of 2"
     assert page.figure("cloud-share") == "0.0 %"
     devices = page.text('[data-panel="devices"]')
@@ -143,6 +158,18 @@ def test_operating_point_shows_the_audited_agreement_beside_the_calibration(
     assert page.text('[data-fact="agreement"]') == "\u2013"
 
 
+def test_energy_of_follow_ups_without_answers_is_not_shown_per_answer(
+    page: Browser, fleet: Fleet
+) -> None:
+    page.open(f"{fleet.cloud.console}/operating-point?device=attic&span=1h")
+    page.wait(lambda: page.text('[data-fact="reported-accuracy"]') == "not known")
+
+    assert page.text('[data-fact="reported-energy"]') == "\u2013"
+    page.open(f"{fleet.cloud.console}/devices/attic?span=1h")
+    page.wait(lambda: beside(page, "deferred") == "1 answered later, 0 changed")
+    assert (page.figure("answers"), page.figure("energy")) == ("0", "\u2013")
+
+
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("path", ["/", "/devices/watch", "/operating-point"])
 def test_page_with_audits_fits_the_width(
@@ -164,12 +191,12 @@ def test_api_has_audits_and_guarantees(fleet: Fleet) -> None:
     device = fleet.get("devices/watch", span="1h").json()
 
     assert (figures["tolerating"], figures["guaranteed"]) == (2, 1)
-    for found in (figures["totals"], device["totals"]):
+    for found, revised in ((figures["totals"], 3), (device["totals"], 2)):
         assert (found["answers"], found["audited"], found["agreeing"]) == (ANSWERS, AUDITS, 36)
         assert found["agreement"] == pytest.approx(0.9)
         assert found["agreement_interval"] == pytest.approx([0.763, 0.972], abs=1e-3)
         counted = [found[key] for key in ("deferred", "revised", "changed", "expired")]
-        assert counted == [3, 2, 0, 0]
+        assert counted == [3, revised, 0, 0]
     assert device["device"]["answers"] == ANSWERS
     assert device["device"]["pending"] == 7
     assert device["device"]["guaranteed_since_ms"] == SINCE_MS
@@ -178,7 +205,7 @@ def test_api_has_audits_and_guarantees(fleet: Fleet) -> None:
 
 
 def test_csv_marks_follow_ups(fleet: Fleet) -> None:
-    lines = read_csv(fleet, "receipts.csv")
+    lines = read_csv(fleet, "receipts.csv", device="watch")
     latest = read_csv(fleet, "devices/watch/answers.csv")
 
     followed = {line["fingerprint"]: line for line in lines if not line["follows"]}
@@ -190,5 +217,5 @@ def test_csv_marks_follow_ups(fleet: Fleet) -> None:
     assert sum(bool(line["follows"]) for line in latest) == AUDITS + 2
 
 
-def read_csv(fleet: Fleet, path: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(fleet.get(path, span="1h").text)))
+def read_csv(fleet: Fleet, path: str, **query: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(fleet.get(path, span="1h", **query).text)))
