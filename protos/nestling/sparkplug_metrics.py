@@ -17,8 +17,8 @@ DRIFTING = "Nestling/Drifting"
 OFFLOAD_SHARE = "Nestling/Offload Share"
 # Inputs that the device has answered, and that the cloud is still to be asked about.
 PENDING = "Nestling/Pending"
-# Tolerated risk in force; the Unix time in ms since which it is guaranteed; and about how many inputs
-# are missing until it is. Each is null where it does not apply or is unknown.
+# Tolerated risk in force; the Unix time in ms since which it is guaranteed; and about how many
+# inputs are missing until it is. Each is null where it does not apply or is unknown.
 TOLERATED_RISK = "Nestling/Tolerated Risk"
 GUARANTEED_SINCE = "Nestling/Guaranteed Since"
 INPUTS_TO_GO = "Nestling/Inputs To Go"
