@@ -11,6 +11,9 @@ DEVICE_ID = "device_id"
 INPUT_INDEX = "input_index"
 # Class index that the student answered, if one ran before the offload.
 DEVICE_ANSWER = "device_answer"
+# True if the cloud is asked to audit an answer that the device has given: the input was drawn at
+# random, and is not recorded as a hard one.
+AUDIT = "audit"
 # Parameter of an input tensor of the type BYTES: the form in which each element encodes an input.
 WIRE_FORM = "wire_form"
 BYTES = "BYTES"

@@ -2,27 +2,33 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from nestling.v1 import receipt_pb2
+from nestling_cloud.metrics.figures import Totals
 from nestling_cloud.metrics.queries import MetricQueries
-from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store.delivery import Delivery
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.retention import DAY_MS, Retention
 from nestling_cloud.store.store import Store
-from nestling_cloud.store.tally import FALLBACKS
+from nestling_cloud.store.tally import FALLBACKS, FOLLOW_UP
 from nestling_cloud.store.time_range import TimeRange
-from tests.support.receipts import make_receipt
+from tests.support.receipts import make_follow_up, make_receipt
 from tests.support.stored import add_batch
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 _REASONS = (receipt_pb2.REASON_ACCEPTED, receipt_pb2.REASON_GATED, receipt_pb2.REASON_UNREACHABLE)
 _Key = TypeVar("_Key")
+_FOLLOW_UPS = (
+    (receipt_pb2.REASON_AUDITED, receipt_pb2.FOLLOW_UP_AUDIT),
+    (receipt_pb2.REASON_EXPIRED, receipt_pb2.FOLLOW_UP_AUDIT),
+    (receipt_pb2.REASON_DEFERRED, receipt_pb2.FOLLOW_UP_DEFERRED),
+    (receipt_pb2.REASON_EXPIRED, receipt_pb2.FOLLOW_UP_DEFERRED),
+)
 _PROVENANCES = (receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED)
 
 
@@ -42,13 +48,29 @@ def any_receipt(rng: random.Random, sequence: int, at_ms: int) -> receipt_pb2.Re
     receipt.offload_energy_provenance = rng.choice(
         (receipt_pb2.PROVENANCE_UNSPECIFIED, *_PROVENANCES)
     )
+    receipt.follow_up = rng.choice(receipt_pb2.FollowUp.values())
     for entry in receipt.energy:
         entry.energy_mj, entry.provenance = rng.random(), rng.choice(_PROVENANCES)
     return receipt
 
 
+def any_follow_up(rng: random.Random, sequence: int, at_ms: int) -> receipt_pb2.Receipt:
+    reason, why = rng.choice(_FOLLOW_UPS)
+    receipt = make_follow_up(
+        make_receipt(answered_at_ms=at_ms, fingerprint=rng.randrange(-(2**63), 2**63)),
+        sequence,
+        reason=reason,
+        why=why,
+        answer=rng.randrange(2, 5),
+        bytes_up=rng.randrange(3000),
+    )
+    receipt.energy[0].energy_mj = rng.random()
+    receipt.energy[0].provenance = rng.choice(_PROVENANCES)
+    return receipt
+
+
 def fill(store: Store, *, seed: int, since_ms: int, span_ms: int, count: int = 300) -> None:
-    """Store answers of three devices at random times, in batches out of order."""
+    """Store answers and follow-ups of three devices at random times, in batches out of order."""
     rng = random.Random(seed)
     deliveries = []
     for device in ("pi-1", "pi-2", "pi-3"):
@@ -56,7 +78,11 @@ def fill(store: Store, *, seed: int, since_ms: int, span_ms: int, count: int = 3
             any_receipt(rng, sequence, since_ms + rng.randrange(span_ms))
             for sequence in range(1, count + 1)
         ]
-        for first in range(0, count, 20):
+        receipts += [
+            any_follow_up(rng, count + more, since_ms + rng.randrange(span_ms))
+            for more in range(1, count // 3 + 1)
+        ]
+        for first in range(0, len(receipts), 20):
             batch = receipt_pb2.ReceiptBatch(
                 outbox_id="outbox", receipts=receipts[first : first + 20]
             )
@@ -68,7 +94,8 @@ def fill(store: Store, *, seed: int, since_ms: int, span_ms: int, count: int = 3
 
 def check(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
     """Compare totals with those computed from the receipts."""
-    rows = [row for row in rows if within.since_ms <= row.answered_at_ms < within.until_ms]
+    every = [row for row in rows if within.since_ms <= row.answered_at_ms < within.until_ms]
+    rows = [row for row in every if row.follows is None]
     assert made.answers == len(rows) > 0
     assert made.fallbacks == sum(row.reason in FALLBACKS for row in rows)
     own = [row.device_confidence for row in rows if row.route != "cloud" and row.device_confidence]
@@ -84,7 +111,13 @@ def check(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
         assert percentiles == pytest.approx(tuple(exact), rel=0.05)
     assert {
         (entry.route, entry.source, entry.provenance): entry.energy_mj for entry in made.energy
-    } == pytest.approx(_energy(rows))
+    } == pytest.approx(_sum(_energy(every)))
+    assert {
+        (entry.route, entry.source, entry.provenance): entry.answers
+        for entry in made.energy
+        if entry.route != FOLLOW_UP
+    } == Counter(key for key, _ in _energy(rows))
+    assert {entry.answers for entry in made.energy if entry.route == FOLLOW_UP} == {0}
     assert {entry.provenance: entry.energy_mj for entry in made.cloud_only} == pytest.approx(
         _sum(
             (row.offload_energy_provenance, row.offload_energy_mj)
@@ -92,8 +125,23 @@ def check(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
             if row.offload_energy_provenance != "none"
         )
     )
-    assert made.bytes_up == sum(row.bytes_up for row in rows)
+    assert made.bytes_up == sum(row.bytes_up for row in every)
+    _check_follow_ups(made, every)
     _check_series(made, rows, within)
+
+
+def _check_follow_ups(made: Totals, rows: list[ReceiptRow]) -> None:
+    follow_ups = [row for row in rows if row.follows is not None]
+    agrees = Counter(
+        (row.follow_up, row.reason != "expired", row.answer == row.device_answer)
+        for row in follow_ups
+    )
+    assert made.audited == sum(row.follow_up == "audit" for row in follow_ups) > 0
+    assert made.agreeing == agrees["audit", True, True] > 0
+    assert made.deferred == sum(row.follow_up == "deferred" and row.follows is None for row in rows)
+    assert made.revised == agrees["deferred", True, True] + agrees["deferred", True, False] > 0
+    assert made.changed == agrees["deferred", True, False]
+    assert made.expired == agrees["deferred", False, True] + agrees["deferred", False, False]
 
 
 def _check_series(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
@@ -112,15 +160,14 @@ def _check_series(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> No
     assert total == pytest.approx(sum(entry.energy_mj for entry in made.energy))
 
 
-def _energy(rows: list[ReceiptRow]) -> dict[tuple[str, str, str], float]:
-    compute = _sum(
-        ((row.route, "compute", row.energy_compute_provenance), row.energy_compute_mj)
-        for row in rows
-    )
-    radio = _sum(
-        ((row.route, "radio", row.energy_radio_provenance), row.energy_radio_mj) for row in rows
-    )
-    return compute | radio
+def _energy(rows: Iterable[ReceiptRow]) -> Iterator[tuple[tuple[str, str, str], float]]:
+    """Yield route, source and provenance of every reported energy, and the energy."""
+    for row in rows:
+        route = row.route if row.follows is None else FOLLOW_UP
+        compute, radio = row.energy_compute_provenance, row.energy_radio_provenance
+        if compute != "none":
+            yield (route, "compute", compute), row.energy_compute_mj
+        yield (route, "radio", radio), row.energy_radio_mj
 
 
 def _sum(pairs: Iterable[tuple[_Key, float]]) -> dict[_Key, float]:

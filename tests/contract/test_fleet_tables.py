@@ -36,6 +36,10 @@ def test_device_row_has_the_latest_reported_values(store: Store) -> None:
         sparkplug_metrics.OUTBOX_DEPTH: 9,
         sparkplug_metrics.OFFLOAD_SHARE: 0.2,
         sparkplug_metrics.DRIFTING: True,
+        sparkplug_metrics.PENDING: 4,
+        sparkplug_metrics.TOLERATED_RISK: 0.05,
+        sparkplug_metrics.GUARANTEED_SINCE: 1_700_000_000_000,
+        sparkplug_metrics.INPUTS_TO_GO: 300,
     }
     store.add_all([], [device_registry.report("pi-1", born, seen_ms=1000, online=True)])
     store.add_all(
@@ -54,12 +58,22 @@ def test_device_row_has_the_latest_reported_values(store: Store) -> None:
         offload_share=0.2,
         target_share=None,
         drifting=True,
+        pending=4,
+        tolerated_risk=0.05,
+        guaranteed_since_ms=1_700_000_000_000,
+        inputs_to_go=300,
         answers=0,
     )
 
 
 def test_device_may_withdraw_values(store: Store) -> None:
-    values = {sparkplug_metrics.OFFLOAD_SHARE: 0.2, sparkplug_metrics.DRIFTING: True}
+    values: dict[str, sparkplug_metrics.MetricValue] = {
+        sparkplug_metrics.OFFLOAD_SHARE: 0.2,
+        sparkplug_metrics.DRIFTING: True,
+        sparkplug_metrics.TOLERATED_RISK: 0.05,
+        sparkplug_metrics.GUARANTEED_SINCE: 1_700_000_000_000,
+        sparkplug_metrics.INPUTS_TO_GO: 300,
+    }
     nulls: dict[str, sparkplug_metrics.MetricValue | None] = dict.fromkeys(values)
     store.add_all([], [device_registry.report("pi-1", values, seen_ms=1)])
     store.add_all([], [device_registry.report("pi-1", {sparkplug_metrics.CAPACITY: 2}, seen_ms=2)])
@@ -75,6 +89,10 @@ def test_device_may_withdraw_values(store: Store) -> None:
     rows = (before, withdrawn, reported_again, only_row(store))
     assert [row.offload_share for row in rows] == [0.2, None, 0.2, None]
     assert [row.drifting for row in rows] == [True, None, True, None]
+    assert [row.tolerated_risk for row in rows] == [0.05, None, 0.05, None]
+    since_ms = 1_700_000_000_000
+    assert [row.guaranteed_since_ms for row in rows] == [since_ms, None, since_ms, None]
+    assert [row.inputs_to_go for row in rows] == [300, None, 300, None]
 
 
 def test_reports_of_one_commit_are_merged_in_order(store: Store) -> None:
@@ -113,13 +131,18 @@ def test_invalid_metrics_are_ignored(store: Store) -> None:
         sparkplug_metrics.OUTBOX_DEPTH: True,
         sparkplug_metrics.OFFLOAD_SHARE: -0.5,
         sparkplug_metrics.DRIFTING: 1,
+        sparkplug_metrics.PENDING: -1,
+        sparkplug_metrics.TOLERATED_RISK: 1.5,
+        sparkplug_metrics.GUARANTEED_SINCE: 4_102_444_800_001,  # in 2100
+        sparkplug_metrics.INPUTS_TO_GO: 2**64 - 1,
     }
     store.add_all([], [device_registry.report("pi-1", invalid, seen_ms=1)])
 
     row = only_row(store)
     assert (row.profile, row.bundle_version, row.capacity) == ("", "", 0)
     assert (row.battery, row.outbox_depth, row.offload_share) == (0.0, 0, None)
-    assert row.drifting is None
+    assert (row.drifting, row.pending, row.tolerated_risk) == (None, 0, None)
+    assert (row.guaranteed_since_ms, row.inputs_to_go) == (None, None)
 
 
 def test_device_target_takes_precedence_over_the_fleet_target(store: Store) -> None:

@@ -25,6 +25,24 @@ def test_fleet_view_counts_devices_by_bundle(store: Store) -> None:
     assert view.bundles == {"": 1, "a": 1, "b": 2}
 
 
+def test_fleet_view_counts_devices_on_which_the_tolerated_risk_is_guaranteed(store: Store) -> None:
+    store.add_all(
+        [],
+        [
+            device_registry.Report(
+                device="pi-1", seen_ms=1, tolerated_risk=0.05, guaranteed_since_ms=1
+            ),
+            device_registry.Report(device="pi-2", seen_ms=1, tolerated_risk=0.0, inputs_to_go=9),
+            device_registry.Report(device="pi-3", seen_ms=1, guaranteed_since_ms=1),
+            device_registry.Report(device="pi-4", seen_ms=1),
+        ],
+    )
+
+    view = MetricQueries(store).fleet(TimeRange(since_ms=0, until_ms=1))
+
+    assert (view.tolerating, view.guaranteed) == (2, 1)
+
+
 def test_fleet_view_counts_answering_devices_by_resident_capacity(
     store: Store, now_ms: int
 ) -> None:

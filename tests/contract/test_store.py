@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nestling_cloud.store import tables
 from nestling_cloud.store.deduplication import FARTHEST_AHEAD
 from nestling_cloud.store.delivery import Delivery
-from nestling_cloud.store.receipt_row import ReceiptError
+from nestling_cloud.store.receipt_validation import ReceiptError
 from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.store import Store
 from tests.support.receipts import make_batch

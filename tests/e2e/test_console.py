@@ -2,10 +2,7 @@
 
 import csv
 import io
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +16,13 @@ from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.mqtt.broker_process import start_broker
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
-from tests.support import cloud_process
 from tests.support.browser import DESKTOP, PHONE, Browser
 from tests.support.cloud_process import Cloud
+from tests.support.console_fleet import Fleet, serving
 from tests.support.device_process import DeviceProcess
 from tests.support.enrolled import TLS
-from tests.support.hand_bundle import hand_release, hand_repository
-from tests.support.processes import DEADLINE_S, until
+from tests.support.hand_bundle import hand_release
+from tests.support.processes import until
 
 ANSWERS = 24
 EVER = TimeRange(since_ms=0, until_ms=2**52)
@@ -45,63 +42,13 @@ _CUT_WITHOUT_A_SIGN = """return [...document.querySelectorAll("*")]
     .map(e => e.outerHTML.slice(0, 200))"""
 
 
-class Fleet:
-    """A cloud, and a client of its API."""
-
-    def __init__(self, cloud: Cloud, token: str) -> None:
-        self.cloud = cloud
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    def get(self, path: str, **query: Any) -> httpx.Response:
-        url = f"{self.cloud.console}/api/v1/{path}"
-        return httpx.get(url, params=query or None, headers=self._headers, timeout=DEADLINE_S)
-
-    def put_text(self, path: str, body: str) -> httpx.Response:
-        url = f"{self.cloud.console}/api/v1/{path}"
-        headers = {**self._headers, "Content-Type": "application/json"}
-        return httpx.put(url, content=body, headers=headers, timeout=DEADLINE_S)
-
-    def put(self, path: str, body: Any) -> httpx.Response:
-        url = f"{self.cloud.console}/api/v1/{path}"
-        return httpx.put(url, json=body, headers=self._headers, timeout=DEADLINE_S)
-
-
-@contextmanager
-def _serving(folder: Path, teacher: bytes, *arguments: str) -> Iterator[Fleet]:
-    """Serve the hand-made bundle, without devices."""
-    hand_repository(folder / "repository", teacher)
-    state, log = folder / "state", folder / "cloud.log"
-    command = cloud_process.command(
-        folder / "repository",
-        folder / "receipts.sqlite",
-        *("--json", "--console-port", "0", "--state", str(state)),
-        *arguments,
-    )
-    with (
-        log.open("a") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
-    ):
-        try:
-            cloud = cloud_process.start(process, folder / "receipts.sqlite", log)
-            yield Fleet(cloud, _token(state))
-        finally:
-            process.kill()
-            sys.stderr.write(log.read_text())  # shown if a test failed
-
-
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: bytes) -> Iterator[Fleet]:
     """Run a cloud whose one device has answered `ANSWERS` inputs, all of them stored."""
     folder = tmp_path_factory.mktemp("console")
-    with _serving(folder, tiny_teacher) as made:
+    with serving(folder, tiny_teacher) as made:
         _answer(made.cloud, folder, made)
         yield made
-
-
-def _token(state: Path) -> str:
-    command = [sys.executable, "-P", "-m", "nestling_cloud.cli"]
-    command += ["console", "token", "add", "test", "--state", str(state)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _answer(cloud: Cloud, folder: Path, fleet: Fleet) -> None:
@@ -184,7 +131,7 @@ def test_page_reports_that_it_is_not_live_when_the_cloud_is_gone(
     browser: Browser, tiny_teacher: bytes, tmp_path: Path
 ) -> None:
     browser.resize(DESKTOP)
-    with _serving(tmp_path, tiny_teacher) as fleet:
+    with serving(tmp_path, tiny_teacher) as fleet:
         browser.log_in(fleet.cloud.console, fleet.cloud.password)
         browser.open(fleet.cloud.console + "/")
         browser.wait(lambda: browser.all("#beat[data-beat]"))
@@ -202,7 +149,7 @@ def test_cloud_that_lost_its_broker_shows_no_device_as_connected(
     with start_broker() as broker:
         address = f"{broker.host}:{broker.port}"
         with (
-            _serving(tmp_path, tiny_teacher, "--broker", address) as fleet,
+            serving(tmp_path, tiny_teacher, "--broker", address) as fleet,
             DeviceProcess(
                 tmp_path / "device",
                 cloud=fleet.cloud.grpc,
@@ -278,7 +225,7 @@ def test_routes_follow_the_operating_point(
     arguments = ("--id", "follower", "--offload-share", "0", "--interval", "0.05")
     browser.resize(DESKTOP)
     with (
-        _serving(tmp_path, tiny_teacher) as fleet,
+        serving(tmp_path, tiny_teacher) as fleet,
         DeviceProcess(
             tmp_path / "device",
             cloud=fleet.cloud.grpc,
@@ -311,7 +258,7 @@ def test_open_device_page_shows_a_new_release(
     browser: Browser, tiny_teacher: bytes, tmp_path: Path
 ) -> None:
     browser.resize(DESKTOP)
-    with _serving(tmp_path, tiny_teacher) as fleet:
+    with serving(tmp_path, tiny_teacher) as fleet:
         _answer(fleet.cloud, tmp_path, fleet)
         browser.log_in(fleet.cloud.console, fleet.cloud.password)
         browser.open(f"{fleet.cloud.console}/devices/watch")
@@ -408,7 +355,7 @@ def test_page_of_an_unknown_device_shows_how_to_start_it(page: Browser, fleet: F
 def test_empty_fleet_of_a_cloud_with_tls_shows_how_to_enrol_a_device(
     browser: Browser, tiny_teacher: bytes, tmp_path: Path
 ) -> None:
-    with _serving(tmp_path, tiny_teacher, *TLS) as fleet:
+    with serving(tmp_path, tiny_teacher, *TLS) as fleet:
         browser.log_in(fleet.cloud.console, fleet.cloud.password)
         browser.open(fleet.cloud.console + "/")
 

@@ -6,15 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nestling_cloud.metrics.views import (
-    AnswerPoint,
-    Bucket,
-    CloudOnly,
-    DeviceRow,
-    EnergyFigures,
-    RouteFigures,
-    Totals,
-)
+from nestling_cloud.metrics.figures import Bucket, CloudOnly, EnergyFigures, RouteFigures, Totals
+from nestling_cloud.metrics.views import AnswerPoint, DeviceRow
 from nestling_cloud.store.hard_inputs import HardInput
 
 START_MS = 1_700_000_000_000
@@ -110,13 +103,15 @@ def answer_point(**changed: Any) -> AnswerPoint:
         budget_battery=0.5,
         budget_link_mbit_s=5.0,
         budget_offload_share=0.2,
+        follow_up="",
+        follows=None,
     )
     return replace(made, **changed)
 
 
-def device_row(device: str) -> DeviceRow:
-    """Return the last report of a device."""
-    return DeviceRow(
+def device_row(device: str, **changed: Any) -> DeviceRow:
+    """Return the last report of a device, without a tolerated risk."""
+    made = DeviceRow(
         device=device,
         profile="pi-5",
         online=True,
@@ -128,8 +123,13 @@ def device_row(device: str) -> DeviceRow:
         offload_share=0.2,
         target_share=None,
         drifting=False,
+        pending=0,
+        tolerated_risk=None,
+        guaranteed_since_ms=None,
+        inputs_to_go=None,
         answers=10,
     )
+    return replace(made, **changed)
 
 
 def hard_input(shape: Sequence[int], values: "np.typing.ArrayLike | None" = None) -> HardInput:

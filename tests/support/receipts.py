@@ -49,6 +49,45 @@ def make_receipt(sequence: int = 1, **fields: object) -> receipt_pb2.Receipt:
     return receipt
 
 
+def make_follow_up(
+    first: receipt_pb2.Receipt,
+    sequence: int = 2,
+    *,
+    reason: receipt_pb2.Reason.ValueType,
+    why: receipt_pb2.FollowUp.ValueType,
+    **fields: object,
+) -> receipt_pb2.Receipt:
+    """Make the follow-up of a receipt: the cloud agrees, or could not be asked in time.
+
+    Args:
+        first: the receipt of the answer.
+        sequence: sequence of the follow-up.
+        reason: reason of the follow-up.
+        why: why the cloud was to be asked.
+        fields: replacement fields.
+    """
+    receipt = make_receipt(
+        sequence,
+        input_index=first.input_index,
+        answered_at_ms=first.answered_at_ms,
+        answer=first.answer,
+        device_answer=first.answer,
+        latency_ms=5000.0,
+        offload_energy_mj=0.0,
+        offload_bytes=0,
+        follow_up=why,
+        follows=first.fingerprint,
+        offload_energy_provenance=receipt_pb2.PROVENANCE_UNSPECIFIED,
+    )
+    expired = reason == receipt_pb2.REASON_EXPIRED
+    receipt.route.capacity = first.route.capacity if expired else 0
+    receipt.route.reason = reason
+    del receipt.energy[0]  # nothing is computed
+    for name, value in fields.items():
+        setattr(receipt, name, value)
+    return receipt
+
+
 def make_batch(
     *sequences: int,
     outbox: str = "outbox",

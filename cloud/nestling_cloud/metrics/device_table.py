@@ -22,6 +22,10 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "offload_share": _DEVICE.offload_share,
     "target_share": sa.func.coalesce(_OWN_TARGET.c.offload_share, _FLEET_TARGET.c.offload_share),
     "drifting": _DEVICE.drifting,
+    "pending": sa.func.coalesce(_DEVICE.pending, 0),
+    "tolerated_risk": _DEVICE.tolerated_risk,
+    "guaranteed_since_ms": _DEVICE.guaranteed_since_ms,
+    "inputs_to_go": _DEVICE.inputs_to_go,
     "answers": _DEVICE.answers,
 }
 

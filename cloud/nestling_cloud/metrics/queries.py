@@ -51,6 +51,7 @@ class MetricQueries:
         steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=unix_ms())
         with self._store.reading() as connection:
             bundles, online = _bundles(connection)
+            tolerating, guaranteed = _guarantees(connection)
             return FleetView(
                 range=steps.range,
                 known=sum(bundles.values()),
@@ -60,6 +61,8 @@ class MetricQueries:
                 residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
                 dropped=_dropped(connection),
+                tolerating=tolerating,
+                guaranteed=guaranteed,
                 shared=tuple(sorted(active_copies(connection, now_ms=unix_ms()))),
             )
 
@@ -112,8 +115,8 @@ class MetricQueries:
         Args:
             device: the device's id.
             time_range: the time range of the figures, which is widened to whole steps of time.
-            answers: the largest number of answers to return with the figures. They are the latest
-                in the range, oldest first.
+            answers: the largest number of answers and follow-ups to return with the figures. They
+                are the latest in the range, oldest first.
 
         Returns:
             The figures, or None if the device has never reported.
@@ -192,14 +195,16 @@ class MetricQueries:
         past = steps_of(steps.range, self._store.retention.device_ms, now_ms=unix_ms())
         table = tables.DEVICE_ROLLUPS[past.rollup_ms]
         count = sa.select(sa.func.count(sa.distinct(table.c.device))).where(
-            table.c.start_ms >= past.range.since_ms, table.c.start_ms < past.range.until_ms
+            table.c.start_ms >= past.range.since_ms,
+            table.c.start_ms < past.range.until_ms,
+            table.c.answers > 0,
         )
         return connection.execute(count).scalar_one()
 
     def _sums(
         self, connection: sa.Connection, device: str, time_range: TimeRange
     ) -> tuple[Steps, list[Sums]]:
-        """Return the steps of a device's series, and the sums of its answers by step and kind.
+        """Return the steps of a device's series, and the sums of its receipts by step and kind.
 
         The sums are computed from the device's receipts if this allows shorter steps, the receipts
         are few, and none of them is damaged or has left the retention window. Otherwise the sums
@@ -209,11 +214,11 @@ class MetricQueries:
         steps = steps_of(time_range, kept_ms, now_ms=now_ms)
         sums = list(read(connection, steps.rollup_ms, steps.range, device))
         finest = steps_of(time_range, {10_000: None, **kept_ms}, now_ms=now_ms)
-        answers = sum(figures.answers for _, _, figures in sums)
-        if finest.rollup_ms == steps.rollup_ms or answers > _MOST_RECEIPTS:
+        receipts = sum(figures.receipts for _, _, figures in sums)
+        if finest.rollup_ms == steps.rollup_ms or receipts > _MOST_RECEIPTS:
             return steps, sums
         rows = self._receipts(connection, device, steps.range)
-        if len(rows) != answers:  # some have left the retention window, or are damaged
+        if len(rows) != receipts:  # some have left the retention window, or are damaged
             return steps, sums
         first_ms, end_ms = finest.range.since_ms, finest.range.until_ms
         within = (row for row in rows if first_ms <= row.answered_at_ms < end_ms)
@@ -241,6 +246,14 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
 def _dropped(connection: sa.Connection) -> int:
     lost = sa.select(sa.func.sum(tables.GAP_LENGTH)).where(tables.GAPS.c.reason == tables.DROPPED)
     return int(connection.execute(lost).scalar() or 0)
+
+
+def _guarantees(connection: sa.Connection) -> tuple[int, int]:
+    """Return how many devices have a tolerated risk, and on how many of them it is guaranteed."""
+    risk, since_ms = tables.DEVICES.c.tolerated_risk, tables.DEVICES.c.guaranteed_since_ms
+    query = sa.select(sa.func.count(risk), sa.func.count(risk).filter(since_ms.is_not(None)))
+    tolerating, guaranteed = connection.execute(query).one()
+    return tolerating, guaranteed
 
 
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:

@@ -6,13 +6,13 @@ All functions are pure.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from nestling_cloud.metrics.figures import Bucket, CloudOnly, EnergyFigures, RouteFigures, Totals
 from nestling_cloud.metrics.steps import Steps
-from nestling_cloud.metrics.views import Bucket, CloudOnly, EnergyFigures, RouteFigures, Totals
 from nestling_cloud.store import histogram
 from nestling_cloud.store.receipt_row import NO_PROVENANCE
-from nestling_cloud.store.tally import Kind, Tally
+from nestling_cloud.store.tally import FOLLOW_UP, Kind, Tally
 
-# Sums of one kind of answers in one step of a rollup: start of the step, kind, sums.
+# Sums of one kind of receipts in one step of a rollup: start of the step, kind, sums.
 Sums = tuple[int, Kind, Tally]
 
 
@@ -20,7 +20,7 @@ def totals(sums: Iterable[Sums], steps: Steps) -> Totals:
     """Compute the figures of a time range.
 
     Args:
-        sums: the sums over the answers of one kind in one step of a rollup (a table of sums over
+        sums: the sums over the receipts of one kind in one step of a rollup (a table of sums over
             steps of time), each with the start of the step and the kind. The entries may be in any
             order, and entries with the same start and kind are added up.
         steps: the steps of the series.
@@ -30,20 +30,34 @@ def totals(sums: Iterable[Sums], steps: Steps) -> Totals:
     for start_ms, kind, figures in sums:
         by_kind[kind].add(figures)
         by_step[start_ms - start_ms % steps.step_ms][kind].add(figures)
+    total = _all(by_kind.values())
     starts = range(steps.range.since_ms, steps.range.until_ms, steps.step_ms)
     return Totals(
-        answers=sum(figures.answers for figures in by_kind.values()),
+        answers=total.answers,
         fallbacks=_fallbacks(by_kind),
         routes=_routes(by_kind),
         energy=_energy(by_kind),
         cloud_only=_cloud_only(by_kind),
-        bytes_up=sum(figures.bytes_up for figures in by_kind.values()),
-        bytes_down=sum(figures.bytes_down for figures in by_kind.values()),
+        bytes_up=total.bytes_up,
+        bytes_down=total.bytes_down,
         series=tuple(_bucket(start_ms, by_step.get(start_ms, {})) for start_ms in starts),
         step_ms=steps.step_ms,
-        estimated_answers=sum(figures.estimated_answers for figures in by_kind.values()),
-        expected_right=sum(figures.expected_right for figures in by_kind.values()),
+        estimated_answers=total.estimated_answers,
+        expected_right=total.expected_right,
+        audited=total.audited,
+        agreeing=total.agreeing,
+        deferred=total.deferred,
+        revised=total.revised,
+        changed=total.changed,
+        expired=total.expired,
     )
+
+
+def _all(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for figures in tallies:
+        total.add(figures)
+    return total
 
 
 def _fallbacks(by_kind: Mapping[Kind, Tally]) -> int:
@@ -53,13 +67,14 @@ def _fallbacks(by_kind: Mapping[Kind, Tally]) -> int:
 def _answers(by_kind: Mapping[Kind, Tally]) -> dict[str, int]:
     answers: dict[str, int] = defaultdict(int)
     for kind, figures in by_kind.items():
-        answers[kind.route] += figures.answers
+        if kind.route != FOLLOW_UP:
+            answers[kind.route] += figures.answers
     return {route: answers[route] for route in sorted(answers, key=_order)}
 
 
 def _order(route: str) -> tuple[bool, int, str]:
-    """Return the key that sorts capacities in ascending order, and the cloud last."""
-    return route == "cloud", len(route), route
+    """Return the key that sorts capacities in ascending order, then the cloud and follow-ups."""
+    return route in {"cloud", FOLLOW_UP}, len(route), route
 
 
 def _routes(by_kind: Mapping[Kind, Tally]) -> tuple[RouteFigures, ...]:
@@ -83,7 +98,7 @@ def _route(route: str, by_kind: Mapping[Kind, Tally]) -> RouteFigures:
 
 
 def _sources(kind: Kind, figures: Tally) -> Iterable[tuple[str, str, float]]:
-    """Yield the source, provenance and sum (in mJ) of each energy that the answers report."""
+    """Yield the source, provenance and sum (in mJ) of each energy that the receipts report."""
     if kind.compute_provenance != NO_PROVENANCE:
         yield "compute", kind.compute_provenance, figures.energy_compute_mj
     if kind.radio_provenance != NO_PROVENANCE:

@@ -1,134 +1,14 @@
-"""Defines the types of the figures that the console and the API show.
+"""Defines what the console and the API show of a fleet, and of a single device.
 
-The figures describe a fleet or a single device. Every energy has a source and a provenance, which
-says whether the energy is measured, calibrated or modelled. Energies of different provenance are
-never added, because such a sum has no meaning. Times are in Unix milliseconds, shares are from 0 to
-1, and energies are in millijoules.
+Times are in Unix milliseconds, shares are from 0 to 1, and energies are in millijoules.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nestling_cloud.metrics.figures import Totals
 from nestling_cloud.store.hard_inputs import HardInput
 from nestling_cloud.store.time_range import TimeRange
-
-
-@dataclass(frozen=True, kw_only=True)
-class RouteFigures:
-    """Figures of the answers of one route.
-
-    Attributes:
-        route: the place where the inputs were answered, "capacity-<k>" or "cloud".
-        answers: the number of answers.
-        fallbacks: the number of these answers that devices gave because the cloud failed to answer.
-        latency_p50_ms: the median latency, estimated from a histogram with an error of up to 5 %.
-        latency_p95_ms: the 95th percentile of the latency, estimated in the same way.
-        latency_p99_ms: the 99th percentile of the latency, estimated in the same way.
-        latency_provenance: how the latencies are known: "measured", "calibrated" or "modelled".
-            If the answers differ, all the words that apply are joined by ", ".
-    """
-
-    route: str
-    answers: int
-    fallbacks: int
-    latency_p50_ms: float
-    latency_p95_ms: float
-    latency_p99_ms: float
-    latency_provenance: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnergyFigures:
-    """Energy of one source and one provenance, summed over the answers of one route.
-
-    Attributes:
-        route: the place where the inputs were answered, "capacity-<k>" or "cloud".
-        source: the source of the energy, "compute" or "radio".
-        provenance: how the energy is known: "measured", "calibrated" or "modelled".
-        answers: the number of answers that reported this energy.
-        energy_mj: the sum of the energy over these answers.
-    """
-
-    route: str
-    source: str
-    provenance: str
-    answers: int
-    energy_mj: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class CloudOnly:
-    """Energy and bytes that sending all answered inputs to the cloud would have taken.
-
-    Attributes:
-        provenance: how the energy is known: "measured", "calibrated" or "modelled".
-        answers: the number of answers that reported these figures.
-        energy_mj: the radio energy for all of these answers' inputs.
-        size_bytes: the number of bytes sent and received for all of these answers' inputs.
-    """
-
-    provenance: str
-    answers: int
-    energy_mj: float
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bucket:
-    """One step of a series over time.
-
-    Attributes:
-        start_ms: the start of the step.
-        routes: a mapping from each route to the number of its answers.
-        fallbacks: the number of answers that devices gave because the cloud failed to answer.
-        energy_mj: a mapping from each pair (source, provenance) to the sum of the energy.
-    """
-
-    start_ms: int
-    routes: Mapping[str, int]
-    fallbacks: int
-    energy_mj: Mapping[tuple[str, str], float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Totals:
-    """Figures over a time range, of a fleet or of one device.
-
-    Attributes:
-        answers: the number of answers.
-        fallbacks: the number of these answers that devices gave because the cloud failed to answer.
-        routes: the figures by route; capacities come first, and the cloud comes last.
-        energy: the energy by route, source and provenance.
-        cloud_only: the cost of sending every input to the cloud, by provenance.
-        bytes_up: the bytes that devices sent for offloads.
-        bytes_down: the bytes that devices received for offloads.
-        series: all steps of the range, oldest first, including those without answers.
-        step_ms: the length of a step.
-        estimated_answers: the number of answers that devices gave themselves, with an estimate of
-            the probability that they are right.
-        expected_right: the sum of these probabilities, which the devices correct by the cloud's
-            answers.
-    """
-
-    answers: int
-    fallbacks: int
-    routes: tuple[RouteFigures, ...]
-    energy: tuple[EnergyFigures, ...]
-    cloud_only: tuple[CloudOnly, ...]
-    bytes_up: int
-    bytes_down: int
-    series: tuple[Bucket, ...]
-    step_ms: int
-    estimated_answers: int = 0
-    expected_right: float = 0.0
-
-    @property
-    def device_accuracy(self) -> float | None:
-        """The accuracy that the devices expect of the answers that they gave themselves.
-
-        It is None if no answer came with an estimate.
-        """
-        return self.expected_right / self.estimated_answers if self.estimated_answers else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +26,8 @@ class FleetView:
             began are counted.
         totals: the figures of the devices' answers.
         dropped: the number of receipts that full outboxes have dropped since the store was created.
+        tolerating: the number of devices that last reported a tolerated risk.
+        guaranteed: the number of these devices on which the risk is guaranteed.
         shared: the sorted ids of devices for which several copies of the state folder have reported
             in the last hour.
     """
@@ -158,6 +40,8 @@ class FleetView:
     residents: Mapping[int, int]
     totals: Totals
     dropped: int
+    tolerating: int
+    guaranteed: int
     shared: tuple[str, ...] = ()
 
 
@@ -181,6 +65,12 @@ class DeviceRow:
             for the fleet; None if the device's own configuration applies.
         drifting: whether the device's inputs have become harder than those that the bundle was
             calibrated on; None if unknown.
+        pending: the number of inputs that the device has answered, and that the cloud is still to
+            be asked about; 0 if unknown.
+        tolerated_risk: how often the device's own answers may differ from the cloud's; None if the
+            device has another kind of target, or has not reported.
+        guaranteed_since_ms: the time since which this risk is guaranteed; None if it is not.
+        inputs_to_go: about how many inputs are missing until it is; None if unknown.
         answers: the number of inputs that the device has ever answered.
     """
 
@@ -195,12 +85,19 @@ class DeviceRow:
     offload_share: float | None
     target_share: float | None
     drifting: bool | None
+    pending: int
+    tolerated_risk: float | None
+    guaranteed_since_ms: int | None
+    inputs_to_go: int | None
     answers: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerPoint:
-    """One answer on a device's page, taken from its receipt.
+    """One answer or one follow-up on a device's page, taken from its receipt.
+
+    A follow-up says what the cloud answered later to an input that the device had answered. Its
+    latency is the time from the first answer to the revised one.
 
     Attributes:
         answered_at_ms: the time of the answer.
@@ -221,6 +118,10 @@ class AnswerPoint:
         budget_battery: the charge left, 0 to 1.
         budget_link_mbit_s: the throughput of the link, or 0 if there is no link.
         budget_offload_share: the share of inputs that the device aimed to send to the cloud.
+        follow_up: the reason why the cloud is asked afterwards, "deferred" or "audit"; "" if it is
+            not asked. A first receipt announces the follow-up.
+        follows: the fingerprint of the first receipt, in a follow-up; None in a first receipt. It
+            has 64 bits, which JavaScript rounds.
     """
 
     answered_at_ms: int
@@ -239,6 +140,8 @@ class AnswerPoint:
     budget_battery: float
     budget_link_mbit_s: float
     budget_offload_share: float
+    follow_up: str
+    follows: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +152,7 @@ class DeviceView:
         range: the time range of the figures.
         row: the state that the device last reported.
         totals: the figures of the device's answers.
-        answers: the device's latest answers in the range, oldest first.
+        answers: the device's latest answers and follow-ups in the range, oldest first.
         hard_inputs: the latest inputs that the device sent to the cloud, newest first. They need
             not be in the time range.
         copies: the number of copies of the device's state folder that have reported in the last

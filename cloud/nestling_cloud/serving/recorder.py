@@ -79,11 +79,12 @@ def hard_input(
 
     Returns:
         The hard input, or None if the request has several inputs, names no valid device or no input
-        index, or contains a device's answer that is not a class index.
+        index, contains a device's answer that is not a class index, or audits an answer.
     """
     given = request.parameters
     if (
         len(rows) != 1
+        or _is_audit(request)
         or offload_parameters.DEVICE_ID not in given
         or offload_parameters.INPUT_INDEX not in given
     ):
@@ -105,6 +106,11 @@ def hard_input(
         device_answer=answer,
         cloud_answer=int(logits[0].argmax()),
     )
+
+
+def _is_audit(request: ModelInferRequest) -> bool:
+    given = request.parameters
+    return offload_parameters.AUDIT in given and given[offload_parameters.AUDIT].bool_param
 
 
 def _names_answer(request: ModelInferRequest) -> bool:

@@ -1,6 +1,7 @@
 """Holds the store for receipts and device reports, in SQLite or PostgreSQL.
 
-A receipt is a device's record of one answer. `store` is the interface, `deduplication` recognizes
+A receipt is a device's record of one answer, or of one follow-up: what the cloud answered later.
+`store` is the interface, `deduplication` recognizes
 repeated receipts, `rollups` keeps sums over time, and `retention` deletes old rows. This package
 may import no other package of `nestling_cloud`.
 """
@@ -14,6 +15,7 @@ __all__ = [
     "histogram",
     "newest_receipts",
     "receipt_row",
+    "receipt_validation",
     "retention",
     "rollups",
     "store",

@@ -12,13 +12,8 @@ from dataclasses import dataclass, field
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.store import tables
-from nestling_cloud.store.receipt_row import (
-    LARGEST_INTEGER,
-    ReceiptError,
-    ReceiptRow,
-    check_sequence,
-    flatten,
-)
+from nestling_cloud.store.receipt_row import LARGEST_INTEGER, ReceiptRow
+from nestling_cloud.store.receipt_validation import ReceiptError, check_sequence, flatten
 from nestling_cloud.store.watermark import Gap, Watermark, advance
 from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.store.outboxes import Key
-from nestling_cloud.store.receipt_row import ReceiptError
+from nestling_cloud.store.receipt_validation import ReceiptError
 
 _LONGEST_OUTBOX_ID = 64
 

@@ -9,12 +9,19 @@ import sqlalchemy as sa
 from nestling import sparkplug_metrics
 from nestling_cloud.store import tables
 from nestling_cloud.store.database import upsert, write_all
-from nestling_cloud.store.receipt_row import LARGEST_INTEGER, LONGEST_TEXT
+from nestling_cloud.store.receipt_row import (
+    LARGEST_INTEGER,
+    LATEST_ANSWER_MS,
+    LONGEST_TEXT,
+)
 
 # Fields that a device may withdraw by sending null.
 _NULLABLE = {
     sparkplug_metrics.OFFLOAD_SHARE: "offload_share",
     sparkplug_metrics.DRIFTING: "drifting",
+    sparkplug_metrics.TOLERATED_RISK: "tolerated_risk",
+    sparkplug_metrics.GUARANTEED_SINCE: "guaranteed_since_ms",
+    sparkplug_metrics.INPUTS_TO_GO: "inputs_to_go",
 }
 
 
@@ -36,9 +43,14 @@ class Report:
         outbox_depth: the number of receipts that the device still holds.
         offload_share: the share of inputs that the device aims to send to the cloud.
         drifting: whether the device's inputs are harder than those of the calibration.
+        pending: the number of inputs that the device has answered, and that the cloud is still to
+            be asked about.
+        tolerated_risk: how often the device's own answers may differ from the cloud's, 0 to 1.
+        guaranteed_since_ms: the Unix time since which this risk is guaranteed.
+        inputs_to_go: about how many inputs are missing until it is.
         withdrawn: the names of the fields of this class that the device has set to null.
-        answers: the number of receipts that were stored for the first time.
-        answered_ms: the Unix time of the latest answer among these receipts; 0 if there are none.
+        answers: the number of answers whose receipts were stored for the first time.
+        answered_ms: the Unix time of the latest of these answers; 0 if there are none.
     """
 
     device: str
@@ -51,6 +63,10 @@ class Report:
     outbox_depth: int | None = None
     offload_share: float | None = None
     drifting: bool | None = None
+    pending: int | None = None
+    tolerated_risk: float | None = None
+    guaranteed_since_ms: int | None = None
+    inputs_to_go: int | None = None
     withdrawn: frozenset[str] = frozenset()
     answers: int = 0
     answered_ms: int = 0
@@ -84,6 +100,10 @@ def report(
         outbox_depth=_count(values.get(sparkplug_metrics.OUTBOX_DEPTH)),
         offload_share=_share(values.get(sparkplug_metrics.OFFLOAD_SHARE)),
         drifting=_truth(values.get(sparkplug_metrics.DRIFTING)),
+        pending=_count(values.get(sparkplug_metrics.PENDING)),
+        tolerated_risk=_share(values.get(sparkplug_metrics.TOLERATED_RISK)),
+        guaranteed_since_ms=_time(values.get(sparkplug_metrics.GUARANTEED_SINCE)),
+        inputs_to_go=_count(values.get(sparkplug_metrics.INPUTS_TO_GO)),
         withdrawn=frozenset(
             field for name, field in _NULLABLE.items() if values.get(name, False) is None
         ),
@@ -193,6 +213,10 @@ def _changes(new: Any) -> dict[str, Any]:
             "outbox_depth",
             "offload_share",
             "drifting",
+            "pending",
+            "tolerated_risk",
+            "guaranteed_since_ms",
+            "inputs_to_go",
         )
     }
     latest = {
@@ -212,6 +236,11 @@ def _count(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_INTEGER:
         return value
     return None
+
+
+def _time(value: object) -> int | None:
+    at_ms = _count(value)
+    return at_ms if at_ms is not None and at_ms <= LATEST_ANSWER_MS else None
 
 
 def _truth(value: object) -> bool | None:

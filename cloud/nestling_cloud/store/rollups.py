@@ -1,4 +1,4 @@
-"""Keeps rollups, which are sums over the answers in each step of 10 s, 1 min and 1 h.
+"""Keeps rollups, which are sums over the receipts in each step of 10 s, 1 min and 1 h.
 
 Without them, a page that shows a month would have to read a month of receipts. There are sums over
 the whole fleet for all three step lengths. For a single device there are only sums over minutes and
@@ -136,6 +136,12 @@ def _columns(figures: Tally) -> dict[str, Any]:
         "offload_energy_mj": figures.offload_energy_mj,
         "offload_bytes": min(figures.offload_bytes, LARGEST_INTEGER),
         "latencies": histogram.encode(figures.latencies),
+        "audited": figures.audited,
+        "agreeing": figures.agreeing,
+        "deferred": figures.deferred,
+        "revised": figures.revised,
+        "changed": figures.changed,
+        "expired": figures.expired,
     }
 
 
@@ -152,6 +158,12 @@ def tally_of(row: "sa.Row[Any]") -> Tally:
         offload_energy_mj=row.offload_energy_mj,
         offload_bytes=row.offload_bytes,
         latencies=histogram.decode(row.latencies),
+        audited=row.audited,
+        agreeing=row.agreeing,
+        deferred=row.deferred,
+        revised=row.revised,
+        changed=row.changed,
+        expired=row.expired,
     )
 
 
@@ -167,7 +179,7 @@ def read(
         device: the id of the device; None for the whole fleet.
 
     Yields:
-        The start of a step in ms, a kind of answers, and the sums over the answers of that kind.
+        The start of a step in ms, a kind of receipts, and the sums over those of that kind.
     """
     fleet = tables.FLEET_ROLLUPS[step_ms]
     since, until = time_range.since_ms, time_range.until_ms

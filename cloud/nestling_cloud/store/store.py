@@ -187,9 +187,10 @@ def _enter(
 def _reports(
     deliveries: Sequence[Delivery], rows: Sequence[ReceiptRow], now_ms: int
 ) -> Iterator[device_registry.Report]:
-    answers = Counter(row.device for row in rows)
+    given = [row for row in rows if row.follows is None]
+    answers = Counter(row.device for row in given)
     answered_ms: dict[str, int] = {}
-    for row in rows:
+    for row in given:
         # A device's clock may be ahead of ours; no answer is later than now.
         at_ms = min(row.answered_at_ms, now_ms)
         answered_ms[row.device] = max(at_ms, answered_ms.get(row.device, 0))

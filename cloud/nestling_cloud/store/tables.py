@@ -122,13 +122,15 @@ RECEIPTS = sa.Table(
     _text("offload_energy_provenance", 16),
     _number("offload_bytes"),
     _number("fingerprint"),
+    _text("follow_up", 16),
+    sa.Column("follows", sa.BigInteger),
     sa.UniqueConstraint("device", "outbox_id", "sequence", name="receipts_once"),
     sa.Index("receipts_of_a_device", "device", "answered_at_ms"),
 )
 
 
 def _rollup(name: str, *keys: "sa.Column[str]") -> sa.Table:
-    """Return a table of sums over the answers of each kind in each step of time.
+    """Return a table of sums over the receipts of each kind in each step of time.
 
     The primary key starts with the start of the step.
     """
@@ -153,6 +155,10 @@ def _rollup(name: str, *keys: "sa.Column[str]") -> sa.Table:
         _real("offload_energy_mj"),
         _number("offload_bytes"),
         sa.Column("latencies", sa.LargeBinary, nullable=False),  # of histogram.encode
+        *(
+            _number(name)
+            for name in ("audited", "agreeing", "deferred", "revised", "changed", "expired")
+        ),
         sqlite_with_rowid=False,
     )
 
@@ -188,6 +194,10 @@ DEVICES = sa.Table(
     sa.Column("outbox_depth", sa.BigInteger),
     sa.Column("offload_share", sa.Double),
     sa.Column("drifting", sa.Boolean),
+    sa.Column("pending", sa.BigInteger),
+    sa.Column("tolerated_risk", sa.Double),
+    sa.Column("guaranteed_since_ms", sa.BigInteger),
+    sa.Column("inputs_to_go", sa.BigInteger),
 )
 
 TARGETS = sa.Table(

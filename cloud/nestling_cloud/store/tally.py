@@ -1,6 +1,7 @@
-"""Adds up the figures of answers, such as their energies, by kind of answer.
+"""Adds up the figures of receipts, such as their energies, by kind of receipt.
 
-The functions are pure.
+A follow-up, which says what the cloud answered later, is no answer. It adds its energy and its
+bytes, and what it says about the first answer. The functions are pure.
 """
 
 from collections.abc import Iterable
@@ -8,24 +9,35 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nestling_cloud.store import histogram
-from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_cloud.store.receipt_row import (
+    AUDIT,
+    DEFERRED,
+    EXPIRED,
+    NO_PROVENANCE,
+    ReceiptRow,
+)
 
 # Reasons why a device answered itself after it had asked the cloud.
 FALLBACKS = frozenset({"deadline_missed", "unreachable", "overloaded", "bad_answer"})
+# The route of follow-ups, so that their energy is in no figure per answer of the cloud.
+FOLLOW_UP = "follow-up"
 
 
 class Kind(NamedTuple):
-    """The properties that answers must have in common for their figures to be added up.
+    """The properties that receipts must have in common for their figures to be added up.
 
     A provenance says how a figure is known, for example "measured" or "modelled".
 
     Attributes:
-        route: the place where the input was answered, "capacity-<k>" or "cloud".
+        route: the place where the input was answered, "capacity-<k>" or "cloud"; "follow-up" for
+            follow-ups.
         fallback: whether the device answered because sending the input to the cloud had failed.
-        latency_provenance: the provenance of the latency.
+        latency_provenance: the provenance of the latency; "none" for follow-ups, whose latency is
+            not that of an answer.
         compute_provenance: the provenance of the compute energy.
         radio_provenance: the provenance of the radio energy.
-        offload_provenance: the provenance of the energy that sending the input to the cloud takes.
+        offload_provenance: the provenance of the energy that sending the input to the cloud takes;
+            "none" for follow-ups, because this energy counts once for an input.
     """
 
     route: str
@@ -38,22 +50,30 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """The sums of the figures of several answers.
+    """The sums of the figures of several receipts.
 
     Attributes:
-        answers: the number of answers.
+        answers: the number of answers, which follow-ups are not.
         estimated_answers: the number of answers that devices gave themselves, with an estimate of
             the probability that they are right.
         expected_right: the sum of these probabilities.
-        energy_compute_mj: the compute energy that the answers took.
-        energy_radio_mj: the radio energy that the answers took.
-        bytes_up: the number of bytes sent for offloads.
-        bytes_down: the number of bytes received for offloads.
+        energy_compute_mj: the compute energy that answers and follow-ups took.
+        energy_radio_mj: the radio energy that answers and follow-ups took.
+        bytes_up: the number of bytes sent for offloads and follow-ups.
+        bytes_down: the number of bytes received for offloads and follow-ups.
         offload_energy_mj: the radio energy that sending every input to the cloud would have taken.
         offload_bytes: the number of bytes in both directions that sending every input to the cloud
             would have taken.
         latencies: a mapping from the number of a latency bin to the number of answers in the bin,
             see `histogram`.
+        audited: the number of audits that ended: answers, drawn at random, of which the cloud was
+            to say whether it agrees.
+        agreeing: the number of these answers with which the cloud agreed. An audit for which the
+            cloud could not be asked in time does not agree.
+        deferred: the number of answers that announced that the cloud would be asked later.
+        revised: the number of deferred inputs that the cloud answered later.
+        changed: the number of these inputs for which the cloud's answer differs from the first.
+        expired: the number of deferred inputs about which the cloud could not be asked in time.
     """
 
     answers: int = 0
@@ -66,21 +86,50 @@ class Tally:
     offload_energy_mj: float = 0.0
     offload_bytes: int = 0
     latencies: dict[int, int] = field(default_factory=dict)
+    audited: int = 0
+    agreeing: int = 0
+    deferred: int = 0
+    revised: int = 0
+    changed: int = 0
+    expired: int = 0
+
+    @property
+    def receipts(self) -> int:
+        """The number of receipts, including those of follow-ups."""
+        return self.answers + self.audited + self.revised + self.expired
 
     def count(self, row: ReceiptRow) -> None:
-        """Add the figures of one answer."""
-        self.answers += 1
-        if row.device_confidence > 0 and row.route != "cloud":
-            self.estimated_answers += 1
-            self.expected_right += row.device_confidence
+        """Add the figures of one receipt."""
         self.energy_compute_mj += row.energy_compute_mj
         self.energy_radio_mj += row.energy_radio_mj
         self.bytes_up += row.bytes_up
         self.bytes_down += row.bytes_down
+        if row.follows is None:
+            self._count_answer(row)
+        else:
+            self._count_follow_up(row)
+
+    def _count_answer(self, row: ReceiptRow) -> None:
+        self.answers += 1
+        self.deferred += row.follow_up == DEFERRED
+        if row.device_confidence > 0 and row.route != "cloud":
+            self.estimated_answers += 1
+            self.expected_right += row.device_confidence
         self.offload_energy_mj += row.offload_energy_mj
         self.offload_bytes += row.offload_bytes
         number = histogram.bin_of(row.latency_ms)
         self.latencies[number] = self.latencies.get(number, 0) + 1
+
+    def _count_follow_up(self, row: ReceiptRow) -> None:
+        answered = row.reason != EXPIRED
+        agrees = row.answer == row.device_answer
+        if row.follow_up == AUDIT:
+            self.audited += 1
+            self.agreeing += answered and agrees
+        else:
+            self.revised += answered
+            self.changed += answered and not agrees
+            self.expired += not answered
 
     def add(self, other: "Tally") -> None:
         """Add the sums of another tally."""
@@ -95,10 +144,25 @@ class Tally:
         self.offload_bytes += other.offload_bytes
         for number, count in other.latencies.items():
             self.latencies[number] = self.latencies.get(number, 0) + count
+        self.audited += other.audited
+        self.agreeing += other.agreeing
+        self.deferred += other.deferred
+        self.revised += other.revised
+        self.changed += other.changed
+        self.expired += other.expired
 
 
 def kind_of(row: ReceiptRow) -> Kind:
-    """Return the kind of an answer."""
+    """Return the kind of a receipt."""
+    if row.follows is not None:
+        return Kind(
+            FOLLOW_UP,
+            fallback=False,
+            latency_provenance=NO_PROVENANCE,
+            compute_provenance=row.energy_compute_provenance,
+            radio_provenance=row.energy_radio_provenance,
+            offload_provenance=NO_PROVENANCE,
+        )
     return Kind(
         row.route,
         row.reason in FALLBACKS,
@@ -110,10 +174,10 @@ def kind_of(row: ReceiptRow) -> Kind:
 
 
 def tally(rows: Iterable[ReceiptRow], step_ms: int) -> dict[tuple[str, int, Kind], Tally]:
-    """Add up the figures of answers by device, step of time and kind.
+    """Add up the figures of receipts by device, step of time and kind.
 
     Args:
-        rows: the receipts of the answers.
+        rows: the receipts.
         step_ms: the length of a step in ms; every step starts at a multiple of this length.
 
     Returns:

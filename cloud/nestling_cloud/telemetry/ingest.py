@@ -20,7 +20,7 @@ from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connec
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.database import cause_of
 from nestling_cloud.store.delivery import Delivery
-from nestling_cloud.store.receipt_row import ReceiptError
+from nestling_cloud.store.receipt_validation import ReceiptError
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.commit_queue import CommitQueue
 from nestling_cloud.telemetry.host_presence import HostPresence

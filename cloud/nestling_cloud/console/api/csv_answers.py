@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from nestling_cloud.console.api.parameters import TOTALS_TABLES
 from nestling_cloud.console.data.table import Table, as_csv, table_csv
 from nestling_cloud.console.http.problem import RequestError
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 from nestling_cloud.store.receipt_row import ReceiptRow
 
 CSV_TYPE = "text/csv; charset=utf-8"

@@ -9,7 +9,8 @@ from nestling import topics
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.table import Table
 from nestling_cloud.console.data.time_spans import SPANS
-from nestling_cloud.metrics.views import DeviceRow, Totals
+from nestling_cloud.metrics.figures import Totals
+from nestling_cloud.metrics.views import DeviceRow
 
 _LATEST_MS = 2**53  # largest integer that JSON numbers hold exactly
 

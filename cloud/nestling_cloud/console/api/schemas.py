@@ -13,13 +13,8 @@ from nestling_cloud.bundles.routing_facts import RoutingFacts
 from nestling_cloud.console.data.health import Finding
 from nestling_cloud.console.data.operating_point import PointState
 from nestling_cloud.console.data.released_bundle import Models
-from nestling_cloud.metrics.views import (
-    AnswerPoint,
-    CloudOnly,
-    DeviceRow,
-    EnergyFigures,
-    RouteFigures,
-)
+from nestling_cloud.metrics.figures import CloudOnly, EnergyFigures, RouteFigures
+from nestling_cloud.metrics.views import AnswerPoint, DeviceRow
 
 Since = Annotated[int, Field(validation_alias=AliasPath("range", "since_ms"))]
 Until = Annotated[int, Field(validation_alias=AliasPath("range", "until_ms"))]
@@ -63,7 +58,11 @@ class StepMessage(ViewMessage):
 
 
 class TotalsMessage(ViewMessage):
-    """The figures of the fleet or of one device over a time range."""
+    """The figures of the fleet or of one device over a time range.
+
+    Follow-ups, by which devices ask the cloud about inputs that they have answered, are no answers.
+    Their energy and their bytes count.
+    """
 
     answers: int
     fallbacks: int
@@ -78,6 +77,25 @@ class TotalsMessage(ViewMessage):
     device_accuracy: float | None = Field(
         description="accuracy of these answers as expected by the devices, corrected by the "
         "cloud's answers; not measured"
+    )
+    audited: int = Field(
+        description="audits that ended: answers, drawn at random among those kept by choice, of "
+        "which the cloud was to say whether it agrees"
+    )
+    agreeing: int = Field(description="audited answers with which the cloud agreed")
+    agreement: float | None = Field(
+        description="share of the audited answers with which the cloud agreed; null without audits"
+    )
+    agreement_interval: tuple[float, float] | None = Field(
+        description="95 % confidence interval of this share (Clopper-Pearson)"
+    )
+    deferred: int = Field(
+        description="answers about whose inputs the cloud is asked later, because it was no option"
+    )
+    revised: int = Field(description="deferred inputs that the cloud answered later")
+    changed: int = Field(description="deferred inputs for which its answer differs from the first")
+    expired: int = Field(
+        description="deferred inputs about which the cloud could not be asked in time"
     )
     step_ms: int
     series: tuple[StepMessage, ...]
@@ -101,6 +119,8 @@ class FleetMessage(ViewMessage):
     dropped: int = Field(
         description="receipts that full outboxes have dropped since the store was created"
     )
+    tolerating: int = Field(description="devices that last reported a tolerated risk")
+    guaranteed: int = Field(description="devices among these on which the risk is guaranteed")
     shared: tuple[str, ...] = Field(
         description="devices under whose identity several copies of a state folder report"
     )

@@ -10,6 +10,7 @@ __all__ = [
     "copied_state",
     "energy_saved",
     "expectation",
+    "guarantee",
     "health",
     "live_figures",
     "operating_point",

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from nestling_cloud.console.data.energy_saved import spent_by_provenance
 from nestling_cloud.console.data.table import Cell, Table, table
 from nestling_cloud.console.data.units import time_utc
-from nestling_cloud.metrics.views import AnswerPoint, Bucket, FleetView, Totals
+from nestling_cloud.metrics.figures import Bucket, Totals
+from nestling_cloud.metrics.views import AnswerPoint, FleetView
 
 CLOUD = "cloud"
 
@@ -35,8 +36,8 @@ def energy_by_time(totals: Totals) -> Table:
     """Build a table of the energy per answer in every time step, by source and provenance.
 
     The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
-    divided by the number of all answers in the step, including those that did not report it. The
-    energy of a step without answers is None.
+    divided by the number of all answers in the step, including those that did not report it, and
+    contains that of follow-ups. The energy of a step without answers is None.
     """
     kinds = energy_kinds(totals)
     columns = [("start_ms", ""), ("start_utc", "start, UTC"), ("answers", "answers")]
@@ -69,7 +70,8 @@ def energy_by_route(totals: Totals) -> Table:
     """Build a table of the energy per answer by route, source and provenance.
 
     The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
-    divided by the number of the answers that reported it.
+    divided by the number of the answers that reported it. Follow-ups are no answers, so that their
+    energy per answer is None.
     """
     columns = [
         ("route", "route"),
@@ -174,7 +176,7 @@ def answers_per_second(totals: Totals) -> float | None:
 
 
 def answers(points: Iterable[AnswerPoint]) -> Table:
-    """Build a table of a device's latest answers, with one row for each answer."""
+    """Build a table of a device's latest answers and follow-ups, with one row for each."""
     columns = [
         ("answered_at_ms", ""),
         ("answered_utc", "answered, UTC"),
@@ -182,6 +184,8 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
         ("route", "route"),
         ("reason", "reason"),
         ("answer", "answer"),
+        ("follow_up", "follow-up"),
+        ("follows", ""),
         ("device_confidence", "device's confidence"),
         ("resident_capacity", "resident capacity"),
         ("latency_ms", "latency, ms"),
@@ -206,8 +210,8 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
 def budget_by_time(points: Iterable[AnswerPoint]) -> Table:
     """Build a table of a device's budget and resident capacity at each answer.
 
-    The budget is what the device was allowed to spend at that time. The resident capacity is the
-    largest capacity in memory.
+    Follow-ups are left out. The budget is what the device was allowed to spend at that time. The
+    resident capacity is the largest capacity in memory.
     """
     columns = [
         ("answered_at_ms", ""),
@@ -231,5 +235,6 @@ def budget_by_time(points: Iterable[AnswerPoint]) -> Table:
             100 * point.budget_offload_share,
         )
         for point in points
+        if point.follows is None
     )
     return table(columns, rows)

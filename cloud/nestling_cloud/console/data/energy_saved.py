@@ -6,7 +6,7 @@ All functions are pure.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 
 
 def spent_by_provenance(totals: Totals) -> Mapping[str, float]:

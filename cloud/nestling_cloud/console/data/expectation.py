@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 from nestling_core.routing.curve import point_at, useful_share
 
 _CAPACITY = "capacity-"

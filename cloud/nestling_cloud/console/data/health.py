@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nestling_cloud.console.data.rounds import RoundView
-from nestling_cloud.console.data.units import age, number
+from nestling_cloud.console.data.units import age, number, percent
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX, FleetCondition, Losses
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.telemetry.ingest_status import IngestStatus
@@ -190,6 +190,11 @@ def _of_device(snapshot: Snapshot, row: DeviceRow) -> Iterator[Finding]:
     if row.outbox_depth > LONG_OUTBOX:
         yield _warning(
             f"This device is holding {number(row.outbox_depth)} receipts that are not stored yet."
+        )
+    if row.online and row.tolerated_risk is not None and row.guaranteed_since_ms is None:
+        yield _note(
+            f"The risk of {percent(row.tolerated_risk)} that this device tolerates is not "
+            "guaranteed yet. Until it is, the device asks the cloud about every input."
         )
 
 

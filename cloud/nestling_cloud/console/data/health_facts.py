@@ -19,8 +19,8 @@ from nestling_cloud.console.data.health import (
 from nestling_cloud.console.data.live_figures import LiveFigures, TimedCache
 from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.console.data.time_spans import SPANS
+from nestling_cloud.metrics.figures import Totals
 from nestling_cloud.metrics.fleet_health import device_losses, fleet_condition
-from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.ingest_status import ReadUplink
 from nestling_core.clock import unix_ms

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.live_figures import DeviceQuery
 from nestling_cloud.control.targets import TargetChange
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 from nestling_cloud.store.time_range import TimeRange
 from nestling_core.clock import unix_ms
 

@@ -11,6 +11,7 @@ from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.console_data import ConsoleData, DeviceStart
 from nestling_cloud.console.data.copied_state import device_notice
+from nestling_cloud.console.data.guarantee import device_guarantee
 from nestling_cloud.console.data.released_bundle import (
     Models,
     bundle_note,
@@ -105,7 +106,7 @@ def _unknown(start: DeviceStart) -> ui.element:
 
 _AS_CALIBRATED = ("none", "inputs are no harder than the calibration inputs")
 _UNKNOWN = (NOTHING, "no capacity ran on the last input")
-_HARDER = ("drifting", "inputs are harder than calibrated for: no risk guarantee holds")
+_HARDER = ("drifting", "inputs are harder than calibrated for: the bundle's figures do not hold")
 _INPUTS = {True: _HARDER, False: _AS_CALIBRATED, None: _UNKNOWN}
 
 
@@ -118,6 +119,8 @@ class _StateTiles:
             self._capacity = Tile("Resident capacity", "capacity")
             self._share = Tile("Active target share", "share-in-force")
             self._inputs = Tile("Input drift", "inputs", small=True)
+            self._guarantee = Tile("Tolerated risk", "guarantee", small=True)
+            self._pending = Tile("To ask the cloud about", "pending")
             self._battery = Tile("Battery", "battery")
             self._outbox = Tile("Receipts in the outbox", "outbox")
         link(
@@ -134,6 +137,8 @@ class _StateTiles:
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
         self._share.show(in_force, f"set in the console: {target}")
         self._inputs.show(*_INPUTS[row.drifting])
+        self._guarantee.show(*device_guarantee(row))
+        self._pending.show(number(row.pending), "answered inputs")
         self._battery.show(percent(row.battery), when)
         full = row.outbox_depth > LONG_OUTBOX
         self._outbox.show(number(row.outbox_depth), when, broken=full)

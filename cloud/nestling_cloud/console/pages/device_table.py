@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from nicegui.events import GenericEventArguments
 
+from nestling_cloud.console.data.guarantee import table_guarantee
 from nestling_cloud.console.data.live_figures import DeviceQuery, LiveFigures
 from nestling_cloud.console.data.units import NOTHING, age, number, percent
 from nestling_cloud.console.pages.markup import Text, block, link
@@ -15,7 +16,7 @@ PAGE_ROWS = 25
 _LONGEST_SEARCH = 100
 
 # Columns of text, which are aligned to the left.
-_TEXT_COLUMNS = {"device", "profile", "bundle_version", "drifting"}
+_TEXT_COLUMNS = {"device", "profile", "bundle_version", "drifting", "guaranteed_since_ms"}
 # What a device reports about its inputs: whether they drift; None if it does not know.
 _INPUTS = {True: "drifting", False: "none", None: NOTHING}
 # Field to sort by, heading, text of a cell, whether the column is left out on a phone.
@@ -27,8 +28,10 @@ _COLUMNS: tuple[tuple[str, str, _Cell, bool], ...] = (
     ("offload_share", "active share", lambda row, _: _share(row.offload_share), True),
     ("target_share", "console target", lambda row, _: _share(row.target_share), True),
     ("drifting", "input drift", lambda row, _: _INPUTS[row.drifting], True),
+    ("guaranteed_since_ms", "tolerated risk", lambda row, _: table_guarantee(row), True),
     ("battery", "battery", lambda row, _: percent(row.battery), True),
     ("outbox_depth", "outbox", lambda row, _: number(row.outbox_depth), True),
+    ("pending", "to ask", lambda row, _: number(row.pending), True),
     ("answers", "answers", lambda row, _: number(row.answers), False),
     ("last_seen_ms", "last seen", lambda row, now_ms: age(row.last_seen_ms, now_ms), False),
 )

@@ -19,6 +19,7 @@ from nestling_cloud.console.data.expectation import (
     expected_energy,
     mixed_accuracy,
 )
+from nestling_cloud.console.data.guarantee import agreement
 from nestling_cloud.console.data.operating_point import PointState, read_state
 from nestling_cloud.console.data.released_bundle import (
     Models,
@@ -34,7 +35,7 @@ from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Text,
 from nestling_cloud.console.pages.reported_panel import ReportedPanel
 from nestling_cloud.console.pages.target_panels import TargetChangesPanel, TargetStatePanel
 from nestling_cloud.control.targets import TargetError
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 
 PATH = "/operating-point"
 _LIVE_S = 1.0
@@ -85,6 +86,7 @@ class _PointPage:
         age_ms: int | None,
     ) -> None:
         self._parts, self._models, self._device = parts, models, device
+        self._where = "this device" if device else "the fleet"
         self._share: float | None = None  # on the slider; None until the first refresh
         self._recent: _RecentFigures | None = None
         with heading("Operating point") as sub:
@@ -96,10 +98,12 @@ class _PointPage:
                 self._add_slider()
                 self._expected = FactList(
                     {
+                        "agreement": f"Agreement audited on {self._where}",
                         "accuracy": "Accuracy on calibration inputs",
                         "energy": "Energy per answer, estimated",
                     }
                 )
+                self._audits = Text("p", "", "note")
                 self._note = Text("p", "", "note")
                 self._limits = Text("p", "", "note")
                 self._limits.props["data-fact"] = "useful-share"
@@ -209,9 +213,17 @@ class _PointPage:
     def _show_expected(self) -> None:
         share = self._share or 0.0
         accuracy, capacities = self._accuracy(share)
+        agreeing, audits = (
+            agreement(self._recent.totals) if self._recent else (NOTHING, "no audits")
+        )
+        self._expected.show("agreement", agreeing)
         self._expected.show("accuracy", NOTHING if accuracy is None else percent(accuracy))
         spent = expected_energy(self._recent.totals, share) if self._recent else None
         self._expected.show("energy", _energy_text(spent))
+        self._audits.show(
+            f"Agreement with the cloud: measured on {self._where}, {self._spans.span.phrase}, on "
+            f"answers that devices kept by choice, whatever the target; {audits}."
+        )
         self._note.show(
             f"Accuracy: measured {curves_measured_on(self._models)}, for {capacities}; the fleet's "
             "own inputs may be harder. Energy: the reported compute energy per answer, plus this "

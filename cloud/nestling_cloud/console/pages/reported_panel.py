@@ -5,7 +5,7 @@ from nestling_cloud.console.data.time_spans import Span
 from nestling_cloud.console.data.units import NOTHING, energies, number, percent
 from nestling_cloud.console.pages.facts import FactList
 from nestling_cloud.console.pages.markup import Text, block
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 
 _UNKNOWN_ACCURACY = "not known"
 _EXPECTED_BY = "expected by the devices, corrected by the cloud's answers"
@@ -60,6 +60,8 @@ def _expected(totals: Totals | None) -> str:
 
 
 def _energy_per_answer(totals: Totals) -> str:
+    if not totals.answers:  # follow-ups take energy too
+        return NOTHING
     by_source: dict[str, dict[str, float]] = {}
     for entry in totals.energy:
         of_source = by_source.setdefault(entry.source, {})

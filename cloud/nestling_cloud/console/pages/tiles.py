@@ -1,18 +1,20 @@
-"""Shows the row of figures at the top of the fleet's page and of a device's page."""
+"""Shows the rows of figures at the top of the fleet's page and of a device's page."""
 
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.energy_saved import energy_saved, spent_by_provenance
+from nestling_cloud.console.data.guarantee import agreement, fleet_guarantee, revisions
 from nestling_cloud.console.data.time_spans import Span
 from nestling_cloud.console.data.units import NOTHING, energy, latency, number, percent, size
 from nestling_cloud.console.pages.markup import Tile, block
-from nestling_cloud.metrics.views import FleetView, Totals
+from nestling_cloud.metrics.figures import Totals
+from nestling_cloud.metrics.views import FleetView
 
 
 class TotalsTiles:
-    """Tiles with the answers, routes, energy, savings and latency of a time range.
+    """Tiles with the answers, routes, energy, savings, latency and audits of a time range.
 
     Args:
-        with_devices: whether the row begins with two tiles that count devices.
+        with_devices: whether three of the tiles count devices.
     """
 
     def __init__(self, *, with_devices: bool) -> None:
@@ -26,6 +28,10 @@ class TotalsTiles:
             self._energy_saved = Tile("Energy saved", "energy-saved")
             self._bytes_saved = Tile("Bytes saved", "bytes-saved")
             self._latency = Tile("Latency, median", "latency")
+        with block("div", "tiles"):
+            self._agreement = Tile("Agreement, audited", "agreement")
+            self._deferred = Tile("Deferred inputs", "deferred")
+            self._guaranteed = Tile("Risk guaranteed", "guaranteed") if with_devices else None
 
     def show_fleet(self, view: FleetView, span: Span) -> None:
         """Show the figures of the fleet.
@@ -39,6 +45,8 @@ class TotalsTiles:
             self._connected.show(number(view.online), known, broken=not view.online)
         if self._answering is not None:
             self._answering.show(number(view.answering), f"{known}, {span.phrase}")
+        if self._guaranteed is not None:
+            self._guaranteed.show(*fleet_guarantee(view))
         self.show(view.totals)
 
     def show(self, totals: Totals) -> None:
@@ -53,6 +61,8 @@ class TotalsTiles:
         self._show_energy(totals)
         self._show_saved(totals)
         self._show_latency(totals)
+        self._agreement.show(*agreement(totals))
+        self._deferred.show(*revisions(totals))
 
     def _show_energy(self, totals: Totals) -> None:
         spent = sorted(spent_by_provenance(totals).items())

@@ -5,7 +5,7 @@ from functools import partial
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.pages.markup import ChartPanel
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 
 
 class TotalsPanels:

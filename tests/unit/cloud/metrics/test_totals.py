@@ -1,15 +1,17 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from nestling.v1 import receipt_pb2
+from nestling_cloud.metrics.figures import CloudOnly, EnergyFigures, Totals
 from nestling_cloud.metrics.steps import Steps
 from nestling_cloud.metrics.totals import totals
-from nestling_cloud.metrics.views import CloudOnly, EnergyFigures, Totals
-from nestling_cloud.store.receipt_row import ReceiptRow, flatten
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_cloud.store.receipt_validation import flatten
 from nestling_cloud.store.tally import Kind, tally
 from nestling_cloud.store.time_range import TimeRange
-from tests.support.receipts import make_receipt
+from tests.support.receipts import make_follow_up, make_receipt
 
 STEPS = Steps(step_ms=10, rollup_ms=10, range=TimeRange(since_ms=0, until_ms=40))
 MEASURED, MODELLED = receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED
@@ -141,3 +143,97 @@ def test_kind_holds_every_provenance() -> None:
         0,
         Kind("capacity-1", False, "modelled", "modelled", "measured", "modelled"),
     )
+
+
+FIRST = make_receipt(answered_at_ms=0)
+AUDIT, DEFERRED = receipt_pb2.FOLLOW_UP_AUDIT, receipt_pb2.FOLLOW_UP_DEFERRED
+
+
+def follow_up(
+    reason: receipt_pb2.Reason.ValueType, why: receipt_pb2.FollowUp.ValueType, **fields: Any
+) -> ReceiptRow:
+    return flatten("pi-1", "outbox", make_follow_up(FIRST, reason=reason, why=why, **fields))
+
+
+def announced(why: receipt_pb2.FollowUp.ValueType) -> ReceiptRow:
+    return flatten("pi-1", "outbox", make_receipt(answered_at_ms=0, follow_up=why))
+
+
+def audits(*, agreeing: int, differing: int = 0, expired: int = 0) -> list[ReceiptRow]:
+    return [
+        *[follow_up(receipt_pb2.REASON_AUDITED, AUDIT)] * agreeing,
+        *[follow_up(receipt_pb2.REASON_AUDITED, AUDIT, answer=1)] * differing,
+        *[follow_up(receipt_pb2.REASON_EXPIRED, AUDIT)] * expired,
+    ]
+
+
+def test_follow_up_adds_only_its_energy_and_its_bytes() -> None:
+    alone = figures(announced(AUDIT))
+
+    made = figures(announced(AUDIT), follow_up(receipt_pb2.REASON_AUDITED, AUDIT))
+
+    assert (made.answers, made.fallbacks, made.routes) == (1, 0, alone.routes)
+    assert made.cloud_only == alone.cloud_only
+    assert (made.estimated_answers, made.expected_right) == (1, 0.75)
+    assert [bucket.routes for bucket in made.series] == [bucket.routes for bucket in alone.series]
+    assert (made.bytes_up, made.bytes_down) == (20, 40)
+    assert made.energy == (
+        *alone.energy,
+        EnergyFigures(
+            route="follow-up", source="radio", provenance="measured", answers=0, energy_mj=0.5
+        ),
+    )
+    assert made.series[0].energy_mj["radio", "measured"] == 1.0
+
+
+def test_expired_follow_up_is_not_an_answer_of_the_capacity() -> None:
+    made = figures(follow_up(receipt_pb2.REASON_EXPIRED, DEFERRED))
+
+    assert (made.answers, made.routes, made.expired) == (0, (), 1)
+
+
+def test_offload_costs_of_a_follow_up_do_not_count() -> None:
+    made = figures(
+        follow_up(
+            receipt_pb2.REASON_AUDITED,
+            AUDIT,
+            offload_energy_mj=7.0,
+            offload_energy_provenance=MODELLED,
+        )
+    )
+
+    assert made.cloud_only == ()
+
+
+def test_agreement_is_the_share_of_audits_that_did_not_change_the_answer() -> None:
+    made = figures(*audits(agreeing=6, differing=2))
+
+    assert (made.audited, made.agreeing, made.agreement) == (8, 6, 0.75)
+    assert made.agreement_interval == pytest.approx((0.3491, 0.9681), abs=1e-4)
+
+
+def test_expired_audit_does_not_agree() -> None:
+    made = figures(*audits(agreeing=3, expired=1))
+
+    assert (made.audited, made.agreeing, made.agreement) == (4, 3, 0.75)
+    assert (made.expired, made.revised) == (0, 0)
+
+
+def test_range_without_audits_has_no_agreement() -> None:
+    made = figures(announced(AUDIT))
+
+    assert (made.audited, made.agreement, made.agreement_interval) == (0, None, None)
+
+
+def test_deferred_inputs_are_counted_when_announced_and_when_followed_up() -> None:
+    made = figures(
+        announced(DEFERRED),
+        announced(DEFERRED),
+        announced(AUDIT),
+        follow_up(receipt_pb2.REASON_DEFERRED, DEFERRED),
+        follow_up(receipt_pb2.REASON_DEFERRED, DEFERRED, answer=1),
+        follow_up(receipt_pb2.REASON_EXPIRED, DEFERRED),
+    )
+
+    assert (made.deferred, made.revised, made.changed, made.expired) == (2, 2, 1, 1)
+    assert (made.answers, made.audited) == (3, 0)

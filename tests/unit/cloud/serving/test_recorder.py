@@ -46,6 +46,14 @@ def test_gated_input_has_no_device_answer() -> None:
     assert found.device_answer is None
 
 
+@pytest.mark.parametrize("audit", [True, False])
+def test_audited_input_is_not_recorded_as_a_hard_one(*, audit: bool) -> None:
+    given = request()
+    given.parameters["audit"].bool_param = audit
+
+    assert (hard_input(given, ROW, LOGITS, now_ms=5) is None) == audit
+
+
 @pytest.mark.parametrize(
     "given",
     [

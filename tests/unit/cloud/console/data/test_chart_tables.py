@@ -128,3 +128,31 @@ def test_energies_of_two_provenances_are_in_separate_columns() -> None:
     assert "compute_measured_mj_per_answer" in keys
     assert "compute_modelled_mj_per_answer" in keys
     assert _column(by_route, "provenance") == ["measured", "modelled"]
+
+
+def test_follow_ups_are_marked_among_the_answers_and_have_no_budget() -> None:
+    first = answer_point(follow_up="deferred")
+    later = answer_point(reason="deferred", follow_up="deferred", follows=-(2**63))
+
+    listed = chart_tables.answers([first, later])
+    budget = chart_tables.budget_by_time([first, later])
+
+    assert _column(listed, "follow_up") == ["deferred", "deferred"]
+    assert _column(listed, "follows") == [None, -(2**63)]
+    assert table_csv(listed).splitlines()[2].count(f",{-(2**63)},") == 1
+    assert len(budget.rows) == 1
+
+
+def test_energy_of_follow_ups_is_listed_without_a_bar() -> None:
+    given = totals(
+        energy=(
+            energy("cloud", "radio", 4, 20.0, "measured"),
+            energy("follow-up", "radio", 0, 5.0, "measured"),
+        )
+    )
+
+    by_route = chart_tables.energy_by_route(given)
+
+    assert _column(by_route, "energy_mj") == [20.0, 5.0]
+    assert _column(by_route, "energy_mj_per_answer") == [5.0, None]
+    assert echarts.route_energy_chart(by_route)["xAxis"]["data"] == ["cloud\nmeasured"]

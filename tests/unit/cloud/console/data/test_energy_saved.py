@@ -1,6 +1,6 @@
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.energy_saved import energy_saved, spent_by_provenance
-from nestling_cloud.metrics.views import CloudOnly
+from nestling_cloud.metrics.figures import CloudOnly
 from tests.support.console_views import energy, nothing, totals
 
 
@@ -44,3 +44,9 @@ def test_range_without_answers_has_no_shares_and_no_savings() -> None:
     assert energy_saved(nothing()).energy_mj is None
     assert chart_tables.answers_per_second(nothing()) is None
     assert chart_tables.routes_by_time(nothing()).rows == ()
+
+
+def test_energy_of_follow_ups_reduces_the_savings() -> None:
+    spent = (*totals().energy, energy("follow-up", "radio", 0, 5.0))
+
+    assert energy_saved(totals(energy=spent)).energy_mj == 50.0 - 36.0 - 5.0

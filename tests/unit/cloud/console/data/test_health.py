@@ -202,3 +202,14 @@ def test_lost_receipts_of_a_device_are_found() -> None:
     (finding,) = device_findings(HEALTHY, device_row("watch"), Losses(dropped=7))
 
     assert "some receipts of this device have been lost" in finding.text
+
+
+def test_tolerated_risk_that_is_not_guaranteed_is_a_note() -> None:
+    row = device_row("watch", tolerated_risk=0.05)
+
+    assert _texts(device_findings(HEALTHY, row, Losses())) == (
+        "[note] The risk of 5.0 % that this device tolerates is not guaranteed yet. Until it is, "
+        "the device asks the cloud about every input."
+    )
+    guaranteed = device_row("watch", tolerated_risk=0.05, guaranteed_since_ms=START_MS)
+    assert device_findings(HEALTHY, guaranteed, Losses()) == ()

@@ -9,7 +9,7 @@ from nestling_cloud.console.data.chart_tables import (
     routes_by_time,
 )
 from nestling_cloud.console.data.table import Table, is_empty
-from nestling_cloud.metrics.views import Totals
+from nestling_cloud.metrics.figures import Totals
 from tests.support.console_views import bucket, nothing, totals
 
 TABLES = (routes_by_time, energy_by_time, latency_by_route)
