@@ -229,7 +229,8 @@ class FollowUps:
             answer=message.answer,
             device_answer=message.answer,
             resident_capacity=message.cascade_capacity,
-            latency_ms=max(0, now_ms - message.answered_at_ms),
+            # The clock of a device may have been set by decades.
+            latency_ms=min(max(0, now_ms - message.answered_at_ms), _EXPIRES_MS),
             latency_provenance=receipt_pb2.PROVENANCE_MEASURED,
             budget=budget,
             follow_up=message.follow_up,

@@ -45,6 +45,8 @@ def infer_request(
     message.parameters[offload_parameters.INPUT_INDEX].int64_param = request.index
     if request.device_answer is not None:
         message.parameters[offload_parameters.DEVICE_ANSWER].int64_param = request.device_answer
+    if request.audit:
+        message.parameters[offload_parameters.AUDIT].bool_param = True
     payload, name = forms.encode(form, window), forms.wire_name(form.name)
     tensor = message.inputs.add(name="input")
     if name in {forms.FP32, forms.FP16}:

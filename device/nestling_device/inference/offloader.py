@@ -77,11 +77,13 @@ class OffloadRequest:
         window: the input, float32 in the task's shape, without a batch axis.
         index: the position of the input in the source, from 0.
         device_answer: the class index that the device would answer, or None if no student ran.
+        audit: whether the input is audited: it was drawn at random, not because it is hard.
     """
 
     window: NDArray[np.float32]
     index: int
     device_answer: int | None
+    audit: bool = False
 
 
 class Offloader(Protocol):

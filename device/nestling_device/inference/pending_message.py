@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Manifest, RoutingCurve
-from nestling.v1.receipt_pb2 import Receipt
+from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, Receipt
 from nestling.v1.stream_pb2 import PendingInput
 from nestling_core.guarantee.audit_blocks import Verdict
 from nestling_core.guarantee.shadow_beliefs import Judged, told_answers
@@ -77,6 +77,7 @@ def request_of(message: PendingInput, manifest: Manifest) -> OffloadRequest:
         window=window.astype(np.float32),
         index=message.input_index,
         device_answer=message.answer,
+        audit=message.follow_up == FOLLOW_UP_AUDIT,
     )
 
 

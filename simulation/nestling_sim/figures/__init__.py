@@ -1,8 +1,17 @@
 """Computes the figures of a run.
 
 The figures are the summary, the results that other routers would have had, the counts of inputs
-whose offload was ruled out or failed, and what one device did over time. The package may import
+whose offload was ruled out or failed, those about which the cloud was asked later, and what one
+device did over time. The package may import
 `fleet`, `scenario` and `report`, but not `run`.
 """
 
-__all__ = ["cloud_alone", "evaluation", "finished_run", "routing_entry", "summary", "timeline"]
+__all__ = [
+    "cloud_alone",
+    "evaluation",
+    "finished_run",
+    "follow_ups",
+    "routing_entry",
+    "summary",
+    "timeline",
+]

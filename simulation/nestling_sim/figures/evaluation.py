@@ -23,6 +23,7 @@ from nestling_sim.figures.filtered_run import (
     one_capacity,
     stream_places,
 )
+from nestling_sim.figures.follow_ups import revised_answers
 from nestling_sim.figures.model_outputs import (
     cloud_outputs,
     released_calibration,
@@ -53,19 +54,21 @@ class Evaluation:
             bool (N,).
         cloud: whether the teacher is right, bool (N,).
         answered: whether the answer that was given is right, bool (N,).
-        offloaded: whether the cloud answered, bool (N,).
+        revised: whether the last answer is right, after the cloud has answered follow-ups, bool
+            (N,).
+        offloaded: whether the cloud answered at once, bool (N,).
         cloud_open: whether the cloud could be used, bool (N,): no limit or pause ruled it out for
             this input, and no offload of this input failed.
         urgency: a mapping from the name of a router to its scores of the inputs, float64 (N,). The
             scores are computed after the resident capacity has run. The router sends the inputs
             with the highest scores to the cloud.
-        filtered: the same inputs behind the bundle's stream filter, or None if the bundle has none,
-            because the bundle has none.
+        filtered: the same inputs behind the bundle's stream filter, or None if it has none.
     """
 
     device: Bools
     cloud: Bools
     answered: Bools
+    revised: Bools
     offloaded: Bools
     cloud_open: Bools
     urgency: Mapping[str, Doubles]
@@ -77,6 +80,7 @@ def evaluate(
     streams: Mapping[str, Examples],
     receipts: Sequence[ReceiptRow],
     calibration: Examples,
+    follow_ups: Sequence[ReceiptRow] = (),
 ) -> Evaluation:
     """Return the results of every option for the inputs of a run with the released bundle.
 
@@ -85,6 +89,7 @@ def evaluate(
         streams: a mapping from device id to the inputs and labels of the device.
         receipts: one receipt for each input that was answered, sorted by device and input index.
         calibration: the task's calibration inputs, on which a filter for the cloud is fitted.
+        follow_ups: the receipts of follow-ups.
     """
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
     labels = np.array([streams[row.device].labels[row.input_index] for row in receipts])
@@ -103,6 +108,7 @@ def evaluate(
         device=trial.device,
         cloud=trial.cloud,
         answered=np.array([row.answer for row in receipts]) == labels,
+        revised=revised_answers(receipts, follow_ups) == labels,
         offloaded=np.array([row.route == "cloud" for row in receipts]),
         cloud_open=np.array([row.reason in _CLOUD_OPEN for row in receipts]),
         urgency={MULTIPLEXER: own_gain, **rivals_urgency(trial)},

@@ -20,6 +20,7 @@ class FinishedRun:
         fleet: the fleet that answered, with its streams.
         runs: the counts of each device, in the scenario's order.
         receipts: one receipt for each answered input, sorted by device and input index.
+        follow_ups: the receipts of follow-ups, sorted in the same way.
         every_receipt: all receipts that the cloud stored, including those from before the federated
             rounds.
         evaluation: the results of every option, in the order of `receipts`.
@@ -32,6 +33,7 @@ class FinishedRun:
     fleet: Fleet
     runs: Sequence[DeviceRun]
     receipts: Sequence[ReceiptRow]
+    follow_ups: Sequence[ReceiptRow]
     every_receipt: Sequence[ReceiptRow]
     evaluation: Evaluation
     routing: Mapping[str, Any]

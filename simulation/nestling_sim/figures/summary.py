@@ -17,6 +17,7 @@ from nestling_core.wire.forms import encodable
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_sim.figures.evaluation import Evaluation, same_share
+from nestling_sim.figures.follow_ups import follow_up_entry
 from nestling_sim.figures.refusals import not_sent
 from nestling_sim.fleet.live_run import DeviceRun
 from nestling_sim.report.evidence import is_fallback
@@ -38,7 +39,8 @@ class Outcome:
         inputs: the number of inputs in all streams.
         recordings: the number of recordings in the task's test data.
         runs: the counts of each device.
-        receipts: the receipts that the cloud stored, sorted by device and input index.
+        receipts: the receipts of answers that the cloud stored, sorted by device and input index.
+        follow_ups: the receipts of follow-ups, sorted in the same way.
         evaluation: the results of every option, in the order of `receipts`.
         routing: how the bundle routes inputs, as returned by `routing_entry`.
         wall_s: a mapping from the name of each stage to its wall time in seconds.
@@ -53,6 +55,7 @@ class Outcome:
     recordings: int
     runs: Sequence[DeviceRun]
     receipts: Sequence[ReceiptRow]
+    follow_ups: Sequence[ReceiptRow]
     evaluation: Evaluation
     routing: Mapping[str, Any]
     wall_s: Mapping[str, float]
@@ -60,9 +63,9 @@ class Outcome:
 
 def summarize(outcome: Outcome) -> dict[str, Any]:
     """Return the content of summary.json, except the entry on federated rounds."""
-    receipts = outcome.receipts
+    receipts, stored = outcome.receipts, [*outcome.receipts, *outcome.follow_ups]
     sent = sum(run.receipts for run in outcome.runs)
-    distinct = len({(row.device, row.input_index) for row in receipts})
+    distinct = len({(row.device, row.input_index, row.follows) for row in stored})
     return {
         "task": outcome.task,
         "seed": outcome.seed,
@@ -78,6 +81,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "reasons": dict(sorted(Counter(row.reason for row in receipts).items())),
         "fallbacks": sum(map(is_fallback, receipts)),
         "not_sent": not_sent(receipts),
+        "follow_ups": follow_up_entry(receipts, outcome.follow_ups, outcome.evaluation.revised),
         "capacity_switches": _switches(receipts),
         "routing": outcome.routing,
         "energy_mj_per_input": _energy(outcome),
@@ -86,14 +90,14 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "wall_latency_ms": _percentiles(receipts, "wall_ms"),
         "bytes": {
             "bundle_down_by_device": {run.device_id: run.bundle_bytes for run in outcome.runs},
-            "offload_up": sum(row.bytes_up for row in receipts),
+            "offload_up": sum(row.bytes_up for row in stored),
             "telemetry_up": sum(run.telemetry_bytes for run in outcome.runs),
         },
         "receipts": {
             "sent": sent,
-            "stored": len(receipts),
+            "stored": len(stored),
             "lost": sent - distinct,
-            "duplicate": len(receipts) - distinct,
+            "duplicate": len(stored) - distinct,
         },
         "capacities": [
             {
@@ -120,7 +124,7 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
     The entry has the total of each policy, the provenance of the run's own figures, and the energy
     of each policy by source (compute and radio). The policies are:
 
-    - `hybrid`: the run itself, according to its receipts.
+    - `hybrid`: the run itself, according to its receipts, with its follow-ups.
     - `device_only`: every input runs once, on the capacity that was resident.
     - `cloud_only`: every input is sent, as if the cloud had always been available. The throughput
       is taken from the input's budget. If the budget has no link, it is taken from the device's own
@@ -149,7 +153,8 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
         "cloud_only": {"compute": 0.0, "radio": float(np.mean(radio))},
         "hybrid": {
             "compute": float(np.mean([row.energy_compute_mj for row in receipts])),
-            "radio": float(np.mean([row.energy_radio_mj for row in receipts])),
+            "radio": sum(row.energy_radio_mj for row in (*receipts, *outcome.follow_ups))
+            / len(receipts),
         },
     }
     totals = {name: sum(sources.values()) for name, sources in by_source.items()}

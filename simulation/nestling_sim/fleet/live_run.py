@@ -40,10 +40,7 @@ _TICK_S = 0.2
 
 
 class FleetError(SimError):
-    """Raised when a device or a thread fails, or when no receipt has reached the cloud.
-
-    It is also raised when a package for federated runs is missing.
-    """
+    """Raised when a device or thread fails, no receipt arrives, or a package is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +209,9 @@ def _run_device(
             if control.stop.is_set():
                 break
         links.switch(up=True)
+        last = budget_at(device, length - 1, length, fleet.scenario, fleet.needs)
+        while running.catch_up(last, hurry=True):
+            pass
         flushed = not control.stop.is_set() and running.flush(_FLUSH_S)
         return DeviceRun(
             device_id=device.device_id,
@@ -276,6 +276,7 @@ def _answer(
         budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
         try:
             running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+            running.catch_up(budget)
         except UnanswerableError as err:
             _LOG.warning("%s: input %d has no answer: %s", device.device_id, index, err)
             yield turn, False

@@ -93,7 +93,31 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
             value=f"{receipts['stored']:,}",
             beside=f"{receipts['lost']} lost, {receipts['duplicate']} duplicate",
         ),
+        *_follow_ups(summary["follow_ups"]),
     ]
+
+
+def _follow_ups(follow_ups: Mapping[str, Any]) -> list[Tile]:
+    """Return a tile for inputs that waited for the cloud, and one for audits, if there are any."""
+    found = []
+    if follow_ups["deferred"]:
+        found.append(
+            Tile(
+                name="asked about later",
+                value=f"{follow_ups['revised']:,} of {follow_ups['deferred']:,}",
+                beside=f"{follow_ups['changed']} answers changed; accuracy "
+                f"{tables.percent(follow_ups['accuracy'])} with them",
+            )
+        )
+    if follow_ups["audits"]:
+        found.append(
+            Tile(
+                name="audits",
+                value=f"{follow_ups['agreeing']:,} of {follow_ups['audits']:,}",
+                beside="kept answers that the cloud would not have changed",
+            )
+        )
+    return found
 
 
 def _beside_sent(summary: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from nestling_sim.report.federated import gains
+from nestling_sim.report.follow_ups import asked_later
 from nestling_sim.report.refusals import never_sent, reasons_line
 from nestling_sim.report.tables import Table, comparison, latency, percent, shared_recordings
 
@@ -60,6 +61,8 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
     table.add_row("routes", f"{routes} ({share} offloaded)")
     table.add_row("fallbacks", f"{summary['fallbacks']}")
     for name, text in _not_sent(summary["not_sent"]):
+        table.add_row(name, text)
+    for name, text in asked_later(summary["follow_ups"]):
         table.add_row(name, text)
     table.add_row("switches", f"{summary['capacity_switches']} between capacities")
     table.add_row(

@@ -27,6 +27,7 @@ from nestling_core.nest.bundle_files import memory_needed
 from nestling_device.federated import client_app
 from nestling_sim.figures.evaluation import evaluate
 from nestling_sim.figures.finished_run import FinishedRun
+from nestling_sim.figures.follow_ups import split
 from nestling_sim.figures.routing_entry import routing_entry
 from nestling_sim.fleet.flower_grid import LocalGrid
 from nestling_sim.fleet.live_run import DeviceRun, Fleet, run_fleet
@@ -110,19 +111,22 @@ def _answer(
     )
     runs = run_fleet(fleet, progress)
     every_receipt = learning.workspace.receipts()
-    receipts = [
-        dataclasses.replace(row, input_index=row.input_index - first_index)
-        for row in every_receipt
-        if row.input_index >= first_index
-    ]
+    receipts, follow_ups = split(
+        [
+            dataclasses.replace(row, input_index=row.input_index - first_index)
+            for row in every_receipt
+            if row.input_index >= first_index
+        ]
+    )
     return FinishedRun(
         manifest=manifest,
         version=desired.bundle_version,
         fleet=fleet,
         runs=runs,
         receipts=receipts,
+        follow_ups=follow_ups,
         every_receipt=every_receipt,
-        evaluation=evaluate(repository, streams, receipts, learning.data.calibration),
+        evaluation=evaluate(repository, streams, receipts, learning.data.calibration, follow_ups),
         routing=routing_entry(repository),
     )
 

@@ -18,6 +18,7 @@ from nestling_cloud.tasks import Splits, Task, load_task
 from nestling_cloud.temporary_files import temporary_folder
 from nestling_sim.figures.evaluation import curves, evaluate
 from nestling_sim.figures.finished_run import FinishedRun
+from nestling_sim.figures.follow_ups import split
 from nestling_sim.figures.routing_entry import routing_entry
 from nestling_sim.figures.summary import Outcome, summarize
 from nestling_sim.figures.timeline import timeline
@@ -189,6 +190,7 @@ def _summary(
             recordings=len(splits.test),
             runs=finished.runs,
             receipts=finished.receipts,
+            follow_ups=finished.follow_ups,
             evaluation=finished.evaluation,
             routing=finished.routing,
             wall_s=watch.wall_s,
@@ -230,16 +232,18 @@ def _run_live(
     )
     with watch.stage("fleet"):
         runs = run_fleet(fleet, progress)
-        receipts = workspace.receipts()
+        every_receipt = workspace.receipts()
+    receipts, follow_ups = split(every_receipt)
     with watch.stage("evaluate"):
-        evaluation = evaluate(workspace.repository, played, receipts, data.calibration)
+        evaluation = evaluate(workspace.repository, played, receipts, data.calibration, follow_ups)
     return FinishedRun(
         manifest=manifest,
         version=desired.bundle_version,
         fleet=fleet,
         runs=runs,
         receipts=receipts,
-        every_receipt=receipts,
+        follow_ups=follow_ups,
+        every_receipt=every_receipt,
         evaluation=evaluation,
         routing=routing_entry(workspace.repository),
     )

@@ -49,6 +49,8 @@ def budget_at(
         tolerated_risk=scenario.offload.tolerated_risk,
         energy_per_input_mj=scenario.offload.energy_per_input_mj,
         latency_per_input_ms=scenario.offload.latency_per_input_ms,
+        audit_share=scenario.offload.audit_share,
+        defer=scenario.offload.defer,
     )
     for entry in _entries(device, scenario):
         if index in indices(entry, length):

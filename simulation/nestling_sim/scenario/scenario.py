@@ -60,7 +60,8 @@ class OffloadTable(Table):
 
     The targets are averages per input (a share, an energy or a latency), or a tolerated risk. A
     device keeps an average over the window, unless the window is 0: then the target becomes a
-    static threshold.
+    static threshold. A share of the kept answers is audited, and with `defer`, hard inputs wait
+    while the cloud is not an option.
     """
 
     share: Share = 0.0
@@ -68,6 +69,8 @@ class OffloadTable(Table):
     tolerated_risk: Share = 0.0
     energy_per_input_mj: Annotated[float, Field(ge=0)] = 0.0
     latency_per_input_ms: Annotated[float, Field(ge=0)] = 0.0
+    audit_share: Share = 0.01
+    defer: bool = False
     deadline_ms: Positive
 
     @model_validator(mode="after")

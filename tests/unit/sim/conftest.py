@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_sim.figures.follow_ups import follow_up_entry
 from nestling_sim.figures.refusals import not_sent
 from nestling_sim.report import Evidence
 from nestling_sim.report.evidence import Moment, Timeline
@@ -107,6 +108,7 @@ def _summary(rows: list[ReceiptRow]) -> dict[str, Any]:
         "sharing_devices": 0,
         "answered": len(rows),
         "not_sent": not_sent(rows),
+        "follow_ups": follow_up_entry(rows, [], np.ones(len(rows), np.bool_)),
         "accuracy": {
             "device_only": 0.801,
             "cloud_only": 0.912,

@@ -241,6 +241,7 @@ def test_input_that_cannot_be_asked_about_any_more_expires(
 
         assert routes([revision.receipt])[0][1] == "expired"
         assert revision.receipt.follow_up == FOLLOW_UP_DEFERRED
+        assert revision.receipt.latency_ms <= 24 * 3_600_000
         assert revision.receipt.follows == fingerprint(first.SerializeToString())
         assert rig.cloud.request_count == 0
         assert outbox.pending_count() == rig.agent.pending == 0
@@ -277,6 +278,7 @@ def test_kept_answers_are_audited_with_the_budgets_share(
     assert [routes([one.receipt]) for one in found] == [[(0, "audited")]] * audited
     assert first.answer != CLOUD_CLASS  # what the audit found out
     assert [one.receipt.answer for one in found] == [CLOUD_CLASS] * audited
+    assert [request.audit for request in rig.cloud.requests] == [False, *[True] * audited]
 
 
 def test_audits_are_drawn_independently_of_the_input(tmp_path: Path) -> None:

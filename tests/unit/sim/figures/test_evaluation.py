@@ -37,6 +37,7 @@ def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
         device=device,
         cloud=cloud,
         answered=np.where(offloaded, cloud, device),
+        revised=np.where(offloaded, cloud, device),
         offloaded=offloaded,
         cloud_open=opened,
         urgency={"bundle's router": np.linspace(0.5, -0.5, 8), **rivals_urgency(trial)},

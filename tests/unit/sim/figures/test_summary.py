@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from nestling_core.wire.choice import plain_form
 from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_sim.figures.evaluation import Evaluation
+from nestling_sim.figures.follow_ups import revised_answers
 from nestling_sim.figures.summary import Outcome, summarize
 from nestling_sim.fleet.live_run import DeviceRun
 from nestling_sim.report import Evidence
@@ -92,6 +94,7 @@ def evaluation(rows: list[ReceiptRow]) -> Evaluation:
         device=device[: len(rows)],
         cloud=cloud[: len(rows)],
         answered=np.where(offloaded, cloud[: len(rows)], device[: len(rows)]),
+        revised=cloud[: len(rows)],
         offloaded=offloaded,
         cloud_open=np.ones(len(rows), np.bool_),
         urgency={
@@ -113,7 +116,7 @@ def run(device_id: str, answered: int) -> DeviceRun:
     )
 
 
-def summary(rows: list[ReceiptRow]) -> dict[str, Any]:
+def summary(rows: list[ReceiptRow], follow_ups: Sequence[ReceiptRow] = ()) -> dict[str, Any]:
     return summarize(
         Outcome(
             task="wearable",
@@ -125,6 +128,7 @@ def summary(rows: list[ReceiptRow]) -> dict[str, Any]:
             recordings=42,
             runs=[run("pi-4b-1", 3), run("pi-5-1", 2)],
             receipts=rows,
+            follow_ups=follow_ups,
             evaluation=evaluation(rows),
             routing={"rule": "network", "lines": ["routing: network"]},
             wall_s={"fleet": 1.234},
@@ -191,6 +195,67 @@ def test_duplicate_receipt_does_not_hide_a_lost_one(
     found = summary([again, *rows[:-1]])["receipts"]
 
     assert found == {"sent": 5, "stored": 5, "lost": 1, "duplicate": 1}
+
+
+def follow_up(first: ReceiptRow, kind: str, reason: str, answer: int) -> ReceiptRow:
+    return replace(
+        first,
+        sequence=first.sequence + 100,
+        route="cloud" if reason != "expired" else first.route,
+        reason=reason,
+        device_answer=first.answer,
+        answer=answer,
+        follow_up=kind,
+        follows=first.sequence,
+        energy_compute_mj=0.0,
+        energy_radio_mj=10.0,
+        bytes_up=50,
+    )
+
+
+def test_follow_ups_are_counted_beside_the_answers(rows: list[ReceiptRow]) -> None:
+    announced = [
+        *(replace(row, follow_up="deferred") for row in rows[:3]),
+        *(replace(row, follow_up="audit") for row in rows[3:]),
+    ]
+    follow_ups = [
+        follow_up(announced[0], "deferred", "deferred", announced[0].answer),
+        follow_up(announced[1], "deferred", "deferred", announced[1].answer + 1),
+        follow_up(announced[2], "deferred", "expired", announced[2].answer),
+        follow_up(announced[3], "audit", "audited", announced[3].answer),
+    ]
+    before, found = summary(announced), summary(announced, follow_ups)
+
+    assert found["follow_ups"] == {
+        "deferred": 3,
+        "revised": 2,
+        "changed": 1,
+        "audits": 1,
+        "agreeing": 1,
+        "expired": 1,
+        "waiting": 1,
+        "accuracy": 0.8,
+        "energy_mj": 8.0,
+    }
+    assert found["routes"] == before["routes"]
+    assert found["accuracy"] == before["accuracy"]
+    assert found["latency_ms"] == before["latency_ms"]
+    energies = [each["energy_mj_per_input"]["hybrid"] for each in (before, found)]
+    assert energies[1] == pytest.approx(energies[0] + 8.0)
+    assert found["bytes"]["offload_up"] == before["bytes"]["offload_up"] + 200
+    assert (found["receipts"]["stored"], found["receipts"]["duplicate"]) == (9, 0)
+
+
+def test_revised_answers_are_those_of_the_cloud(rows: list[ReceiptRow]) -> None:
+    follow_ups = [
+        follow_up(rows[0], "deferred", "deferred", 3),
+        follow_up(rows[1], "deferred", "expired", 3),
+        follow_up(rows[2], "audit", "audited", 3),
+    ]
+
+    found = revised_answers(rows, follow_ups)
+
+    assert found.tolist() == [3, rows[1].answer, 3, *(row.answer for row in rows[3:])]
 
 
 def test_hybrid_energy_is_from_the_receipts_and_totals_are_sums_of_their_sources(

@@ -36,11 +36,13 @@ def finished(rows: list[ReceiptRow]) -> FinishedRun:
         ),
         runs=[run(device) for device in DEVICES],
         receipts=rows,
+        follow_ups=[],
         every_receipt=rows,
         evaluation=Evaluation(
             device=nothing,
             cloud=nothing,
             answered=nothing,
+            revised=nothing,
             offloaded=nothing,
             cloud_open=nothing,
             urgency={},

@@ -118,7 +118,7 @@ def test_device_numbers_continue_over_tables_of_one_profile(tmp_path: Path) -> N
         (
             "share = 0.2",
             "shore = 0.2",
-            ["allowed: deadline_ms, energy_per_input_mj, latency_per_input_ms, share"],
+            ["allowed: audit_share, deadline_ms, defer, energy_per_input_mj, latency_per_input_ms"],
         ),
         ("share = 0.2", "", ["key offload: no target is given; give it a share, from 0 to 1"]),
         ("memory_kb = 4", "memory_kb = 0", ["[[conditions]] table 1, key memory_kb: found 0; "]),

@@ -1,0 +1,77 @@
+"""Counts the follow-ups of a run: the deferred inputs and audits that the cloud answered later."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling_cloud.store.receipt_row import ReceiptRow
+
+_ANSWERED = frozenset({"deferred", "audited"})
+
+
+def split(
+    rows: Sequence[ReceiptRow],
+) -> tuple[list[ReceiptRow], list[ReceiptRow]]:
+    """Return the receipts of answers, and those of follow-ups, each in the given order."""
+    return (
+        [row for row in rows if row.follows is None],
+        [row for row in rows if row.follows is not None],
+    )
+
+
+def revised_answers(
+    receipts: Sequence[ReceiptRow], follow_ups: Sequence[ReceiptRow]
+) -> NDArray[np.int64]:
+    """Return the last answer to each input, (N,): the cloud's revision, if there is one.
+
+    Args:
+        receipts: the receipts of answers.
+        follow_ups: the receipts of follow-ups.
+    """
+    later = {
+        (row.device, row.input_index): row.answer for row in follow_ups if row.reason in _ANSWERED
+    }
+    return np.array(
+        [later.get((row.device, row.input_index), row.answer) for row in receipts], np.int64
+    )
+
+
+def follow_up_entry(
+    receipts: Sequence[ReceiptRow], follow_ups: Sequence[ReceiptRow], revised: NDArray[np.bool_]
+) -> Mapping[str, Any]:
+    """Return summary.json's entry on follow-ups.
+
+    Args:
+        receipts: the receipts of answers.
+        follow_ups: the receipts of follow-ups.
+        revised: whether the last answer to each input is right, (N,).
+
+    Returns:
+        A mapping with these entries:
+
+        - `deferred`: the number of inputs that were to wait for the cloud, of these `revised` the
+          number that the cloud answered later, and `changed` the number whose answer it changed.
+        - `audits`: the number of audited answers, and `agreeing` the number that the cloud did not
+          change.
+        - `expired`: the number of inputs about which the cloud could not be asked in time.
+        - `waiting`: the number of inputs about which it was not asked by the end of the run.
+        - `accuracy`: the accuracy with revised answers.
+        - `energy_mj`: the mean energy of follow-ups for each input of the run.
+    """
+    announced = Counter(row.follow_up for row in receipts if row.follow_up)
+    reasons = Counter(row.reason for row in follow_ups)
+    changed = Counter(row.reason for row in follow_ups if row.answer != row.device_answer)
+    return {
+        "deferred": announced["deferred"],
+        "revised": reasons["deferred"],
+        "changed": changed["deferred"],
+        "audits": reasons["audited"],
+        "agreeing": reasons["audited"] - changed["audited"],
+        "expired": reasons["expired"],
+        "waiting": announced.total() - len(follow_ups),
+        "accuracy": float(revised.mean()) if len(revised) else 0.0,
+        "energy_mj": sum(row.energy_radio_mj for row in follow_ups) / max(len(receipts), 1),
+    }
