@@ -59,6 +59,12 @@ def _figures(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
             anchor="the bundle of the first day",
         ),
         "hybrid gain": figure([_gain(run, "hybrid") for run in runs], "points"),
+        "hybrid - device only after": figure(
+            [100 * (run["after"]["hybrid"] - run["after"]["device_only"]) for run in runs],
+            "points",
+            goal=">= -0.3",
+            anchor="-5.5 before clients checked the cloud",
+        ),
         "devices with a loss, device_only": figure(
             [sum(gain < 0 for gain in by_device) for by_device in gains], "of 6"
         ),
