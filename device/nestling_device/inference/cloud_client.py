@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 # A cloud cannot send devices away for longer than this.
 _LONGEST_RETRY_MS = 60_000
+_LONGEST_REST_MS = 30_000
 
 
 class NoAnswer(NamedTuple):
@@ -95,7 +96,7 @@ class Cloud:
             draw: a function that returns random numbers from 0 to 1, which vary the pauses.
         """
         self._draw = draw
-        self._now_ms, self._retry_at_ms = 0, 0
+        self._now_ms, self._retry_at_ms, self._failed_ms = 0, 0, 0
         self._notices = notices
         self._offloader = offloader
         self._meter = meter
@@ -132,9 +133,23 @@ class Cloud:
         Args:
             now_ms: the present Unix time, in milliseconds.
         """
+        return self._is_sent_away(now_ms) or not self._pause.over
+
+    def rests(self, now_ms: int) -> bool:
+        """Return whether to leave the cloud alone for inputs that are answered already.
+
+        Without new inputs, a pause that is counted in inputs would never end. It therefore ends
+        after half a minute, too.
+
+        Args:
+            now_ms: the present Unix time, in milliseconds.
+        """
+        recent = abs(now_ms - self._failed_ms) < _LONGEST_REST_MS
+        return self._is_sent_away(now_ms) or (recent and not self._pause.over)
+
+    def _is_sent_away(self, now_ms: int) -> bool:
         # Not if the clock was set back since.
-        waits = 0 < self._retry_at_ms - now_ms <= 2 * _LONGEST_RETRY_MS
-        return waits or not self._pause.over
+        return 0 < self._retry_at_ms - now_ms <= 2 * _LONGEST_RETRY_MS
 
     def admits_later(self, count: int, budget: Budget) -> bool:
         """Return whether a budget admits asking about inputs that are answered already.
@@ -234,6 +249,7 @@ class Cloud:
         """Start a pause after a failed exchange."""
         _log.info("offload failed: %s", err)
         self._pause = self._pause.after_failure(self._draw())
+        self._failed_ms = self._now_ms
         if isinstance(err, OverloadedError):
             wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
             self._retry_at_ms = self._now_ms + round(took_ms + wait_ms)

@@ -154,7 +154,7 @@ class FollowUps:
         answered_ms = _message(oldest[0]).answered_at_ms
         if not is_due(self.waiting, answered_ms, now_ms, awake=awake, urgent=urgent):
             return [], []
-        if self._cloud.pauses(now_ms) or not self._cloud.admits_later(len(oldest), budget):
+        if self._cloud.rests(now_ms) or not self._cloud.admits_later(len(oldest), budget):
             return [], []
         return self._ask(oldest, budget, now_ms)
 
@@ -213,7 +213,7 @@ class FollowUps:
         return receipt
 
     def _expire(self, message: PendingInput, now_ms: int, budget: Budget) -> Receipt:
-        if message.block:
+        if message.block and message.bundle_version == self._version:
             key = CascadeKey(message.cascade_start, message.cascade_capacity)
             self._guarantee.after_verdict(key, message.block, None, now_ms)
         return self._receipt(message, receipt_pb2.REASON_EXPIRED, now_ms, budget)

@@ -10,6 +10,8 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.bundle_pb2 import WireForm
 from nestling_core.routing.admission import FRAMING_BYTES, offload_bytes, transfer_ms
 from nestling_core.wire.choice import plain_form
+from nestling_device.inference.cloud_client import Cloud
+from nestling_device.inference.limit_notices import LimitNotices
 from nestling_device.inference.offloader import (
     BadAnswerError,
     CloudAnswer,
@@ -175,3 +177,28 @@ def test_pause_after_an_overload_begins_with_the_refusal(tmp_path: Path) -> None
 
     # Twice 60 ms, and 50 ms between, less the rounding of clocks.
     assert time.monotonic() - started > 0.15
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "rests"),
+    [
+        (UnreachableError("gone"), 0, True),
+        (UnreachableError("gone"), 29.9, True),
+        (UnreachableError("gone"), 30, False),
+        (UnreachableError("gone"), -30, False),  # the clock was set back
+        (OverloadedError("busy", retry_ms=60_000), 59, True),
+        (OverloadedError("busy", retry_ms=60_000), 121, False),
+    ],
+)
+def test_rest_after_a_failure_ends_without_inputs_too(
+    fault: OffloadError, seconds: float, *, rests: bool
+) -> None:
+    cloud = Cloud(ScriptedCloud(fault), METER, LimitNotices(), deadline_ms=1, draw=lambda: 0.0)
+    request = OffloadRequest(window=HARD, index=0, device_answer=None)
+
+    before = cloud.rests(1_000_000)
+    cloud.answer_all([request], BUDGET, 1_000_000)
+
+    assert not before
+    assert cloud.rests(1_000_000 + round(seconds * 1000)) == rests
+    assert cloud.pauses(1_000_000 + round(seconds * 1000))  # until the next input
