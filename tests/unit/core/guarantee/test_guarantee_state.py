@@ -94,6 +94,7 @@ def test_state_about_another_risk_or_other_thresholds_starts_over() -> None:
         lambda state: setattr(state.block, "audits", state.block.length + 1),
         lambda state: setattr(state.block, "position", state.block.length + 1),
         lambda state: setattr(state.block, "left", state.block.audits + 1),
+        lambda state: setattr(state.block, "waiting", state.block.audits + 1),
         lambda state: setattr(state.near_misses, "wealth", math.nan),
         lambda state: state.Clear(),
     ],
