@@ -28,7 +28,8 @@ from nestling_cloud.tasks.wearable import TASK as WEARABLE
 RISKS = (0.05, 0.1)
 SHIFTS = (3, 5)
 PEOPLE = 3
-_STREAMS = 500
+STREAMS = 500
+"""The streams of each kind."""
 _KINDS = 10
 # Inputs of a stream: a filter makes an input four times as slow.
 _FILTERED, _PLAIN, _PICTURES = 8_000, 15_000, 10_000
@@ -63,16 +64,20 @@ class Study:
     results: Sequence[StreamResult]
 
 
-def measure_guarantees(seeds: Sequence[int]) -> list[Study]:
+def measure_guarantees(seeds: Sequence[int], streams: int = STREAMS) -> list[Study]:
     """Return the results for unseen people, for corrupted pictures and for shifts.
 
     Args:
         seeds: the seeds, each of which is another split of the people.
+        streams: the number of streams of each kind.
     """
+    each = -(-streams // (PEOPLE * len(seeds)))
     jobs = [(seed, place, kind) for kind in (True, False) for seed in seeds for place in (0, -1)]
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        people = [pool.submit(_run_people, *job, len(seeds)) for job in jobs]
-        pictures = [pool.submit(_run_pictures, seeds[0], part) for part in ("corrupted", "shifted")]
+        people = [pool.submit(_run_people, *job, each) for job in jobs]
+        pictures = [
+            pool.submit(_run_pictures, seeds[0], part, streams) for part in ("corrupted", "shifted")
+        ]
         contents = [job.result() for job in (*people, *pictures)]
     merged: dict[tuple[str, float], list[Any]] = {}
     for content in contents:
@@ -89,17 +94,16 @@ def measure_guarantees(seeds: Sequence[int]) -> list[Study]:
     ]
 
 
-def _run_people(seed: int, place: int, filtering: bool, splits: int) -> Content:
+def _run_people(seed: int, place: int, filtering: bool, streams: int) -> Content:
     """Return the results on the test people of one split.
 
     Args:
         seed: the seed of the split.
         place: the index of the capacity: 0 is the smallest, -1 the largest.
         filtering: whether the bundle's filter is used.
-        splits: the number of splits that share the streams.
+        streams: the number of streams of each person.
     """
     bundle, loaded, version = _bundle(WEARABLE, seed)
-    streams = -(-_STREAMS // (PEOPLE * splits))
     cell = Cell(
         name="guarantees, people",
         parameters={"place": place, "filtering": filtering, "streams": streams},
@@ -133,39 +137,40 @@ def _people(
     return _content(f"unseen people, {size}, {kind}", routing, studies)
 
 
-def _run_pictures(seed: int, part: str) -> Content:
+def _run_pictures(seed: int, part: str, streams: int) -> Content:
     """Return the results on pictures.
 
     Args:
         seed: the seed of the bundle.
         part: "corrupted" or "shifted".
+        streams: the number of streams.
     """
     bundle, loaded, version = _bundle(small_fashion(), seed)
     cell = Cell(
         name="guarantees, pictures",
-        parameters={"part": part, "streams": _STREAMS},
+        parameters={"part": part, "streams": streams},
         modules=_MODULES,
         parents=[version],
     )
     make = _corrupted if part == "corrupted" else _shifted
-    return _cells().load_or_make(cell, lambda: make(bundle, loaded))
+    return _cells().load_or_make(cell, lambda: make(bundle, loaded, streams))
 
 
-def _corrupted(bundle: Bundle, loaded: Splits) -> Content:
+def _corrupted(bundle: Bundle, loaded: Splits, streams: int) -> Content:
     routing, rng = bundle.routing(1), np.random.default_rng(0)
-    test, streams = concatenate(loaded.test), _STREAMS // _KINDS
+    test = concatenate(loaded.test)
     labels, alone = test.labels[:_POOL], np.ones(_POOL, np.intp)
     studies: dict[float, list[StreamResult]] = {risk: [] for risk in RISKS}
     for pictures in corrupted(test.inputs[:_POOL], rng).values():
         outputs = bundle.outputs(1, Examples(inputs=pictures, labels=labels))
         risks = true_risks(outputs, routing, alone, rng)
         for risk in RISKS:
-            places = draw_streams(alone, streams, _PICTURES, rng)
+            places = draw_streams(alone, streams // _KINDS, _PICTURES, rng)
             studies[risk] += follow(Followed(outputs, routing, risk, risks), places, rng)
     return _content("corrupted pictures, smallest", routing, studies)
 
 
-def _shifted(bundle: Bundle, loaded: Splits) -> Content:
+def _shifted(bundle: Bundle, loaded: Splits, streams: int) -> Content:
     routing, rng = bundle.routing(1), np.random.default_rng(1)
     test = concatenate(loaded.test)
     pool = Examples(inputs=test.inputs[:_POOL], labels=test.labels[:_POOL])
@@ -174,8 +179,8 @@ def _shifted(bundle: Bundle, loaded: Splits) -> Content:
     studies = []
     for factor in SHIFTS:
         for risk in RISKS:
-            before = draw_streams(alone, _STREAMS, _SHIFT, rng)
-            after = _harder(outputs, factor, (_STREAMS, _SHIFT), rng)
+            before = draw_streams(alone, streams, _SHIFT, rng)
+            after = _harder(outputs, factor, (streams, _SHIFT), rng)
             places = np.concatenate([before, after], axis=1)
             found = follow(Followed(outputs, routing, risk, risks), places, rng, shift=_SHIFT)
             studies += _content(f"pictures, x{factor} half way", routing, {risk: found})["studies"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks.offload.guarantee import measure_guarantees
+from benchmarks.offload.guarantee import STREAMS, measure_guarantees
 from benchmarks.offload.guarantee_report import guarantee_figures, guarantee_tables
 from benchmarks.offload.payloads import PayloadResult, measure_payloads
 from benchmarks.offload.radio import radio_ratio
@@ -52,7 +52,7 @@ def main() -> None:
         ratios = [radio_ratio(seed, folder, cache, progress) for seed in options.seeds]
     wearable = [measure_payloads(WEARABLE, seed, cache, progress) for seed in options.seeds]
     fashion = measure_payloads(small_fashion(), options.seeds[0], cache, progress)
-    guarantees = measure_guarantees(options.seeds)
+    guarantees = measure_guarantees(options.seeds, STREAMS // (10 if options.quick else 1))
     figures = {
         **_payload_figures(wearable, fashion),
         "default scenario: radio energy as float32 / with the bundle's form": figure(
