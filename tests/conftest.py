@@ -87,9 +87,10 @@ def make_manifest() -> Callable[..., bundle_pb2.Manifest]:
         manifest.cloud.name = "tiny-teacher"
         manifest.cloud.onnx.CopyFrom(repository.add_model(teacher))
         manifest.golden.CopyFrom(repository.add(f"golden {release}".encode()))
-        guarantee = bundle_pb2.CertifiedPoint(risk=0.02, delta=0.1, offload_share=0.25)
+        tested = bundle_pb2.AuditedThreshold(accept_threshold=0.1, kept=300)
+        plan = bundle_pb2.GuaranteePlan(thresholds=[tested], inputs=400, dependence=1)
         calibration = bundle_pb2.Calibration(
-            curves=[bundle_pb2.RoutingCurve(), bundle_pb2.RoutingCurve(certified=[guarantee])],
+            curves=[bundle_pb2.RoutingCurve(), bundle_pb2.RoutingCurve(guarantee=plan)],
             inputs=release,
         )
         manifest.calibration.CopyFrom(repository.add(calibration.SerializeToString()))

@@ -8,9 +8,7 @@ from benchmarks.report import Figure, figure
 from benchmarks.routing.cascade import CascadeResult
 from benchmarks.routing.costs import RouterCost
 from benchmarks.routing.curves import OURS
-from benchmarks.routing.guarantee import DRAWS, consistent_violations
 from benchmarks.routing.seed_result import CASCADE, STARTS, ByTask, SeedResult, interval
-from nestling_cloud.learning.routing import DELTA
 
 # Gap to recover from each start, %.
 _GOALS = {"smallest": 95, "second": 100}
@@ -43,9 +41,6 @@ def figures(
         for start in STARTS:
             of_task |= _start_figures(results, start)
         of_task |= _cascade_figures(results)
-        if not results[0].models.has_people:  # draws of people's windows are not draws of people
-            of_task["guarantees violated, worst risk"] = _violated(results, tuple(STARTS))
-            of_task["guarantees violated, worst risk, in a cascade"] = _violated(results, [CASCADE])
         figures |= {f"{task}: {name}": value for name, value in of_task.items()}
     figures["benchmark, total time"] = figure(
         [minutes], "min", goal="<= 90", anchor="with the models of the learning benchmark"
@@ -167,19 +162,6 @@ def _cloud_savings(results: Iterable[tuple[SeedResult, Sequence[CascadeResult]]]
 
 def _recovered(result: SeedResult, router: str, index: int) -> float:
     return result.recovered(result.accuracy(router, index, 0.2), index)
-
-
-def _violated(results: Sequence[SeedResult], rules: Sequence[str]) -> Figure:
-    within = f"up to {consistent_violations():.3f} is within two standard errors"
-    by_seed = [
-        [risk.violated for rule in rules for risk in result.rules[rule].repeated_guarantees]
-        for result in results
-    ]
-    return figure(
-        [max(violated) for violated in by_seed],
-        goal=f"<= {DELTA}",
-        anchor=f"of {DRAWS} draws; {within}",
-    )
 
 
 def _deviation(results: Sequence[SeedResult], rule: str) -> Figure:

@@ -23,7 +23,7 @@ from benchmarks.routing.tables import tables
 _NOTE = """
 Each seed has its own teacher, nest, calibration inputs and order. A router, ours or a rival's, is
 fitted five times on draws of 60 % of the calibration inputs, from which neither teacher nor student
-learned; thresholds and guarantees come from the other 40 %; accuracy is that of test inputs.
+learned; thresholds come from the other 40 %; accuracy is that of test inputs.
 Students are int8, as devices run them. Thresholds, shares that reach an accuracy and the savings
 that follow from them are chosen with hindsight, for every router alike, so that they compare how
 routers rank inputs. Seed 0 is left out: the routers' training targets were chosen by looking at its

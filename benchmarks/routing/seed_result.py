@@ -15,7 +15,6 @@ from benchmarks.routing.curves import (
     fit_routers,
 )
 from benchmarks.routing.drift import DriftDetection, DriftRun, detect_drift, run_drift
-from benchmarks.routing.guarantee import BundleGuarantee, GuaranteeStatistics, check_guarantees
 from benchmarks.routing.misleading_confidence import CONDITIONS, ConditionResult, run_condition
 from benchmarks.routing.seed_models import SeedModels
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
@@ -41,17 +40,11 @@ class RuleResult:
     is worth the extra run.
 
     Attributes:
-        repeated_guarantees: the guarantees over many random splits of the inputs, one entry for
-            each risk.
-        bundle_guarantees: the guarantees as a bundle contains them, one for each risk that is
-            certified.
         controlled: the results on a drifting stream with a target window.
         fixed: the results on a drifting stream with fixed thresholds.
         detection: the output of the drift detector.
     """
 
-    repeated_guarantees: list[GuaranteeStatistics]
-    bundle_guarantees: list[BundleGuarantee]
     controlled: DriftRun
     fixed: DriftRun
     detection: DriftDetection
@@ -200,11 +193,8 @@ def run_seed(models: SeedModels, draws: int) -> SeedResult:
 
 
 def _run_rule(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve) -> RuleResult:
-    repeated_guarantees, bundle_guarantees = check_guarantees(routers, rule)
     controlled, fixed = run_drift(routers, rule, curve)
     return RuleResult(
-        repeated_guarantees=repeated_guarantees,
-        bundle_guarantees=bundle_guarantees,
         controlled=controlled,
         fixed=fixed,
         detection=detect_drift(routers, rule, curve),

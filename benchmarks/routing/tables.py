@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.report import ResultTable, mean_sd, result_table
 from benchmarks.routing.costs import RouterCost, radio_mj, run_mj
 from benchmarks.routing.curves import OURS, RESAMPLES
-from benchmarks.routing.guarantee_tables import guarantee_tables
+from benchmarks.routing.drift_tables import drift_tables
 from benchmarks.routing.misleading_confidence import DEFAULT_DESIGN
 from benchmarks.routing.seed_result import STARTS, ByTask, SeedResult, by_key, interval
 from nestling_cloud.learning.routing.rivals import RIVALS
@@ -35,7 +35,7 @@ def tables(by_task: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[R
         _cascades(by_task),
         _answer_costs(by_task),
         _calibration(by_task),
-        *guarantee_tables(by_task),
+        *drift_tables(by_task),
         _router_costs(costs),
         result_table(
             "Sources of the rivals",

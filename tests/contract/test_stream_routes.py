@@ -185,6 +185,7 @@ def test_replay_is_the_agent_at_a_target_share_until_the_first_answer_corrects_i
         sent=replayed.sent[:, :until],
         answers=replayed.answers[:, :until],
         device=replayed.device[:, :until],
+        told=replayed.told[:, :until],
         larger=replayed.larger[:, :until],
     )
     assert_same(rule, receipts, first)

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nestling.v1.bundle_pb2 import Calibration, Manifest
-from nestling_cloud.bundles.guarantee_text import guarantee_lines, guarantees
+from nestling_cloud.bundles.guarantee_text import guarantee_estimates, guarantee_lines
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.bundles.routing_facts import (
@@ -56,7 +56,7 @@ def overview(repository: Repository) -> dict[str, Any]:
         "held_out_inputs": calibration.inputs,
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
         "routing": _routing(calibration),
-        "guarantees": guarantees(calibration),
+        "guarantee_estimates": guarantee_estimates(calibration),
     }
 
 
@@ -66,7 +66,7 @@ def _routing(calibration: Calibration) -> dict[str, Any]:
 
 
 def behavior_lines(repository: Repository) -> list[str]:
-    """Return how the latest bundle routes inputs, and its certified risks, as lines of text.
+    """Return how the latest bundle routes inputs and certifies risks, as lines of text.
 
     Raises:
         RepositoryError: nothing was released, or the calibration is missing or damaged.
@@ -76,7 +76,7 @@ def behavior_lines(repository: Repository) -> list[str]:
     accuracies = [entry.accuracy for entry in manifest.capacities]
     return [
         *routing_lines(routing_facts(calibration), accuracies, manifest.cloud.accuracy),
-        *guarantee_lines(guarantees(calibration)),
+        *guarantee_lines(guarantee_estimates(calibration)),
     ]
 
 

@@ -58,8 +58,9 @@ def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Cali
 
     If the cloud is worse, no share of offloads pays with any capacity. The stream filters are then
     dropped too: they were fitted for devices that ask the cloud at the right moment and remember
-    its answers. So are the certificates, which were made with the filters, and the cascades: the
-    inputs on which their smaller capacities were good enough are not those of these clients.
+    its answers. So are the plans for guarantees, which were made with the filters, and the
+    cascades: the inputs on which their smaller capacities were good enough are not those of these
+    clients.
 
     Args:
         calibration: the calibration of the bundle that is released.
@@ -74,7 +75,7 @@ def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Cali
         for curve in made.curves:
             curve.useful_share = 0.0
             curve.ClearField("filter")
-            curve.ClearField("certified")
+            curve.ClearField("guarantee")
         for cascade in made.cascades:
             cascade.Clear()
     return made

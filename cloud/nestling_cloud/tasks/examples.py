@@ -48,7 +48,7 @@ class Splits:
     Attributes:
         train: the examples that the teacher and the student are trained on.
         calibration: examples that neither the teacher nor the student has seen. The multiplexer is
-            fitted on the first 60%, and thresholds and risk guarantees come from the rest. Keep the
+            fitted on the first 60%, and thresholds come from the rest. Keep the
             inputs of a subject together, so that the two parts share at most one subject. If they
             are recordings, joined by `concatenate`, the device's stream filter is learned from
             them; their inputs must then be as far apart as those of a device's stream.

@@ -203,7 +203,7 @@ def _check(task: Task, part: str, examples: Examples) -> None:
     if part == "calibration" and len(examples) < FEWEST_CALIBRATION:
         raise TaskError(
             f"{where}: {len(examples)} examples are too few: fitting the multiplexer and its "
-            f"thresholds needs at least {FEWEST_CALIBRATION}, and a risk guarantee hundreds"
+            f"thresholds needs at least {FEWEST_CALIBRATION}, and a tolerated risk 125"
         )
     wanted = (len(examples), *task.signature.shape)
     if examples.inputs.shape != wanted or examples.inputs.dtype != np.float32:

@@ -37,31 +37,31 @@ def no_suspicion() -> Doubles:
     return np.ones(len(_ALARMING))
 
 
-def with_payoffs(evidence: Doubles, payoffs: Doubles, risk: float) -> Doubles:
+def with_payoffs(evidence: Doubles, payoffs: Doubles, risk: float | Doubles) -> Doubles:
     """Return the wealth of the certifying bets after a block.
 
     Args:
-        evidence: the wealth before the block, (T, stakes).
+        evidence: the wealth before the block, (..., T, stakes).
         payoffs: for each threshold, the mean over the block's audits of the tolerated risk minus
             1 if the cloud changes the answer; an answer that the threshold does not keep pays 0;
-            (T,).
-        risk: the tolerated risk, above 0 and below 1.
+            (..., T).
+        risk: the tolerated risk, above 0 and below 1; a number, or one for each threshold, (T,).
     """
-    stakes = (1 - _CERTIFYING) / (1 - risk)
-    grown: Doubles = np.clip(evidence * (1 + stakes * payoffs[:, None]), 0, _MOST)
+    stakes = (1 - _CERTIFYING) / (1 - np.asarray(risk)[..., None])
+    grown: Doubles = np.clip(evidence * (1 + stakes * payoffs[..., None]), 0, _MOST)
     return grown
 
 
 def proves(evidence: Doubles, delta: float) -> NDArray[np.bool_]:
-    """Return which thresholds are proven to keep the risk, (T,).
+    """Return which thresholds are proven to keep the risk, (..., T).
 
     Two sequences of tests share `delta`.
 
     Args:
-        evidence: the wealth of the certifying bets, (T, stakes).
+        evidence: the wealth of the certifying bets, (..., T, stakes).
         delta: the probability with which any of the statements may be false.
     """
-    found: NDArray[np.bool_] = evidence.mean(axis=1) >= 2 / delta
+    found: NDArray[np.bool_] = evidence.mean(axis=-1) >= 2 / delta
     return found
 
 

@@ -81,6 +81,7 @@ def resume(state: GuaranteeState, terms: Terms) -> Certification:
         and 0 < block.audits <= block.length
         and block.position <= block.length
         and block.left <= block.audits
+        and block.waiting <= block.audits - block.left
     )
     if not sound:
         return fresh

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
-from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, RoutingCurve, StreamFilter
+from nestling.v1.bundle_pb2 import Calibration, Cascade, GuaranteePlan, RoutingCurve, StreamFilter
 from nestling_core.routing.curve import useful_share
+
+# A device has a belief, and evidence, for each threshold of a plan.
+_MOST_THRESHOLDS = 64
+_MOST_DEPENDENCE = 10_000
 
 
 class BadCalibrationError(ValueError):
@@ -15,9 +19,10 @@ class BadCalibrationError(ValueError):
 
 
 def parse_calibration(data: bytes, capacities: int) -> Calibration:
-    """Return a bundle's calibration, after checking its routing curves, cascades and guarantees.
+    """Return a bundle's calibration, after checking its routing curves, cascades and plans.
 
-    Every capacity needs a curve from offload share 0 to 1. Cascades and guarantees are optional.
+    Every capacity needs a curve from offload share 0 to 1. Cascades are optional, and so are the
+    plans for certifying a tolerated risk.
 
     Args:
         data: the serialized calibration.
@@ -25,7 +30,7 @@ def parse_calibration(data: bytes, capacities: int) -> Calibration:
 
     Raises:
         BadCalibrationError: the calibration cannot be parsed, the number of curves or cascades is
-            wrong, or a curve, cascade or guarantee is invalid.
+            wrong, or a curve, cascade or plan is invalid.
     """
     try:
         calibration = Calibration.FromString(data)
@@ -72,9 +77,10 @@ def _check_curve(whose: str, curve: RoutingCurve) -> None:
         raise BadCalibrationError(f"the stream filter of {whose} has a parameter out of range")
     if not 0 <= useful_share(curve) <= 1:
         raise BadCalibrationError(f"the useful share of {whose} is not between 0 and 1")
-    if not all(map(_is_guarantee, curve.certified)):
+    if curve.HasField("guarantee") and not _is_plan(curve.guarantee):
         raise BadCalibrationError(
-            f"a guarantee of {whose} has a risk outside 0 to 1, or a threshold that is not a number"
+            f"the plan for the guarantee of {whose} has thresholds that do not rise, a count that "
+            "is too large, or a dependence length out of range"
         )
 
 
@@ -105,6 +111,12 @@ def _is_filter(parameters: StreamFilter) -> bool:
     )
 
 
-def _is_guarantee(point: CertifiedPoint) -> bool:
-    thresholds = math.isfinite(point.gate_threshold) and math.isfinite(point.accept_threshold)
-    return thresholds and 0 < point.risk <= 1
+def _is_plan(plan: GuaranteePlan) -> bool:
+    thresholds = [one.accept_threshold for one in plan.thresholds]
+    return (
+        0 < len(thresholds) <= _MOST_THRESHOLDS
+        and all(map(math.isfinite, thresholds))
+        and all(low < high for low, high in itertools.pairwise(thresholds))
+        and all(one.changed <= one.kept <= plan.inputs for one in plan.thresholds)
+        and 1 <= plan.dependence <= _MOST_DEPENDENCE
+    )

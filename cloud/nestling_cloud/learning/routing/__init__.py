@@ -1,12 +1,12 @@
-"""Fits the multiplexer and the stream filter, and finds thresholds and risk guarantees.
+"""Fits the multiplexer and the stream filter, finds thresholds, and plans risk guarantees.
 
 The multiplexer predicts which options (capacities or cloud) answer an input correctly. All data
 here comes from inputs that neither teacher nor student trained on. The multiplexer is fitted on one
-part of these inputs, and thresholds and guarantees are derived from the rest. This package may
+part of these inputs, and thresholds are derived from the rest. This package may
 import `learning.loop` and the cloud's `models` and `recipes`, but nothing else of `learning`.
 """
 
-from nestling_cloud.learning.routing.calibration import calibrate, route_inputs
+from nestling_cloud.learning.routing.calibration import calibrate
 from nestling_cloud.learning.routing.cascade import (
     CascadeRule,
     Gains,
@@ -26,45 +26,34 @@ from nestling_cloud.learning.routing.fit_multiplexer import (
 )
 from nestling_cloud.learning.routing.multiplexer_design import FEWEST_FITTED, choose_design
 from nestling_cloud.learning.routing.operating_points import GATED_PART, SHARES, operating_point
-from nestling_cloud.learning.routing.risk_guarantee import (
-    DELTA,
-    RISKS,
-    RoutedInputs,
-    certify,
-    upper_bound,
-)
 
 __all__ = [
-    "DELTA",
     "FEWEST_FITTED",
     "FITTED_PART",
     "GATED_PART",
-    "RISKS",
     "SHARES",
     "CascadeRule",
     "Design",
     "Estimator",
     "Gains",
-    "RoutedInputs",
     "RoutingData",
     "at_once",
     "beliefs",
     "calibrate",
-    "certify",
     "choose_design",
     "data",
+    "dependence_length",
     "fit_cascade",
     "fit_multiplexer",
     "gains",
+    "guarantee_plan",
     "of_answering_capacity",
     "operating_point",
     "rivals",
-    "route_inputs",
     "routed_streams",
     "runs_larger",
     "share_out",
     "stream_filter",
     "stream_replay",
     "success_targets",
-    "upper_bound",
 ]

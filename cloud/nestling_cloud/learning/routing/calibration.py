@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve
 from nestling_cloud.learning.routing.cascade import (
     CascadeRule,
     at_once,
@@ -20,12 +21,16 @@ from nestling_cloud.learning.routing.data import (
     standard_error,
     stretch_means,
 )
+from nestling_cloud.learning.routing.dependence_length import dependence_length
 from nestling_cloud.learning.routing.fit_multiplexer import Estimator, beliefs
+from nestling_cloud.learning.routing.guarantee_plan import Planned, input_plan, stream_plan
 from nestling_cloud.learning.routing.operating_points import routing_curve
-from nestling_cloud.learning.routing.risk_guarantee import RISKS, Routed, RoutedInputs, certify
 from nestling_cloud.learning.routing.routed_streams import RoutedStreams, stream_curve
 from nestling_cloud.learning.routing.stream_filter import fit_filter
 from nestling_cloud.learning.routing.stream_replay import streams_of
+
+# Inputs with their predicted success probabilities, (K, N, K + 1).
+_Predicted = tuple[RoutingData, Floats]
 
 # A device compares its own predictions with these quantiles to detect drift.
 _QUANTILES = 33
@@ -40,8 +45,8 @@ def calibrate(
 ) -> Calibration:
     """Return a bundle's thresholds for target offload shares and tolerated risks.
 
-    The thresholds for offload shares are derived from the held-out inputs. The thresholds for
-    tolerated risks are proposed on the fitted inputs and tested on the held-out inputs.
+    The thresholds for offload shares are derived from the held-out inputs. For tolerated risks,
+    these inputs only suggest which thresholds a device should test on its own inputs.
 
     Args:
         estimator: the fitted estimator that the bundle ships.
@@ -56,7 +61,7 @@ def calibrate(
         capacity directly is cheapest. Each curve holds:
 
         - for each target offload share of a grid, the thresholds and the accuracy with them.
-        - for each tolerated risk that can be certified, the thresholds.
+        - the plan for certifying a tolerated risk, unless there are fewer than 50 held-out inputs.
         - quantiles, over the held-out inputs, of the probability that the capacity (in a cascade,
           the larger one) is right, as predicted after the first run.
     """
@@ -64,44 +69,81 @@ def calibrate(
     capacities = range(1, held_out.capacities + 1)
     cascades = [fit_cascade(known, fitted, macs, top) for top in capacities]
 
-    def curve(cascade: CascadeRule) -> tuple[RoutingCurve, float]:
-        parameters = fit_filter(fitted, known, cascade)
-        fitted_routed: Routed
-        held_out_routed: Routed
-        if parameters is None:
-            fitted_routed = route_inputs(cascade, known, fitted)
-            held_out_routed = route_inputs(cascade, unseen, held_out)
-            device_right = of_answering_capacity(cascade, unseen, held_out.right)
-            made = routing_curve(held_out_routed.gains, device_right, held_out.right[:, -1])
-            larger_share = float(runs_larger(cascade, unseen).mean())
-        else:
-            fitted_routed, held_out_routed = (
-                RoutedStreams(
-                    parameters=parameters,
-                    streams=streams_of(part, believed, _DEAL),
-                    data=part,
-                    cascade=cascade,
-                )
-                for part, believed in ((fitted, known), (held_out, unseen))
-            )
-            made = stream_curve(held_out_routed)
-            larger_share = held_out_routed.larger_share()
-        made.certified.extend(_certified(fitted_routed, held_out_routed))
-        made.believed.extend(_quantiles(unseen[cascade.start - 1, :, cascade.top - 1]))
-        if _is_better_than_cloud(cascade.top, fitted, held_out):
-            made.useful_share = _largest_useful_share(made)
-        return made, larger_share
-
+    routed = [
+        _route(rule, (fitted, known), (held_out, unseen)) for rule in map(at_once, capacities)
+    ]
+    cascaded = [
+        None if rule.start == rule.top else _route(rule, (fitted, known), (held_out, unseen))
+        for rule in cascades
+    ]
+    _add_plans([one for one in (*routed, *cascaded) if one is not None])
     return Calibration(
-        curves=[curve(at_once(capacity))[0] for capacity in capacities],
+        curves=[one.curve for one in routed],
         inputs=len(held_out),
         cascades=[
-            Cascade()
-            if cascade.start == cascade.top
-            else _cascade_message(cascade, *curve(cascade))
-            for cascade in cascades
+            Cascade() if one is None else _cascade_message(rule, one)
+            for rule, one in zip(cascades, cascaded, strict=True)
         ],
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Route:
+    """A routing curve for one capacity or cascade.
+
+    Attributes:
+        curve: the curve, without a plan.
+        larger_share: the share of inputs on which the larger capacity of the cascade runs.
+        planned: the plan for certifying a tolerated risk, or None if there are too few inputs.
+    """
+
+    curve: RoutingCurve
+    larger_share: float
+    planned: Planned | None
+
+
+def _route(cascade: CascadeRule, known: _Predicted, unseen: _Predicted) -> _Route:
+    """Return the routing curve of a capacity or cascade.
+
+    Args:
+        cascade: the capacities that run.
+        known: the inputs that the estimator was fitted on, with its predictions.
+        unseen: the inputs that nothing was fitted on, with the predictions for them.
+    """
+    held_out, believed = unseen
+    parameters = fit_filter(*known, cascade)
+    if parameters is None:
+        device_right = of_answering_capacity(cascade, believed, held_out.right)
+        curve = routing_curve(gains(cascade, believed), device_right, held_out.right[:, -1])
+        larger_share = float(runs_larger(cascade, believed).mean())
+        planned = input_plan(cascade, unseen, known)
+    else:
+        fitted_streams, streams = (
+            RoutedStreams(
+                parameters=parameters,
+                streams=streams_of(*part, _DEAL),
+                data=part[0],
+                cascade=cascade,
+            )
+            for part in (known, unseen)
+        )
+        curve = stream_curve(streams)
+        larger_share = streams.larger_share()
+        planned = stream_plan(streams, fitted_streams)
+    curve.believed.extend(_quantiles(believed[cascade.start - 1, :, cascade.top - 1]))
+    if _is_better_than_cloud(cascade.top, known[0], held_out):
+        curve.useful_share = _largest_useful_share(curve)
+    return _Route(curve=curve, larger_share=larger_share, planned=planned)
+
+
+def _add_plans(routes: Sequence[_Route]) -> None:
+    """Add to each curve its plan, with the dependence length of all of them."""
+    planned = [one.planned for one in routes if one.planned is not None]
+    dependence = dependence_length([one.parts for one in planned])
+    for route in routes:
+        if route.planned is not None:
+            route.curve.guarantee.CopyFrom(route.planned.plan)
+            route.curve.guarantee.dependence = dependence
 
 
 def _largest_useful_share(curve: RoutingCurve) -> float:
@@ -121,39 +163,15 @@ def _is_better_than_cloud(capacity: int, *parts: RoutingData) -> bool:
     return bool(gained.mean() > 2 * standard_error(gained))
 
 
-def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:
-    """Return the cloud's predicted gains over a cascade, and which answers agree with the cloud's.
-
-    Args:
-        cascade: the capacities of the cascade and the threshold between them.
-        believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by
-            `beliefs`.
-        data: the outputs of every option for the same inputs.
-
-    Returns:
-        The predicted gains in success probability of the cloud over the device, and for each input,
-        whether the capacity that answers it on the device gives the cloud's answer.
-    """
-    return RoutedInputs(
-        gains=gains(cascade, believed),
-        agrees=of_answering_capacity(cascade, believed, data.agrees),
-    )
-
-
-def _cascade_message(cascade: CascadeRule, curve: RoutingCurve, larger_share: float) -> Cascade:
+def _cascade_message(cascade: CascadeRule, route: _Route) -> Cascade:
     return Cascade(
         start=cascade.start,
         threshold=cascade.threshold,
-        larger_share=larger_share,
-        curve=curve,
+        larger_share=route.larger_share,
+        curve=route.curve,
     )
 
 
 def _quantiles(believed: Floats) -> list[float]:
     found: list[float] = np.quantile(believed, np.linspace(0, 1, _QUANTILES)).tolist()
     return found
-
-
-def _certified(fitted: Routed, held_out: Routed) -> list[CertifiedPoint]:
-    found = [certify(fitted, held_out, risk=risk) for risk in RISKS]
-    return [point for point in found if point is not None]

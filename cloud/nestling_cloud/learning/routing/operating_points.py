@@ -65,15 +65,20 @@ def thresholds(gained: Gains, share: float) -> tuple[float, float]:
     """
     gate, accept = gained.gate, gained.accept
     if gate is None or share >= 1:
-        return _threshold(accept, 1.0 if share >= 1 else 0.0), _threshold(accept, share)
-    gate_threshold = _threshold(gate, share * GATED_PART)
+        return threshold_at(accept, 1.0 if share >= 1 else 0.0), threshold_at(accept, share)
+    gate_threshold = threshold_at(gate, share * GATED_PART)
     gated = gate > gate_threshold
     left = share * len(gate) - gated.sum()
-    return gate_threshold, _threshold(accept[~gated], left / max((~gated).sum(), 1))
+    return gate_threshold, threshold_at(accept[~gated], left / max((~gated).sum(), 1))
 
 
-def _threshold(gains: Floats, share: float) -> float:
-    """Return the threshold that a share (0 to 1) of the gains exceeds; gains are from -1 to 1."""
+def threshold_at(gains: Floats, share: float) -> float:
+    """Return the threshold that a share of the gains exceeds.
+
+    Args:
+        gains: the gains, from -1 to 1, (N,).
+        share: the share, 0 to 1.
+    """
     if share <= 0 or len(gains) == 0:
         return 1.0
     if share >= 1:

@@ -1,13 +1,13 @@
 """Finds thresholds for devices with a stream filter, and what devices send and answer with them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve, StreamFilter
 from nestling_cloud.learning.routing.cascade import CascadeRule
-from nestling_cloud.learning.routing.data import Bools, RoutingData
+from nestling_cloud.learning.routing.data import RoutingData
 from nestling_cloud.learning.routing.operating_points import SHARES
 from nestling_cloud.learning.routing.stream_filter import gate_thresholds
 from nestling_cloud.learning.routing.stream_replay import (
@@ -39,54 +39,41 @@ class RoutedStreams:
     streams: Streams
     data: RoutingData
     cascade: CascadeRule
-    _found: dict[tuple[tuple[float, float], ...], Replay] = field(default_factory=dict)
 
-    def __len__(self) -> int:
-        """Return the number of inputs, N."""
-        return len(self.data)
-
-    def at_shares(self, shares: Sequence[float]) -> tuple[Thresholds, Replay]:
+    def at_shares(
+        self,
+        shares: Sequence[float],
+        with_gate: Callable[[Doubles], Thresholds] = gate_thresholds,
+    ) -> tuple[Thresholds, Replay]:
         """Return the thresholds at which shares of the inputs are sent, and what is answered then.
 
         Args:
             shares: the offload shares, 0 to 1.
+            with_gate: a function that adds gate thresholds to accept thresholds.
 
         Returns:
             The thresholds, (R,) each, and their replays.
         """
-        coarse = self._replay(gate_thresholds(_GAINS)).shares()
+        coarse = self.replay(with_gate(_GAINS)).shares()
         above = [int((coarse > share).sum()) for share in shares]
         low = _GAINS[np.maximum(np.array(above) - 1, 0)]
         high = _GAINS[np.minimum(above, len(_GAINS) - 1)]
         for _ in range(_ROUNDS):
             middle = (low + high) / 2
-            sent = self._replay(gate_thresholds(middle)).shares()
+            sent = self.replay(with_gate(middle)).shares()
             too_many = sent > np.asarray(shares)
             low, high = np.where(too_many, middle, low), np.where(too_many, high, middle)
         accept = np.where(np.asarray(shares) >= 1, _KEEP_NOTHING, high)
-        found = gate_thresholds(np.where(np.asarray(shares) <= 0, 1.0, accept))
-        return found, self._replay(found)
-
-    def thresholds(self, shares: Sequence[float]) -> list[tuple[float, float]]:
-        """Return the thresholds for several shares, as `Routed` describes."""
-        found, _ = self.at_shares(shares)
-        return list(zip(_floats(found.gate), _floats(found.accept), strict=True))
-
-    def outcomes(self, pairs: Sequence[tuple[float, float]]) -> tuple[Bools, Bools]:
-        """Return what is kept and what agrees, as `Routed` describes."""
-        key = tuple(pairs)
-        if key not in self._found:
-            gate, accept = np.array(pairs).T
-            self._found[key] = self._replay(Thresholds(gate=gate, accept=accept))
-        found = self._found[key]
-        return ~found.sent, found.device == self.data.cloud.argmax(axis=1)
+        found = with_gate(np.where(np.asarray(shares) <= 0, 1.0, accept))
+        return found, self.replay(found)
 
     def larger_share(self) -> float:
         """Return the share of inputs on which the larger capacity runs if none is sent."""
         keep_all = gate_thresholds(np.ones(1))
-        return float(self._replay(keep_all).larger.mean())
+        return float(self.replay(keep_all).larger.mean())
 
-    def _replay(self, thresholds: Thresholds) -> Replay:
+    def replay(self, thresholds: Thresholds) -> Replay:
+        """Return what is answered and sent at each of several thresholds."""
         return replay(self.parameters, self.streams, self.cascade, thresholds)
 
 

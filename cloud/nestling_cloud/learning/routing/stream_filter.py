@@ -26,6 +26,8 @@ from nestling_cloud.learning.routing.stream_replay import (
 # In a cascade, how much larger the cloud's gain has to be for an input to be sent before the larger
 # capacity runs: the prediction is less certain at that time.
 GATE_MARGIN = 0.1
+# Above every gain.
+_NO_GATE = 2.0
 # Offload shares at which the parameters are compared.
 _SHARES = (0.03, 0.06, 0.1, 0.15, 0.2)
 _GAINS = np.array([-0.2, -0.07, 0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.65])
@@ -123,6 +125,11 @@ def gate_thresholds(accept: Doubles) -> Thresholds:
     Where the accept threshold sends every input, the gate threshold equals it.
     """
     return Thresholds(gate=np.where(accept < -1, accept, accept + GATE_MARGIN), accept=accept)
+
+
+def ungated(accept: Doubles) -> Thresholds:
+    """Return accept thresholds, (R,), with gate thresholds that no input exceeds."""
+    return Thresholds(gate=np.full_like(accept, _NO_GATE), accept=accept)
 
 
 def _accuracies(

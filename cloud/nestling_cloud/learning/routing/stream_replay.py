@@ -64,13 +64,21 @@ class Replay:
         sent: whether each input was sent to the cloud, (R, N).
         answers: the class that was answered, (R, N).
         device: the class that the device would have answered by itself at that moment, (R, N).
+        told: the class that was answered, or would have been, after the cloud's answer, (R, N).
         larger: whether the larger capacity of the cascade ran, (R, N).
     """
 
     sent: Bools
     answers: Indices
     device: Indices
+    told: Indices
     larger: Bools
+
+    @property
+    def changed(self) -> Bools:
+        """Whether the cloud changed the device's answer, or would have if asked, (R, N)."""
+        changed: Bools = self.told != self.device
+        return changed
 
     def shares(self) -> Doubles:
         """Return the offload share of each replay, (R,)."""
@@ -164,7 +172,7 @@ def replay(
     start, top = cascade.start - 1, cascade.top - 1
     gate, accept = thresholds.gate[:, None], thresholds.accept[:, None]
     belief = belief_filter.unknown(parameters, streams.cloud.shape[1], replays, len(streams.places))
-    results = np.zeros((4, replays, inputs + 1), np.intp)  # the last column is for padding
+    results = np.zeros((5, replays, inputs + 1), np.intp)  # the last column is for padding
     for places in streams.places.T:
         predicted = belief_filter.without_run(parameters, belief)
         first = belief_filter.with_evidence(parameters, predicted, streams.evidence[start, places])
@@ -186,11 +194,15 @@ def replay(
         gain = right[..., -1] - confidence if urgency is None else urgency[places]
         sent = gated | (gain > accept)
         told = belief_filter.after_answer(parameters, first, streams.cloud[places])
-        device = sure.argmax(-1)
-        answers = np.where(sent, belief_filter.probabilities(told).argmax(-1), device)
-        results[:, :, places] = np.stack([sent, answers, device, larger])
+        device, heard = sure.argmax(-1), belief_filter.probabilities(told).argmax(-1)
+        answers = np.where(sent, heard, device)
+        results[:, :, places] = np.stack([sent, answers, device, heard, larger])
         belief = np.where(sent[..., None, None], told, first)
-    sent, answers, device, larger = results[:, :, :-1]
+    sent, answers, device, heard, larger = results[:, :, :-1]
     return Replay(
-        sent=sent.astype(np.bool_), answers=answers, device=device, larger=larger.astype(np.bool_)
+        sent=sent.astype(np.bool_),
+        answers=answers,
+        device=device,
+        told=heard,
+        larger=larger.astype(np.bool_),
     )

@@ -5,14 +5,14 @@ import pytest
 from nestling.v1.bundle_pb2 import (
     Calibration,
     Cascade,
-    CertifiedPoint,
+    GuaranteePlan,
     RoutingCurve,
     StreamFilter,
 )
 from nestling_cloud.federated.cloud_check import client_accuracy, with_clients
 from nestling_cloud.federated.update_checks import HeldOutComparison
 
-CURVE = RoutingCurve(filter=StreamFilter(stay=0.9), certified=[CertifiedPoint(risk=0.05)])
+CURVE = RoutingCurve(filter=StreamFilter(stay=0.9), guarantee=GuaranteePlan(inputs=40))
 CALIBRATION = Calibration(
     curves=[CURVE, CURVE], cascades=[Cascade(), Cascade(start=1, curve=CURVE)], inputs=40
 )
@@ -65,7 +65,8 @@ def test_nothing_is_sent_to_a_cloud_that_is_worse_and_the_largest_capacity_answe
 
     assert [curve.useful_share for curve in made.curves] == [0, 0]
     assert all(curve.HasField("useful_share") for curve in made.curves)
-    assert not any(curve.HasField("filter") or curve.certified for curve in made.curves)
+    assert not any(curve.HasField("filter") for curve in made.curves)
+    assert not any(curve.HasField("guarantee") for curve in made.curves)
     assert list(made.cascades) == [Cascade(), Cascade()]
     assert made.clients == found
     assert made.inputs == 40

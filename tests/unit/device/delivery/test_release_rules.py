@@ -32,7 +32,7 @@ def test_unknown_format_is_refused() -> None:
     manifest, _ = small_bundle()
     manifest.format = MANIFEST_FORMAT + 1
 
-    with pytest.raises(AdmissionError, match="format 7 and this program knows 6"):
+    with pytest.raises(AdmissionError, match="format 8 and this program knows 7"):
         release_rules.parse_manifest(manifest.SerializeToString())
 
 

@@ -1,12 +1,8 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
 from nestling.v1.bundle_pb2 import Calibration
 from nestling_cloud.learning.routing import (
-    DELTA,
-    RISKS,
     SHARES,
     CascadeRule,
     Design,
@@ -116,32 +112,45 @@ def test_cascade_has_its_own_curve(known: Hardness) -> None:
     assert second.curve != found.curves[1]
 
 
-def test_larger_certified_risks_keep_more_inputs_on_the_device(known: Hardness) -> None:
-    taught = (3 * np.eye(3)[known.data.labels]).astype(np.float32)
-    fitted, held_out = share_out(dataclasses.replace(known.data, cloud=taught))
+def test_plan_has_what_each_threshold_does_on_held_out_inputs(
+    calibration: Calibration, multiplexer: Estimator, known: Hardness
+) -> None:
+    _, held_out = share_out(known.data)
+    for capacity, curve in enumerate(calibration.curves, start=1):
+        plan = curve.guarantee
+        accept = np.array([one.accept_threshold for one in plan.thresholds])
+        gained = gains(at_once(capacity), beliefs(multiplexer, held_out)).accept
+        kept = gained <= accept[:, None]
+        differs = ~held_out.agrees[:, capacity - 1]
+        assert (plan.inputs, plan.dependence) == (1200, 1)
+        assert [one.kept for one in plan.thresholds] == kept.sum(axis=1).tolist()
+        assert [one.changed for one in plan.thresholds] == (kept & differs).sum(axis=1).tolist()
+        assert 1 - kept[0].mean() == pytest.approx(0.9, abs=0.01)
+        assert kept[-1].all()
+        assert len(accept) >= 15
+        assert (np.diff(accept) > 0).all()
+
+
+def test_plan_of_a_cascade_counts_the_answers_of_its_last_run(known: Hardness) -> None:
+    fitted, held_out = share_out(better_larger_one(known.data))
     multiplexer = fit_multiplexer(fitted, seed=0, progress=SilentProgress(), design=Design())
 
-    calibration = calibrate(multiplexer, fitted, held_out, MACS)
+    cascade = calibrate(multiplexer, fitted, held_out, MACS).cascades[1]
 
-    assert all(curve.certified for curve in calibration.curves)
-    for curve in calibration.curves:
-        risks = [point.risk for point in curve.certified]
-        assert risks == sorted(risks)
-        assert set(risks) <= set(RISKS)
-        shares = [point.offload_share for point in curve.certified]
-        assert shares == sorted(shares, reverse=True)
-        assert all(point.bound <= point.risk for point in curve.certified)
-        assert all(point.delta == DELTA for point in curve.certified)
+    rule = CascadeRule(start=1, top=2, threshold=cascade.threshold)
+    differs = ~of_answering_capacity(rule, beliefs(multiplexer, held_out), held_out.agrees)
+    assert cascade.curve.guarantee.thresholds[-1].changed == differs.sum()
 
 
-def test_a_risk_that_the_inputs_do_not_support_is_not_guaranteed(
-    multiplexer: Estimator, known: Hardness
-) -> None:
+def test_too_few_inputs_have_no_plan(multiplexer: Estimator, known: Hardness) -> None:
     fitted, held_out = share_out(known.data)
 
-    few = calibrate(multiplexer, fitted, held_out.part(np.arange(20)), MACS)
+    few, enough = (
+        calibrate(multiplexer, fitted, held_out.part(np.arange(count)), MACS) for count in (49, 50)
+    )
 
-    assert not any(curve.certified for curve in few.curves)
+    assert not any(curve.HasField("guarantee") for curve in few.curves)
+    assert all(curve.HasField("guarantee") for curve in enough.curves)
 
 
 @pytest.mark.parametrize("right", [True, False], ids=["all right", "all wrong"])
@@ -166,8 +175,10 @@ def test_inputs_on_which_all_options_are_right_or_wrong_still_give_thresholds(
     ]
     assert np.isfinite(thresholds).all()
     assert [point.accuracy for point in curve.points] == [float(right)] * len(SHARES)
-    # Device and cloud always agree: all inputs may stay, at any risk that so many inputs can prove.
-    assert [point.offload_share for point in curve.certified] == [0.0] * len(RISKS)
+    assert [one.changed for one in curve.guarantee.thresholds] == (
+        [0] * len(curve.guarantee.thresholds)
+    )
+    assert curve.guarantee.thresholds[-1].kept == len(held_out)
 
 
 def test_curves_have_quantiles_of_the_success_predicted_for_the_top_capacity(

@@ -1,8 +1,6 @@
-"""Thresholds and certificates for streams hold when the streams are replayed."""
+"""Thresholds for streams hold when the streams are replayed."""
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -16,12 +14,11 @@ from nestling_cloud.learning.routing import (
     RoutingData,
     at_once,
     beliefs,
-    certify,
     fit_multiplexer,
 )
-from nestling_cloud.learning.routing.data import Bools
 from nestling_cloud.learning.routing.routed_streams import RoutedStreams, stream_curve
-from nestling_cloud.learning.routing.stream_replay import streams_of
+from nestling_cloud.learning.routing.stream_filter import ungated
+from nestling_cloud.learning.routing.stream_replay import Thresholds, streams_of
 from nestling_cloud.progress import SilentProgress
 from tests.support.recorded import recorded
 
@@ -60,11 +57,10 @@ def test_target_shares_are_met_on_the_streams(estimator: Estimator, cascade: Cas
 
 
 def test_thresholds_nearly_meet_the_shares_on_other_streams(estimator: Estimator) -> None:
-    thresholds = routed(estimator, recorded(40, seed=1)).thresholds(SHARES)
+    thresholds, _ = routed(estimator, recorded(40, seed=1)).at_shares(SHARES)
 
-    kept, _ = routed(estimator, recorded(40, seed=2)).outcomes(thresholds)
+    sent = routed(estimator, recorded(40, seed=2)).replay(thresholds).shares()
 
-    sent = 1 - kept.mean(axis=1)
     small = np.array(SHARES) <= 0.3
     assert sent[small] == pytest.approx(np.array(SHARES)[small], abs=0.04)
 
@@ -78,34 +74,50 @@ def test_curve_has_the_accuracy_of_the_replay_and_ends_with_the_cloud(
 
     assert [point.offload_share for point in curve.points] == list(SHARES)
     assert curve.filter == FILTER
-    pairs = [(point.gate_threshold, point.accept_threshold) for point in curve.points]
-    kept, agrees = held_out.outcomes(pairs)
-    assert kept[0].all()
-    assert not kept[-1].any()
+    gate, accept = np.array([(p.gate_threshold, p.accept_threshold) for p in curve.points]).T
+    played = held_out.replay(Thresholds(gate=gate, accept=accept))
+    labels, cloud = held_out.data.labels, held_out.data.cloud.argmax(axis=1)
+    assert not played.sent[0].any()
+    assert played.sent[-1].all()
     asked = curve.points[list(SHARES).index(0.1)].accuracy
     assert asked > held_out.data.right[:, 0].mean() + 0.2
-    keep_all = curve.points[0].accuracy
-    labels, cloud = held_out.data.labels, held_out.data.cloud.argmax(axis=1)
     # The device is right where it agrees with a cloud that is right, and perhaps elsewhere too.
-    assert keep_all >= (agrees[0] & (cloud == labels)).mean()
+    agrees = played.device[0] == cloud
+    assert curve.points[0].accuracy >= (agrees & (cloud == labels)).mean()
 
 
-def test_outcomes_compare_the_devices_own_answer_with_the_cloud(estimator: Estimator) -> None:
+def test_cloud_changes_answers_that_it_does_not_share(estimator: Estimator) -> None:
     data = recorded(10, seed=1)
-    agreeing = dataclasses.replace(data, cloud=data.logits[0])
-    at_odds = dataclasses.replace(data, cloud=np.roll(data.logits[0], 1, axis=1))
-    keep_all_and_none = [(2.0, 2.0), (-2.0, -2.0)]
-    no_memory = StreamFilter(stay=0.0, reread=0.1, misread=0.2, weight=1.0, doubt=0.05)
+    agreeing = dataclasses.replace(data, cloud=3 * data.logits[0])
+    at_odds = dataclasses.replace(data, cloud=np.roll(3 * data.logits[0], 1, axis=1))
+    no_memory = StreamFilter(stay=0.0, reread=0.1, misread=0.2, weight=0.1, doubt=0.05)
 
     found = [
-        dataclasses.replace(routed(estimator, one), parameters=no_memory).outcomes(
-            keep_all_and_none
-        )[1]
+        dataclasses.replace(routed(estimator, one), parameters=no_memory).replay(
+            ungated(np.array([-2.0, 1.0]))
+        )
         for one in (agreeing, at_odds)
     ]
 
-    assert found[0].all()
-    assert not found[1].any()
+    assert not found[0].changed.any()
+    assert found[1].changed.mean() > 0.5
+    for one in found:
+        assert np.array_equal(one.sent.mean(axis=1), [1, 0])
+        assert np.array_equal(one.changed, one.told != one.device)
+        assert np.array_equal(one.answers, np.where(one.sent, one.told, one.device))
+
+
+def test_without_a_gate_the_first_capacity_sends_nothing(estimator: Estimator) -> None:
+    always = dataclasses.replace(CASCADE, threshold=-1.0)
+    streams = routed(estimator, recorded(20, seed=1), always)
+    accept = np.array([0.1])
+
+    plain = streams.replay(ungated(accept))
+    gated = streams.replay(Thresholds(gate=accept, accept=accept))
+
+    assert plain.larger.all()
+    assert 0 < plain.sent.mean() < 1
+    assert not gated.larger.all()
 
 
 def test_larger_capacity_runs_on_its_share_of_the_inputs(estimator: Estimator) -> None:
@@ -116,62 +128,3 @@ def test_larger_capacity_runs_on_its_share_of_the_inputs(estimator: Estimator) -
     shares = [routed(estimator, data, one).larger_share() for one in (never, always)]
 
     assert shares == [0, 1]
-
-
-@dataclass(frozen=True)
-class Known:
-    """Streams whose thresholds are computed once."""
-
-    streams: RoutedStreams
-    pairs: list[tuple[float, float]]
-
-    def __len__(self) -> int:
-        return len(self.streams)
-
-    def thresholds(self, shares: Sequence[float]) -> list[tuple[float, float]]:
-        del shares
-        return self.pairs
-
-    def outcomes(self, pairs: Sequence[tuple[float, float]]) -> tuple[Bools, Bools]:
-        return self.streams.outcomes(pairs)
-
-
-@pytest.fixture(scope="module")
-def fitted(estimator: Estimator) -> Known:
-    streams = routed(estimator, recorded(30, seed=0))
-    shares = [number / 80 for number in range(79, -1, -1)]
-    return Known(streams, streams.thresholds(shares))
-
-
-def test_certificates_hold_on_fresh_streams_about_as_often_as_promised(
-    estimator: Estimator, fitted: Known
-) -> None:
-    fresh = routed(estimator, recorded(600, seed=1, length=20))
-    kept, agrees = fresh.outcomes(fitted.pairs)
-    risks = {
-        pair: float((~right[stays]).mean()) if stays.any() else 0.0
-        for pair, stays, right in zip(fitted.pairs, kept, agrees, strict=True)
-    }
-
-    broken, found = [], 0
-    for seed in range(100, 140):
-        held_out = routed(estimator, recorded(60, seed=seed, length=20))
-        for risk in (0.05, 0.1):
-            point = certify(fitted, held_out, risk=risk)
-            found += point is not None
-            pair = None if point is None else (point.gate_threshold, point.accept_threshold)
-            broken.append(pair is not None and risks[pair] > risk)
-
-    assert found > 20
-    assert np.mean(broken) < 0.1 + 3 * np.sqrt(0.1 * 0.9 / len(broken))
-
-
-def test_streams_on_which_device_and_cloud_differ_at_random_certify_nothing(
-    estimator: Estimator, fitted: Known
-) -> None:
-    data = recorded(20, seed=3)
-    scrambled = dataclasses.replace(
-        data, cloud=data.cloud[np.random.default_rng(0).permutation(len(data))]
-    )
-
-    assert certify(fitted, routed(estimator, scrambled), risk=0.1) is None

@@ -1,4 +1,4 @@
-"""Builds the routing benchmark's tables on risk guarantees, target shares and drift detection."""
+"""Builds the routing benchmark's tables on target shares and drift detection."""
 
 from collections.abc import Sequence
 
@@ -6,63 +6,12 @@ import numpy as np
 
 from benchmarks.report import ResultTable, mean_sd, result_table
 from benchmarks.routing.drift import HARD_INPUTS
-from benchmarks.routing.guarantee import DRAWS
 from benchmarks.routing.seed_result import ByTask, by_key
-from nestling_cloud.learning.routing import DELTA
 
 
-def guarantee_tables(by_task: ByTask) -> list[ResultTable]:
-    """Return the tables on risk guarantees, on the target share and on drift detection.
-
-    There are two tables on guarantees: one for many random splits of the inputs, and one for the
-    guarantees that bundles contain.
-    """
-    return [_repeated(by_task), _bundles(by_task), _drift(by_task), _detection(by_task)]
-
-
-def _repeated(by_task: ByTask) -> ResultTable:
-    return result_table(
-        "Guarantees over many draws",
-        "task | from the capacity | tolerated disagreement % | guaranteed in % of draws | "
-        "violated in % of draws | offloaded %",
-        [
-            [
-                *(task, rule, f"{100 * by_seed[0].risk:g}"),
-                mean_sd(100 * statistics.certified for statistics in by_seed),
-                mean_sd(100 * statistics.violated for statistics in by_seed),
-                mean_sd(statistics.offloaded for statistics in by_seed if statistics.certified),
-            ]
-            for task, rule, risks in by_key(
-                by_task,
-                lambda result: {n: rule.repeated_guarantees for n, rule in result.rules.items()},
-            )
-            for by_seed in zip(*risks, strict=True)
-        ],
-        f"The inputs that the router was not fitted on are split {DRAWS} times at random: as many "
-        "as a bundle certifies on, and the others, on which the guarantee is checked. "
-        f"A guarantee may be violated in at most {100 * DELTA:.0f} % of the draws. Windows of one "
-        "recording are alike, so the draws of `wearable` are easier than other people would be.",
-    )
-
-
-def _bundles(by_task: ByTask) -> ResultTable:
-    return result_table(
-        "Guarantees as a bundle ships them",
-        "task | seed | from the capacity | tolerated disagreement % | "
-        "disagreement on test inputs % | offloaded %",
-        [
-            [
-                *(task, str(result.models.seed), rule, f"{100 * guarantee.risk:g}"),
-                *(f"{100 * guarantee.disagreement:.2f}", f"{guarantee.offloaded:.1f}"),
-            ]
-            for task, rule, by_seed in by_key(by_task, lambda result: result.rules)
-            for result, rule_result in zip(by_task[task], by_seed, strict=True)
-            for guarantee in rule_result.bundle_guarantees
-        ],
-        "Certified on calibration inputs, checked on the test inputs. Those of `wearable` are "
-        "other people: the guarantee holds for inputs like those that it was certified on, and "
-        "does not cover them. A risk that is missing could not be certified.",
-    )
+def drift_tables(by_task: ByTask) -> list[ResultTable]:
+    """Return the tables on the target share while inputs change, and on drift detection."""
+    return [_drift(by_task), _detection(by_task)]
 
 
 def _drift(by_task: ByTask) -> ResultTable:

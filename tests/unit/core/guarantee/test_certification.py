@@ -1,0 +1,324 @@
+"""A threshold is certified on a device's own inputs, and seldom if it exceeds the risk."""
+
+import dataclasses
+from functools import partial
+
+import numpy as np
+import pytest
+
+from nestling_core.guarantee.audit_blocks import Verdict, missing_verdict
+from nestling_core.guarantee.certification import DELTA, Certification, Terms, begin
+from tests.support.audited_stream import after_one, ever_in_use, terms, verdict, with_risks
+
+STREAMS = 150
+# Standard error of a share of DELTA of the streams.
+ERROR = float(np.sqrt(DELTA * (1 - DELTA) / STREAMS))
+KEEPS = verdict([True], [False])
+CHANGES = verdict([True], [True])
+SENDS = verdict([False], [True])
+
+
+def play(one: Certification, about: Terms, seen: Verdict, count: int) -> Certification:
+    """Return the certification after inputs that are all alike, the first ones audited."""
+    for _ in range(count):
+        one = after_one(one, about, seen, 0.0)
+    return one
+
+
+def certified(about: Terms) -> Certification:
+    """Return a certification right after its only threshold is certified."""
+    one = begin(about)
+    while not one.in_use:
+        one = after_one(one, about, KEEPS, 0.0)
+    return one
+
+
+@pytest.mark.parametrize("risk", [0.05, 0.1])
+def test_false_threshold_is_in_use_in_at_most_delta_of_the_streams(risk: float) -> None:
+    kept = np.linspace(0.1, 1, 10)  # the risks are 0.02, 0.04, ...: the fifth is at 0.1
+    about = terms(10, risk=risk, first=2)
+    false = {number for number in range(1, 11) if 0.2 * kept[number - 1] > risk + 1e-9}
+    assert false
+
+    violated = []
+    for seed in range(STREAMS):
+        rng = np.random.default_rng([seed, 1])
+        used = ever_in_use(about, rng, 700, partial(with_risks, rng, kept, 0.2))
+        violated.append(bool(used & false))
+
+    assert np.mean(violated) < DELTA + 2 * ERROR
+
+
+def test_threshold_at_exactly_the_risk_is_proven_in_at_most_half_of_delta_of_the_streams() -> None:
+    about = terms(1, risk=0.1)
+    found = []
+    for seed in range(STREAMS):
+        rng = np.random.default_rng([seed, 2])
+        changed = rng.random(700) < 0.1
+        seen = [CHANGES if one else KEEPS for one in changed]
+        found.append(1 in ever_in_use(about, rng, 700, seen.__getitem__))
+
+    assert 0 < np.mean(found) < DELTA / 2 + 2 * ERROR
+
+
+def test_order_within_blocks_does_not_help_a_false_threshold() -> None:
+    """Every block of ten has two changes of the daring threshold, and they are at its end."""
+    about = terms(2, risk=0.19, dependence=10)
+    good, bad = verdict([True, True], [False, False]), verdict([True, True], [False, True])
+    violated = []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 3])
+        used = ever_in_use(about, rng, 3000, lambda place: bad if place % 10 >= 8 else good)
+        assert 1 in used  # audits are few from then on
+        violated.append(2 in used)
+
+    assert np.mean(violated) < DELTA
+
+
+def test_verdicts_that_come_late_in_any_order_certify_no_false_threshold() -> None:
+    about = terms(1, risk=0.1, dependence=5)
+    violated = []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 4])
+        one, waiting, used = begin(about), [], False
+        for _ in range(1000):
+            audited, number = one.draws(float(rng.random())), one.block.number
+            one = one.after_input(about, audited=audited)
+            if audited:
+                waiting.append((verdict([True], [bool(rng.random() < 0.12)]), number))
+            # Good news first, and bad news as late as possible.
+            waiting.sort(key=lambda entry: bool(entry[0].changed[0]), reverse=True)
+            if waiting and rng.random() < 0.7:
+                one = one.after_verdict(about, *waiting.pop())
+            used |= bool(one.in_use)
+        violated.append(used)
+
+    assert np.mean(violated) < DELTA
+
+
+def test_verdict_that_never_comes_counts_as_a_change() -> None:
+    about = terms(2, risk=0.1)
+    kept = np.array([True, False])
+    missing = begin(about).after_input(about, audited=True)
+    changed = missing.after_verdict(about, Verdict(kept=kept, changed=kept), 1)
+
+    missing = missing.after_verdict(about, missing_verdict(2), 1)
+
+    assert missing.changed.tolist() == [1, 1]
+    assert (missing.evidence[0] == changed.evidence[0]).all()
+    assert (missing.evidence[1] < 1).any()
+
+
+def test_certified_threshold_takes_as_many_inputs_as_the_study_says() -> None:
+    about = terms(1, risk=0.1)
+    one, count = begin(about), 0
+    while not one.in_use:
+        one = after_one(one, about, KEEPS, 0.5)
+        count += 1
+
+    # The study counts 29 with one sequence; the two sequences here halve delta.
+    assert 29 < count < 45
+
+
+def test_dependence_multiplies_the_inputs_until_the_certificate() -> None:
+    counts = []
+    for dependence in (1, 7):
+        about = terms(1, dependence=dependence)
+        one, count = begin(about), 0
+        while not one.in_use:
+            one = after_one(one, about, KEEPS, 0.5)
+            count += 1
+        counts.append(count)
+
+    assert counts[1] == 7 * counts[0]
+
+
+def test_daring_threshold_needs_all_before_it_in_its_sequence() -> None:
+    # Threshold 2 changes too much; 3 seems good, but comes after it.
+    about = terms(4, first=1)
+    seen = verdict([True, True, True, True], [True, True, False, False])
+
+    blocked = play(begin(about), about, seen, 100)
+
+    assert blocked.proven.tolist() == [False, False, True, True]
+    assert blocked.in_use == 0
+
+
+def test_cautious_sequence_certifies_where_the_first_guess_was_too_daring() -> None:
+    about = terms(3, first=1)
+    seen = verdict([True, True, True], [False, True, True])
+
+    one = play(begin(about), about, seen, 100)
+
+    assert one.in_use == 1
+
+
+def test_most_daring_certified_threshold_is_in_use_and_does_not_go_back() -> None:
+    about = terms(3, first=1)
+    one, used = begin(about), []
+    for _ in range(100):
+        one = after_one(one, about, verdict([True] * 3, [False] * 3), 0.0)
+        used.append(one.in_use)
+    assert used[-1] == 3
+    evidence = one.evidence[2].mean()
+    one = play(one, about, verdict([True] * 3, [False, False, True]), 2)
+
+    assert one.evidence[2].mean() < evidence / 2
+    assert (one.in_use, one.alarms) == (3, 0)
+    assert used == sorted(used)
+
+
+def test_block_waits_for_its_verdicts_and_nothing_is_certified_meanwhile() -> None:
+    about = terms(1, dependence=3)
+    one = certified_but_one_block(about)
+    number = one.block.number
+    for _ in range(3):
+        assert one.draws(0.999)
+        one = one.after_input(about, audited=True)
+    two = one.after_verdict(about, KEEPS, number).after_verdict(about, KEEPS, number)
+
+    # Two of three verdicts are there.
+    assert two.in_use == 0
+    assert not two.draws(0.0)
+    assert two.after_input(about, audited=False) is two
+    done = two.after_verdict(about, KEEPS, number)
+    assert done.in_use == 1
+    assert done.block.number == number + 1
+
+
+def certified_but_one_block(about: Terms) -> Certification:
+    """Return a certification that one more good block completes."""
+    one = begin(about)
+    while True:
+        after = one
+        for _ in range(about.dependence):
+            after = after_one(after, about, KEEPS, 0.0)
+        if after.in_use:
+            return one
+        one = after
+
+
+def test_shift_raises_an_alarm_and_everything_is_sent_again() -> None:
+    about = terms(1, audit_share=0.05)
+    rng = np.random.default_rng(0)
+    one = certified(about)
+    for _ in range(5000):
+        one = after_one(one, about, KEEPS, float(rng.random()))
+    assert (one.in_use, one.alarms) == (1, 0)
+    count = 0
+    while one.in_use:
+        one = after_one(one, about, CHANGES, float(rng.random()))
+        count += 1
+
+    assert one.alarms == 1
+    assert count < 200
+    assert one.draws(0.999)
+    assert not one.proven.any()
+    assert (one.evidence == 1).all()
+    assert one.audits == 0
+
+
+def test_false_alarms_are_rare_at_the_tolerated_risk() -> None:
+    about = terms(1, risk=0.1, audit_share=0.2)
+    alarms = 0
+    for seed in range(40):
+        rng = np.random.default_rng([seed, 5])
+        one = certified(about)
+        for _ in range(1000):
+            seen = CHANGES if rng.random() < 0.1 else KEEPS
+            one = after_one(one, about, seen, float(rng.random()))
+        alarms += one.alarms
+
+    # At least 1,000 blocks between two alarms on average; here are 40 * 1,000 inputs, of which
+    # the first few hundred are blocks of one input, and later ones of five.
+    assert alarms <= 40 * 1000 / 1000
+
+
+def test_verdict_from_before_an_alarm_is_ignored() -> None:
+    about = terms(1)
+    one = certified(about)
+    stale = one.block.number
+    while not one.alarms:
+        one = after_one(one, about, CHANGES, 0.0)
+    drawn = one.after_input(about, audited=True)
+
+    assert drawn.after_verdict(about, CHANGES, stale) is drawn
+    assert drawn.after_verdict(about, CHANGES, drawn.block.number) is not drawn
+
+
+def test_share_of_audits_decays_to_the_share_asked_for() -> None:
+    about = terms(1, audit_share=0.01)
+    one, rng = certified(about), np.random.default_rng(0)
+    early = one.block.audits / one.block.length
+    for _ in range(31_000):
+        one = after_one(one, about, KEEPS, float(rng.random()))
+
+    assert early > 0.5
+    assert (one.block.length, one.block.audits) == (100, 1)
+
+
+def test_no_audit_share_still_draws_some() -> None:
+    about = terms(1, audit_share=0.0)
+    one = dataclasses.replace(certified(about), since=5_000_000)
+    block = one.block.number
+    while one.block.number == block:
+        one = after_one(one, about, KEEPS, 0.0)
+
+    assert (one.block.length, one.block.audits) == (10_000, 1)
+
+
+def test_near_misses_raise_the_share_of_audits_but_prove_nothing() -> None:
+    about = terms(8, first=0, risk=0.2)
+    one = begin(about)
+    easy = verdict([True, *[False] * 7], [False] * 8)
+    rng = np.random.default_rng(0)
+    while one.since < 20_000:
+        one = after_one(one, about, easy, float(rng.random()))
+    assert one.in_use == 1
+    near, worse = (verdict([False, *[True] * 7], [changed] * 8) for changed in (False, True))
+    for _ in range(200):
+        one = one.after_sent(near)
+    assert not one.raised
+    evidence = one.evidence.copy()
+    while not one.raised:
+        one = one.after_sent(worse)
+
+    assert (one.evidence == evidence).all()
+    assert one.in_use == 1
+    before = one.block.number
+    while one.block.number == before:
+        one = after_one(one, about, easy, float(rng.random()))
+    assert one.block.audits == one.block.length
+
+
+def test_sent_inputs_are_no_near_misses_while_nothing_is_in_use() -> None:
+    one = begin(terms(4))
+
+    assert one.after_sent(verdict([True] * 4, [True] * 4)) is one
+
+
+def test_missing_wealth_is_that_of_the_next_thresholds_of_both_sequences() -> None:
+    about = terms(4, first=2)
+    fresh = begin(about)
+
+    missing = fresh.missing(about)
+
+    assert missing[0] == missing[2] == pytest.approx(np.log(2 / DELTA))
+    assert np.isinf([missing[1], missing[3]]).all()
+    kept = verdict([True] * 4, [False] * 4)
+    later = after_one(fresh, about, kept, 0.0).missing(about)
+    assert later[0] < missing[0]
+
+
+@pytest.mark.parametrize("risk", [1e-3, 0.5, 0.95, 0.999])
+def test_extreme_risks_keep_all_wealth_finite(risk: float) -> None:
+    about = terms(2, risk=risk)
+    rng = np.random.default_rng(0)
+    one = begin(about)
+    for _ in range(2000):
+        changed = bool(rng.random() < 0.5)
+        one = after_one(one, about, verdict([True, True], [changed] * 2), float(rng.random()))
+
+    assert np.isfinite(one.evidence).all()
+    assert np.isfinite(one.suspicion).all()
+    assert (one.evidence >= 0).all()
