@@ -378,52 +378,6 @@ class OperatingPoint(_message.Message):
 Global___OperatingPoint: _TypeAlias = OperatingPoint  # noqa: Y015
 
 @_typing.final
-class CertifiedPoint(_message.Message):
-    """Thresholds with a certified risk: P(device and cloud disagree | the device kept the input) <= risk.
-    The guarantee fails with probability delta at most, over the draw of the inputs that it was
-    certified on.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RISK_FIELD_NUMBER: _builtins.int
-    DELTA_FIELD_NUMBER: _builtins.int
-    GATE_THRESHOLD_FIELD_NUMBER: _builtins.int
-    ACCEPT_THRESHOLD_FIELD_NUMBER: _builtins.int
-    OFFLOAD_SHARE_FIELD_NUMBER: _builtins.int
-    KEPT_FIELD_NUMBER: _builtins.int
-    BOUND_FIELD_NUMBER: _builtins.int
-    risk: _builtins.float
-    """Tolerated share of disagreement among the inputs that the device keeps, 0 to 1."""
-    delta: _builtins.float
-    gate_threshold: _builtins.float
-    accept_threshold: _builtins.float
-    offload_share: _builtins.float
-    """Share of inputs that these thresholds sent to the cloud."""
-    kept: _builtins.int
-    """Number of inputs that these thresholds kept on the device."""
-    bound: _builtins.float
-    """Clopper and Pearson's upper bound on the share of disagreement among the kept inputs."""
-    def __init__(
-        self,
-        *,
-        risk: _builtins.float = ...,
-        delta: _builtins.float = ...,
-        gate_threshold: _builtins.float = ...,
-        accept_threshold: _builtins.float = ...,
-        offload_share: _builtins.float = ...,
-        kept: _builtins.int = ...,
-        bound: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_threshold", b"accept_threshold", "bound", b"bound", "delta", b"delta", "gate_threshold", b"gate_threshold", "kept", b"kept", "offload_share", b"offload_share", "risk", b"risk"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CertifiedPoint: _TypeAlias = CertifiedPoint  # noqa: Y015
-
-@_typing.final
 class AuditedThreshold(_message.Message):
     """One of the thresholds that a device tests on its own inputs, with what it did on calibration inputs."""
 
@@ -538,7 +492,6 @@ class RoutingCurve(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     POINTS_FIELD_NUMBER: _builtins.int
-    CERTIFIED_FIELD_NUMBER: _builtins.int
     BELIEVED_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     USEFUL_SHARE_FIELD_NUMBER: _builtins.int
@@ -550,10 +503,6 @@ class RoutingCurve(_message.Message):
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]:
         """By rising offload_share; the first is 0 and the last 1."""
-
-    @_builtins.property
-    def certified(self) -> _containers.RepeatedCompositeFieldContainer[Global___CertifiedPoint]:
-        """By rising risk; risks that the calibration inputs cannot certify are missing."""
 
     @_builtins.property
     def believed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -573,7 +522,6 @@ class RoutingCurve(_message.Message):
         self,
         *,
         points: _abc.Iterable[Global___OperatingPoint] | None = ...,
-        certified: _abc.Iterable[Global___CertifiedPoint] | None = ...,
         believed: _abc.Iterable[_builtins.float] | None = ...,
         filter: Global___StreamFilter | None = ...,
         useful_share: _builtins.float | None = ...,
@@ -581,7 +529,7 @@ class RoutingCurve(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "filter", b"filter", "guarantee", b"guarantee", "useful_share", b"useful_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "believed", b"believed", "certified", b"certified", "filter", b"filter", "guarantee", b"guarantee", "points", b"points", "useful_share", b"useful_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share", "believed", b"believed", "filter", b"filter", "guarantee", b"guarantee", "points", b"points", "useful_share", b"useful_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__useful_share: _TypeAlias = _typing.Literal["useful_share"]  # noqa: Y015
     _WhichOneofArgType__useful_share: _TypeAlias = _typing.Literal["_useful_share", b"_useful_share"]  # noqa: Y015

@@ -51,7 +51,7 @@ def valid(action: argparse.Action) -> str:
     """Return a value that a flag accepts."""
     if action.choices:
         return str(next(iter(action.choices)))
-    for value in ("1", "127.0.0.1:1", "golden", "profile", "grpc", "wifi", "pi-4b", "int8"):
+    for value in ("1", "127.0.0.1:1", "golden", "profile", "grpc", "wifi", "pi-4b", "int8", "true"):
         try:
             assert action.type is None or callable(action.type)
             if action.type is not None:

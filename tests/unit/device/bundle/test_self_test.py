@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, GoldenInputs
+from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, GuaranteePlan
 from nestling_device.bundle.calibration import CalibrationError
 from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
@@ -20,6 +20,7 @@ from tests.support.hand_bundle import (
     hand_bundle,
     template_predicting,
 )
+from tests.support.hand_guarantee import add_plan
 from tests.support.memory_source import MemorySource
 
 ENOUGH = 10_000
@@ -140,27 +141,34 @@ def test_incomplete_calibration_does_not_pass(tmp_path: Path, data: bytes) -> No
 
 
 @pytest.mark.parametrize(
-    "point",
+    "spoil",
     [
-        CertifiedPoint(risk=0, gate_threshold=0.1, accept_threshold=0.1),
-        CertifiedPoint(risk=1.1, gate_threshold=0.1, accept_threshold=0.1),
-        CertifiedPoint(risk=float("nan"), gate_threshold=0.1, accept_threshold=0.1),
-        CertifiedPoint(risk=0.05, gate_threshold=float("nan"), accept_threshold=0.1),
-        CertifiedPoint(risk=0.05, gate_threshold=0.1, accept_threshold=float("inf")),
+        lambda plan: plan.ClearField("thresholds"),
+        lambda plan: setattr(plan.thresholds[0], "accept_threshold", 0.3),
+        lambda plan: setattr(plan.thresholds[1], "accept_threshold", float("nan")),
+        lambda plan: setattr(plan.thresholds[1], "accept_threshold", float("inf")),
+        lambda plan: setattr(plan.thresholds[1], "kept", 1001),
+        lambda plan: setattr(plan.thresholds[1], "changed", 1001),
+        lambda plan: setattr(plan, "dependence", 0),
+        lambda plan: setattr(plan, "dependence", 10**9),
     ],
-    ids=["no risk", "more than all", "risk nan", "gate nan", "accept inf"],
+    ids=["none", "falling", "nan", "inf", "kept", "changed", "no dependence", "endless dependence"],
 )
-def test_invalid_guarantee_does_not_pass(tmp_path: Path, point: CertifiedPoint) -> None:
-    data = curves(lambda c: c.curves[1].certified.append(point))
+def test_invalid_plan_for_a_guarantee_does_not_pass(
+    tmp_path: Path, spoil: Callable[[GuaranteePlan], object]
+) -> None:
+    def change(calibration: Calibration) -> None:
+        add_plan(calibration.curves[1], 0.1, 0.2)
+        spoil(calibration.curves[1].guarantee)
 
-    with pytest.raises(CalibrationError, match=r"a guarantee of capacity 2 .* release the bundle"):
-        try_bundle(tmp_path, calibration=data)
+    with pytest.raises(CalibrationError, match=r"guarantee of capacity 2 .* release the bundle"):
+        try_bundle(tmp_path, calibration=curves(change))
 
 
-def test_valid_guarantee_passes(tmp_path: Path) -> None:
-    point = CertifiedPoint(risk=0.05, gate_threshold=-1.2, accept_threshold=0.1)
+def test_valid_plan_for_a_guarantee_passes(tmp_path: Path) -> None:
+    data = curves(lambda calibration: add_plan(calibration.curves[1], 0.1, 0.2))
 
-    try_bundle(tmp_path, calibration=curves(lambda c: c.curves[1].certified.append(point)))
+    try_bundle(tmp_path, calibration=data)
 
 
 def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path) -> None:
