@@ -199,7 +199,9 @@ class FollowUps:
         cloud = softmax(result.logits)
         verdict = verdict_on(message, curve, cloud)
         if verdict is not None:
-            self._guarantee.after_verdict(key, message.block, verdict, now_ms)
+            self._guarantee.after_verdict(
+                key, message.block, verdict, now_ms, audit_share=budget.audit_share
+            )
         if message.confidence > 0:
             prediction = Prediction(message.answer, message.confidence)
             self._belief.learn(prediction, int(cloud.argmax()), message.cloud_right)
@@ -213,9 +215,11 @@ class FollowUps:
         return receipt
 
     def _expire(self, message: PendingInput, now_ms: int, budget: Budget) -> Receipt:
-        if message.block:
+        if message.block and message.bundle_version == self._version:
             key = CascadeKey(message.cascade_start, message.cascade_capacity)
-            self._guarantee.after_verdict(key, message.block, None, now_ms)
+            self._guarantee.after_verdict(
+                key, message.block, None, now_ms, audit_share=budget.audit_share
+            )
         return self._receipt(message, receipt_pb2.REASON_EXPIRED, now_ms, budget)
 
     def _receipt(

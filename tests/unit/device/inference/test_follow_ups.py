@@ -406,6 +406,33 @@ def test_restart_after_every_step_gives_the_same_receipts_and_follow_ups(
     assert_same(kept, steady.kept)
 
 
+def test_belief_about_another_source_is_still_dropped_after_follow_ups(tmp_path: Path) -> None:
+    inputs, cloud = random_stream(3, 6)
+    hard = budget(defer=True, link_mbit_s=0, offload_share=0.99)
+
+    def confidence(folder: Path, *, catching_up: bool) -> float:
+        with Outbox(folder) as outbox:
+            first = make_rig(folder, bundle=FILTERED, stream=Stream(source="porch"), journal=outbox)
+            for index in range(5):
+                first.agent.answer(index, inputs[index], hard)
+            rig = make_rig(
+                folder,
+                bundle=FILTERED,
+                cloud=KnowingCloud(cloud.logits),
+                stream=Stream(source="garden", state=outbox.stream_state()),
+                journal=outbox,
+            )
+            if catching_up:
+                # Confidence that the answers do not correct, so that only the belief differs.
+                found = rig.agent.catch_up(budget(defer=True), hurry=True)
+                assert len(found) == 5
+            uncorrected = budget(tolerated_risk=0.5, link_mbit_s=0)
+            return rig.agent.answer(5, inputs[5], uncorrected).device_confidence
+
+    expected = confidence(tmp_path / "a", catching_up=False)
+    assert confidence(tmp_path / "b", catching_up=True) == pytest.approx(expected, abs=1e-9)
+
+
 def test_damaged_input_is_dropped_and_the_next_one_is_asked_about(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         rig = make_rig(tmp_path, journal=outbox)
