@@ -1,9 +1,9 @@
 """Kills a device at every step of its work on the disk, and checks what is left.
 
 Run it as a program (`python -m tests.support.killing install|outbox|follow_ups|enrol FOLDER`),
-because it forks, and a test process has threads. A step is the creation, opening, renaming, linking or removal
-of a file or folder, the writing of a piece of a blob, or an SQL statement. Prints one JSON object
-per kill: {"step": the step that was about to happen, "left": what was found afterwards}.
+because it forks, and a test process has threads. A step is the creation, opening, renaming, linking
+or removal of a file or folder, the writing of a piece of a blob, or an SQL statement. Prints one
+JSON object per kill: {"step": the step that was about to happen, "left": what was found after it}.
 """
 
 import json
