@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,12 @@ def start_device(tmp_path: Path, link: CuttableLink, silent_broker: str) -> Iter
     """Return a function that starts devices on one state folder; kill them afterwards."""
     with ExitStack() as stack:
 
-        def start(*arguments: str) -> DeviceProcess:
+        def start(*arguments: str, routing: Sequence[str] = DEFERRING) -> DeviceProcess:
             device = DeviceProcess(
                 tmp_path / "device",
                 cloud=str(link.address),
                 broker=silent_broker,
-                arguments=("--interval", "0.01", *DEFERRING, *arguments),
+                arguments=("--interval", "0.01", *routing, *arguments),
             )
             return stack.enter_context(device)
 
@@ -130,7 +130,7 @@ def read_until(device: DeviceProcess, condition: Callable[[], bool]) -> None:
 def test_every_deferred_input_is_revised_once_when_the_cloud_is_back(
     link: CuttableLink, start_device: StartDevice, tmp_path: Path
 ) -> None:
-    device = start_device("--audit-share", "0")
+    device = start_device()
     device.take(5)
     link.cut()
     device.take_until("unreachable")
@@ -154,6 +154,25 @@ def test_every_deferred_input_is_revised_once_when_the_cloud_is_back(
     assert all(later["later_ms"] > 0 for later in printed)
     answers = {one["input"]: one["answer"] for one in device.answers if "revises" not in one}
     assert all(one["revises"] == answers[one["input"]] for one in printed)
+
+
+def test_audited_answers_that_the_cloud_changes_are_revised(
+    start_device: StartDevice, tmp_path: Path
+) -> None:
+    device = start_device(routing=("--offload-share", "0", "--audit-share", "1"))
+
+    read_until(device, lambda: len(revisions(device.answers)) >= 3)
+    device.end(signal.SIGKILL)
+
+    audited = {
+        one.input_index: one.answer != one.device_answer
+        for one in stored(tmp_path)
+        if one.HasField("follows")
+    }
+    printed = {one["input"]: one for one in revisions(device.answers)}
+    assert {one["reason"] for one in printed.values()} == {"audited"}
+    assert all(audited[index] for index in printed)
+    assert all(one["answer"] != one["revises"] for one in printed.values())
 
 
 def test_status_tells_how_many_inputs_wait_and_doctor_does_not_mind(
