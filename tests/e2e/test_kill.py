@@ -42,6 +42,17 @@ def test_killed_outbox_keeps_every_receipt_that_it_confirmed(tmp_path: Path) -> 
         assert kill["guaranteed"] <= kill["left"] <= kill["guaranteed"] + 1, kill
 
 
+def test_killed_device_asks_about_every_waiting_input_exactly_once(tmp_path: Path) -> None:
+    found = every_kill("follow_ups", tmp_path)
+
+    assert {"BEGIN IMMEDIATE", "COMMIT"} <= {kill["step"] for kill in found}
+    states = [(kill["left"], kill["revised"]) for kill in found]
+    assert list(dict.fromkeys(states)) == [(0, 0), (1, 0), (0, 1)]
+    assert {kill["finally"] for kill in found} == {0}
+    # Afterwards, the whole work was done once more.
+    assert all(kill["finally_revised"] == kill["left"] + kill["revised"] + 1 for kill in found)
+
+
 def test_killed_enrolment_leaves_no_identity_or_a_complete_one_and_can_be_finished(
     tmp_path: Path,
 ) -> None:

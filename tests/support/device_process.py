@@ -24,7 +24,7 @@ class DeviceProcess:
         command = [sys.executable, "-P", "-m", "nestling_device.cli", "run", "--json"]
         if cloud:  # otherwise the identity has the addresses
             command += ["--cloud", cloud, "--broker", broker]
-        if "--audit-share" not in arguments:  # audits are drawn at random
+        if "--audit-share" not in arguments:  # they are random, and most tests count receipts
             command += ["--audit-share", "0"]
         command += ["--state", str(state), *arguments]
         self.process = subprocess.Popen(

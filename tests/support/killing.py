@@ -1,9 +1,9 @@
 """Kills a device at every step of its work on the disk, and checks what is left.
 
-Run it as a program (`python -m tests.support.killing install|outbox|enrol FOLDER`), because it
-forks, and a test process has threads. A step is the creation, opening, renaming, linking or removal
-of a file or folder, the writing of a piece of a blob, or an SQL statement. Prints one JSON object
-per kill: {"step": the step that was about to happen, "left": what was found afterwards}.
+Run it as a program (`python -m tests.support.killing install|outbox|follow_ups|enrol FOLDER`),
+because it forks, and a test process has threads. A step is the creation, opening, renaming, linking
+or removal of a file or folder, the writing of a piece of a blob, or an SQL statement. Prints one
+JSON object per kill: {"step": the step that was about to happen, "left": what was found after it}.
 """
 
 import json
@@ -23,9 +23,12 @@ from nestling_core.nest.bundle_files import Activations
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.installer import Installer
 from nestling_device.enrolment import enrol
+from nestling_device.inference.stream_state import Stream
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
 from nestling_device.transport.identity import Credentials, Identity, save_identity
+from tests.support.agent_rig import budget, make_rig
+from tests.support.hand_bundle import HARD
 from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
 from tests.support.receipts import acknowledgement
 
@@ -188,6 +191,53 @@ def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
         yield {"step": step, "left": last, "guaranteed": guaranteed}
 
 
+def answer_and_catch_up(folder: Path, killer: Killer | None = None) -> None:
+    """Answer a hard input without a link and one with it, and ask about those that wait."""
+    with Outbox(folder) as outbox:
+        stream = Stream(state=outbox.stream_state())
+        rig = make_rig(folder.parent / "bundle", journal=outbox, stream=stream)
+        if killer is not None:
+            killer.watch(outbox._database._connection)
+        rig.agent.answer(0, HARD, budget(defer=True, link_mbit_s=0))
+        rig.agent.answer(1, HARD, budget(defer=True))
+        rig.agent.catch_up(budget(defer=True))
+
+
+def waiting_and_revised(folder: Path) -> tuple[int, int]:
+    """Count the inputs that wait and those that are revised, after checking that none is both."""
+    with Outbox(folder) as outbox:
+        receipts, after = list[receipt_pb2.Receipt](), 0
+        while after < outbox.marks().last:
+            batch, _, after, _ = outbox.batch(100, after=after)
+            receipts += batch.receipts
+        assert len(receipts) == outbox.marks().last
+        waiting = [one.content.follows for one in outbox.pending(100) if one.content]
+        assert len(waiting) == outbox.pending_count()
+    asked = [one.fingerprint for one in receipts if one.follow_up and not one.HasField("follows")]
+    revised = [one.follows for one in receipts if one.HasField("follows")]
+    assert sorted(asked) == sorted(waiting + revised)
+    return len(waiting), len(revised)
+
+
+def kill_follow_ups(folder: Path) -> Iterator[dict[str, object]]:
+    for step, here in kills(folder, prepare=Path.mkdir, work=answer_and_catch_up):
+        waiting, revised = waiting_and_revised(here)
+        child = os.fork()
+        if child == 0:
+            answer_and_catch_up(here)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert status == 0
+        finally_waiting, finally_revised = waiting_and_revised(here)
+        yield {
+            "step": step,
+            "left": waiting,
+            "revised": revised,
+            "finally": finally_waiting,
+            "finally_revised": finally_revised,
+        }
+
+
 def finish_enrolment(folder: Path, cloud_folder: Path, text: str) -> None:
     """Finish an enrolment, with the pending key that an earlier attempt left if there is one.
 
@@ -244,6 +294,7 @@ if __name__ == "__main__":
     scenario = {
         "install": kill_installations,
         "outbox": kill_outboxes,
+        "follow_ups": kill_follow_ups,
         "enrol": kill_enrolments,
     }[sys.argv[1]]
     for found in scenario(Path(sys.argv[2])):

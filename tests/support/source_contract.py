@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nestling_device.sources.source import Source, Windows
+from nestling_device.sources.source import Origin, Source, Windows
 
 SHAPE = (2, 3)
 PATIENCE_S = 20.0
@@ -61,6 +61,21 @@ class SourceContract:
         taken = fed.source.take(PATIENCE_S)
         assert taken is not None
         np.testing.assert_allclose(taken.window, wanted, rtol=1e-5)
+        fed.source.settle(LINE)
+
+    def test_revision_of_an_earlier_answer_does_not_disturb_the_source(self, fed: Fed) -> None:
+        fed.feed(1)
+        taken = fed.source.take(PATIENCE_S)
+        assert taken is not None
+        fed.source.settle(LINE)
+        fed.source.revise(LINE, taken.origin)
+        wanted = fed.feed(2)
+
+        fed.source.revise(LINE, Origin(id="of an earlier run", file="gone.npy", window=7))
+
+        again = fed.source.take(PATIENCE_S)
+        assert again is not None
+        np.testing.assert_allclose(again.window, wanted, rtol=1e-5)
         fed.source.settle(LINE)
 
     def test_closing_twice_is_no_error(self, fed: Fed) -> None:

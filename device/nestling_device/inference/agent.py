@@ -97,8 +97,12 @@ class Agent:
         self._belief.resume(self._state)
         self._student = Student(self._loader, self._belief, detector_of(self._state))
         pending = journal.pending(MOST_PENDING) if self._state.guarantees else []
-        waiting = [one.content for one in pending if one.content is not None]
-        self._guarantee = FieldGuarantee(self._state, waiting)
+        waiting = [
+            one.content
+            for one in pending
+            if one.content is not None and one.content.bundle_version == bundle.version
+        ]
+        self._guarantee = FieldGuarantee(bundle.calibration, self._state, waiting)
         self._router = Router(
             loader=self._loader,
             student=self._student,
@@ -216,7 +220,9 @@ class Agent:
         found, removed = self._follow_ups.take(budget, now_ms, awake=awake, hurry=hurry)
         if removed:
             receipts = [one.receipt for one in found]
+            source = self._state.source  # until the next answer, the belief is about this one
             self._state = self._saved_state(self._state.answered_at_ms)
+            self._state.source = source
             self._journal.append(*receipts, stream_state=self._state, removed=removed)
             self._follow_ups.waiting -= len(removed)
         return found

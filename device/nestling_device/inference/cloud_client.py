@@ -41,7 +41,6 @@ _log = logging.getLogger(__name__)
 
 # A cloud cannot send devices away for longer than this.
 _LONGEST_RETRY_MS = 60_000
-_LONGEST_REST_MS = 30_000
 
 
 class NoAnswer(NamedTuple):
@@ -96,7 +95,7 @@ class Cloud:
             draw: a function that returns random numbers from 0 to 1, which vary the pauses.
         """
         self._draw = draw
-        self._now_ms, self._retry_at_ms, self._failed_ms = 0, 0, 0
+        self._now_ms, self._retry_at_ms, self._failed_at_ms = 0, 0, 0
         self._notices = notices
         self._offloader = offloader
         self._meter = meter
@@ -135,19 +134,20 @@ class Cloud:
         """
         return self._is_sent_away(now_ms) or not self._pause.over
 
-    def rests(self, now_ms: int) -> bool:
-        """Return whether to leave the cloud alone for inputs that are answered already.
+    def pauses_later(self, now_ms: int) -> bool:
+        """Return whether inputs that are answered already have to wait longer.
 
-        Without new inputs, a pause that is counted in inputs would never end. It therefore ends
-        after half a minute, too.
+        The pause after a failure counts inputs, but there may not be any more. For these inputs, it
+        therefore ends after as many minutes, too.
 
         Args:
             now_ms: the present Unix time, in milliseconds.
         """
-        recent = abs(now_ms - self._failed_ms) < _LONGEST_REST_MS
-        return self._is_sent_away(now_ms) or (recent and not self._pause.over)
+        paused_ms = abs(now_ms - self._failed_at_ms)  # the clock may have been set back
+        return self._is_sent_away(now_ms) or paused_ms < self._pause.left * _LONGEST_RETRY_MS
 
     def _is_sent_away(self, now_ms: int) -> bool:
+        """Return whether the cloud is overloaded, and the time that it named has not come."""
         # Not if the clock was set back since.
         return 0 < self._retry_at_ms - now_ms <= 2 * _LONGEST_RETRY_MS
 
@@ -211,7 +211,9 @@ class Cloud:
             answer = self._offloader.offload(request, deadline_ms=self._deadline_ms)
         except OffloadError as err:
             took_ms = (time.perf_counter() - started) * 1e3
-            self._back_off(err, took_ms)
+            self._back_off(err)
+            if isinstance(err, OverloadedError):
+                self._stay_away(err, took_ms)
             account.exchange(_bytes_of(err, full_size), 0, took_ms)
             return NoAnswer(_reason(err))
         self._pause = Backoff()
@@ -223,7 +225,8 @@ class Cloud:
     ) -> Exchange:
         """Return the cloud's answers to several inputs, which are sent at once.
 
-        If no input is answered, a pause starts as after a failed offload.
+        If no input is answered, a pause starts as after a failed offload. If some are refused
+        because the cloud is overloaded, it is not asked again before the time that it named.
 
         Args:
             requests: the inputs to send.
@@ -239,20 +242,25 @@ class Cloud:
         if answers:
             self._pause = Backoff()
         elif errors:
-            self._back_off(errors[0], wall_ms)
+            self._back_off(errors[0])
+        busy = [one for one in errors if isinstance(one, OverloadedError)]
+        if busy:
+            self._stay_away(max(busy, key=lambda one: one.retry_ms), wall_ms)
         up = sum(one.bytes_up for one in answers)
         up += sum(_bytes_of(err, full_size) for err in errors)
         down = sum(one.bytes_down for one in answers)
         return Exchange(results, up, down, self._meter.radio(up + down, budget, wall_ms))
 
-    def _back_off(self, err: OffloadError, took_ms: float) -> None:
+    def _back_off(self, err: OffloadError) -> None:
         """Start a pause after a failed exchange."""
         _log.info("offload failed: %s", err)
         self._pause = self._pause.after_failure(self._draw())
-        self._failed_ms = self._now_ms
-        if isinstance(err, OverloadedError):
-            wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
-            self._retry_at_ms = self._now_ms + round(took_ms + wait_ms)
+        self._failed_at_ms = self._now_ms
+
+    def _stay_away(self, err: OverloadedError, took_ms: float) -> None:
+        """Do not ask again before the time that an overloaded cloud has named."""
+        wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
+        self._retry_at_ms = self._now_ms + round(took_ms + wait_ms)
 
 
 def _bytes_of(err: OffloadError, full_size: int) -> int:

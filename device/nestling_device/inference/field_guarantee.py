@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import GuaranteePlan, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, GuaranteePlan, RoutingCurve
 from nestling.v1.stream_pb2 import GuaranteeState, PendingInput, StreamState
 from nestling_core.guarantee import guarantee_state, shadow_beliefs, test_order
 from nestling_core.guarantee.audit_blocks import Verdict, missing_verdict
 from nestling_core.guarantee.certification import Certification, Terms
+from nestling_device.bundle.calibration import curve_of
 
 _log = logging.getLogger(__name__)
 
@@ -69,13 +70,17 @@ class _Test:
 class FieldGuarantee:
     """The certifications of a tolerated risk, one for each cascade that has answered under it."""
 
-    def __init__(self, state: StreamState, pending: Iterable[PendingInput] = ()) -> None:
+    def __init__(
+        self, calibration: Calibration, state: StreamState, pending: Iterable[PendingInput] = ()
+    ) -> None:
         """Continue with the certifications of a state.
 
         Args:
+            calibration: the calibration of the bundle, which has the plans.
             state: the state of the stream.
-            pending: the inputs that the cloud is still to be asked about.
+            pending: this bundle's inputs that the cloud is still to be asked about.
         """
+        self._calibration = calibration
         self._pending = Counter(
             (one.cascade_start, one.cascade_capacity, one.block) for one in pending
         )
@@ -97,17 +102,19 @@ class FieldGuarantee:
         """
         self._key, self._test = key, None
         if budget.tolerated_risk > 0 and curve.HasField("guarantee"):
-            self._test = self._test_of(curve.guarantee, key, budget)
+            risk = min(budget.tolerated_risk, _LARGEST_RISK)
+            self._test = self._test_of(curve.guarantee, key, risk, budget.audit_share)
         return self._test is not None
 
-    def _test_of(self, plan: GuaranteePlan, key: CascadeKey, budget: Budget) -> _Test:
-        risk = min(budget.tolerated_risk, _LARGEST_RISK)
+    def _test_of(
+        self, plan: GuaranteePlan, key: CascadeKey, risk: float, audit_share: float
+    ) -> _Test:
         terms = Terms(
             risk=risk,
             thresholds=len(plan.thresholds),
             first=test_order.first_threshold(plan, risk),
             dependence=plan.dependence,
-            audit_share=budget.audit_share,
+            audit_share=audit_share,
         )
         known = self._tests.get(key)
         if known is not None and known.terms.risk == risk:
@@ -199,7 +206,13 @@ class FieldGuarantee:
         self._replace(test, one, now_ms)
 
     def after_verdict(
-        self, key: CascadeKey, number: int, verdict: Verdict | None, now_ms: int
+        self,
+        key: CascadeKey,
+        number: int,
+        verdict: Verdict | None,
+        now_ms: int,
+        *,
+        audit_share: float,
     ) -> None:
         """Add the verdict of an audit of an earlier input.
 
@@ -208,8 +221,9 @@ class FieldGuarantee:
             number: the number of the audit's block.
             verdict: the verdict, or None if the cloud could not be asked in time.
             now_ms: the present Unix time, in milliseconds.
+            audit_share: the share of answers to audit at least, from the budget in force.
         """
-        test = self._tests.get(key)
+        test = self._tests.get(key) or self._saved_test(key, audit_share)
         if test is None:
             return
         found = verdict or missing_verdict(test.terms.thresholds)
@@ -217,6 +231,17 @@ class FieldGuarantee:
             return
         one = test.certification.after_verdict(test.terms, found, number)
         self._replace(test, one, now_ms)
+
+    def _saved_test(self, key: CascadeKey, audit_share: float) -> _Test | None:
+        """Return a certification that goes on although no input has come since the start."""
+        saved = self._saved.get(key)
+        known = 0 < key.start <= key.resident <= len(self._calibration.curves)
+        if saved is None or not known or not 0 < saved.risk <= _LARGEST_RISK:
+            return None
+        curve = curve_of(self._calibration, key.start, key.resident)
+        if not curve.HasField("guarantee"):
+            return None
+        return self._test_of(curve.guarantee, key, saved.risk, audit_share)
 
     def save(self, state: StreamState) -> None:
         """Write the certifications into a state, which is changed in place."""

@@ -21,7 +21,12 @@ from nestling_device.inference.cloud_client import Cloud, Exchange
 from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee
 from nestling_device.inference.journal import MOST_PENDING, Journal
 from nestling_device.inference.offload_target import OffloadTarget
-from nestling_device.inference.offloader import BadAnswerError, CloudAnswer, OffloadError
+from nestling_device.inference.offloader import (
+    BadAnswerError,
+    CloudAnswer,
+    DeadlineMissedError,
+    OffloadError,
+)
 from nestling_device.inference.pending_message import (
     fits,
     origin_of,
@@ -107,6 +112,7 @@ class FollowUps:
         self._target = target
         self._guarantee = guarantee
         self._unbilled = _Unbilled()
+        self._together = _TOGETHER
         self.waiting = journal.pending_count()
 
     def overflow(self, now_ms: int, budget: Budget) -> tuple[list[Receipt], list[int]]:
@@ -139,7 +145,7 @@ class FollowUps:
         """
         if not self.waiting:
             return [], []
-        oldest = self._journal.pending(_TOGETHER)
+        oldest = self._journal.pending(self._together)
         stale = [
             one for one in oldest if one.content is None or self._is_stale(one.content, now_ms)
         ]
@@ -154,7 +160,7 @@ class FollowUps:
         answered_ms = _message(oldest[0]).answered_at_ms
         if not is_due(self.waiting, answered_ms, now_ms, awake=awake, urgent=urgent):
             return [], []
-        if self._cloud.rests(now_ms) or not self._cloud.admits_later(len(oldest), budget):
+        if self._cloud.pauses_later(now_ms) or not self._cloud.admits_later(len(oldest), budget):
             return [], []
         return self._ask(oldest, budget, now_ms)
 
@@ -176,6 +182,7 @@ class FollowUps:
             if isinstance(result, CloudAnswer | BadAnswerError)
         ]
         self._bill(exchange)
+        self._resize(exchange)
         found = []
         for _, message, result in settled:
             receipt = self._settle(message, result, budget, now_ms)
@@ -184,6 +191,14 @@ class FollowUps:
         if settled:
             self._unbilled = _Unbilled()
         return found, [number for number, _, _ in settled]
+
+    def _resize(self, exchange: Exchange) -> None:
+        """Send fewer inputs together if the link is too slow for so many by the deadline."""
+        late = sum(isinstance(one, DeadlineMissedError) for one in exchange.results)
+        if late == len(exchange.results):
+            self._together = max(1, late // 2)
+        elif not late:
+            self._together = min(_TOGETHER, 2 * self._together)
 
     def _settle(
         self,
@@ -199,7 +214,9 @@ class FollowUps:
         cloud = softmax(result.logits)
         verdict = verdict_on(message, curve, cloud)
         if verdict is not None:
-            self._guarantee.after_verdict(key, message.block, verdict, now_ms)
+            self._guarantee.after_verdict(
+                key, message.block, verdict, now_ms, audit_share=budget.audit_share
+            )
         if message.confidence > 0:
             prediction = Prediction(message.answer, message.confidence)
             self._belief.learn(prediction, int(cloud.argmax()), message.cloud_right)
@@ -215,7 +232,9 @@ class FollowUps:
     def _expire(self, message: PendingInput, now_ms: int, budget: Budget) -> Receipt:
         if message.block and message.bundle_version == self._version:
             key = CascadeKey(message.cascade_start, message.cascade_capacity)
-            self._guarantee.after_verdict(key, message.block, None, now_ms)
+            self._guarantee.after_verdict(
+                key, message.block, None, now_ms, audit_share=budget.audit_share
+            )
         return self._receipt(message, receipt_pb2.REASON_EXPIRED, now_ms, budget)
 
     def _receipt(

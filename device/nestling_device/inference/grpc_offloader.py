@@ -49,6 +49,10 @@ class _Bytes(NamedTuple):
 _NOTHING = _Bytes(up=0, down=0)
 
 
+class _ModelGoneError(BadAnswerError):
+    """Raised when the server does not have the version of the model that it was asked for."""
+
+
 class GrpcOffloader:
     """Offloads inputs to any server of the Open Inference Protocol v2.
 
@@ -124,28 +128,47 @@ class GrpcOffloader:
         self, requests: Sequence[OffloadRequest], *, deadline_ms: float
     ) -> list[CloudAnswer | OffloadError]:
         started = time.perf_counter()
-        deadline_s = deadline_ms / 1000
         stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
         try:
-            asked = self._ask(stub, deadline_s) if self._asked_s is None else _NOTHING
+            asked = self._ask(stub, deadline_ms / 1000) if self._asked_s is None else _NOTHING
         except grpc.RpcError as err:
             return [self._failure(err, deadline_ms)] * len(requests)
-        left_s = max(0.0, deadline_s - (time.perf_counter() - started))
+        results = self._send(stub, requests, asked, started, deadline_ms)
+        gone = [n for n, result in enumerate(results) if isinstance(result, _ModelGoneError)]
+        if gone:  # a newer model may answer them as well
+            again = self._send(stub, [requests[n] for n in gone], _NOTHING, started, deadline_ms)
+            for n, result in zip(gone, again, strict=True):
+                results[n] = result
+        return results
+
+    def _send(
+        self,
+        stub: inference_pb2_grpc.GRPCInferenceServiceStub,
+        requests: Sequence[OffloadRequest],
+        asked: "_Bytes",
+        started: float,
+        deadline_ms: float,
+    ) -> list[CloudAnswer | OffloadError]:
+        """Send inputs at once, and wait for the results of all."""
+        left_s = max(0.0, deadline_ms / 1000 - (time.perf_counter() - started))
         messages = [self._request(request) for request in requests]
         calls = [stub.ModelInfer.future(message, timeout=left_s) for message in messages]
         faults = [call.exception() for call in calls]  # wait for all before a call is given up
         results: list[CloudAnswer | OffloadError] = []
+        errors = []
         for message, call, fault in zip(messages, calls, faults, strict=True):
             if isinstance(fault, grpc.RpcError):
-                results.append(self._failure(fault, deadline_ms))
+                errors.append(self._error(fault, deadline_ms))
+                results.append(errors[-1])
                 continue
             try:
                 results.append(self._answer(message, call.result(), asked, started))
             except BadAnswerError as err:
                 results.append(err)
             asked = _NOTHING
-        if not any(faults):
+        if len(errors) < len(calls):
             self._misses = 0
+        self._adapt(errors)
         return results
 
     def _answer(
@@ -192,23 +215,34 @@ class GrpcOffloader:
             return infer_request(request, plain, self._model, device_id=self._device_id)
 
     def _failure(self, err: grpc.RpcError, deadline_ms: float) -> OffloadError:
+        error = self._error(err, deadline_ms)
+        self._adapt([error])
+        return error
+
+    def _error(self, err: grpc.RpcError, deadline_ms: float) -> OffloadError:
         code, target = err.code(), self._channel.address
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._misses += 1
-            if self._misses >= _MISSES_BEFORE_RECONNECT:
-                self._hang_up()
             return DeadlineMissedError(f"{target} did not answer within {deadline_ms:g} ms")
         if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
-            self._hang_up()
             return UnreachableError(f"{target} cannot be reached: {err.details()}")
         wait_ms = retry_ms(err)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait_ms is not None:
             return OverloadedError(f"{target} is overloaded: {err.details()}", wait_ms)
+        text = f"{target} refused the input ({code.name}): {err.details()}"
         if code is grpc.StatusCode.NOT_FOUND and self._model.version:
+            return _ModelGoneError(text)
+        return BadAnswerError(text)
+
+    def _adapt(self, errors: Sequence[OffloadError]) -> None:
+        """Adapt to what failed calls show about the server; calls at once count as one."""
+        kinds = {type(error) for error in errors}
+        self._misses += DeadlineMissedError in kinds
+        if UnreachableError in kinds or self._misses >= _MISSES_BEFORE_RECONNECT:
+            self._hang_up()
+        elif _ModelGoneError in kinds:
             self._model = self._model._replace(version="")  # a newer teacher may answer as well
-        else:
+        elif BadAnswerError in kinds:
             self._forget_server()  # it may have been replaced by one that takes other forms
-        return BadAnswerError(f"{target} refused the input ({code.name}): {err.details()}")
 
     def _forget_server(self) -> None:
         self._asked_s = None

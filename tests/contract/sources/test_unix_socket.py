@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nestling_device.sources.source import SourceError, Windows
+from nestling_device.sources.source import Origin, SourceError, Windows
 from nestling_device.sources.unix_socket import UnixSocket
 from tests.support.processes import until
 from tests.support.source_contract import LINE, PATIENCE_S, SHAPE, SourceContract, window
@@ -70,6 +70,34 @@ class TestUnixSocket(SourceContract):
         assert fed.source.take(PATIENCE_S) is not None
         fed.source.settle(LINE)
 
+        assert line_from(fed.producer) == {"answer": "a"}
+
+    def test_revision_of_a_window_with_an_id_is_sent_to_the_producer(self, fed: FedSocket) -> None:
+        fed.producer.sendall(id_frame("porch/1") + frame(window(1)) + frame(window(2)))
+        for _ in range(2):
+            assert fed.source.take(PATIENCE_S) is not None
+            fed.source.settle(LINE)
+        fed.source.revise('{"revises": "a"}', Origin(id="porch/1"))
+        fed.source.revise('{"revises": "lost"}', Origin())  # the producer could not tell whose
+        fed.source.settle('{"answer": "last"}')
+
+        with fed.producer.makefile("rb") as file:
+            lines = [json.loads(file.readline()) for _ in range(4)]
+        assert lines == [{"answer": "a"}, {"answer": "a"}, {"revises": "a"}, {"answer": "last"}]
+
+    def test_revision_without_a_producer_is_dropped_and_the_next_one_is_served(
+        self, fed: FedSocket
+    ) -> None:
+        fed.feed(1)
+        assert fed.source.take(PATIENCE_S) is not None
+        fed.producer.close()
+        until(lambda: fed.source.take(0.05) is None and fed.source._producer is None)
+        fed.source.revise('{"revises": "a"}', Origin(id="porch/1"))
+
+        fed.producer = fed.connect()
+        fed.feed(2)
+        assert fed.source.take(PATIENCE_S) is not None
+        fed.source.settle(LINE)
         assert line_from(fed.producer) == {"answer": "a"}
 
     def test_split_and_joined_frames_are_read(self, fed: FedSocket) -> None:

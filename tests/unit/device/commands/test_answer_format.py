@@ -4,10 +4,18 @@ import pytest
 
 from nestling.v1 import receipt_pb2
 from nestling.v1.receipt_pb2 import Receipt, Route
-from nestling_device.commands.answer_format import answer_line
+from nestling_device.commands.answer_format import (
+    answer_line,
+    guarantee_line,
+    guarantee_text,
+    is_news,
+    revision_line,
+)
+from nestling_device.inference.field_guarantee import GuaranteeStatus
 from nestling_device.sources.source import Origin
 
 NO_ORIGIN = Origin()
+STRANGE = Origin(file="a\nb.npy", window=3, id="porch\x1b[2J\n")
 
 
 def receipt(capacity: int = 2) -> Receipt:
@@ -86,3 +94,113 @@ def test_line_break_in_a_file_name_is_escaped() -> None:
     line = answer_line(receipt(), "run", Origin(file="a\nb.npy", window=3), as_json=False)
 
     assert line.endswith("a\\nb.npy:3")
+
+
+def follow_up(reason: receipt_pb2.Reason.ValueType = receipt_pb2.REASON_DEFERRED) -> Receipt:
+    made = Receipt(
+        input_index=4,
+        bundle_version="hand-1-abc",
+        route=Route(capacity=0, reason=reason),
+        answer=2,
+        device_answer=1,
+        latency_ms=90_000.25,
+        latency_provenance=receipt_pb2.PROVENANCE_MEASURED,
+        follows=-5,
+    )
+    made.energy.add(source="radio", energy_mj=2.0, provenance=receipt_pb2.PROVENANCE_MODELLED)
+    return made
+
+
+def test_revision_as_json_has_every_key_and_names_both_answers() -> None:
+    line = revision_line(follow_up(), "walk", "run", Origin(id="w-7"), as_json=True)
+
+    assert json.loads(line) == {
+        "input": 4,
+        "id": "w-7",
+        "answer": "run",
+        "revises": "walk",
+        "route": "cloud",
+        "reason": "deferred",
+        "later_ms": 90_000.25,
+        "energy_mj": 2.0,
+        "energy_provenance": "modelled",
+        "bundle": "hand-1-abc",
+    }
+
+
+def test_revision_in_columns_lines_up_with_an_answer() -> None:
+    answer = answer_line(receipt(0), "run", NO_ORIGIN, as_json=False)
+
+    line = revision_line(follow_up(), "walk", "run", NO_ORIGIN, as_json=False)
+
+    assert line.split() == [
+        *("4", "run", "cloud", "deferred", "90.0", "s", "later"),
+        *("2.000", "mJ", "modelled", "revises", "walk"),
+    ]
+    for column in ("run", "cloud", "mJ", "modelled"):
+        assert line.index(column) == answer.index(column)
+
+
+def test_origin_of_a_revision_is_escaped_and_stays_on_one_line() -> None:
+    columns = revision_line(follow_up(), "walk", "run", STRANGE, as_json=False)
+    as_json = revision_line(follow_up(), "walk", "run", STRANGE, as_json=True)
+
+    assert columns.endswith("  revises walk  a\\nb.npy:3  porch\\x1b[2J\\n")
+    assert len(as_json.splitlines()) == 1
+    entry = json.loads(as_json)
+    assert (entry["file"], entry["window"], entry["id"]) == (STRANGE.file, 3, STRANGE.id)
+
+
+@pytest.mark.parametrize(
+    ("reason", "changed", "news"),
+    [
+        (receipt_pb2.REASON_DEFERRED, True, True),
+        (receipt_pb2.REASON_DEFERRED, False, True),  # someone waits for it
+        (receipt_pb2.REASON_AUDITED, True, True),
+        (receipt_pb2.REASON_AUDITED, False, False),
+        (receipt_pb2.REASON_EXPIRED, False, False),
+    ],
+)
+def test_follow_up_is_news_if_someone_waits_for_it_or_an_answer_changes(
+    reason: receipt_pb2.Reason.ValueType, *, changed: bool, news: bool
+) -> None:
+    made = follow_up(reason)
+    made.device_answer = made.answer - changed
+
+    assert is_news(made) == news
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "inputs_to_go", "text"),
+    [
+        (7, None, "certified: the cloud would change at most 5.0% of the kept answers"),
+        (
+            None,
+            12_345,
+            (
+                "not certified, about 12,345 inputs to go: the cloud would change at most 5.0% of "
+                "the kept answers; every input is sent"
+            ),
+        ),
+        (
+            None,
+            None,
+            (
+                "not certified: the cloud would change at most 5.0% of the kept answers; every "
+                "input is sent"
+            ),
+        ),
+    ],
+)
+def test_guarantee_is_stated_in_words_and_as_json(
+    since_ms: int | None, inputs_to_go: int | None, text: str
+) -> None:
+    status = GuaranteeStatus(risk=0.05, since_ms=since_ms, inputs_to_go=inputs_to_go, alarms=0)
+
+    assert guarantee_text(status) == text
+    assert json.loads(guarantee_line(status)) == {
+        "event": "guarantee",
+        "risk": 0.05,
+        "certified": since_ms is not None,
+        "inputs_to_go": inputs_to_go,
+    }

@@ -58,3 +58,36 @@ def test_flags_override_only_their_own_settings(tmp_path: Path) -> None:
 
 def test_defaults_apply_without_file_and_flags() -> None:
     assert read() == Config()
+
+
+def test_inputs_may_be_asked_about_later_only_if_a_flag_or_the_file_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "device.toml"
+    path.write_text("[budget]\ndefer = true\naudit_share = 0.25\n")
+
+    unset, file = read().budget, read("--config", str(path)).budget
+    given = read("--config", str(path), "--defer", "false", "--audit-share", "0").budget
+
+    assert (unset.defer, unset.audit_share) == (False, 0.01)
+    assert (file.defer, file.audit_share) == (True, 0.25)
+    assert (given.defer, given.audit_share) == (False, 0)
+    assert read("--defer", "true", "--audit-share", "1").budget.defer is True
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "allowed"),
+    [
+        ("--defer", "yes", "true, false"),
+        ("--defer", "", "true, false"),
+        ("--audit-share", "1.5", "a number from 0 to 1"),
+        ("--audit-share", "-0.5", "a number from 0 to 1"),
+        ("--audit-share", "nan", "a number from 0 to 1"),
+        ("--audit-share", "some", "a number from 0 to 1"),
+    ],
+)
+def test_value_that_is_not_allowed_is_refused_with_what_is(
+    flag: str, text: str, allowed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        read(f"{flag}={text}")
+
+    assert f"found {text!r}; allowed: {allowed}" in capsys.readouterr().err

@@ -180,25 +180,24 @@ def test_pause_after_an_overload_begins_with_the_refusal(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("fault", "seconds", "rests"),
+    ("fault", "seconds", "pauses"),
     [
         (UnreachableError("gone"), 0, True),
-        (UnreachableError("gone"), 29.9, True),
-        (UnreachableError("gone"), 30, False),
-        (UnreachableError("gone"), -30, False),  # the clock was set back
+        (UnreachableError("gone"), 59.9, True),
+        (UnreachableError("gone"), 60, False),
+        (UnreachableError("gone"), -60, False),  # the clock was set back
         (OverloadedError("busy", retry_ms=60_000), 59, True),
         (OverloadedError("busy", retry_ms=60_000), 121, False),
     ],
 )
-def test_rest_after_a_failure_ends_without_inputs_too(
-    fault: OffloadError, seconds: float, *, rests: bool
+def test_pause_for_answered_inputs_ends_without_new_inputs_too(
+    fault: OffloadError, seconds: float, *, pauses: bool
 ) -> None:
     cloud = Cloud(ScriptedCloud(fault), METER, LimitNotices(), deadline_ms=1, draw=lambda: 0.0)
     request = OffloadRequest(window=HARD, index=0, device_answer=None)
 
-    before = cloud.rests(1_000_000)
+    before = cloud.pauses_later(1_000_000)
     cloud.answer_all([request], BUDGET, 1_000_000)
 
     assert not before
-    assert cloud.rests(1_000_000 + round(seconds * 1000)) == rests
-    assert cloud.pauses(1_000_000 + round(seconds * 1000))  # until the next input
+    assert cloud.pauses_later(1_000_000 + round(seconds * 1000)) == pauses

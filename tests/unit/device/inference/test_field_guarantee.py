@@ -219,6 +219,57 @@ def test_verdict_whose_input_got_lost_counts_as_a_change_after_a_restart(tmp_pat
     assert list(state.guarantees[0].changed) == [1, 1]
 
 
+@pytest.mark.parametrize("limits", [TOLERANT, budget()], ids=["same risk", "no risk any more"])
+def test_verdict_that_comes_before_the_first_input_after_a_restart_counts(
+    tmp_path: Path, limits: Budget
+) -> None:
+    cloud = Agreeing(DeadlineMissedError("late"), None)
+    with Outbox(tmp_path) as outbox:
+        rig = rig_of(tmp_path, cloud, journal=outbox, bundle=BLOCKS, draw=lambda: 0.0)
+        for index in range(5):  # one of them in the pause after the failure
+            rig.agent.answer(index, SURE, TOLERANT)
+        stream = Stream(state=outbox.stream_state())
+        again = rig_of(
+            tmp_path, cloud, journal=outbox, stream=stream, bundle=BLOCKS, draw=lambda: 0.0
+        )
+
+        (revision,) = again.agent.catch_up(limits, hurry=True)
+        between = outbox.stream_state()
+        again.agent.answer(5, SURE, TOLERANT)
+        after = outbox.stream_state()
+
+    assert revision.receipt.input_index == 0
+    assert between is not None
+    assert after is not None
+    (settled,), (later,) = between.guarantees, after.guarantees
+    assert (settled.audits, list(settled.changed)) == (4, [0])
+    assert (settled.block.number, settled.block.position) == (2, 0)  # it no longer waits
+    assert (later.audits, later.block.number, later.block.position) == (5, 2, 1)
+
+
+def test_audit_of_another_bundle_does_not_count(tmp_path: Path) -> None:
+    cloud = Agreeing(DeadlineMissedError("late"), DeadlineMissedError("late"), None)
+    with Outbox(tmp_path) as outbox:
+        rig = rig_of(tmp_path, cloud, journal=outbox, bundle=BLOCKS, draw=lambda: 0.0)
+        rig.agent.answer(0, SURE, TOLERANT)
+        ((number, message),) = outbox.pending(9)
+        assert message is not None
+        message.bundle_version = "hand-9-00000000"
+        outbox.append(added=[message], removed=[number])
+        fresh = rig_of(tmp_path, cloud, journal=outbox, bundle=BLOCKS, draw=lambda: 0.0)
+        fresh.agent.answer(1, SURE, TOLERANT)  # block 1, too
+
+        expired = fresh.agent.catch_up(TOLERANT, hurry=True)
+        fresh.agent.answer(2, SURE, TOLERANT)
+        (asked,) = fresh.agent.catch_up(TOLERANT, hurry=True)
+
+        state = outbox.stream_state()
+    assert [routes([one.receipt])[0][1] for one in expired] == ["expired"]
+    assert asked.receipt.input_index == 1
+    assert state is not None
+    assert list(state.guarantees[0].changed) == [0]
+
+
 @pytest.mark.parametrize("filtering", [False, True])
 def test_certification_survives_a_restart_after_every_input(
     tmp_path: Path, *, filtering: bool

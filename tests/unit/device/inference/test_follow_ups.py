@@ -1,6 +1,6 @@
 """Inputs that wait for the cloud are asked about later, together, and their answers are revised."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,16 @@ from nestling_device.inference.follow_ups import is_due
 from nestling_device.inference.journal import MOST_PENDING
 from nestling_device.inference.offloader import (
     BadAnswerError,
+    CloudAnswer,
+    DeadlineMissedError,
+    OffloadError,
+    OffloadRequest,
     OverloadedError,
     UnreachableError,
 )
 from nestling_device.inference.stream_state import Stream
 from nestling_device.sources.source import Origin
+from nestling_device.storage.database import StorageError
 from nestling_device.telemetry.outbox import Outbox
 from tests.support.agent_rig import (
     BUDGET,
@@ -36,7 +41,7 @@ from tests.support.agent_rig import (
     make_rig,
     routes,
 )
-from tests.support.hand_bundle import EASY, HARD, filtered, hand_bundle
+from tests.support.hand_bundle import EASY, HARD, MEMORY_BYTES, filtered, hand_bundle
 from tests.support.hand_stream import FILTER, random_stream
 
 LATER = budget(defer=True)
@@ -408,6 +413,33 @@ def test_restart_after_every_step_gives_the_same_receipts_and_follow_ups(
     assert_same(kept, steady.kept)
 
 
+def test_belief_about_another_source_is_still_dropped_after_follow_ups(tmp_path: Path) -> None:
+    inputs, cloud = random_stream(3, 6)
+    hard = budget(defer=True, link_mbit_s=0, offload_share=0.99)
+
+    def confidence(folder: Path, *, catching_up: bool) -> float:
+        with Outbox(folder) as outbox:
+            first = make_rig(folder, bundle=FILTERED, stream=Stream(source="porch"), journal=outbox)
+            for index in range(5):
+                first.agent.answer(index, inputs[index], hard)
+            rig = make_rig(
+                folder,
+                bundle=FILTERED,
+                cloud=KnowingCloud(cloud.logits),
+                stream=Stream(source="garden", state=outbox.stream_state()),
+                journal=outbox,
+            )
+            if catching_up:
+                # Confidence that the answers do not correct, so that only the belief differs.
+                found = rig.agent.catch_up(budget(defer=True), hurry=True)
+                assert len(found) == 5
+            uncorrected = budget(tolerated_risk=0.5, link_mbit_s=0)
+            return rig.agent.answer(5, inputs[5], uncorrected).device_confidence
+
+    expected = confidence(tmp_path / "a", catching_up=False)
+    assert confidence(tmp_path / "b", catching_up=True) == pytest.approx(expected, abs=1e-9)
+
+
 def test_damaged_input_is_dropped_and_the_next_one_is_asked_about(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         rig = make_rig(tmp_path, journal=outbox)
@@ -437,3 +469,112 @@ def test_cloud_that_answers_nothing_is_left_alone_for_longer_each_time(tmp_path:
     assert rig.agent.pending == 1
     assert receipt_pb2.REASON_BACK_OFF in {receipt.route.reason for receipt in rig.kept}
     assert BUDGET.defer is False
+
+
+def test_inputs_are_asked_about_after_a_failure_even_if_no_more_inputs_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(tmp_path, *[UnreachableError("gone")] * 3, None, draw=lambda: 0.999)
+    now_ms = [1_700_000_000_000]
+    monkeypatch.setattr("nestling_device.inference.agent.unix_ms", lambda: now_ms[0])
+    rig.agent.answer(0, HARD, OFFLINE)
+    tried = []
+
+    for _ in range(10):
+        if rig.agent.catch_up(LATER, hurry=True):
+            break
+        tried.append(rig.cloud.request_count)
+        now_ms[0] += 60_000
+
+    assert tried == [1, 2, 2, 3, 3, 3, 3]  # pauses of 1, 2 and 4 minutes
+    assert rig.agent.pending == 0
+
+
+class NarrowLink(ScriptedCloud):
+    """A cloud that the deadline leaves time for three inputs at once."""
+
+    groups: list[int]
+
+    def offload_all(
+        self, requests: Sequence[OffloadRequest], *, deadline_ms: float
+    ) -> list[CloudAnswer | OffloadError]:
+        self.groups.append(len(requests))
+        if len(requests) > 3:
+            return [DeadlineMissedError("late")] * len(requests)
+        return super().offload_all(requests, deadline_ms=deadline_ms)
+
+
+def test_groups_become_smaller_until_a_slow_link_carries_them(tmp_path: Path) -> None:
+    cloud = NarrowLink(None)
+    cloud.groups = []
+    rig = make_rig(tmp_path, cloud=cloud, draw=always)
+    for index in range(16):
+        rig.agent.answer(index, HARD, OFFLINE)
+
+    for index in range(16, 200):
+        rig.agent.answer(index, EASY, LATER)
+        rig.agent.catch_up(LATER, hurry=True)
+
+    assert cloud.groups[:4] == [16, 8, 4, 2]
+    assert rig.agent.pending == 0
+
+
+def test_rest_of_a_group_waits_as_long_as_an_overloaded_cloud_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(tmp_path, None, OverloadedError("busy", retry_ms=5000), None, draw=always)
+    now_ms = [1_700_000_000_000]
+    monkeypatch.setattr("nestling_device.inference.agent.unix_ms", lambda: now_ms[0])
+    for index in range(2):
+        rig.agent.answer(index, HARD, OFFLINE)
+
+    answered = rig.agent.catch_up(LATER, hurry=True)
+    now_ms[0] += 4000
+    too_early = rig.agent.catch_up(LATER, hurry=True)
+    now_ms[0] += 2000
+    later = rig.agent.catch_up(LATER, hurry=True)
+
+    assert [one.receipt.input_index for one in answered] == [0]
+    assert too_early == []
+    assert [one.receipt.input_index for one in later] == [1]
+
+
+def test_full_disk_while_catching_up_loses_nothing_and_the_next_agent_asks_again(
+    tmp_path: Path,
+) -> None:
+    with Outbox(tmp_path) as outbox:
+        rig = make_rig(tmp_path, journal=outbox)
+        rig.agent.answer(0, HARD, OFFLINE)
+        execute = outbox._database._connection.execute
+        execute(
+            "CREATE TRIGGER full BEFORE DELETE ON pending BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+
+        with pytest.raises(StorageError, match="full"):
+            rig.agent.catch_up(LATER, hurry=True)
+        left = (outbox.marks().last, outbox.pending_count(), outbox.stream_state())
+        execute("DROP TRIGGER full")
+        stream = Stream(state=outbox.stream_state())
+        again = make_rig(tmp_path, journal=outbox, stream=stream)
+        (revision,) = again.agent.catch_up(LATER, hurry=True)
+
+        assert left[:2] == (1, 1)
+        assert left[2] == stream.state
+        assert revision.receipt.input_index == 0
+        assert (outbox.marks().last, outbox.pending_count()) == (2, 0)
+
+
+def test_audit_is_judged_by_the_capacities_that_answered_whatever_is_loaded_now(
+    tmp_path: Path,
+) -> None:
+    rig = make_rig(tmp_path, draw=lambda: 0.0)
+    small = budget(audit_share=0.5, memory_bytes=MEMORY_BYTES[0])
+
+    first = rig.agent.answer(0, EASY, AUDITING)
+    rig.agent.answer(1, HARD, small)
+    (revision,) = rig.agent.catch_up(small, hurry=True)
+
+    assert (first.resident_capacity, rig.agent.bundle.nest.resident) == (3, 1)
+    assert routes([revision.receipt]) == [(0, "audited")]
+    assert revision.receipt.resident_capacity == 3
+    assert revision.receipt.device_answer == first.answer
