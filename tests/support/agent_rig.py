@@ -65,6 +65,10 @@ class ScriptedCloud:
     def form(self) -> WireForm:
         return plain_form((2, 3))
 
+    def change(self, *outcomes: OffloadError | None) -> None:
+        """Replace the outcomes that have not come yet."""
+        self._outcomes = list(outcomes)
+
     @property
     def request_count(self) -> int:
         return len(self.requests)

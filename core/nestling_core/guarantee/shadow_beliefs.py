@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import AuditedThreshold
 from nestling_core.belief import belief_filter
 from nestling_core.belief.belief_filter import Belief, Parameters
+from nestling_core.guarantee.audit_blocks import Verdict
 
 Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -82,3 +83,21 @@ def after_answer(parameters: Parameters, rows: Belief, kept: Bools, cloud: Doubl
     """
     told = belief_filter.after_answer(parameters, rows, cloud[..., None, :])
     return np.where(kept[..., None, None], rows, told)
+
+
+def verdict_of(
+    parameters: Parameters | None, sure: Doubles | None, judged: Judged, cloud: Doubles
+) -> Verdict:
+    """Return what the cloud's answer to an input shows about each threshold.
+
+    Args:
+        parameters: the parameters of the filter, or None without one.
+        sure: the class probabilities that each threshold's belief gives, (T, C); None without a
+            filter.
+        judged: the thresholds' own answers, and whether they keep them, (T,) each.
+        cloud: the class probabilities according to the cloud, (C,).
+    """
+    if parameters is None or sure is None:
+        return Verdict(kept=judged.kept, changed=judged.answers != cloud.argmax())
+    told = told_answers(parameters, sure, cloud)
+    return Verdict(kept=judged.kept, changed=told != judged.answers)

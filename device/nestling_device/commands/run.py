@@ -109,7 +109,7 @@ def _run_started(
         fewer_repeats(_log),
     ):
         _answer_all(device, source, config, options, stop)
-        _catch_up(device, source, config, options, hurry=True)
+        _ask_about_the_rest(device, source, config, options)
     watch.check()
     if not device.flush(_FLUSH_S):
         print(
@@ -199,14 +199,28 @@ def _catch_up(
     options: argparse.Namespace,
     *,
     hurry: bool = False,
-) -> None:
-    """Ask the cloud about inputs that wait for it, and print the answers that it revises."""
-    for receipt, origin in device.catch_up(budget_of(config), hurry=hurry):
+) -> bool:
+    """Ask the cloud about inputs that wait for it, and print the answers that it revises.
+
+    Return whether there were any.
+    """
+    found = device.catch_up(budget_of(config), hurry=hurry)
+    for receipt, origin in found:
         if is_news(receipt):
             classes = device.bundle.manifest.signature.classes
             first, answer = classes[receipt.device_answer], classes[receipt.answer]
             print(revision_line(receipt, first, answer, origin, as_json=options.json), flush=True)
             source.revise(revision_line(receipt, first, answer, origin, as_json=True), origin)
+    return bool(found)
+
+
+def _ask_about_the_rest(
+    device: Device, source: Source, config: Config, options: argparse.Namespace
+) -> None:
+    """Ask the cloud about the inputs that still wait, for a few seconds at most."""
+    until_s = time.monotonic() + _FLUSH_S
+    while time.monotonic() < until_s and _catch_up(device, source, config, options, hurry=True):
+        pass
 
 
 def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event: bool) -> None:

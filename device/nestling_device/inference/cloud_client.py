@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 # A cloud cannot send devices away for longer than this.
 _LONGEST_RETRY_MS = 60_000
+# Answers that come later may take longer than those that an input waits for.
+_LATER_DEADLINE_MS = 2000.0
 
 
 class NoAnswer(NamedTuple):
@@ -74,6 +76,9 @@ class Cloud:
 
     After a failed exchange, it pauses for 1 to 16 inputs (`Backoff`). After an overload, it pauses
     for at least the time that the cloud asked for, at most a minute.
+
+    Attributes:
+        answered: the number of inputs that the cloud has answered.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Cloud:
         """
         self._draw = draw
         self._now_ms, self._retry_at_ms, self._failed_at_ms = 0, 0, 0
+        self.answered = 0
         self._notices = notices
         self._offloader = offloader
         self._meter = meter
@@ -217,6 +223,7 @@ class Cloud:
             account.exchange(_bytes_of(err, full_size), 0, took_ms)
             return NoAnswer(_reason(err))
         self._pause = Backoff()
+        self.answered += 1
         account.exchange(answer.bytes_up, answer.bytes_down, answer.wall_ms)
         return answer.logits
 
@@ -235,10 +242,12 @@ class Cloud:
         """
         self._now_ms = now_ms
         started, full_size = time.perf_counter(), self.size_bytes
-        results = self._offloader.offload_all(requests, deadline_ms=self._deadline_ms)
+        deadline_ms = max(self._deadline_ms, _LATER_DEADLINE_MS)
+        results = self._offloader.offload_all(requests, deadline_ms=deadline_ms)
         wall_ms = (time.perf_counter() - started) * 1e3
         answers = [one for one in results if isinstance(one, CloudAnswer)]
         errors = [one for one in results if isinstance(one, OffloadError)]
+        self.answered += len(answers)
         if answers:
             self._pause = Backoff()
         elif errors:
@@ -247,7 +256,8 @@ class Cloud:
         if busy:
             self._stay_away(max(busy, key=lambda one: one.retry_ms), wall_ms)
         up = sum(one.bytes_up for one in answers)
-        up += sum(_bytes_of(err, full_size) for err in errors)
+        # If the connection failed before any input was sent, there is one error for all.
+        up += sum(_bytes_of(err, full_size) for err in {id(err): err for err in errors}.values())
         down = sum(one.bytes_down for one in answers)
         return Exchange(results, up, down, self._meter.radio(up + down, budget, wall_ms))
 

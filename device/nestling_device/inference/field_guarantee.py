@@ -283,26 +283,3 @@ def _inputs_to_go(test: _Test) -> int | None:
         kept=one.kept.tolist(),
         changed=one.changed.tolist(),
     )
-
-
-def verdict_of(
-    curve: RoutingCurve,
-    sure: NDArray[np.float64] | None,
-    judged: shadow_beliefs.Judged,
-    cloud: NDArray[np.float64],
-) -> Verdict:
-    """Return what the cloud's answer to an input shows about each threshold.
-
-    Args:
-        curve: the routing curve that the input was answered with.
-        sure: the class probabilities that each threshold's belief gave, (T, C); None without a
-            filter.
-        judged: the thresholds' own answers, and whether they keep them, (T,) each.
-        cloud: the class probabilities according to the cloud, (C,).
-    """
-    if sure is None:
-        changed = judged.answers != cloud.argmax()
-    else:
-        told = shadow_beliefs.told_answers(curve.filter, sure, cloud)
-        changed = told != judged.answers
-    return Verdict(kept=judged.kept, changed=changed)

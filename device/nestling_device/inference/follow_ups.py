@@ -41,9 +41,10 @@ from nestling_device.telemetry.pending_inputs import Pending
 # Inputs that are sent together at most, and the number from which they are sent.
 _TOGETHER = 16
 _ENOUGH = 8
-# Longest wait for more inputs to send with them, and for the cloud.
+# Longest wait for more inputs to send with them.
 _PATIENCE_MS = 60_000
-_EXPIRES_MS = 24 * 3_600_000
+# The clock of a device may be set by decades, but nobody waits for so long: eleven days.
+_LONGEST_DELAY_MS = 1_000_000_000
 
 
 class Revision(NamedTuple):
@@ -113,6 +114,9 @@ class FollowUps:
         self._guarantee = guarantee
         self._unbilled = _Unbilled()
         self._together = _TOGETHER
+        self._oldest_ms = 0  # when the oldest input was answered; unknown
+        self._answered_before = 0  # answers of the cloud before the newest group
+        self._refused: dict[int, int] = {}  # the same when an input was first refused, by number
         self.waiting = journal.pending_count()
 
     def overflow(self, now_ms: int, budget: Budget) -> tuple[list[Receipt], list[int]]:
@@ -143,12 +147,11 @@ class FollowUps:
         Returns:
             The follow-ups, and the numbers of the inputs that are settled.
         """
-        if not self.waiting:
+        urgent = hurry or self._guarantee.waits
+        if not is_due(self.waiting, self._oldest_ms, now_ms, awake=awake, urgent=urgent):
             return [], []
         oldest = self._journal.pending(self._together)
-        stale = [
-            one for one in oldest if one.content is None or self._is_stale(one.content, now_ms)
-        ]
+        stale = [one for one in oldest if one.content is None or self._is_stale(one.content)]
         if stale:
             found = [
                 Revision(self._expire(one.content, now_ms, budget), origin_of(one.content))
@@ -156,30 +159,28 @@ class FollowUps:
                 if one.content is not None
             ]
             return found, [one.number for one in stale]
-        urgent = hurry or self._guarantee.waits
-        answered_ms = _message(oldest[0]).answered_at_ms
-        if not is_due(self.waiting, answered_ms, now_ms, awake=awake, urgent=urgent):
+        self._oldest_ms = _message(oldest[0]).answered_at_ms
+        if not is_due(self.waiting, self._oldest_ms, now_ms, awake=awake, urgent=urgent):
             return [], []
         if self._cloud.pauses_later(now_ms) or not self._cloud.admits_later(len(oldest), budget):
             return [], []
         return self._ask(oldest, budget, now_ms)
 
-    def _is_stale(self, message: PendingInput, now_ms: int) -> bool:
-        """Return whether the cloud need not be asked any more."""
-        other = message.bundle_version != self._version or not fits(message, self._manifest)
-        return other or abs(now_ms - message.answered_at_ms) > _EXPIRES_MS
+    def _is_stale(self, message: PendingInput) -> bool:
+        """Return whether the cloud cannot be asked any more."""
+        return message.bundle_version != self._version or not fits(message, self._manifest)
 
     def _ask(
         self, entries: Sequence[Pending], budget: Budget, now_ms: int
     ) -> tuple[list[Revision], list[int]]:
         messages = [_message(entry) for entry in entries]
         requests = [request_of(message, self._manifest) for message in messages]
+        self._answered_before = self._cloud.answered
         exchange = self._cloud.answer_all(requests, budget, now_ms)
         settled = [
             (entry.number, message, result)
             for entry, message, result in zip(entries, messages, exchange.results, strict=True)
-            # Another failure passes; an input that the cloud refuses, it will refuse again.
-            if isinstance(result, CloudAnswer | BadAnswerError)
+            if isinstance(result, CloudAnswer) or self._is_refused(entry.number, result)
         ]
         self._bill(exchange)
         self._resize(exchange)
@@ -190,7 +191,20 @@ class FollowUps:
             found.append(Revision(receipt, origin_of(message)))
         if settled:
             self._unbilled = _Unbilled()
-        return found, [number for number, _, _ in settled]
+        numbers = [number for number, _, _ in settled]
+        for number in numbers:
+            self._refused.pop(number, None)
+        self._oldest_ms = 0 if numbers else self._oldest_ms
+        return found, numbers
+
+    def _is_refused(self, number: int, result: CloudAnswer | OffloadError) -> bool:
+        """Return whether the cloud refuses an input, while it answers others.
+
+        A cloud that answers nothing may be broken, and answer the input when it is mended.
+        """
+        if not isinstance(result, BadAnswerError):
+            return False
+        return self._cloud.answered > self._refused.setdefault(number, self._answered_before)
 
     def _resize(self, exchange: Exchange) -> None:
         """Send fewer inputs together if the link is too slow for so many by the deadline."""
@@ -248,8 +262,7 @@ class FollowUps:
             answer=message.answer,
             device_answer=message.answer,
             resident_capacity=message.cascade_capacity,
-            # The clock of a device may have been set by decades.
-            latency_ms=min(max(0, now_ms - message.answered_at_ms), _EXPIRES_MS),
+            latency_ms=min(max(0, now_ms - message.answered_at_ms), _LONGEST_DELAY_MS),
             latency_provenance=receipt_pb2.PROVENANCE_MEASURED,
             budget=budget,
             follow_up=message.follow_up,

@@ -7,13 +7,16 @@ from nestling.v1.bundle_pb2 import Manifest, RoutingCurve
 from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, Receipt
 from nestling.v1.stream_pb2 import PendingInput
 from nestling_core.guarantee.audit_blocks import Verdict
-from nestling_core.guarantee.shadow_beliefs import Judged, told_answers
+from nestling_core.guarantee.shadow_beliefs import Judged, told_answers, verdict_of
 from nestling_core.telemetry.receipt_chain import fingerprint
-from nestling_device.inference.field_guarantee import CascadeKey, verdict_of
+from nestling_device.inference.field_guarantee import CascadeKey
 from nestling_device.inference.input_check import Window
 from nestling_device.inference.offloader import OffloadRequest
 from nestling_device.inference.outcome import Outcome
 from nestling_device.sources.source import Origin
+
+# Rounding to single precision may raise a probability above 1 slightly.
+_ROUNDING = 1e-3
 
 
 def pending_message(
@@ -63,11 +66,17 @@ def fits(message: PendingInput, manifest: Manifest) -> bool:
         0 < message.cascade_start <= message.cascade_capacity <= len(manifest.capacities)
         and len(message.input) == 4 * int(np.prod(manifest.signature.shape))
         and message.answer < classes
+        and all(map(_is_probability, (message.confidence, message.cloud_right)))
+        and all(map(_is_probability, (*message.believed, *message.shadows)))
         and len(message.believed) in {0, classes}
         and len(message.kept) == thresholds
         and len(message.shadows) in {0, thresholds * classes}
         and all(answer < classes for answer in message.answers)
     )
+
+
+def _is_probability(value: float) -> bool:
+    return 0 <= value <= 1 + _ROUNDING
 
 
 def request_of(message: PendingInput, manifest: Manifest) -> OffloadRequest:
@@ -113,7 +122,7 @@ def verdict_on(
     if not message.block:
         return None
     judged = Judged(np.array(message.answers, np.intp), np.array(message.kept, np.bool_))
-    sure = None
-    if message.shadows and curve.HasField("filter"):
-        sure = np.array(message.shadows, np.float64).reshape(len(judged.answers), -1)
-    return verdict_of(curve, sure, judged, cloud)
+    if not message.shadows or not curve.HasField("filter"):
+        return verdict_of(None, None, judged, cloud)
+    sure = np.array(message.shadows, np.float64).reshape(len(judged.answers), -1)
+    return verdict_of(curve.filter, sure, judged, cloud)

@@ -14,12 +14,12 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import FollowUp, Reason
 from nestling_core.belief.evidence import softmax
-from nestling_core.guarantee.shadow_beliefs import Judged, judge
+from nestling_core.guarantee.shadow_beliefs import Judged, judge, verdict_of
 from nestling_device.inference import policy
 from nestling_device.inference.capacity_loader import CapacityLoader
 from nestling_device.inference.cloud_client import Cloud, NoAnswer
 from nestling_device.inference.cost_account import CostAccount
-from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee, verdict_of
+from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee
 from nestling_device.inference.offload_target import OffloadTarget
 from nestling_device.inference.offloader import OffloadRequest
 from nestling_device.inference.outcome import NOT_FOLLOWED, AuditOfThresholds, Outcome
@@ -147,7 +147,9 @@ class Router:
             if audited:  # its verdict has to come, or it would count as a change
                 return self._keep(local, result.reason, why, audit)
             return self._keep(local, result.reason, why if account.budget.defer else NOT_FOLLOWED)
-        verdict = verdict_of(self._loader.curve(), audit.sure, audit.judged, softmax(result))
+        curve = self._loader.curve()
+        parameters = curve.filter if curve.HasField("filter") else None
+        verdict = verdict_of(parameters, audit.sure, audit.judged, softmax(result))
         self._guarantee.after_input(self._now_ms, audited=audited, verdict=verdict)
         answer = self._belief.after_answer(result, local.cloud_right, judged.kept)
         return Outcome(answer=answer, capacity=0, reason=receipt_pb2.REASON_ESCALATED, local=local)

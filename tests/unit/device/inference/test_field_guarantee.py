@@ -191,7 +191,7 @@ def test_verdict_that_never_comes_counts_as_a_change(tmp_path: Path) -> None:
         rig.agent.answer(0, SURE, TOLERANT)
         ((number, message),) = outbox.pending(9)
         assert message is not None
-        message.answered_at_ms = 1
+        message.input = b"damaged"
         outbox.append(added=[message], removed=[number])
 
         (revision,) = rig.agent.catch_up(TOLERANT, hurry=True)
