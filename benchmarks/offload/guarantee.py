@@ -76,7 +76,8 @@ def measure_guarantees(seeds: Sequence[int], streams: int = STREAMS) -> list[Stu
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
         people = [pool.submit(_run_people, *job, each) for job in jobs]
         pictures = [
-            pool.submit(_run_pictures, seeds[0], part, streams) for part in ("corrupted", "shifted")
+            pool.submit(_run_pictures, seeds[0], part, count)
+            for part, count in (("corrupted", streams), ("shifted", streams // 2))
         ]
         contents = [job.result() for job in (*people, *pictures)]
     merged: dict[tuple[str, float], list[Any]] = {}
