@@ -63,6 +63,7 @@ def test_verdict_from_before_an_alarm_is_ignored() -> None:
         one = after_one(one, about, CHANGES, 0.0)
     drawn = one.after_input(about, audited=True)
 
+    assert drawn.block.number > stale
     assert drawn.after_verdict(about, CHANGES, stale) is drawn
     assert drawn.after_verdict(about, CHANGES, drawn.block.number) is not drawn
 

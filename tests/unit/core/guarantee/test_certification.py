@@ -145,17 +145,18 @@ def test_cautious_sequence_certifies_where_the_first_guess_was_too_daring() -> N
 
 def test_most_daring_certified_threshold_is_in_use_and_does_not_go_back() -> None:
     about = terms(3, first=1)
-    one, used = begin(about), []
-    for _ in range(100):
-        one = after_one(one, about, verdict([True] * 3, [False] * 3), 0.0)
+    one, used = begin(about), [0]
+    while used[-1] < 3:
+        # The most daring threshold is proven a little later than the others.
+        changes = [False, False, len(used) == 1]
+        one = after_one(one, about, verdict([True] * 3, changes), 0.0)
         used.append(one.in_use)
-    assert used[-1] == 3
-    evidence = one.evidence[2].mean()
-    one = play(one, about, verdict([True] * 3, [False, False, True]), 2)
+    one = play(one, about, verdict([True] * 3, [False, False, True]), 1)
 
-    assert one.evidence[2].mean() < evidence / 2
+    assert one.evidence[2].mean() < 20  # it would not be proven now
     assert (one.in_use, one.alarms) == (3, 0)
     assert used == sorted(used)
+    assert 2 in used
 
 
 def test_block_waits_for_its_verdicts_and_nothing_is_certified_meanwhile() -> None:
