@@ -75,6 +75,7 @@ class StreamResult:
         audits: the number of kept inputs that were audited, in all.
         alarms: the number of alarms before the shift.
         certified_at_shift: whether a threshold was in use when the inputs changed.
+        exceeded: whether the risk of this threshold exceeds the tolerated one from then on.
         found: the number of inputs from the shift to the next alarm, or None.
     """
 
@@ -85,6 +86,7 @@ class StreamResult:
     audits: int
     alarms: int
     certified_at_shift: bool
+    exceeded: bool
     found: int | None
 
 
@@ -102,9 +104,14 @@ def terms_of(routing: Routing, risk: float) -> Terms:
 class _Device:
     """The certification of one device, with a record of what happened."""
 
-    def __init__(self, routing: Routing, terms: Terms, risks: Doubles, shift: int) -> None:
+    def __init__(self, followed: "Followed", shift: int) -> None:
+        routing, risks, later = followed.routing, followed.risks, followed.later
+        terms = terms_of(routing, followed.risk)
         self._terms, self._shift = terms, shift
-        self._false = np.concatenate([[False], risks > terms.risk]).tolist()
+        self._false, self._false_later = (
+            np.concatenate([[False], one > terms.risk]).tolist()
+            for one in (risks, risks if later is None else later)
+        )
         self._one: Certification = begin(terms)
         self._estimated = inputs_to_go(
             routing.plan,
@@ -115,7 +122,7 @@ class _Device:
             changed=(),
         )
         self._count = self._asked = self._audits = self._before = 0
-        self._violated = self._at_shift = False
+        self._violated = self._at_shift = self._exceeded = False
         self._certified: int | None = None
         self._found: int | None = None
 
@@ -134,6 +141,7 @@ class _Device:
         one = self._one
         if self._count == self._shift:
             self._at_shift, self._before = bool(one.in_use), one.alarms
+            self._exceeded = self._false_later[one.in_use]
         sent, audited, number = not kept[one.in_use], one.draws(draw), one.block.number
         after = one.after_input(self._terms, audited=audited)
         if audited or sent:
@@ -164,6 +172,7 @@ class _Device:
             audits=self._audits,
             alarms=self._before if self._shift < self._count else self._one.alarms,
             certified_at_shift=self._at_shift,
+            exceeded=self._exceeded,
             found=self._found,
         )
 
@@ -176,12 +185,14 @@ class Followed(NamedTuple):
         routing: how the devices route inputs.
         risk: the tolerated risk.
         risks: the risk of each threshold on such streams, (T,).
+        later: the risk of each threshold after a shift, (T,).
     """
 
     outputs: Outputs
     routing: Routing
     risk: float
     risks: Doubles
+    later: Doubles | None = None
 
 
 def follow(
@@ -195,10 +206,9 @@ def follow(
         rng: the generator of the audits.
         shift: the input at which the streams change, or None.
     """
-    outputs, routing, risk, risks = followed
-    terms, streams = terms_of(routing, risk), len(places)
+    outputs, routing, streams = followed.outputs, followed.routing, len(places)
     end = places.shape[1] if shift is None else shift
-    devices = [_Device(routing, terms, risks, end) for _ in range(streams)]
+    devices = [_Device(followed, end) for _ in range(streams)]
     rows, each = rows_of(outputs, routing, streams), np.arange(streams)
     for column in places.T:
         kept, changed = rows.judge(column)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.learning.cells import Cell, Cells, Content
-from benchmarks.offload.audited_outputs import Bundle, Indices, Outputs, Routing, corrupted
+from benchmarks.offload.audited_outputs import Bundle, Doubles, Outputs, Routing, corrupted
 from benchmarks.offload.audited_streams import (
     Followed,
     StreamResult,
@@ -76,7 +76,8 @@ def measure_guarantees(seeds: Sequence[int], streams: int = STREAMS) -> list[Stu
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
         people = [pool.submit(_run_people, *job, each) for job in jobs]
         pictures = [
-            pool.submit(_run_pictures, seeds[0], part, streams) for part in ("corrupted", "shifted")
+            pool.submit(_run_pictures, seeds[0], part, count)
+            for part, count in (("corrupted", streams), ("shifted", streams // 2))
         ]
         contents = [job.result() for job in (*people, *pictures)]
     merged: dict[tuple[str, float], list[Any]] = {}
@@ -178,21 +179,24 @@ def _shifted(bundle: Bundle, loaded: Splits, streams: int) -> Content:
     risks = true_risks(outputs, routing, alone, rng)
     studies = []
     for factor in SHIFTS:
+        weights = np.where(outputs.changed, float(factor), 1.0)
+        later = _weighted_risks(outputs, routing, weights)
         for risk in RISKS:
             before = draw_streams(alone, streams, _SHIFT, rng)
-            after = _harder(outputs, factor, (streams, _SHIFT), rng)
+            after = rng.choice(_POOL, (streams, _SHIFT), p=weights / weights.sum())
             places = np.concatenate([before, after], axis=1)
-            found = follow(Followed(outputs, routing, risk, risks), places, rng, shift=_SHIFT)
+            followed = Followed(outputs, routing, risk, risks, later)
+            found = follow(followed, places, rng, shift=_SHIFT)
             studies += _content(f"pictures, x{factor} half way", routing, {risk: found})["studies"]
     return {"studies": studies}
 
 
-def _harder(
-    outputs: Outputs, factor: int, shape: tuple[int, int], rng: np.random.Generator
-) -> Indices:
-    """Return the places of inputs among which changed answers are several times as frequent."""
-    weights = np.where(outputs.changed, float(factor), 1.0)
-    return rng.choice(len(weights), shape, p=weights / weights.sum())
+def _weighted_risks(outputs: Outputs, routing: Routing, weights: Doubles) -> Doubles:
+    """Return the risk of each threshold if inputs come as often as their weights say, (T,)."""
+    accept = np.array([one.accept_threshold for one in routing.plan.thresholds])
+    kept = outputs.cloud_right - outputs.right <= accept[:, None]
+    risks: Doubles = (kept & outputs.changed) @ weights / np.maximum(kept @ weights, 1e-9)
+    return risks
 
 
 def _content(name: str, routing: Routing, studies: dict[float, list[StreamResult]]) -> Content:

@@ -26,12 +26,13 @@ fitted anything on. Sizes are without framing (320 bytes for both ways).
 **Radio.** The default scenario: the energy of the radio for the inputs that the cloud answered,
 divided into what the same inputs would have taken as float32.
 
-**Guarantees.** At a tolerated risk of 5 and 10 % (δ 10 %), devices follow 500 streams with the code
-that real ones run: a share of 1 % of audits, and the plan of their bundle. Streams of unseen people
-are the recordings of one test person, joined at random, for each split, with the bundle's stream
-filter and without (then also the plan is made without it). Corrupted pictures are independent; a
-stream has one kind and severity of noise, blur or brightness, or none. *Study* is the laboratory
-study that the guarantee was designed in. Nothing was chosen on these inputs.
+**Guarantees.** At a tolerated risk of 5 and 10 % (δ 10 %), devices follow 500 streams (250 with
+a shift) with the code that real ones run: a share of 1 % of audits, and the plan of their bundle.
+Streams of unseen people are the recordings of one test person, joined at random, for each split,
+with the bundle's stream filter and without (then also the plan is made without it). Corrupted
+pictures are independent; a stream has one kind and severity of noise, blur or brightness, or none.
+*Study* is the laboratory study that the guarantee was designed in. Nothing was chosen on these
+inputs.
 
 **Serving.** A convolutional teacher of about 10 ms (1 ms for the lone client and for the outage),
 served by a process of its own, as `nestling-cloud serve` does; the clients share the machine's two

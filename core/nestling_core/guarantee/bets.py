@@ -22,6 +22,7 @@ _CERTIFYING = np.array([0.0, 0.125, 0.25, 0.5, 0.75])
 _ALARMING = np.array([1.5, 2.0, 4.0, 8.0])
 # More wealth proves nothing more, and its product might overflow.
 _MOST = 1e12
+_ROUNDS = 20
 # Mean wealth of the alarming bets at which the alarm goes off: without cause, it takes at least as
 # many blocks on average.
 _ALARM = 1000.0
@@ -62,6 +63,31 @@ def proves(evidence: Doubles, delta: float) -> NDArray[np.bool_]:
         delta: the probability with which any of the statements may be false.
     """
     found: NDArray[np.bool_] = evidence.mean(axis=-1) >= 2 / delta
+    return found
+
+
+def blocks_until_proof(payoffs: Doubles, risk: float, delta: float) -> Doubles:
+    """Return after how many blocks each threshold is proven if all blocks pay the same, (T,).
+
+    It is infinite if they do not pay.
+
+    Args:
+        payoffs: the payoff of each block for each threshold, as in `with_payoffs`, (T,).
+        risk: the tolerated risk, above 0 and below 1.
+        delta: the probability with which any of the statements may be false.
+    """
+    stakes = (1 - _CERTIFYING) / (1 - risk)
+    found = np.full(len(payoffs), np.inf)
+    paying = payoffs > 0
+    growth = np.log1p(stakes * payoffs[paying, None])
+    # The wealth of the best stake alone, and its part of the mean.
+    low = np.log(2 / delta) / growth.max(axis=1)
+    high = np.log(2 / delta * len(stakes)) / growth.max(axis=1)
+    for _ in range(_ROUNDS):
+        middle = (low + high) / 2
+        enough = proves(np.exp(growth * middle[:, None]), delta)
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    found[paying] = high
     return found
 
 

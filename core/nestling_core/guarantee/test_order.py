@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import GuaranteePlan
+from nestling_core.guarantee import bets
+from nestling_core.guarantee.certification import DELTA
 
 Doubles = NDArray[np.float64]
 
@@ -58,10 +60,10 @@ def inputs_to_go(
         The number of inputs, or None if no end can be foreseen.
     """
     kept_share, changed_share = _rates(plan, audits, kept, changed)
-    growth = np.log1p(np.maximum(kept_share * (risk - changed_share), 0) / (1 - risk))
+    whole = bets.blocks_until_proof(kept_share * (risk - changed_share), risk, DELTA)
     blocks = [
-        max(wanted, 0.0) / rate if rate > 0 else math.inf
-        for wanted, rate in zip(missing, growth.tolist(), strict=True)
+        max(wanted, 0.0) / math.log(2 / DELTA) * count if math.isfinite(count) else math.inf
+        for wanted, count in zip(missing, whole.tolist(), strict=True)
     ]
     found = min(blocks) * plan.dependence
     return math.ceil(found) if found < _MOST_INPUTS else None

@@ -99,9 +99,11 @@ def test_shift_is_found_and_what_follows_it_is_no_violation(outputs: Outputs) ->
     hard = np.flatnonzero(outputs.changed)
     places = np.concatenate([draw_streams(ALONE, 5, 800, rng), rng.choice(hard, (5, 800))], axis=1)
 
-    found = follow(Followed(outputs, routing(), 0.15, risks), places, rng, shift=800)
+    found = follow(Followed(outputs, routing(), 0.15, risks, np.ones(3)), places, rng, shift=800)
+    unknown = follow(Followed(outputs, routing(), 0.15, risks), places, rng, shift=800)
 
-    assert all(one.certified_at_shift for one in found)
+    assert all(one.certified_at_shift and one.exceeded for one in found)
+    assert [one.exceeded for one in unknown] == [one.violated for one in unknown]
     assert all(one.found is not None and one.found < 400 for one in found)
 
 

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from nestling.v1.bundle_pb2 import (
@@ -10,6 +11,8 @@ from nestling.v1.bundle_pb2 import (
     RoutingCurve,
 )
 from nestling_cloud.bundles.guarantee_text import guarantee_estimates, guarantee_lines
+from nestling_core.guarantee.bets import blocks_until_proof
+from nestling_core.guarantee.certification import DELTA
 
 PLAN = GuaranteePlan(
     thresholds=[
@@ -24,8 +27,8 @@ PLANNED = RoutingCurve(guarantee=PLAN)
 # Certified first by the most cautious threshold, and at 10 % by the second one.
 SHARES = [0.5, 0.5, 0.5, 0.2]
 TEXT = (
-    "1% after 6,600 (sends 50%), 2% after 3,100 (sends 50%), 5% after 1,200 (sends 50%), "
-    "10% after 440 (sends 20%)"
+    "1% after 8,400 (sends 50%), 2% after 3,900 (sends 50%), 5% after 1,500 (sends 50%), "
+    "10% after 560 (sends 20%)"
 )
 
 
@@ -48,8 +51,8 @@ def test_estimate_is_the_number_of_blocks_times_their_length() -> None:
     (entry,) = guarantee_estimates(Calibration(curves=[PLANNED]))
 
     inputs = [one["inputs"] for one in entry["estimates"]]
-    growth = math.log1p(0.5 * (0.05 - 0.5 / 501) / 0.95)
-    assert inputs[2] == pytest.approx(10 * math.log(20) / growth, abs=1)
+    payoff = np.array([0.5 * (0.05 - 0.5 / 501)])
+    assert inputs[2] == math.ceil(10 * blocks_until_proof(payoff, 0.05, DELTA)[0])
     assert inputs == sorted(inputs, reverse=True)
 
 

@@ -59,6 +59,21 @@ def test_mean_wealth_of_twice_one_over_delta_proves_a_threshold() -> None:
     assert bets.proves(evidence, 0.1).tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize("risk", [0.02, 0.1, 0.5])
+def test_blocks_until_proof_are_those_that_the_bets_take(risk: float) -> None:
+    payoffs = np.array([risk, risk / 3, 0.0, -0.1])
+
+    expected = bets.blocks_until_proof(payoffs, risk, 0.1)
+
+    assert np.isinf(expected[2:]).all()
+    for place in range(2):
+        evidence, count = bets.no_evidence(1), 0
+        while not bets.proves(evidence, 0.1)[0]:
+            evidence = bets.with_payoffs(evidence, payoffs[place : place + 1], risk)
+            count += 1
+        assert count == np.ceil(expected[place])
+
+
 def test_wealth_of_alarming_bets_never_stays_below_one() -> None:
     suspicion = bets.no_suspicion()
     for _ in range(500):

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nestling.v1.bundle_pb2 import AuditedThreshold, GuaranteePlan
-from nestling_core.guarantee.certification import begin
+from nestling_core.guarantee import bets
+from nestling_core.guarantee.certification import DELTA, begin
 from nestling_core.guarantee.test_order import first_threshold, inputs_to_go
 from tests.support.audited_stream import after_one, terms, verdict
 
@@ -46,11 +47,11 @@ def test_where_no_threshold_promises_anything_one_is_still_chosen() -> None:
 
 def test_inputs_to_go_are_those_of_the_quickest_threshold_that_is_tested_next() -> None:
     missing = [math.inf, math.log(20), math.log(20), math.inf]
-    growth = math.log1p(0.8 * (0.2 - 40.5 / 801) / 0.8)
+    payoff = np.array([0.8 * (0.2 - 40.5 / 801)])
 
     found = inputs_to_go(STEPS, 0.2, missing, audits=0, kept=(), changed=())
 
-    assert found == math.ceil(math.log(20) / growth)
+    assert found == math.ceil(bets.blocks_until_proof(payoff, 0.2, DELTA)[0])
 
 
 @pytest.mark.parametrize("dependence", [1, 20])
@@ -73,7 +74,7 @@ def test_estimate_counts_down_to_the_certificate_on_inputs_as_calibrated(depende
 
     known = [count for count in left if count is not None]
     assert len(known) == len(left)
-    assert known[0] == pytest.approx(len(left), rel=0.35)
+    assert known[0] == pytest.approx(len(left), rel=0.05)
     # The evidence changes only at the end of a block.
     assert known[::dependence] == sorted(known[::dependence], reverse=True)
     assert known[-1] <= 2 * dependence
