@@ -54,9 +54,9 @@ def with_payoffs(evidence: Doubles, payoffs: Doubles, risk: float | Doubles) -> 
 
 
 def proves(evidence: Doubles, delta: float) -> NDArray[np.bool_]:
-    """Return which thresholds are proven to keep the risk, (..., T).
+    """Return which thresholds are proven to keep the risk with half of delta, (..., T).
 
-    Two sequences of tests share `delta`.
+    This is the part that the first threshold to be tested has.
 
     Args:
         evidence: the wealth of the certifying bets, (..., T, stakes).

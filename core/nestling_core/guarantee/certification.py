@@ -2,10 +2,10 @@
 
 The risk of a threshold is the share of the answers it keeps on the device that the cloud would have
 changed. Thresholds are ordered from cautious to daring. Until one is certified, every input is sent
-to the cloud. Two sequences of tests run side by side, each with half of delta: from the threshold
-that calibration inputs suggest toward the daring ones, and from the most cautious one toward it. A
-threshold is certified if it and all before it in its sequence are proven. The most daring certified
-one is in use.
+to the cloud. Every threshold is tested with a part of delta: the one that calibration inputs
+suggest with half of it, the most cautious one with a fifth, and all others with equal parts of the
+rest. A threshold that is certified leaves its part to the next more daring one (the graphical
+procedure of Bretz, Maurer, Brannath & Posch 2009). The most daring certified one is in use.
 
 Audits go on: they certify more daring thresholds, and they raise an alarm if the one in use exceeds
 the risk. After an alarm, everything starts over. The share of audits falls from all inputs to the
@@ -14,7 +14,6 @@ share that the budget asks for, and rises again with suspicion.
 ADR 38 states what is proved, and under which assumptions.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +30,8 @@ Counts = NDArray[np.int64]
 DELTA = 0.1
 """The probability with which any statement between two alarms may be false."""
 
+# Parts of delta for the threshold that calibration inputs suggest, and for the most cautious one.
+_FIRST, _CAUTIOUS = 0.5, 0.2
 # After n inputs, the share of audits is this number / n, until it is down to the share asked for.
 _EARLY_AUDITS = 300.0
 # Even an audit share of 0 draws some, or the alarm could not go off.
@@ -46,7 +47,7 @@ class Terms:
     Attributes:
         risk: the tolerated risk, above 0 and below 1.
         thresholds: the number of thresholds.
-        first: the index of the threshold at which the first sequence of tests begins.
+        first: the index of the threshold that calibration inputs suggest.
         dependence: the number of consecutive inputs that count as one observation.
         audit_share: the smallest share of inputs that are audited, 0 to 1.
     """
@@ -155,19 +156,14 @@ class Certification:
         return replace(self, near_misses=NearMisses(), raised=True)
 
     def missing(self, terms: Terms) -> list[float]:
-        """Return the logarithm of the wealth that the thresholds to be tested next lack, (T,).
+        """Return the logarithm of the wealth that the thresholds still lack, (T,).
 
-        For all other thresholds, it is infinite.
+        For a threshold that is certified, it is infinite.
         """
-        heads = {
-            next((one for one in sequence if not self.proven[one]), None)
-            for sequence in _sequences(terms)
-        }
-        mean = self.evidence.mean(axis=1)
-        return [
-            math.log(2 / DELTA / max(float(mean[index]), 1e-300)) if index in heads else math.inf
-            for index in range(terms.thresholds)
-        ]
+        needed = _needed(terms, self.proven)
+        mean = np.maximum(self.evidence.mean(axis=1), 1e-300)
+        lacking: list[float] = np.where(self.proven, np.inf, np.log(needed / mean)).tolist()
+        return lacking
 
 
 def begin(terms: Terms, *, alarms: int = 0, number: int = 1) -> Certification:
@@ -201,13 +197,13 @@ def _settled(one: Certification, terms: Terms) -> Certification:
     if not block.is_closed:
         return one
     evidence = bets.with_payoffs(one.evidence, block.gains / block.audits, terms.risk)
-    proven = one.proven | bets.proves(evidence, DELTA)
+    proven = _proven(terms, one.proven, evidence)
     suspicion = one.suspicion
     if one.in_use:
         suspicion = bets.with_excess(suspicion, block.excess / block.audits, terms.risk)
         if bets.alarms(suspicion):
             return begin(terms, alarms=one.alarms + 1, number=block.number + 1)
-    in_use = max(one.in_use, _most_daring(terms, proven))
+    in_use = max(one.in_use, _most_daring(proven))
     since = 0 if one.raised else one.since
     share = _share(terms, in_use, since, suspicion)
     return replace(
@@ -231,17 +227,38 @@ def _share(terms: Terms, in_use: int, since: int, suspicion: Doubles) -> float:
     return min(1.0, max(asked, _EARLY_AUDITS / max(since, 1), asked * float(suspicion.mean())))
 
 
-def _sequences(terms: Terms) -> tuple[range, range]:
-    """Return the indices of the thresholds in the order in which they are tested."""
-    return range(terms.first), range(terms.first, terms.thresholds)
+def _proven(terms: Terms, proven: Bools, evidence: Doubles) -> Bools:
+    """Return which thresholds are certified, (T,).
+
+    Args:
+        terms: what the certification is about.
+        proven: the thresholds that were certified before.
+        evidence: the wealth of the bets that certify each threshold, (T, stakes).
+    """
+    mean = evidence.mean(axis=1)
+    while True:
+        found: Bools = proven | (mean >= _needed(terms, proven))
+        if (found == proven).all():
+            return found
+        proven = found
 
 
-def _most_daring(terms: Terms, proven: Bools) -> int:
+def _needed(terms: Terms, proven: Bools) -> Doubles:
+    """Return the wealth that certifies each threshold, given those that are certified, (T,)."""
+    others = terms.thresholds - len({0, terms.first})
+    parts = np.full(terms.thresholds, (1 - _FIRST - _CAUTIOUS) / max(others, 1))
+    parts[0] = _CAUTIOUS
+    parts[terms.first] = _FIRST + (_CAUTIOUS if terms.first == 0 else 0)
+    needed, left = np.zeros(terms.thresholds), 0.0
+    for index, is_proven in enumerate(proven.tolist()):
+        left += float(parts[index])
+        needed[index] = 1 / (DELTA * left)
+        if not is_proven:
+            left = 0.0
+    return needed
+
+
+def _most_daring(proven: Bools) -> int:
     """Return the number of the most daring certified threshold, from 1, or 0 if there is none."""
-    found = 0
-    for sequence in _sequences(terms):
-        for index in sequence:
-            if not proven[index]:
-                break
-            found = max(found, index + 1)
-    return found
+    certified = np.flatnonzero(proven)
+    return int(certified[-1]) + 1 if len(certified) else 0
