@@ -34,6 +34,7 @@ The tree shows the other error classes and the modules that define them::
         ├── UnreachableError        inference/offloader.py
         ├── OverloadedError         inference/offloader.py
         └── BadAnswerError          inference/offloader.py
+            └── ModelGoneError      inference/offloader.py
 """
 
 

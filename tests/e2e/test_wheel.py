@@ -77,6 +77,7 @@ def test_base_wheel_runs_a_device(install: Install, cloud: Cloud, tmp_path: Path
     programs = install("")
 
     arguments = ["--cloud", cloud.grpc, "--broker", str(cloud.broker), "--count", "3"]
+    arguments += ["--audit-share", "0"]  # audits are drawn at random
     answers = _run(
         programs / "nestling-device",
         *("run", *arguments, "--interval", "0.01", "--json"),

@@ -24,6 +24,7 @@ from nestling_device.inference.offloader import (
     BadAnswerError,
     CloudAnswer,
     DeadlineMissedError,
+    ModelGoneError,
     OffloadError,
     OffloadRequest,
     OverloadedError,
@@ -47,10 +48,6 @@ class _Bytes(NamedTuple):
 
 
 _NOTHING = _Bytes(up=0, down=0)
-
-
-class _ModelGoneError(BadAnswerError):
-    """Raised when the server does not have the version of the model that it was asked for."""
 
 
 class GrpcOffloader:
@@ -134,7 +131,7 @@ class GrpcOffloader:
         except grpc.RpcError as err:
             return [self._failure(err, deadline_ms)] * len(requests)
         results = self._send(stub, requests, asked, started, deadline_ms)
-        gone = [n for n, result in enumerate(results) if isinstance(result, _ModelGoneError)]
+        gone = [n for n, result in enumerate(results) if isinstance(result, ModelGoneError)]
         if gone:  # a newer model may answer them as well
             again = self._send(stub, [requests[n] for n in gone], _NOTHING, started, deadline_ms)
             for n, result in zip(gone, again, strict=True):
@@ -230,7 +227,7 @@ class GrpcOffloader:
             return OverloadedError(f"{target} is overloaded: {err.details()}", wait_ms)
         text = f"{target} refused the input ({code.name}): {err.details()}"
         if code is grpc.StatusCode.NOT_FOUND and self._model.version:
-            return _ModelGoneError(text)
+            return ModelGoneError(text)
         return BadAnswerError(text)
 
     def _adapt(self, errors: Sequence[OffloadError]) -> None:
@@ -239,7 +236,7 @@ class GrpcOffloader:
         self._misses += DeadlineMissedError in kinds
         if UnreachableError in kinds or self._misses >= _MISSES_BEFORE_RECONNECT:
             self._hang_up()
-        elif _ModelGoneError in kinds:
+        elif ModelGoneError in kinds:
             self._model = self._model._replace(version="")  # a newer teacher may answer as well
         elif BadAnswerError in kinds:
             self._forget_server()  # it may have been replaced by one that takes other forms

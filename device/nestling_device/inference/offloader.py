@@ -8,6 +8,7 @@ errors:
     ├── UnreachableError
     ├── OverloadedError
     └── BadAnswerError
+        └── ModelGoneError
 """
 
 from collections.abc import Sequence
@@ -50,6 +51,10 @@ class OverloadedError(OffloadError):
 
 class BadAnswerError(OffloadError):
     """Raised when the cloud refuses the input, or when the cloud's answer is invalid."""
+
+
+class ModelGoneError(BadAnswerError):
+    """Raised when the cloud does not have the bundle's version of its model any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
