@@ -31,11 +31,9 @@ def revised_answers(
         receipts: the receipts of answers.
         follow_ups: the receipts of follow-ups.
     """
-    later = {
-        (row.device, row.input_index): row.answer for row in follow_ups if row.reason in _ANSWERED
-    }
+    later = {(row.device, row.follows): row.answer for row in follow_ups if row.reason in _ANSWERED}
     return np.array(
-        [later.get((row.device, row.input_index), row.answer) for row in receipts], np.int64
+        [later.get((row.device, row.fingerprint), row.answer) for row in receipts], np.int64
     )
 
 
