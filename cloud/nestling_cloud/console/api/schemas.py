@@ -79,8 +79,8 @@ class TotalsMessage(ViewMessage):
         "cloud's answers; not measured"
     )
     audited: int = Field(
-        description="audits that ended: answers, drawn at random among those kept by choice, of "
-        "which the cloud was to say whether it agrees"
+        description="audits that the cloud answered: answers, drawn at random among those kept by "
+        "choice, of which it said whether it agrees"
     )
     agreeing: int = Field(description="audited answers with which the cloud agreed")
     agreement: float | None = Field(
@@ -95,7 +95,8 @@ class TotalsMessage(ViewMessage):
     revised: int = Field(description="deferred inputs that the cloud answered later")
     changed: int = Field(description="deferred inputs for which its answer differs from the first")
     expired: int = Field(
-        description="deferred inputs about which the cloud could not be asked in time"
+        description="deferred inputs and audits to which the cloud gave no answer, and about which "
+        "it is not asked any more"
     )
     step_ms: int
     series: tuple[StepMessage, ...]

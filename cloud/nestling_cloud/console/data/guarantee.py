@@ -68,5 +68,5 @@ def revisions(totals: Totals) -> tuple[str, str]:
     """
     remark = f"{number(totals.revised)} answered later, {number(totals.changed)} changed"
     if totals.expired:
-        remark += f", {number(totals.expired)} too late"
+        remark += f", {number(totals.expired)} expired (audits included)"
     return number(totals.deferred), remark

@@ -82,5 +82,5 @@ def test_deferred_inputs_are_shown_with_what_became_of_them() -> None:
     assert revisions(given) == ("9", "6 answered later, 2 changed")
     assert revisions(totals(deferred=9, revised=6, changed=2, expired=1)) == (
         "9",
-        "6 answered later, 2 changed, 1 too late",
+        "6 answered later, 2 changed, 1 expired (audits included)",
     )
