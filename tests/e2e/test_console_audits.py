@@ -151,6 +151,7 @@ def test_operating_point_shows_the_audited_agreement_beside_the_calibration(
     assert "Accuracy on calibration inputs" in target
     assert "measured on the fleet, last 1 h, on answers that devices kept by choice" in target
     assert "95 % interval 76.3 % to 97.2 %, 40 audits" in target
+    assert "the agreement leans to hard periods" in target
     assert "calibration inputs when the bundle was built" in target
     page.open(f"{fleet.cloud.console}/operating-point?device=porch&span=1h")
     page.wait(lambda: "the target; no audits." in page.text('[data-panel="target"]'))

@@ -7,6 +7,11 @@ from nestling_cloud.console.data.units import NOTHING, number, percent, time_utc
 from nestling_cloud.metrics.figures import Totals
 from nestling_cloud.metrics.views import DeviceRow, FleetView
 
+AGREEMENT_NOTE = (
+    "Under a tolerated risk, a device audits more often while it is suspicious, and every audit "
+    "counts once, so the agreement leans to hard periods."
+)
+
 
 def device_guarantee(row: DeviceRow) -> tuple[str, str]:
     """Return the risk that a device tolerates, and whether it is guaranteed.
