@@ -136,7 +136,8 @@ class OffloadTarget:
         if account.budget.tolerated_risk > 0:
             return True
         ruled_out = reason in NOT_ASKED
-        if ruled_out and not (account.budget.defer and math.isfinite(target.sent)):
+        is_known = 0 < target.sent < math.inf  # not without a link, unless the target is a share
+        if ruled_out and not (account.budget.defer and is_known):
             return False
         later = target.sent if ruled_out and deferred else 0.0
         cost = InputCost(
