@@ -10,7 +10,7 @@ from benchmarks.offload.audited_outputs import Doubles, Indices, Outputs, Routin
 from benchmarks.offload.audited_rows import Bools, rows_of
 from nestling_core.guarantee.audit_blocks import Verdict
 from nestling_core.guarantee.certification import Certification, Terms, begin
-from nestling_core.guarantee.test_order import first_threshold, inputs_to_go
+from nestling_core.guarantee.expectations import first_threshold, inputs_to_go
 
 AUDIT_SHARE = 0.01
 # Streams and inputs of each from which the risk of a threshold is taken.

@@ -22,6 +22,9 @@ PENDING = "Nestling/Pending"
 TOLERATED_RISK = "Nestling/Tolerated Risk"
 GUARANTEED_SINCE = "Nestling/Guaranteed Since"
 INPUTS_TO_GO = "Nestling/Inputs To Go"
+# How often the risk in force was found to be exceeded, so that certifying it started over; null
+# without a tolerated risk.
+GUARANTEE_ALARMS = "Nestling/Guarantee Alarms"
 # The next two are written by a command and reported back by the device as confirmation: the
 # offload share that the console asks for (null for the device's own setting), and the bundle
 # version that the device should run.
@@ -39,6 +42,7 @@ _DATA_TYPES = {
     TOLERATED_RISK: payload_pb2.DATA_TYPE_DOUBLE,
     GUARANTEED_SINCE: payload_pb2.DATA_TYPE_UINT64,
     INPUTS_TO_GO: payload_pb2.DATA_TYPE_UINT64,
+    GUARANTEE_ALARMS: payload_pb2.DATA_TYPE_UINT64,
     DESIRED_BUNDLE: payload_pb2.DATA_TYPE_STRING,
 }
 

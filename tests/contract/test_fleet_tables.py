@@ -1,7 +1,6 @@
-"""Device registry, targets and hard inputs on every database."""
+"""Device registry and targets on every database."""
 
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -17,7 +16,6 @@ from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.delivery import Delivery
-from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.store import Store
 from tests.support.receipts import make_batch
 
@@ -40,6 +38,7 @@ def test_device_row_has_the_latest_reported_values(store: Store) -> None:
         sparkplug_metrics.TOLERATED_RISK: 0.05,
         sparkplug_metrics.GUARANTEED_SINCE: 1_700_000_000_000,
         sparkplug_metrics.INPUTS_TO_GO: 300,
+        sparkplug_metrics.GUARANTEE_ALARMS: 2,
     }
     store.add_all([], [device_registry.report("pi-1", born, seen_ms=1000, online=True)])
     store.add_all(
@@ -62,6 +61,7 @@ def test_device_row_has_the_latest_reported_values(store: Store) -> None:
         tolerated_risk=0.05,
         guaranteed_since_ms=1_700_000_000_000,
         inputs_to_go=300,
+        guarantee_alarms=2,
         answers=0,
     )
 
@@ -73,6 +73,7 @@ def test_device_may_withdraw_values(store: Store) -> None:
         sparkplug_metrics.TOLERATED_RISK: 0.05,
         sparkplug_metrics.GUARANTEED_SINCE: 1_700_000_000_000,
         sparkplug_metrics.INPUTS_TO_GO: 300,
+        sparkplug_metrics.GUARANTEE_ALARMS: 2,
     }
     nulls: dict[str, sparkplug_metrics.MetricValue | None] = dict.fromkeys(values)
     store.add_all([], [device_registry.report("pi-1", values, seen_ms=1)])
@@ -93,6 +94,7 @@ def test_device_may_withdraw_values(store: Store) -> None:
     since_ms = 1_700_000_000_000
     assert [row.guaranteed_since_ms for row in rows] == [since_ms, None, since_ms, None]
     assert [row.inputs_to_go for row in rows] == [300, None, 300, None]
+    assert [row.guarantee_alarms for row in rows] == [2, None, 2, None]
 
 
 def test_reports_of_one_commit_are_merged_in_order(store: Store) -> None:
@@ -135,6 +137,7 @@ def test_invalid_metrics_are_ignored(store: Store) -> None:
         sparkplug_metrics.TOLERATED_RISK: 1.5,
         sparkplug_metrics.GUARANTEED_SINCE: 4_102_444_800_001,  # in 2100
         sparkplug_metrics.INPUTS_TO_GO: 2**64 - 1,
+        sparkplug_metrics.GUARANTEE_ALARMS: -1,
     }
     store.add_all([], [device_registry.report("pi-1", invalid, seen_ms=1)])
 
@@ -142,7 +145,7 @@ def test_invalid_metrics_are_ignored(store: Store) -> None:
     assert (row.profile, row.bundle_version, row.capacity) == ("", "", 0)
     assert (row.battery, row.outbox_depth, row.offload_share) == (0.0, 0, None)
     assert (row.drifting, row.pending, row.tolerated_risk) == (None, 0, None)
-    assert (row.guaranteed_since_ms, row.inputs_to_go) == (None, None)
+    assert (row.guaranteed_since_ms, row.inputs_to_go, row.guarantee_alarms) == (None,) * 3
 
 
 def test_device_target_takes_precedence_over_the_fleet_target(store: Store) -> None:
@@ -223,55 +226,6 @@ def test_invalid_target_is_rejected(
 
     assert targets.log() == []
     assert targets.for_device(None) is None
-
-
-def hard_input(device: str, index: int) -> HardInput:
-    return HardInput(
-        device=device,
-        received_at_ms=1_700_000_000_000 + index,
-        input_index=index,
-        values=bytes([index % 256]) * 24,
-        shape=(2, 3),
-        device_answer=index % 3,
-        cloud_answer=2,
-    )
-
-
-def test_hard_inputs_are_returned_unchanged_newest_first(store: Store) -> None:
-    hard_inputs = HardInputs(store)
-    first, second = hard_input("pi-1", 1), replace(hard_input("pi-1", 2), device_answer=None)
-    hard_inputs.add_all([first])
-    hard_inputs.add_all([second])
-    hard_inputs.add_all([hard_input("pi-2", 3)])
-
-    assert hard_inputs.latest("pi-1") == [second, first]
-    assert hard_inputs.latest("pi-1", 1) == [second]
-    assert hard_inputs.latest("pi-3") == []
-
-
-def test_newest_hard_inputs_of_each_device_are_retained(store: Store) -> None:
-    hard_inputs = HardInputs(store, per_device=3)
-    hard_inputs.add_all([hard_input("pi-2", 0)])
-    hard_inputs.add_all([hard_input("pi-1", index) for index in range(5)])
-    hard_inputs.add_all([hard_input("pi-1", 5)])
-
-    assert [each.input_index for each in hard_inputs.latest("pi-1", 10)] == [5, 4, 3]
-    assert len(hard_inputs.latest("pi-2", 10)) == 1
-
-
-def test_newest_hard_inputs_of_all_devices_are_retained(store: Store) -> None:
-    hard_inputs = HardInputs(store, per_device=2, in_all=3)
-    for index in range(4):
-        hard_inputs.add_all([hard_input(f"pi-{index}", index)])
-
-    found = [hard_inputs.latest(f"pi-{index}", 10) for index in range(4)]
-    assert [len(each) for each in found] == [0, 1, 1, 1]
-
-
-def test_adding_no_hard_inputs_does_nothing(store: Store) -> None:
-    HardInputs(store).add_all([])
-
-    assert HardInputs(store).latest("pi-1") == []
 
 
 def test_fleet_condition_counts_connected_devices_and_problems(store: Store) -> None:

@@ -18,6 +18,7 @@ from tests.support.receipts import make_follow_up, make_receipt
 
 AUDITS, CHANGED, ANSWERS = 40, 4, 50
 SINCE_MS = 1_700_000_000_000
+ALARMS = sparkplug_metrics.GUARANTEE_ALARMS
 FINGERPRINT = -(2**62) - 1
 
 
@@ -79,7 +80,7 @@ def reports() -> list[device_registry.Report]:
         sparkplug_metrics.CAPACITY: 2,
     }
     guaranteed = {**values, sparkplug_metrics.GUARANTEED_SINCE: SINCE_MS}
-    missing = {**values, sparkplug_metrics.INPUTS_TO_GO: 1200}
+    missing = {**values, sparkplug_metrics.INPUTS_TO_GO: 1200, ALARMS: 1}
     return [
         device_registry.report("watch", guaranteed, seen_ms=unix_ms()),
         device_registry.report("porch", missing, seen_ms=unix_ms()),
@@ -111,10 +112,11 @@ def test_fleet_page_shows_audits_and_how_many_devices_are_guaranteed(
     assert page.figure("deferred") == "3"
     assert beside(page, "deferred") == "3 answered later, 0 changed"
     assert page.figure("guaranteed") == "1 of 2"
+    assert beside(page, "guaranteed").endswith("up to about 1 200 inputs to go; 1 with alarms")
     assert page.figure("cloud-share") == "0.0 %"
     devices = page.text('[data-panel="devices"]')
     assert "at most 5.0 %" in devices
-    assert "5.0 %, 1 200 to go" in devices
+    assert "5.0 %, 1 200 to go; 1 alarm" in devices
 
 
 def test_device_page_shows_its_guarantee_and_marks_follow_ups(page: Browser, fleet: Fleet) -> None:
@@ -135,7 +137,7 @@ def test_device_page_shows_how_many_inputs_are_missing(page: Browser, fleet: Fle
     page.open(f"{fleet.cloud.console}/devices/porch?span=1h")
     page.wait(lambda: page.figure("guarantee") == "5.0 %")
 
-    assert beside(page, "guarantee") == "not certified, about 1 200 inputs to go"
+    assert beside(page, "guarantee") == "not certified, about 1 200 inputs to go; 1 alarm"
     assert page.figure("agreement") == "\u2013"
 
 
@@ -151,6 +153,7 @@ def test_operating_point_shows_the_audited_agreement_beside_the_calibration(
     assert "Accuracy on calibration inputs" in target
     assert "measured on the fleet, last 1 h, on answers that devices kept by choice" in target
     assert "95 % interval 76.3 % to 97.2 %, 40 audits" in target
+    assert "the agreement leans to hard periods" in target
     assert "calibration inputs when the bundle was built" in target
     page.open(f"{fleet.cloud.console}/operating-point?device=porch&span=1h")
     page.wait(lambda: "the target; no audits." in page.text('[data-panel="target"]'))
@@ -190,7 +193,8 @@ def test_api_has_audits_and_guarantees(fleet: Fleet) -> None:
     figures = fleet.get("fleet", span="1h").json()
     device = fleet.get("devices/watch", span="1h").json()
 
-    assert (figures["tolerating"], figures["guaranteed"]) == (2, 1)
+    assert (figures["tolerating"], figures["guaranteed"], figures["alarmed"]) == (2, 1, 1)
+    assert (figures["guaranteed_since_ms"], figures["inputs_to_go"]) == (SINCE_MS, 1200)
     for found, revised in ((figures["totals"], 3), (device["totals"], 2)):
         assert (found["answers"], found["audited"], found["agreeing"]) == (ANSWERS, AUDITS, 36)
         assert found["agreement"] == pytest.approx(0.9)
@@ -200,7 +204,8 @@ def test_api_has_audits_and_guarantees(fleet: Fleet) -> None:
     assert device["device"]["answers"] == ANSWERS
     assert device["device"]["pending"] == 7
     assert device["device"]["guaranteed_since_ms"] == SINCE_MS
-    assert fleet.get("devices", order_by="inputs_to_go").json()["devices"][0]["device"] == "porch"
+    porch = fleet.get("devices", order_by="inputs_to_go").json()["devices"][0]
+    assert (porch["device"], porch["guarantee_alarms"]) == ("porch", 1)
     assert [one["follow_up"] for one in device["answers"]].count("audit") == 2 * AUDITS
 
 

@@ -127,6 +127,7 @@ def device_row(device: str, **changed: Any) -> DeviceRow:
         tolerated_risk=None,
         guaranteed_since_ms=None,
         inputs_to_go=None,
+        guarantee_alarms=None,
         answers=10,
     )
     return replace(made, **changed)

@@ -57,7 +57,7 @@ def make_follow_up(
     why: receipt_pb2.FollowUp.ValueType,
     **fields: object,
 ) -> receipt_pb2.Receipt:
-    """Make the follow-up of a receipt: the cloud agrees, or could not be asked in time.
+    """Make the follow-up of a receipt: the cloud agrees, or gave no answer.
 
     Args:
         first: the receipt of the answer.

@@ -9,7 +9,7 @@ from typing import Any
 
 from nestling.v1.bundle_pb2 import Calibration, Cascade, GuaranteePlan, RoutingCurve
 from nestling_core.guarantee.certification import Terms, begin
-from nestling_core.guarantee.test_order import first_threshold, inputs_to_go
+from nestling_core.guarantee.expectations import expected_inputs, first_threshold, inputs_to_go
 
 _RISKS = (0.01, 0.02, 0.05, 0.1)
 _HEADING = (
@@ -68,7 +68,8 @@ def _estimate(plan: GuaranteePlan, risk: float) -> dict[str, Any]:
     )
     missing = begin(terms).missing(terms)
     inputs = inputs_to_go(plan, risk, missing, audits=0, kept=(), changed=())
-    share = 1 - plan.thresholds[first].kept / max(plan.inputs, 1)
+    soonest = int(expected_inputs(plan, risk, missing).argmin())
+    share = 1 - plan.thresholds[soonest].kept / max(plan.inputs, 1)
     return {"risk": risk, "inputs": inputs, "offload_share": share if inputs else None}
 
 

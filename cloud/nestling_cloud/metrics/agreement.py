@@ -6,8 +6,12 @@ of the audited answers with which the cloud agrees. It estimates the agreement o
 The interval is that of Clopper and Pearson (1934). It assumes that audits are drawn at random,
 independently of the input, and that the audited answers are independent of each other. However,
 neighboring inputs of a stream depend on each other. Where audits are dense, the interval is
-therefore somewhat too narrow. If devices audit at different rates, or change their rate, every
-audit counts once, and not every kept answer. The functions are pure.
+therefore somewhat too narrow.
+
+Audits of several devices are pooled, and every audit counts once, however many kept answers it
+stands for. Under a tolerated risk, a device audits more often while it is suspicious. A pooled
+agreement therefore leans to hard periods, and to devices that audit much. Audits to which the
+cloud gave no answer do not count. The functions are pure.
 """
 
 import math

@@ -26,6 +26,7 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "tolerated_risk": _DEVICE.tolerated_risk,
     "guaranteed_since_ms": _DEVICE.guaranteed_since_ms,
     "inputs_to_go": _DEVICE.inputs_to_go,
+    "guarantee_alarms": _DEVICE.guarantee_alarms,
     "answers": _DEVICE.answers,
 }
 

@@ -112,15 +112,15 @@ class Totals:
             the probability that they are right.
         expected_right: the sum of these probabilities, which the devices correct by the cloud's
             answers.
-        audited: the number of audits that ended: answers, drawn at random among those that devices
-            kept by choice, of which the cloud was to say whether it agrees.
-        agreeing: the number of these answers with which the cloud agreed. An audit for which the
-            cloud could not be asked in time does not agree.
+        audited: the number of audits that the cloud answered: answers, drawn at random among those
+            that devices kept by choice, of which it said whether it agrees.
+        agreeing: the number of these answers with which the cloud agreed.
         deferred: the number of answers that announced that the cloud would be asked later, because
             it was not an option.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
-        expired: the number of deferred inputs about which the cloud could not be asked in time.
+        expired: the number of deferred inputs and audits to which the cloud gave no answer, and
+            about which it is not asked any more.
     """
 
     answers: int

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nestling_cloud.metrics.device_table import device_row, device_rows, matching
+from nestling_cloud.metrics.fleet_guarantees import fleet_guarantees
 from nestling_cloud.metrics.steps import EARLIEST_MS, Steps, clamp, steps_of
 from nestling_cloud.metrics.totals import Sums, totals
 from nestling_cloud.metrics.views import AnswerPoint, DeviceRow, DeviceView, FleetView
@@ -51,7 +52,6 @@ class MetricQueries:
         steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=unix_ms())
         with self._store.reading() as connection:
             bundles, online = _bundles(connection)
-            tolerating, guaranteed = _guarantees(connection)
             return FleetView(
                 range=steps.range,
                 known=sum(bundles.values()),
@@ -61,8 +61,7 @@ class MetricQueries:
                 residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
                 dropped=_dropped(connection),
-                tolerating=tolerating,
-                guaranteed=guaranteed,
+                guarantees=fleet_guarantees(connection),
                 shared=tuple(sorted(active_copies(connection, now_ms=unix_ms()))),
             )
 
@@ -246,14 +245,6 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
 def _dropped(connection: sa.Connection) -> int:
     lost = sa.select(sa.func.sum(tables.GAP_LENGTH)).where(tables.GAPS.c.reason == tables.DROPPED)
     return int(connection.execute(lost).scalar() or 0)
-
-
-def _guarantees(connection: sa.Connection) -> tuple[int, int]:
-    """Return how many devices have a tolerated risk, and on how many of them it is guaranteed."""
-    risk, since_ms = tables.DEVICES.c.tolerated_risk, tables.DEVICES.c.guaranteed_since_ms
-    query = sa.select(sa.func.count(risk), sa.func.count(risk).filter(since_ms.is_not(None)))
-    tolerating, guaranteed = connection.execute(query).one()
-    return tolerating, guaranteed
 
 
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:

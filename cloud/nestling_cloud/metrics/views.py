@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nestling_cloud.metrics.figures import Totals
+from nestling_cloud.metrics.fleet_guarantees import FleetGuarantees
 from nestling_cloud.store.hard_inputs import HardInput
 from nestling_cloud.store.time_range import TimeRange
 
@@ -26,8 +27,7 @@ class FleetView:
             began are counted.
         totals: the figures of the devices' answers.
         dropped: the number of receipts that full outboxes have dropped since the store was created.
-        tolerating: the number of devices that last reported a tolerated risk.
-        guaranteed: the number of these devices on which the risk is guaranteed.
+        guarantees: what the devices last reported about their tolerated risks.
         shared: the sorted ids of devices for which several copies of the state folder have reported
             in the last hour.
     """
@@ -40,8 +40,7 @@ class FleetView:
     residents: Mapping[int, int]
     totals: Totals
     dropped: int
-    tolerating: int
-    guaranteed: int
+    guarantees: FleetGuarantees
     shared: tuple[str, ...] = ()
 
 
@@ -67,10 +66,12 @@ class DeviceRow:
             calibrated on; None if unknown.
         pending: the number of inputs that the device has answered, and that the cloud is still to
             be asked about; 0 if unknown.
-        tolerated_risk: how often the device's own answers may differ from the cloud's; None if the
-            device has another kind of target, or has not reported.
+        tolerated_risk: the part that the cloud may change, of the answers that the device kept by
+            choice; None if the device has another kind of target, or has not reported.
         guaranteed_since_ms: the time since which this risk is guaranteed; None if it is not.
         inputs_to_go: about how many inputs are missing until it is; None if unknown.
+        guarantee_alarms: how often this risk was found to be exceeded; None if unknown, or without
+            a tolerated risk.
         answers: the number of inputs that the device has ever answered.
     """
 
@@ -89,6 +90,7 @@ class DeviceRow:
     tolerated_risk: float | None
     guaranteed_since_ms: int | None
     inputs_to_go: int | None
+    guarantee_alarms: int | None
     answers: int
 
 

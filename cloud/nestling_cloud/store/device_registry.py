@@ -22,6 +22,7 @@ _NULLABLE = {
     sparkplug_metrics.TOLERATED_RISK: "tolerated_risk",
     sparkplug_metrics.GUARANTEED_SINCE: "guaranteed_since_ms",
     sparkplug_metrics.INPUTS_TO_GO: "inputs_to_go",
+    sparkplug_metrics.GUARANTEE_ALARMS: "guarantee_alarms",
 }
 
 
@@ -45,9 +46,10 @@ class Report:
         drifting: whether the device's inputs are harder than those of the calibration.
         pending: the number of inputs that the device has answered, and that the cloud is still to
             be asked about.
-        tolerated_risk: how often the device's own answers may differ from the cloud's, 0 to 1.
+        tolerated_risk: the part that the cloud may change, of the answers kept by choice, 0 to 1.
         guaranteed_since_ms: the Unix time since which this risk is guaranteed.
         inputs_to_go: about how many inputs are missing until it is.
+        guarantee_alarms: how often this risk was found to be exceeded.
         withdrawn: the names of the fields of this class that the device has set to null.
         answers: the number of answers whose receipts were stored for the first time.
         answered_ms: the Unix time of the latest of these answers; 0 if there are none.
@@ -67,6 +69,7 @@ class Report:
     tolerated_risk: float | None = None
     guaranteed_since_ms: int | None = None
     inputs_to_go: int | None = None
+    guarantee_alarms: int | None = None
     withdrawn: frozenset[str] = frozenset()
     answers: int = 0
     answered_ms: int = 0
@@ -104,6 +107,7 @@ def report(
         tolerated_risk=_share(values.get(sparkplug_metrics.TOLERATED_RISK)),
         guaranteed_since_ms=_time(values.get(sparkplug_metrics.GUARANTEED_SINCE)),
         inputs_to_go=_count(values.get(sparkplug_metrics.INPUTS_TO_GO)),
+        guarantee_alarms=_count(values.get(sparkplug_metrics.GUARANTEE_ALARMS)),
         withdrawn=frozenset(
             field for name, field in _NULLABLE.items() if values.get(name, False) is None
         ),
@@ -217,6 +221,7 @@ def _changes(new: Any) -> dict[str, Any]:
             "tolerated_risk",
             "guaranteed_since_ms",
             "inputs_to_go",
+            "guarantee_alarms",
         )
     }
     latest = {

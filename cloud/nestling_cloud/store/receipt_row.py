@@ -24,8 +24,8 @@ class ReceiptRow:
 
     A follow-up says what the cloud answered later to an input that the device had answered. It is
     no answer of its own: its `answer` is the revised answer, its `device_answer` the answer that
-    was given first, and its latency the time between the two. If the cloud could not be asked in
-    time, the follow-up has the reason "expired", and both answers are the first one.
+    was given first, and its latency the time between the two. If the cloud gave no answer
+    and is not asked any more, the reason is "expired", and both answers are the first one.
 
     A reason is the name of its enum value in lower case, without the prefix REASON_. A provenance
     says how a figure is known: "measured", "calibrated" or "modelled". It is "none" if the device

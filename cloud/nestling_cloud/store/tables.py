@@ -198,6 +198,7 @@ DEVICES = sa.Table(
     sa.Column("tolerated_risk", sa.Double),
     sa.Column("guaranteed_since_ms", sa.BigInteger),
     sa.Column("inputs_to_go", sa.BigInteger),
+    sa.Column("guarantee_alarms", sa.BigInteger),
 )
 
 TARGETS = sa.Table(

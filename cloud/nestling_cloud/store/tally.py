@@ -66,14 +66,14 @@ class Tally:
             would have taken.
         latencies: a mapping from the number of a latency bin to the number of answers in the bin,
             see `histogram`.
-        audited: the number of audits that ended: answers, drawn at random, of which the cloud was
-            to say whether it agrees.
-        agreeing: the number of these answers with which the cloud agreed. An audit for which the
-            cloud could not be asked in time does not agree.
+        audited: the number of audits that the cloud answered: answers, drawn at random, of which it
+            said whether it agrees.
+        agreeing: the number of these answers with which the cloud agreed.
         deferred: the number of answers that announced that the cloud would be asked later.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
-        expired: the number of deferred inputs about which the cloud could not be asked in time.
+        expired: the number of deferred inputs and audits to which the cloud gave no answer, and
+            about which it is not asked any more.
     """
 
     answers: int = 0
@@ -121,15 +121,15 @@ class Tally:
         self.latencies[number] = self.latencies.get(number, 0) + 1
 
     def _count_follow_up(self, row: ReceiptRow) -> None:
-        answered = row.reason != EXPIRED
         agrees = row.answer == row.device_answer
-        if row.follow_up == AUDIT:
+        if row.reason == EXPIRED:
+            self.expired += 1
+        elif row.follow_up == AUDIT:
             self.audited += 1
-            self.agreeing += answered and agrees
+            self.agreeing += agrees
         else:
-            self.revised += answered
-            self.changed += answered and not agrees
-            self.expired += not answered
+            self.revised += 1
+            self.changed += not agrees
 
     def add(self, other: "Tally") -> None:
         """Add the sums of another tally."""

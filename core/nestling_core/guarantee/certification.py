@@ -249,12 +249,13 @@ def _needed(terms: Terms, proven: Bools) -> Doubles:
     parts = np.full(terms.thresholds, (1 - _FIRST - _CAUTIOUS) / max(others, 1))
     parts[0] = _CAUTIOUS
     parts[terms.first] = _FIRST + (_CAUTIOUS if terms.first == 0 else 0)
-    needed, left = np.zeros(terms.thresholds), 0.0
+    parts /= parts.sum()
+    needed, part = np.zeros(terms.thresholds), 0.0
     for index, is_proven in enumerate(proven.tolist()):
-        left += float(parts[index])
-        needed[index] = 1 / (DELTA * left)
+        part += float(parts[index])
+        needed[index] = 1 / (DELTA * part)
         if not is_proven:
-            left = 0.0
+            part = 0.0
     return needed
 
 

@@ -12,6 +12,9 @@ from nestling_core.guarantee.certification import Certification, Terms, begin
 from nestling_core.guarantee.near_misses import NearMisses
 
 _LARGEST = 1e13
+_LARGEST_COUNT = 2**53
+# More than the longest block that an audit share or a dependence length leads to.
+_LONGEST_BLOCK = 1_000_000
 
 
 def save(certification: Certification, risk: float) -> GuaranteeState:
@@ -65,26 +68,13 @@ def resume(state: GuaranteeState, terms: Terms) -> Certification:
         state: the message that `save` wrote.
         terms: what the certification is about.
     """
-    fresh = begin(terms)
+    # Verdicts of the state's audits must not count for the new blocks.
+    fresh = begin(terms, number=state.block.number + 1)
+    if not _is_sound(state, terms, fresh):
+        return fresh
     evidence, suspicion = np.array(state.evidence), np.array(state.suspicion)
     block, gains = state.block, np.array(state.block.gains, np.float64)
     kept, changed = np.array(state.audited, np.int64), np.array(state.changed, np.int64)
-    sound = (
-        state.risk == terms.risk
-        and evidence.size == fresh.evidence.size
-        and suspicion.size == fresh.suspicion.size
-        and len(state.proven) == len(gains) == len(kept) == len(changed) == terms.thresholds
-        and all(map(_is_wealth, [*state.evidence, *state.suspicion, state.near_misses.wealth]))
-        and bool(np.isfinite(gains).all())
-        and math.isfinite(block.excess)
-        and state.in_use <= terms.thresholds
-        and 0 < block.audits <= block.length
-        and block.position <= block.length
-        and block.left <= block.audits
-        and block.waiting <= block.audits - block.left
-    )
-    if not sound:
-        return fresh
     misses = state.near_misses
     return Certification(
         evidence=evidence.reshape(fresh.evidence.shape),
@@ -113,6 +103,28 @@ def resume(state: GuaranteeState, terms: Terms) -> Certification:
             expected=misses.expected if misses.HasField("expected") else None,
             wealth=misses.wealth,
         ),
+    )
+
+
+def _is_sound(state: GuaranteeState, terms: Terms, fresh: Certification) -> bool:
+    """Return whether a message is about the same terms, and all its values are possible."""
+    block, misses, counts = state.block, state.near_misses, [*state.audited, *state.changed]
+    lengths = {len(one) for one in (state.proven, block.gains, state.audited, state.changed)}
+    return (
+        state.risk == terms.risk
+        and len(state.evidence) == fresh.evidence.size
+        and len(state.suspicion) == fresh.suspicion.size
+        and lengths == {terms.thresholds}
+        and all(map(_is_wealth, [*state.evidence, *state.suspicion, misses.wealth]))
+        and all(map(math.isfinite, [*block.gains, block.excess]))
+        and max(counts, default=0) <= _LARGEST_COUNT
+        and (not misses.HasField("expected") or 0 < misses.expected < 1)
+        and state.in_use <= terms.thresholds
+        and (state.in_use == 0 or state.proven[state.in_use - 1])
+        and 0 < block.audits <= block.length <= _LONGEST_BLOCK
+        and block.position <= block.length
+        and block.left <= block.audits
+        and block.waiting <= block.audits - block.left
     )
 
 

@@ -203,7 +203,7 @@ class Agent:
         """Ask the cloud about inputs that are answered already, if that is due.
 
         Call this after every answer has been delivered, and now and then while there are no inputs.
-        It takes at most the deadline of an offload.
+        It takes at most two seconds, or the deadline of an offload.
 
         Args:
             budget: the limits and targets in force.

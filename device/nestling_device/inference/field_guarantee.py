@@ -6,7 +6,7 @@ The rules are in `nestling_core.guarantee`; this module keeps their state.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, GuaranteePlan, RoutingCurve
 from nestling.v1.stream_pb2 import GuaranteeState, PendingInput, StreamState
-from nestling_core.guarantee import guarantee_state, shadow_beliefs, test_order
+from nestling_core.guarantee import expectations, guarantee_state, shadow_beliefs
 from nestling_core.guarantee.audit_blocks import Verdict, missing_verdict
 from nestling_core.guarantee.certification import Certification, Terms
 from nestling_device.bundle.calibration import curve_of
 
 _log = logging.getLogger(__name__)
 
+_Block = tuple[int, int, int]
 # A tolerated risk of 1 tolerates everything; the bets need a risk below that.
 _LARGEST_RISK = 0.99
 
@@ -81,38 +82,39 @@ class FieldGuarantee:
             pending: this bundle's inputs that the cloud is still to be asked about.
         """
         self._calibration = calibration
-        self._pending = Counter(
-            (one.cascade_start, one.cascade_capacity, one.block) for one in pending
-        )
+        self._pending = _by_block(pending)
         self._saved = {CascadeKey(one.start, one.capacity): one for one in state.guarantees}
         self._tests: dict[CascadeKey, _Test] = {}
-        self._key = CascadeKey(0, 0)
         self._test: _Test | None = None
 
-    def begin(self, curve: RoutingCurve, key: CascadeKey, budget: Budget) -> bool:
+    def begin(
+        self, curve: RoutingCurve, key: CascadeKey, budget: Budget, now_ms: int, *, useful: bool
+    ) -> bool:
         """Begin the next input.
 
         Args:
             curve: the routing curve of the loaded capacities, which has the plan.
             key: the loaded capacities.
             budget: the limits and targets for the input.
+            now_ms: the present Unix time, in milliseconds.
+            useful: whether it pays to send any input at all; otherwise nothing is certified.
 
         Returns:
             Whether a risk is tolerated and can be certified.
         """
-        self._key, self._test = key, None
-        if budget.tolerated_risk > 0 and curve.HasField("guarantee"):
+        self._test = None
+        if useful and budget.tolerated_risk > 0 and curve.HasField("guarantee"):
             risk = min(budget.tolerated_risk, _LARGEST_RISK)
-            self._test = self._test_of(curve.guarantee, key, risk, budget.audit_share)
+            self._test = self._test_of(curve.guarantee, key, risk, budget.audit_share, now_ms)
         return self._test is not None
 
     def _test_of(
-        self, plan: GuaranteePlan, key: CascadeKey, risk: float, audit_share: float
+        self, plan: GuaranteePlan, key: CascadeKey, risk: float, audit_share: float, now_ms: int
     ) -> _Test:
         terms = Terms(
             risk=risk,
             thresholds=len(plan.thresholds),
-            first=test_order.first_threshold(plan, risk),
+            first=expectations.first_threshold(plan, risk),
             dependence=plan.dependence,
             audit_share=audit_share,
         )
@@ -121,25 +123,32 @@ class FieldGuarantee:
             known.terms = terms
             return known
         saved = self._saved.pop(key, GuaranteeState())
-        self._tests[key] = _Test(
-            terms=terms,
-            plan=plan,
-            certification=self._resumed(saved, terms),
-            certified_at_ms=saved.certified_at_ms if saved.risk == risk else 0,
-        )
-        return self._tests[key]
-
-    def _resumed(self, saved: GuaranteeState, terms: Terms) -> Certification:
-        """Return a saved certification.
-
-        Audits that got lost since, for example with a damaged file, count as changes.
-        """
         one = guarantee_state.resume(saved, terms)
-        number = one.block.number
-        waiting = self._pending[saved.start, saved.capacity, number]
-        for _ in range(one.block.waiting - waiting):
-            one = one.after_verdict(terms, missing_verdict(terms.thresholds), number)
-        return one
+        test = _Test(terms=terms, plan=plan, certification=one)
+        test.certified_at_ms = (saved.certified_at_ms or now_ms) if one.in_use else 0
+        self._tests[key] = test
+        self._count_lost(key, test, self._pending, now_ms)
+        return test
+
+    def count_lost(self, pending: Iterable[PendingInput], now_ms: int) -> None:
+        """Count audits whose inputs got lost, for example in a damaged row, as changes.
+
+        Args:
+            pending: this bundle's inputs that the cloud is still to be asked about.
+            now_ms: the present Unix time, in milliseconds.
+        """
+        found = _by_block(pending)
+        for key, test in self._tests.items():
+            self._count_lost(key, test, found, now_ms)
+
+    def _count_lost(
+        self, key: CascadeKey, test: _Test, pending: Mapping[_Block, int], now_ms: int
+    ) -> None:
+        block = test.certification.block
+        for _ in range(block.waiting - pending.get((*key, block.number), 0)):
+            missing = missing_verdict(test.terms.thresholds)
+            one = test.certification.after_verdict(test.terms, missing, block.number)
+            self._replace(test, one, now_ms)
 
     @property
     def rows(self) -> NDArray[np.float64]:
@@ -150,11 +159,6 @@ class FieldGuarantee:
     def in_use(self) -> int:
         """The row that decides about inputs; row 0 sends every input."""
         return self._now.certification.in_use
-
-    @property
-    def key(self) -> CascadeKey:
-        """The loaded capacities."""
-        return self._key
 
     @property
     def block(self) -> int:
@@ -219,20 +223,20 @@ class FieldGuarantee:
         Args:
             key: the capacities that had been loaded.
             number: the number of the audit's block.
-            verdict: the verdict, or None if the cloud could not be asked in time.
+            verdict: the verdict, or None if there will be none.
             now_ms: the present Unix time, in milliseconds.
             audit_share: the share of answers to audit at least, from the budget in force.
         """
-        test = self._tests.get(key) or self._saved_test(key, audit_share)
+        test = self._tests.get(key) or self._saved_test(key, audit_share, now_ms)
         if test is None:
             return
         found = verdict or missing_verdict(test.terms.thresholds)
-        if len(found.kept) != test.terms.thresholds:
-            return
+        if len(found.kept) != test.terms.thresholds:  # a damaged message
+            found = missing_verdict(test.terms.thresholds)
         one = test.certification.after_verdict(test.terms, found, number)
         self._replace(test, one, now_ms)
 
-    def _saved_test(self, key: CascadeKey, audit_share: float) -> _Test | None:
+    def _saved_test(self, key: CascadeKey, audit_share: float, now_ms: int) -> _Test | None:
         """Return a certification that goes on although no input has come since the start."""
         saved = self._saved.get(key)
         known = 0 < key.start <= key.resident <= len(self._calibration.curves)
@@ -241,7 +245,7 @@ class FieldGuarantee:
         curve = curve_of(self._calibration, key.start, key.resident)
         if not curve.HasField("guarantee"):
             return None
-        return self._test_of(curve.guarantee, key, saved.risk, audit_share)
+        return self._test_of(curve.guarantee, key, saved.risk, audit_share, now_ms)
 
     def save(self, state: StreamState) -> None:
         """Write the certifications into a state, which is changed in place."""
@@ -273,9 +277,14 @@ class FieldGuarantee:
             test.certified_at_ms = 0
 
 
+def _by_block(pending: Iterable[PendingInput]) -> Mapping[_Block, int]:
+    """Return the number of inputs by start, capacity and number of their block."""
+    return Counter((one.cascade_start, one.cascade_capacity, one.block) for one in pending)
+
+
 def _inputs_to_go(test: _Test) -> int | None:
     one = test.certification
-    return test_order.inputs_to_go(
+    return expectations.inputs_to_go(
         test.plan,
         test.terms.risk,
         one.missing(test.terms),

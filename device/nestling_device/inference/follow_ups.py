@@ -6,12 +6,11 @@ outbox's file. Several are sent together, so that the radio wakes up once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.receipt_pb2 import Provenance, Reason, Receipt
+from nestling.v1.receipt_pb2 import Reason, Receipt
 from nestling.v1.stream_pb2 import PendingInput
 from nestling_core.belief.evidence import softmax
 from nestling_core.belief.reliability import Prediction
@@ -19,6 +18,7 @@ from nestling_device.bundle.calibration import curve_of
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.inference.cloud_client import Cloud, Exchange
 from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee
+from nestling_device.inference.follow_up_costs import FollowUpCosts
 from nestling_device.inference.journal import MOST_PENDING, Journal
 from nestling_device.inference.offload_target import OffloadTarget
 from nestling_device.inference.offloader import (
@@ -57,16 +57,6 @@ class Revision(NamedTuple):
 
     receipt: Receipt
     origin: Origin
-
-
-@dataclass(kw_only=True)
-class _Unbilled:
-    """The cost of exchanges without any answer, which the next follow-up is charged with."""
-
-    energy_mj: float = 0.0
-    provenance: Provenance.ValueType = receipt_pb2.PROVENANCE_MODELLED
-    bytes_up: int = 0
-    bytes_down: int = 0
 
 
 def is_due(waiting: int, oldest_ms: int, now_ms: int, *, awake: bool, urgent: bool) -> bool:
@@ -112,7 +102,7 @@ class FollowUps:
         self._belief = belief
         self._target = target
         self._guarantee = guarantee
-        self._unbilled = _Unbilled()
+        self._spent = FollowUpCosts()
         self._together = _TOGETHER
         self._oldest_ms = 0  # when the oldest input was answered; unknown
         self._answered_before = 0  # answers of the cloud before the newest group
@@ -150,7 +140,7 @@ class FollowUps:
         urgent = hurry or self._guarantee.waits
         if not is_due(self.waiting, self._oldest_ms, now_ms, awake=awake, urgent=urgent):
             return [], []
-        oldest = self._journal.pending(self._together)
+        oldest = self._oldest()
         stale = [one for one in oldest if one.content is None or self._is_stale(one.content)]
         if stale:
             found = [
@@ -158,13 +148,32 @@ class FollowUps:
                 for one in stale
                 if one.content is not None
             ]
-            return found, [one.number for one in stale]
+            numbers = [one.number for one in stale]
+            if any(one.content is None for one in stale):
+                self._guarantee.count_lost(self._others(numbers), now_ms)
+            return found, numbers
         self._oldest_ms = _message(oldest[0]).answered_at_ms
         if not is_due(self.waiting, self._oldest_ms, now_ms, awake=awake, urgent=urgent):
             return [], []
         if self._cloud.pauses_later(now_ms) or not self._cloud.admits_later(len(oldest), budget):
             return [], []
         return self._ask(oldest, budget, now_ms)
+
+    def _oldest(self) -> list[Pending]:
+        """Return the inputs to ask about next: the oldest ones, but refused ones at last."""
+        found = self._journal.pending(self._together + len(self._refused))
+        found.sort(key=lambda one: one.number in self._refused)
+        return found[: self._together]
+
+    def _others(self, numbers: Sequence[int]) -> list[PendingInput]:
+        """Return this bundle's waiting inputs except those with the given numbers."""
+        return [
+            one.content
+            for one in self._journal.pending(MOST_PENDING)
+            if one.number not in numbers
+            and one.content is not None
+            and one.content.bundle_version == self._version
+        ]
 
     def _is_stale(self, message: PendingInput) -> bool:
         """Return whether the cloud cannot be asked any more."""
@@ -182,15 +191,15 @@ class FollowUps:
             for entry, message, result in zip(entries, messages, exchange.results, strict=True)
             if isinstance(result, CloudAnswer) or self._is_refused(entry.number, result)
         ]
-        self._bill(exchange)
+        self._spent.add(exchange)
         self._resize(exchange)
         found = []
         for _, message, result in settled:
             receipt = self._settle(message, result, budget, now_ms)
-            self._charge(receipt, len(settled))
+            self._spent.enter(receipt, len(settled))
             found.append(Revision(receipt, origin_of(message)))
         if settled:
-            self._unbilled = _Unbilled()
+            self._spent = FollowUpCosts()
         numbers = [number for number, _, _ in settled]
         for number in numbers:
             self._refused.pop(number, None)
@@ -211,7 +220,7 @@ class FollowUps:
         late = sum(isinstance(one, DeadlineMissedError) for one in exchange.results)
         if late == len(exchange.results):
             self._together = max(1, late // 2)
-        elif not late:
+        elif all(isinstance(one, CloudAnswer) for one in exchange.results):
             self._together = min(_TOGETHER, 2 * self._together)
 
     def _settle(
@@ -235,8 +244,8 @@ class FollowUps:
             prediction = Prediction(message.answer, message.confidence)
             self._belief.learn(prediction, int(cloud.argmax()), message.cloud_right)
         audit = message.follow_up == receipt_pb2.FOLLOW_UP_AUDIT
-        if audit:
-            self._target.after_audit(budget, self._cloud.size_bytes)
+        if not message.charged:
+            self._target.after_follow_up(budget, self._cloud.size_bytes)
         reason = receipt_pb2.REASON_AUDITED if audit else receipt_pb2.REASON_DEFERRED
         receipt = self._receipt(message, reason, now_ms, budget)
         receipt.route.capacity = 0
@@ -270,21 +279,6 @@ class FollowUps:
         )
         receipt.route.capacity, receipt.route.reason = message.capacity, reason
         return receipt
-
-    def _bill(self, exchange: Exchange) -> None:
-        self._unbilled.energy_mj += exchange.spent.energy_mj
-        self._unbilled.bytes_up += exchange.bytes_up
-        self._unbilled.bytes_down += exchange.bytes_down
-        self._unbilled.provenance = exchange.spent.energy_provenance
-
-    def _charge(self, receipt: Receipt, count: int) -> None:
-        """Charge a follow-up with its part of what has been spent."""
-        spent = self._unbilled
-        receipt.bytes_up = round(spent.bytes_up / count)
-        receipt.bytes_down = round(spent.bytes_down / count)
-        receipt.energy.add(
-            source="radio", energy_mj=spent.energy_mj / count, provenance=spent.provenance
-        )
 
 
 def _message(entry: Pending) -> PendingInput:

@@ -114,7 +114,7 @@ class OffloadTarget:
         *,
         offloaded: bool,
         deferred: bool,
-    ) -> None:
+    ) -> bool:
         """Update the controller with the cost of an answer.
 
         Inputs for which a limit or a pause after a failed offload ruled out the cloud do not count.
@@ -129,12 +129,16 @@ class OffloadTarget:
             reason: the reason for the route.
             offloaded: whether the input was sent to the cloud.
             deferred: whether the input waits for the cloud.
+
+        Returns:
+            Whether the target has been charged with asking about the input later, too.
         """
         if account.budget.tolerated_risk > 0:
-            return
+            return True
         ruled_out = reason in NOT_ASKED
-        if ruled_out and not (account.budget.defer and math.isfinite(target.sent)):
-            return
+        is_known = 0 < target.sent < math.inf  # not without a link, unless the target is a share
+        if ruled_out and not (account.budget.defer and is_known):
+            return False
         later = target.sent if ruled_out and deferred else 0.0
         cost = InputCost(
             share=deferred if ruled_out else offloaded,
@@ -142,9 +146,10 @@ class OffloadTarget:
             latency=account.latency_ms + later,
         )
         self.controller = self.controller.after_input(target, cost)
+        return ruled_out or target.kind == "share"
 
-    def after_audit(self, budget: Budget, offload_size_bytes: int) -> None:
-        """Charge the target with an audit, which costs what an offload costs.
+    def after_follow_up(self, budget: Budget, offload_size_bytes: int) -> None:
+        """Charge the target with asking later about an input, which costs what an offload costs.
 
         Args:
             budget: the limits and targets in force.

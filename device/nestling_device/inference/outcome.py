@@ -9,7 +9,6 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.receipt_pb2 import FollowUp, Reason
 from nestling_core.belief.reliability import Prediction
 from nestling_core.guarantee.shadow_beliefs import Judged
-from nestling_device.inference.field_guarantee import CascadeKey
 from nestling_device.inference.student import LocalAnswer
 
 NOT_FOLLOWED = receipt_pb2.FOLLOW_UP_UNSPECIFIED
@@ -20,14 +19,12 @@ class AuditOfThresholds:
     """What an audit under a tolerated risk has to find out.
 
     Attributes:
-        key: the loaded capacities.
         block: the number of the block of audits.
         judged: the answer of each threshold, and whether it keeps it, (T,) each.
         sure: the class probabilities that each threshold's belief gives, (T, C), or None without a
             filter.
     """
 
-    key: CascadeKey
     block: int
     judged: Judged
     sure: NDArray[np.float64] | None
@@ -45,6 +42,7 @@ class Outcome:
         follow_up: why the cloud is to be asked later, or `NOT_FOLLOWED`.
         prediction: the device's answer with its confidence, not corrected.
         sure: the class probabilities that the device believes, (C,), or None without a filter.
+        charged: whether a target has been charged with asking about a deferred input.
         audit: what an audit of this input has to find out, if a risk is tolerated.
     """
 
@@ -55,6 +53,7 @@ class Outcome:
     follow_up: FollowUp.ValueType = NOT_FOLLOWED
     prediction: Prediction | None = None
     sure: NDArray[np.float64] | None = None
+    charged: bool = False
     audit: AuditOfThresholds | None = None
 
     @property

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Manifest, RoutingCurve
-from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, Receipt
+from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, FOLLOW_UP_DEFERRED, Receipt
 from nestling.v1.stream_pb2 import PendingInput
 from nestling_core.guarantee.audit_blocks import Verdict
 from nestling_core.guarantee.shadow_beliefs import Judged, told_answers, verdict_of
@@ -47,6 +47,7 @@ def pending_message(
         origin_id=origin.id,
         origin_file=origin.file,
         origin_window=origin.window,
+        charged=outcome.charged and outcome.follow_up == FOLLOW_UP_DEFERRED,
     )
     if outcome.sure is not None:
         message.believed.extend(outcome.sure.tolist())

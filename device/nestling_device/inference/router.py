@@ -74,11 +74,10 @@ class Router:
             UnanswerableError: the student's output is not finite.
         """
         self._now_ms = now_ms
-        budget, nest = account.budget, self._loader.bundle.nest
+        budget, key = account.budget, self._loaded()
         target = self._target.of(budget, self._cloud.size_bytes)
         useful = self._target.is_useful(target, budget)
-        key = CascadeKey(nest.start, nest.resident)
-        certifies = useful and self._guarantee.begin(self._loader.curve(), key, budget)
+        certifies = self._guarantee.begin(self._loader.curve(), key, budget, now_ms, useful=useful)
         self._student.begin(
             budget,
             rows=len(self._guarantee.rows) if certifies else 1,
@@ -89,14 +88,14 @@ class Router:
             outcome = self._certify(request, skipped, account)
         else:
             outcome = self._choose(request, skipped, target, account)
-        self._target.after_input(
+        charged = self._target.after_input(
             target,
             account,
             outcome.reason,
             offloaded=outcome.offloaded,
             deferred=outcome.follow_up == receipt_pb2.FOLLOW_UP_DEFERRED,
         )
-        return outcome
+        return dataclasses.replace(outcome, charged=charged)
 
     def _certify(
         self, request: OffloadRequest, skipped: Reason.ValueType | None, account: CostAccount
@@ -106,18 +105,19 @@ class Router:
         No input is sent before the larger capacity of a cascade has run, because all thresholds
         are judged by the device's last answer.
         """
+        # Whether the cloud could be asked must not depend on the input, or the evidence would not
+        # be about all inputs that are kept by choice. So it is as if the larger capacity ran.
+        limit = skipped or self._limit_after({*self._loaded()}, account)
         local = self._student.answer(request.window, account)
         judged, sure = self._judge(local)
         keeps = bool(judged.kept[self._guarantee.in_use])
-        limit = skipped if skipped is not None or keeps else self._limit_reason(local, account)
-        if limit is not None:
+        if limit:
             hard = not keeps and account.budget.defer
             return self._keep(
                 local, limit, receipt_pb2.FOLLOW_UP_DEFERRED if hard else NOT_FOLLOWED
             )
         audited = self._guarantee.draws(self._draw())
         audit = AuditOfThresholds(
-            key=self._guarantee.key,
             block=self._guarantee.block,
             judged=Judged(judged.answers[1:], judged.kept[1:]),
             sure=None if sure is None else sure[1:],
@@ -197,9 +197,16 @@ class Router:
         Limits are compared with the expected costs of the runs so far. Their measured costs vary,
         so a replay that used them could decide differently.
         """
-        start = self._loader.bundle.nest.start
-        ran = [self._loader.costs[number - 1] for number in {start, local.capacity}]
-        return self._cloud.limit_reason(account, after=ran)
+        return self._limit_after({self._loader.bundle.nest.start, local.capacity}, account)
+
+    def _limit_after(self, ran: set[int], account: CostAccount) -> Reason.ValueType | None:
+        """Return the reason if a limit rules out an offload after these capacities have run."""
+        costs = [self._loader.costs[number - 1] for number in ran]
+        return self._cloud.limit_reason(account, after=costs)
+
+    def _loaded(self) -> CascadeKey:
+        nest = self._loader.bundle.nest
+        return CascadeKey(nest.start, nest.resident)
 
     def _offload_first(self, request: OffloadRequest, account: CostAccount) -> Outcome:
         """Return the cloud's answer, which is requested before any capacity runs."""

@@ -27,4 +27,5 @@ def gauges_of(agent: Agent, budget: Budget, *, profile: str, resident: int) -> G
         tolerated_risk=budget.tolerated_risk or None,
         guaranteed_since_ms=guarantee.since_ms if guarantee else None,
         inputs_to_go=guarantee.inputs_to_go if guarantee else None,
+        guarantee_alarms=guarantee.alarms if guarantee else None,
     )

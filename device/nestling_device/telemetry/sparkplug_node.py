@@ -41,6 +41,7 @@ _ALIASES = {
             sparkplug_metrics.TOLERATED_RISK,
             sparkplug_metrics.GUARANTEED_SINCE,
             sparkplug_metrics.INPUTS_TO_GO,
+            sparkplug_metrics.GUARANTEE_ALARMS,
         ),
         start=1,
     )
@@ -70,6 +71,7 @@ class Gauges:
         guaranteed_since_ms: the Unix time since which the risk is guaranteed, or None if it is not.
         inputs_to_go: about how many inputs are missing until the risk is guaranteed, or None if it
             is guaranteed, or if this is unknown.
+        guarantee_alarms: how often the risk was found to be exceeded, or None without one.
     """
 
     profile: str = ""
@@ -84,6 +86,7 @@ class Gauges:
     tolerated_risk: float | None = None
     guaranteed_since_ms: int | None = None
     inputs_to_go: int | None = None
+    guarantee_alarms: int | None = None
 
 
 class ShareTarget(NamedTuple):
@@ -279,4 +282,5 @@ def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue | None]:
         sparkplug_metrics.TOLERATED_RISK: gauges.tolerated_risk,
         sparkplug_metrics.GUARANTEED_SINCE: gauges.guaranteed_since_ms,
         sparkplug_metrics.INPUTS_TO_GO: gauges.inputs_to_go,
+        sparkplug_metrics.GUARANTEE_ALARMS: gauges.guarantee_alarms,
     }

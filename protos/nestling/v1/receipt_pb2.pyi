@@ -82,7 +82,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_AUDITED: _Reason.ValueType  # 15
     """Follow-up: the cloud was asked about an answer that the device had kept."""
     REASON_EXPIRED: _Reason.ValueType  # 16
-    """Follow-up: the cloud was to be asked later, but could not be asked in time."""
+    """Follow-up: the cloud gave no answer, and is not asked any more. The input made room for a newer
+    one, was refused by a cloud that answers others, or belongs to an earlier bundle.
+    """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why an input was answered by the device or by the cloud."""
@@ -117,7 +119,9 @@ REASON_DEFERRED: Reason.ValueType  # 14
 REASON_AUDITED: Reason.ValueType  # 15
 """Follow-up: the cloud was asked about an answer that the device had kept."""
 REASON_EXPIRED: Reason.ValueType  # 16
-"""Follow-up: the cloud was to be asked later, but could not be asked in time."""
+"""Follow-up: the cloud gave no answer, and is not asked any more. The input made room for a newer
+one, was refused by a cloud that answers others, or belongs to an earlier bundle.
+"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _FollowUp:

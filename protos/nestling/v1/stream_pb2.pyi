@@ -120,7 +120,7 @@ class GuaranteeState(_message.Message):
     risk: _builtins.float
     """The risk that was tolerated; for another one, everything starts over."""
     in_use: _builtins.int
-    """Number of certified thresholds up to the one in use, counted from the most cautious one; 0: none."""
+    """Number of the threshold in use, from 1 for the most cautious one; 0: none, every input is sent."""
     since: _builtins.int
     """Inputs since the start, or since suspicion last raised the share of audits."""
     alarms: _builtins.int
@@ -289,6 +289,7 @@ class PendingInput(_message.Message):
     ORIGIN_ID_FIELD_NUMBER: _builtins.int
     ORIGIN_FILE_FIELD_NUMBER: _builtins.int
     ORIGIN_WINDOW_FIELD_NUMBER: _builtins.int
+    CHARGED_FIELD_NUMBER: _builtins.int
     input_index: _builtins.int
     input: _builtins.bytes
     """Little-endian float32 in the shape of the bundle's signature."""
@@ -310,6 +311,8 @@ class PendingInput(_message.Message):
     """Name of the input given by its source, the file that it came from, and its position in the file."""
     origin_file: _builtins.str
     origin_window: _builtins.int
+    charged: _builtins.bool
+    """Whether a target has been charged with what asking costs."""
     @_builtins.property
     def believed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Class probabilities that the device believed when it answered, (C,); empty if the bundle has no
@@ -349,10 +352,11 @@ class PendingInput(_message.Message):
         origin_id: _builtins.str = ...,
         origin_file: _builtins.str = ...,
         origin_window: _builtins.int = ...,
+        charged: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "believed", b"believed", "block", b"block", "bundle_version", b"bundle_version", "capacity", b"capacity", "cascade_capacity", b"cascade_capacity", "cascade_start", b"cascade_start", "cloud_right", b"cloud_right", "confidence", b"confidence", "follow_up", b"follow_up", "follows", b"follows", "input", b"input", "input_index", b"input_index", "kept", b"kept", "origin_file", b"origin_file", "origin_id", b"origin_id", "origin_window", b"origin_window", "shadows", b"shadows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "believed", b"believed", "block", b"block", "bundle_version", b"bundle_version", "capacity", b"capacity", "cascade_capacity", b"cascade_capacity", "cascade_start", b"cascade_start", "charged", b"charged", "cloud_right", b"cloud_right", "confidence", b"confidence", "follow_up", b"follow_up", "follows", b"follows", "input", b"input", "input_index", b"input_index", "kept", b"kept", "origin_file", b"origin_file", "origin_id", b"origin_id", "origin_window", b"origin_window", "shadows", b"shadows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

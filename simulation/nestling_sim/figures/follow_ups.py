@@ -31,11 +31,9 @@ def revised_answers(
         receipts: the receipts of answers.
         follow_ups: the receipts of follow-ups.
     """
-    later = {
-        (row.device, row.input_index): row.answer for row in follow_ups if row.reason in _ANSWERED
-    }
+    later = {(row.device, row.follows): row.answer for row in follow_ups if row.reason in _ANSWERED}
     return np.array(
-        [later.get((row.device, row.input_index), row.answer) for row in receipts], np.int64
+        [later.get((row.device, row.fingerprint), row.answer) for row in receipts], np.int64
     )
 
 
@@ -56,7 +54,8 @@ def follow_up_entry(
           number that the cloud answered later, and `changed` the number whose answer it changed.
         - `audits`: the number of audited answers, and `agreeing` the number that the cloud did not
           change.
-        - `expired`: the number of inputs about which the cloud could not be asked in time.
+        - `expired`: the number of inputs to which the cloud gave no answer, and about which it is
+          not asked any more.
         - `waiting`: the number of inputs about which it was not asked by the end of the run.
         - `accuracy`: the accuracy with revised answers.
         - `energy_mj`: the mean energy of follow-ups for each input of the run.

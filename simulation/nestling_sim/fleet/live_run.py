@@ -294,5 +294,5 @@ def _config(device: Device, fleet: Fleet, links: DeviceLinks) -> DeviceConfig:
         activations=activations_of(platform.machine()),  # this machine, not the simulated board
         delivery=device.delivery,
         deadline_ms=fleet.scenario.offload.deadline_ms,
-        seed=f"{device.device_id}-{fleet.first_index}",
+        seed=f"{fleet.scenario.seed}-{device.device_id}-{fleet.first_index}",
     )

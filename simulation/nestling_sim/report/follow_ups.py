@@ -26,7 +26,7 @@ def asked_later(follow_ups: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         found.append(("audits", text))
     if follow_ups["expired"]:
-        found.append(("expired", f"{follow_ups['expired']} inputs were never asked about"))
+        found.append(("expired", f"no answer of the cloud to {follow_ups['expired']} inputs"))
     if follow_ups["waiting"]:
         found.append(("still waiting", f"{follow_ups['waiting']} inputs at the end of the run"))
     return found

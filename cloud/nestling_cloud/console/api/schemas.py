@@ -79,8 +79,8 @@ class TotalsMessage(ViewMessage):
         "cloud's answers; not measured"
     )
     audited: int = Field(
-        description="audits that ended: answers, drawn at random among those kept by choice, of "
-        "which the cloud was to say whether it agrees"
+        description="audits that the cloud answered: answers, drawn at random among those kept by "
+        "choice, of which it said whether it agrees"
     )
     agreeing: int = Field(description="audited answers with which the cloud agreed")
     agreement: float | None = Field(
@@ -95,7 +95,8 @@ class TotalsMessage(ViewMessage):
     revised: int = Field(description="deferred inputs that the cloud answered later")
     changed: int = Field(description="deferred inputs for which its answer differs from the first")
     expired: int = Field(
-        description="deferred inputs about which the cloud could not be asked in time"
+        description="deferred inputs and audits to which the cloud gave no answer, and about which "
+        "it is not asked any more"
     )
     step_ms: int
     series: tuple[StepMessage, ...]
@@ -119,8 +120,28 @@ class FleetMessage(ViewMessage):
     dropped: int = Field(
         description="receipts that full outboxes have dropped since the store was created"
     )
-    tolerating: int = Field(description="devices that last reported a tolerated risk")
-    guaranteed: int = Field(description="devices among these on which the risk is guaranteed")
+    tolerating: int = Field(
+        validation_alias=AliasPath("guarantees", "tolerating"),
+        description="devices that last reported a tolerated risk",
+    )
+    guaranteed: int = Field(
+        validation_alias=AliasPath("guarantees", "guaranteed"),
+        description="devices among these on which the risk is guaranteed",
+    )
+    alarmed: int = Field(
+        validation_alias=AliasPath("guarantees", "alarmed"),
+        description="devices among these that found the risk exceeded at least once",
+    )
+    guaranteed_since_ms: int | None = Field(
+        validation_alias=AliasPath("guarantees", "guaranteed_since_ms"),
+        description="time since which the risk has been guaranteed on all devices on which it is "
+        "now; null if there are none",
+    )
+    inputs_to_go: int | None = Field(
+        validation_alias=AliasPath("guarantees", "inputs_to_go"),
+        description="about the largest number of inputs that are missing on the other devices, as "
+        "far as these know it; null if none does",
+    )
     shared: tuple[str, ...] = Field(
         description="devices under whose identity several copies of a state folder report"
     )

@@ -18,6 +18,13 @@ _CLOCK_MARGIN_MS = 60_000
 # Fewer offloads say too little about whether the cloud answers.
 _FEWEST_OFFLOADS = 10
 _IDLE_MS = 600_000
+# A device says how many inputs are missing only if it can foresee that.
+_NO_END = (
+    "The device does not say when it will be: it may have just started, or the risk may be too "
+    "close to how often the cloud changes its answers. If its bundle was built with too few "
+    "calibration inputs, or if the cloud is so much less accurate that nothing is sent, it never "
+    "will be; the device's log then says so."
+)
 
 
 class Severity(Enum):
@@ -192,10 +199,26 @@ def _of_device(snapshot: Snapshot, row: DeviceRow) -> Iterator[Finding]:
             f"This device is holding {number(row.outbox_depth)} receipts that are not stored yet."
         )
     if row.online and row.tolerated_risk is not None and row.guaranteed_since_ms is None:
-        yield _note(
-            f"The risk of {percent(row.tolerated_risk)} that this device tolerates is not "
-            "guaranteed yet. Until it is, the device asks the cloud about every input."
+        yield _not_guaranteed(row, percent(row.tolerated_risk))
+
+
+def _not_guaranteed(row: DeviceRow, risk: str) -> Finding:
+    until = (
+        _NO_END
+        if row.inputs_to_go is None
+        else "Until it is, the device asks the cloud about every input, unless a limit, a pause or "
+        "a less accurate cloud rules that out."
+    )
+    if not row.guarantee_alarms:
+        return _note(
+            f"The risk of {risk} that this device tolerates is not guaranteed yet. {until}"
         )
+    alarms = "alarm" if row.guarantee_alarms == 1 else "alarms"
+    return _warning(
+        f"The inputs of this device have changed: the cloud would have changed more than {risk} of "
+        f"the answers that it kept ({number(row.guarantee_alarms)} {alarms} so far). The device "
+        f"started over, and the risk is not guaranteed again yet. {until}"
+    )
 
 
 def _of_rounds(last: RoundView | None) -> Iterator[Finding]:

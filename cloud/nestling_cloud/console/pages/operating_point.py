@@ -19,7 +19,7 @@ from nestling_cloud.console.data.expectation import (
     expected_energy,
     mixed_accuracy,
 )
-from nestling_cloud.console.data.guarantee import agreement
+from nestling_cloud.console.data.guarantee import AGREEMENT_NOTE, agreement
 from nestling_cloud.console.data.operating_point import PointState, read_state
 from nestling_cloud.console.data.released_bundle import (
     Models,
@@ -222,7 +222,8 @@ class _PointPage:
         self._expected.show("energy", _energy_text(spent))
         self._audits.show(
             f"Agreement with the cloud: measured on {self._where}, {self._spans.span.phrase}, on "
-            f"answers that devices kept by choice, whatever the target; {audits}."
+            f"answers that devices kept by choice, whatever the target; {audits}. "
+            f"{AGREEMENT_NOTE}"
         )
         self._note.show(
             f"Accuracy: measured {curves_measured_on(self._models)}, for {capacities}; the fleet's "

@@ -36,7 +36,7 @@ def test_show_json_matches_the_manifest(released: Path, capsys: pytest.CaptureFi
     first, second = (one["estimates"] for one in output["guarantee_estimates"])
     assert output["routing"]["routes"][0]["filter"] is None
     assert first == []
-    assert second[-1] == {"risk": 0.1, "inputs": 43, "offload_share": 0.25}
+    assert second[-1] == {"risk": 0.1, "inputs": 38, "offload_share": 0.25}
 
 
 def test_unreadable_calibration_exits_with_1(
@@ -63,7 +63,7 @@ def test_show_prints_a_table(released: Path, capsys: pytest.CaptureFixture[str])
         "307,200",
         "uint8 and int8",
         "cloud model tiny-teacher",
-        "10% after 43 (sends 25%)",
+        "10% after 38 (sends 25%)",
     ):
         assert words in output
 

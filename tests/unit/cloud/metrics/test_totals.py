@@ -212,11 +212,12 @@ def test_agreement_is_the_share_of_audits_that_did_not_change_the_answer() -> No
     assert made.agreement_interval == pytest.approx((0.3491, 0.9681), abs=1e-4)
 
 
-def test_expired_audit_does_not_agree() -> None:
-    made = figures(*audits(agreeing=3, expired=1))
+def test_expired_audits_say_nothing_about_the_agreement() -> None:
+    made = figures(*audits(agreeing=3, differing=1, expired=4))
 
     assert (made.audited, made.agreeing, made.agreement) == (4, 3, 0.75)
-    assert (made.expired, made.revised) == (0, 0)
+    assert (made.expired, made.revised) == (4, 0)
+    assert figures(*audits(agreeing=0, expired=4)).agreement is None
 
 
 def test_range_without_audits_has_no_agreement() -> None:
@@ -233,7 +234,8 @@ def test_deferred_inputs_are_counted_when_announced_and_when_followed_up() -> No
         follow_up(receipt_pb2.REASON_DEFERRED, DEFERRED),
         follow_up(receipt_pb2.REASON_DEFERRED, DEFERRED, answer=1),
         follow_up(receipt_pb2.REASON_EXPIRED, DEFERRED),
+        follow_up(receipt_pb2.REASON_EXPIRED, AUDIT),
     )
 
-    assert (made.deferred, made.revised, made.changed, made.expired) == (2, 2, 1, 1)
+    assert (made.deferred, made.revised, made.changed, made.expired) == (2, 2, 1, 2)
     assert (made.answers, made.audited) == (3, 0)

@@ -7,7 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Calibration
 from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, FOLLOW_UP_DEFERRED, Receipt
+from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_core.wire.choice import plain_form
 from nestling_device.inference.field_guarantee import GuaranteeStatus
 from nestling_device.inference.offloader import (
     CloudAnswer,
@@ -17,12 +20,24 @@ from nestling_device.inference.offloader import (
 )
 from nestling_device.inference.stream_state import Stream
 from nestling_device.telemetry.outbox import Outbox
-from tests.support.agent_rig import AgentRig, KnowingCloud, ScriptedCloud, budget, make_rig, routes
+from tests.support.agent_rig import (
+    METER,
+    AgentRig,
+    KnowingCloud,
+    ScriptedCloud,
+    budget,
+    like,
+    make_rig,
+    routes,
+)
 from tests.support.hand_bundle import (
     CLASSES,
+    MACS,
     MEMORY_BYTES,
+    SHAPE,
     calibration,
     hand_bundle,
+    larger_runs,
     window,
 )
 from tests.support.hand_guarantee import certified, with_plans
@@ -349,3 +364,94 @@ def test_with_a_filter_each_threshold_hears_only_what_it_would_have_asked_for(
     assert cautious < daring == len(inputs)  # the daring one keeps everything
     assert 0 < state.changed[1] < len(inputs)
     assert {receipt.route.capacity for receipt in rig.kept} == {0}
+
+
+def test_input_that_a_limit_rules_out_is_no_evidence_and_not_kept_by_choice(
+    tmp_path: Path,
+) -> None:
+    """The limit admits an offload after the small capacity, but not after the larger one."""
+    made = Calibration.FromString(larger_runs())
+    bundle = hand_bundle(calibration=with_plans(made, 0.4))
+    rig = rig_of(tmp_path, Agreeing(), bundle=bundle)
+    sent_ms = transfer_ms(offload_bytes(plain_form(SHAPE)), TOLERANT)
+    ran_ms = [METER.estimate(macs).latency_ms for macs in MACS]
+    tight = like(
+        TOLERANT,
+        memory_bytes=MEMORY_BYTES[0] + MEMORY_BYTES[-1],
+        latency_ms=sent_ms + ran_ms[0] + 0.5 * ran_ms[-1],
+    )
+    easy, hard = window(0.9, 0.9, 0.9, 0.9), window(0.1, 0.1, 0.45, 0.9)
+
+    found = [rig.agent.answer(n, one, tight) for n, one in enumerate((easy, hard) * 50)]
+
+    assert {reason for _, reason in routes(found)} == {"latency_limit"}
+    (state,) = rig.states[-1].guarantees
+    assert (state.audits, state.since, state.block.position) == (0, 0, 0)
+
+
+def test_nothing_is_guaranteed_where_the_cloud_is_useless(tmp_path: Path) -> None:
+    made = calibration()
+    made.curves[0].useful_share = 0.0
+    bundle = hand_bundle(calibration=with_plans(made, 0.0, 0.4))
+    stream = certified(tmp_path, bundle, risk=0.05, thresholds=2)
+    rig = rig_of(tmp_path, Agreeing(), bundle=bundle, stream=stream)
+
+    rig.agent.answer(0, SURE, TOLERANT)
+    before = rig.agent.guarantee
+    rig.agent.answer(1, SURE, like(TOLERANT, memory_bytes=MEMORY_BYTES[0]))
+
+    assert before is not None
+    assert before.since_ms is not None
+    assert rig.agent.guarantee is None
+
+
+def test_certificate_of_a_damaged_state_is_not_shown(tmp_path: Path) -> None:
+    stream = certified(tmp_path, PLAN, risk=0.05, thresholds=2)
+    assert stream.state is not None
+    stream.state.guarantees[0].block.audits = 0
+    rig = rig_of(tmp_path, Agreeing(), stream=stream)
+
+    rig.agent.answer(0, SURE, budget(tolerated_risk=0.05, link_mbit_s=0))
+
+    assert status_of(rig).since_ms is None
+
+
+def test_verdict_of_another_risk_does_not_count(tmp_path: Path) -> None:
+    cloud = Agreeing(DeadlineMissedError("late"), None)
+    rig = rig_of(tmp_path, cloud, bundle=BLOCKS, draw=lambda: 0.0)
+    rig.agent.answer(0, SURE, TOLERANT)
+    rig.agent.answer(1, SURE, TOLERANT)  # the pause
+    other = budget(tolerated_risk=0.02)
+    rig.agent.answer(2, SURE, other)
+
+    (revision,) = rig.agent.catch_up(other, hurry=True)
+
+    assert revision.receipt.input_index == 0
+    (state,) = rig.states[-1].guarantees
+    assert (state.risk, state.audits, state.block.waiting) == (0.02, 1, 0)
+
+
+@pytest.mark.parametrize("damage", ["unreadable", "another number of thresholds"])
+def test_damaged_audit_counts_as_a_change_and_the_block_goes_on(
+    tmp_path: Path, damage: str
+) -> None:
+    cloud = Agreeing(DeadlineMissedError("late"), None)
+    with Outbox(tmp_path) as outbox:
+        rig = rig_of(tmp_path, cloud, journal=outbox, draw=lambda: 0.0)
+        rig.agent.answer(0, SURE, TOLERANT)
+        ((number, message),) = outbox.pending(9)
+        assert message is not None
+        if damage == "unreadable":
+            outbox._database._connection.execute("UPDATE pending SET content = x'ffff'")
+        else:
+            del message.answers[-1], message.kept[-1]
+            outbox.append(added=[message], removed=[number])
+
+        rig.agent.answer(1, SURE, TOLERANT)  # the pause
+        rig.agent.catch_up(TOLERANT, hurry=True)
+
+        state = outbox.stream_state()
+    assert state is not None
+    (guarantee,) = state.guarantees
+    assert guarantee.block.number == 2
+    assert list(guarantee.changed) == [1, 1]

@@ -246,6 +246,31 @@ def test_clock_that_jumps_drops_no_waiting_input(tmp_path: Path, jump_ms: int) -
     assert 0 <= revision.receipt.latency_ms <= 1e9
 
 
+def test_refused_input_does_not_hold_up_those_behind_it(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, BadAnswerError("not this one"), draw=always)
+    rig.agent.answer(0, HARD, OFFLINE)
+    assert rig.agent.catch_up(LATER, hurry=True) == []
+    for index in range(1, 20):
+        rig.agent.answer(index, HARD, OFFLINE)
+    rig.cloud.change(None)
+
+    found = rig.agent.catch_up(LATER, hurry=True)
+
+    assert [one.receipt.input_index for one in found] == [*range(1, 17)]
+
+
+def test_energy_target_is_charged_when_a_deferred_input_is_sent(tmp_path: Path) -> None:
+    energy = {"energy_per_input_mj": 20.0, "target_window": 500, "defer": True}
+    rig = make_rig(tmp_path)
+    rig.agent.answer(0, HARD, budget(link_mbit_s=0, **energy))
+    before = rig.states[-1].owed
+
+    rig.agent.catch_up(budget(**energy), hurry=True)
+
+    assert rig.states[-1].owed_kind == "energy"
+    assert rig.states[-1].owed < before
+
+
 def test_cost_of_a_failed_exchange_is_charged_to_the_next_follow_up(tmp_path: Path) -> None:
     rig = make_rig(tmp_path, UnreachableError("gone"), None, draw=always)
     rig.agent.answer(0, HARD, OFFLINE)

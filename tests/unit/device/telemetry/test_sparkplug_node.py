@@ -73,6 +73,7 @@ def test_birth_names_every_metric_and_offers_rebirth() -> None:
         sparkplug_metrics.TOLERATED_RISK: None,
         sparkplug_metrics.GUARANTEED_SINCE: None,
         sparkplug_metrics.INPUTS_TO_GO: None,
+        sparkplug_metrics.GUARANTEE_ALARMS: None,
     }
 
 

@@ -206,7 +206,7 @@ def follow_up(first: ReceiptRow, kind: str, reason: str, answer: int) -> Receipt
         device_answer=first.answer,
         answer=answer,
         follow_up=kind,
-        follows=first.sequence,
+        follows=first.fingerprint,
         energy_compute_mj=0.0,
         energy_radio_mj=10.0,
         bytes_up=50,
@@ -247,6 +247,7 @@ def test_follow_ups_are_counted_beside_the_answers(rows: list[ReceiptRow]) -> No
 
 
 def test_revised_answers_are_those_of_the_cloud(rows: list[ReceiptRow]) -> None:
+    rows = [replace(row, fingerprint=number) for number, row in enumerate(rows)]
     follow_ups = [
         follow_up(rows[0], "deferred", "deferred", 3),
         follow_up(rows[1], "deferred", "expired", 3),

@@ -1,5 +1,6 @@
 """What the console says about guarantees and audits."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from nestling_cloud.console.data.guarantee import (
     revisions,
     table_guarantee,
 )
+from nestling_cloud.metrics.fleet_guarantees import FleetGuarantees
 from nestling_cloud.metrics.views import FleetView
 from nestling_cloud.store.time_range import TimeRange
 from tests.support.console_views import START_MS, device_row, nothing, totals
@@ -35,7 +37,21 @@ def plain(texts: tuple[str, str]) -> tuple[str, str]:
             ("5.0 %", "not certified, about 1 200 inputs to go"),
             "5.0 %, 1 200 to go",
         ),
-        ({"tolerated_risk": 0.0}, ("0.0 %", "not certified"), "0.0 %, not certified"),
+        (
+            {"tolerated_risk": 0.05, "inputs_to_go": 1200, "guarantee_alarms": 1},
+            ("5.0 %", "not certified, about 1 200 inputs to go; 1 alarm"),
+            "5.0 %, 1 200 to go; 1 alarm",
+        ),
+        (
+            {"tolerated_risk": 0.05, "guaranteed_since_ms": START_MS, "guarantee_alarms": 2},
+            ("at most 5.0 %", "guaranteed since 2023-11-14 22:13:20 UTC; 2 alarms"),
+            "at most 5.0 %; 2 alarms",
+        ),
+        (
+            {"tolerated_risk": 0.0, "guarantee_alarms": 0},
+            ("0.0 %", "not certified"),
+            "0.0 %, not certified",
+        ),
     ],
 )
 def test_risk_is_shown_as_guaranteed_or_with_what_is_missing(
@@ -47,7 +63,7 @@ def test_risk_is_shown_as_guaranteed_or_with_what_is_missing(
     assert table_guarantee(row).replace("\u202f", " ") == in_the_table
 
 
-def fleet(tolerating: int, guaranteed: int) -> FleetView:
+def fleet(guarantees: FleetGuarantees) -> FleetView:
     return FleetView(
         range=TimeRange(since_ms=0, until_ms=1),
         known=5,
@@ -57,15 +73,25 @@ def fleet(tolerating: int, guaranteed: int) -> FleetView:
         residents={},
         totals=nothing(),
         dropped=0,
-        tolerating=tolerating,
-        guaranteed=guaranteed,
+        guarantees=guarantees,
     )
 
 
 def test_fleet_counts_guaranteed_devices_among_those_with_a_tolerated_risk() -> None:
-    assert fleet_guarantee(fleet(3, 2)) == ("2 of 3", "devices with a tolerated risk")
-    assert fleet_guarantee(fleet(3, 0))[0] == "0 of 3"
-    assert fleet_guarantee(fleet(0, 0)) == ("\u2013", "no device has a tolerated risk")
+    two = FleetGuarantees(tolerating=3, guaranteed=2, guaranteed_since_ms=START_MS)
+    since = "devices with a tolerated risk, the last since 2023-11-14 22:13:20 UTC"
+
+    assert fleet_guarantee(fleet(two)) == ("2 of 3", since)
+    assert plain(fleet_guarantee(fleet(replace(two, alarmed=1, inputs_to_go=1200)))) == (
+        "2 of 3",
+        f"{since}; as far as known, up to about 1 200 inputs to go; 1 with alarms",
+    )
+    none = fleet_guarantee(fleet(FleetGuarantees(tolerating=3)))
+    assert none == ("0 of 3", "devices with a tolerated risk")
+    assert fleet_guarantee(fleet(FleetGuarantees())) == (
+        "\u2013",
+        "no device has a tolerated risk",
+    )
 
 
 def test_agreement_has_its_interval_and_the_number_of_audits() -> None:
@@ -82,5 +108,5 @@ def test_deferred_inputs_are_shown_with_what_became_of_them() -> None:
     assert revisions(given) == ("9", "6 answered later, 2 changed")
     assert revisions(totals(deferred=9, revised=6, changed=2, expired=1)) == (
         "9",
-        "6 answered later, 2 changed, 1 too late",
+        "6 answered later, 2 changed, 1 expired (audits included)",
     )

@@ -205,11 +205,39 @@ def test_lost_receipts_of_a_device_are_found() -> None:
 
 
 def test_tolerated_risk_that_is_not_guaranteed_is_a_note() -> None:
-    row = device_row("watch", tolerated_risk=0.05)
+    row = device_row("watch", tolerated_risk=0.05, inputs_to_go=300, guarantee_alarms=0)
 
     assert _texts(device_findings(HEALTHY, row, Losses())) == (
         "[note] The risk of 5.0 % that this device tolerates is not guaranteed yet. Until it is, "
-        "the device asks the cloud about every input."
+        "the device asks the cloud about every input, unless a limit, a pause or a less accurate "
+        "cloud rules that out."
     )
     guaranteed = device_row("watch", tolerated_risk=0.05, guaranteed_since_ms=START_MS)
     assert device_findings(HEALTHY, guaranteed, Losses()) == ()
+
+
+@pytest.mark.parametrize("alarms", [None, 0])
+def test_device_that_may_never_be_certified_is_not_said_to_ask_about_every_input(
+    alarms: int | None,
+) -> None:
+    row = device_row("watch", tolerated_risk=0.05, guarantee_alarms=alarms)
+
+    text = _texts(device_findings(HEALTHY, row, Losses()))
+
+    assert text.startswith("[note] The risk of 5.0 %")
+    assert "does not say when it will be" in text
+    assert "every input" not in text
+
+
+def test_device_that_starts_over_after_an_alarm_is_a_warning() -> None:
+    row = device_row("watch", tolerated_risk=0.05, inputs_to_go=300, guarantee_alarms=1)
+
+    (finding,) = device_findings(HEALTHY, row, Losses())
+
+    assert finding.severity is Severity.WARNING
+    assert "inputs of this device have changed" in finding.text
+    assert "(1 alarm so far). The device started over" in _texts((finding,))
+    again = replace(row, guaranteed_since_ms=START_MS)
+    gone = replace(row, tolerated_risk=None)
+    for one in (again, gone, replace(row, online=False)):
+        assert "alarm" not in _texts(device_findings(HEALTHY, one, Losses()))

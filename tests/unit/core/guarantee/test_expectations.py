@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nestling.v1.bundle_pb2 import AuditedThreshold, GuaranteePlan
 from nestling_core.guarantee import bets
 from nestling_core.guarantee.certification import DELTA, begin
-from nestling_core.guarantee.test_order import first_threshold, inputs_to_go
+from nestling_core.guarantee.expectations import first_threshold, inputs_to_go
 from tests.support.audited_stream import after_one, terms, verdict
 
 

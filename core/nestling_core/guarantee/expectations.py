@@ -1,7 +1,7 @@
-"""Decides which threshold is tested first, and estimates how many inputs a test still needs.
+"""Reads from a bundle's plan which threshold is promising, and how long certificates may take.
 
 Both follow from what the thresholds did on calibration inputs. That is no evidence for the device's
-own inputs: a wrong order costs time, but proves nothing that is false.
+own inputs: a wrong expectation costs time, but proves nothing that is false.
 """
 
 import math
@@ -45,13 +45,11 @@ def inputs_to_go(
 ) -> int | None:
     """Return about how many inputs are missing until a threshold is certified.
 
-    While nothing is certified, every input is audited.
-
     Args:
         plan: the plan of the bundle.
         risk: the tolerated risk, above 0 and below 1.
-        missing: for each threshold, the logarithm of the wealth that is missing for its
-            certificate; infinity if it is not tested next; (T,).
+        missing: for each threshold, the logarithm of the wealth that its certificate lacks;
+            infinity if it is certified; (T,).
         audits: the number of audits so far.
         kept: for each threshold, the number of audited answers that it keeps, (T,).
         changed: for each threshold, the number of these answers that the cloud would change, (T,).
@@ -59,14 +57,30 @@ def inputs_to_go(
     Returns:
         The number of inputs, or None if no end can be foreseen.
     """
+    found = expected_inputs(plan, risk, missing, audits=audits, kept=kept, changed=changed)
+    soonest = float(found.min())
+    return math.ceil(soonest) if soonest < _MOST_INPUTS else None
+
+
+def expected_inputs(
+    plan: GuaranteePlan,
+    risk: float,
+    missing: Sequence[float],
+    *,
+    audits: int = 0,
+    kept: Sequence[int] = (),
+    changed: Sequence[int] = (),
+) -> Doubles:
+    """Return about how many inputs are missing until each threshold is certified, (T,).
+
+    While nothing is certified, every input is audited. The arguments are those of `inputs_to_go`.
+    """
     kept_share, changed_share = _rates(plan, audits, kept, changed)
     whole = bets.blocks_until_proof(kept_share * (risk - changed_share), risk, DELTA)
-    blocks = [
-        max(wanted, 0.0) / math.log(2 / DELTA) * count if math.isfinite(count) else math.inf
-        for wanted, count in zip(missing, whole.tolist(), strict=True)
-    ]
-    found = min(blocks) * plan.dependence
-    return math.ceil(found) if found < _MOST_INPUTS else None
+    part = np.maximum(np.array(missing), 0.0) / math.log(2 / DELTA)
+    # A threshold that is certified, or that cannot be, is never certified in the future.
+    found: Doubles = np.where(np.isfinite(whole), part * whole, np.inf) * plan.dependence
+    return found
 
 
 def _rates(
