@@ -35,9 +35,9 @@ _FLEET: tuple[tuple[str, ...], ...] = (
     ("--id", "wrist-1", "--profile", "pi-zero-2w", "--memory-kb", "10"),
     ("--id", "wrist-2", "--profile", "pi-zero-2w", "--memory-kb", "18", "--link", "bluetooth"),
     ("--id", "wrist-3", "--profile", "pi-zero-2w", "--memory-kb", "30"),
-    ("--id", "bench-1", "--profile", "pi-4b", "--offload-share", "0.4"),
+    ("--id", "bench-1", "--profile", "pi-4b", "--offload-share", "0.4", "--audit-share", "0.2"),
     ("--id", "bench-2", "--profile", "pi-4b", "--link", "bluetooth"),
-    ("--id", "gate-1", "--profile", "pi-5", "--offload-share", "0.1"),
+    ("--id", "gate-1", "--profile", "pi-5", "--tolerated-risk", "0.1"),
 )
 # Seconds between inputs of a device.
 _INTERVALS_S = (0.4, 0.5, 0.6)
