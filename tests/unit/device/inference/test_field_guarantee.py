@@ -222,8 +222,10 @@ def test_verdict_whose_input_got_lost_counts_as_a_change_after_a_restart(tmp_pat
     with Outbox(tmp_path) as outbox:
         rig = rig_of(tmp_path, cloud, journal=outbox, draw=lambda: 0.0)
         rig.agent.answer(0, SURE, TOLERANT)
-        ((number, _),) = outbox.pending(9)
-        outbox.append(removed=[number])
+        ((number, message),) = outbox.pending(9)
+        assert message is not None
+        message.bundle_version = "hand-9-00000000"  # an input of another bundle is not the one
+        outbox.append(added=[message], removed=[number])
         stream = Stream(state=outbox.stream_state())
         again = rig_of(tmp_path, cloud, journal=outbox, stream=stream, draw=lambda: 0.0)
 
