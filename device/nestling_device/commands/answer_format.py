@@ -117,10 +117,10 @@ def guarantee_line(status: GuaranteeStatus) -> str:
     )
 
 
-def is_news(receipt: Receipt) -> bool:
-    """Return whether whoever reads the answers wants to know of a follow-up.
+def is_revision(receipt: Receipt) -> bool:
+    """Return whether a follow-up revises an answer.
 
-    That is so if the cloud has answered a deferred input, or has changed an audited answer.
+    It does if the cloud has answered a deferred input, or has changed an audited answer.
 
     Args:
         receipt: the receipt of the follow-up.

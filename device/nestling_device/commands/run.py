@@ -18,7 +18,7 @@ from nestling_device.commands.answer_format import (
     answer_line,
     guarantee_line,
     guarantee_text,
-    is_news,
+    is_revision,
     refusal_line,
     revision_line,
 )
@@ -206,7 +206,7 @@ def _catch_up(
     """
     found = device.catch_up(budget_of(config), hurry=hurry)
     for receipt, origin in found:
-        if is_news(receipt):
+        if is_revision(receipt):
             classes = device.bundle.manifest.signature.classes
             first, answer = classes[receipt.device_answer], classes[receipt.answer]
             print(revision_line(receipt, first, answer, origin, as_json=options.json), flush=True)

@@ -8,7 +8,7 @@ from nestling_device.commands.answer_format import (
     answer_line,
     guarantee_line,
     guarantee_text,
-    is_news,
+    is_revision,
     revision_line,
 )
 from nestling_device.inference.field_guarantee import GuaranteeStatus
@@ -161,13 +161,13 @@ def test_origin_of_a_revision_is_escaped_and_stays_on_one_line() -> None:
         (receipt_pb2.REASON_EXPIRED, False, False),
     ],
 )
-def test_follow_up_is_news_if_someone_waits_for_it_or_an_answer_changes(
+def test_follow_up_is_revision_if_someone_waits_for_it_or_an_answer_changes(
     reason: receipt_pb2.Reason.ValueType, *, changed: bool, news: bool
 ) -> None:
     made = follow_up(reason)
     made.device_answer = made.answer - changed
 
-    assert is_news(made) == news
+    assert is_revision(made) == news
 
 
 @pytest.mark.parametrize(
