@@ -10,7 +10,7 @@ from typing import Literal
 
 from nestling.v1 import bundle_pb2
 
-MANIFEST_FORMAT = 7
+MANIFEST_FORMAT = 8
 
 Activations = Literal["uint8", "int8"]
 """The integer type of the activations in a template (ONNX graph); it does not change the logits."""

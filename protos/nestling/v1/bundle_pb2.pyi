@@ -44,8 +44,37 @@ class Blob(_message.Message):
 Global___Blob: _TypeAlias = Blob  # noqa: Y015
 
 @_typing.final
+class Value(_message.Message):
+    """A quantity that a regression task estimates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    TOLERANCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    unit: _builtins.str
+    """Physical unit, such as "l/min"."""
+    tolerance: _builtins.float
+    """Largest error, in this unit, with which an answer counts as right."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        tolerance: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "tolerance", b"tolerance", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Value: _TypeAlias = Value  # noqa: Y015
+
+@_typing.final
 class Signature(_message.Message):
-    """Inputs and classes of a task."""
+    """Inputs and answers of a task."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -53,6 +82,18 @@ class Signature(_message.Message):
     CHANNELS_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
+    RATE_HZ_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Kind of the task: "single-label", "multi-label", "regression" or "anomaly"; empty means
+    "single-label". See `nestling_core.kinds`.
+    """
+    media: _builtins.str
+    """What an input is before it becomes an array: "array", "picture" or "sound"; empty means "array"."""
+    rate_hz: _builtins.int
+    """Samples in a second of a sound; 0 for anything else."""
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Shape of one input without the batch axis, for example [6, 100]."""
@@ -67,7 +108,13 @@ class Signature(_message.Message):
 
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Name of each class, in order of the logits."""
+        """Name of each class, in order of the logits; empty in a regression task. An anomaly task has two:
+        what is normal, then the anomaly.
+        """
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
+        """What a regression task estimates, in order of the outputs."""
 
     def __init__(
         self,
@@ -76,10 +123,14 @@ class Signature(_message.Message):
         channels: _abc.Iterable[_builtins.str] | None = ...,
         units: _abc.Iterable[_builtins.str] | None = ...,
         classes: _abc.Iterable[_builtins.str] | None = ...,
+        kind: _builtins.str = ...,
+        values: _abc.Iterable[Global___Value] | None = ...,
+        media: _builtins.str = ...,
+        rate_hz: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "classes", b"classes", "shape", b"shape", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "classes", b"classes", "kind", b"kind", "media", b"media", "rate_hz", b"rate_hz", "shape", b"shape", "units", b"units", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -233,6 +233,9 @@ class Receipt(_message.Message):
     DEVICE_CONFIDENCE_FIELD_NUMBER: _builtins.int
     FOLLOW_UP_FIELD_NUMBER: _builtins.int
     FOLLOWS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    DEVICE_VALUES_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the device's outbox, from 1, without gaps."""
     input_index: _builtins.int
@@ -241,10 +244,12 @@ class Receipt(_message.Message):
     """Unix time, milliseconds."""
     bundle_version: _builtins.str
     answer: _builtins.int
-    """Class index of the answer given."""
+    """The answer given: a class index; in a multi-label task a number in which bit i stands for class
+    i; in an anomaly task 1 for an anomaly; in a regression task 0, and `values` has the answer.
+    """
     device_answer: _builtins.int
-    """Class index that the device would have answered by itself, if a student ran: the best class of
-    its belief before the cloud was asked.
+    """What the device would have answered by itself, if a student ran: the best class of its belief
+    before the cloud was asked.
     """
     resident_capacity: _builtins.int
     """Largest capacity that was resident when the input arrived."""
@@ -278,6 +283,10 @@ class Receipt(_message.Message):
     """In a first receipt: why the cloud will be asked later. In a follow-up: why it was to be asked."""
     follows: _builtins.int
     """Only in a follow-up: the fingerprint of the first receipt."""
+    agreement: _builtins.float
+    """Success, 0 to 1, of the device's own answer against the cloud's, if both are known: 1 if they
+    are the same in the sense of the task's kind.
+    """
     @_builtins.property
     def route(self) -> Global___Route: ...
     @_builtins.property
@@ -289,6 +298,14 @@ class Receipt(_message.Message):
         """The multiplexer's success probabilities after the last capacity ran: capacity 1 to K, then the
         cloud; empty if no capacity ran.
         """
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The estimated values of a regression task, or the score of an anomaly task; empty in other kinds."""
+
+    @_builtins.property
+    def device_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The same as the device would have answered by itself."""
 
     def __init__(
         self,
@@ -317,15 +334,22 @@ class Receipt(_message.Message):
         device_confidence: _builtins.float = ...,
         follow_up: Global___FollowUp.ValueType = ...,
         follows: _builtins.int | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+        device_values: _abc.Iterable[_builtins.float] | None = ...,
+        agreement: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "_follows", b"_follows", "budget", b"budget", "device_answer", b"device_answer", "follows", b"follows", "route", b"route"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_device_answer", b"_device_answer", "_follows", b"_follows", "agreement", b"agreement", "budget", b"budget", "device_answer", b"device_answer", "follows", b"follows", "route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "_follows", b"_follows", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "device_confidence", b"device_confidence", "energy", b"energy", "fingerprint", b"fingerprint", "follow_up", b"follow_up", "follows", b"follows", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "unreadable", b"unreadable", "wall_ms", b"wall_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_device_answer", b"_device_answer", "_follows", b"_follows", "agreement", b"agreement", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "device_confidence", b"device_confidence", "device_values", b"device_values", "energy", b"energy", "fingerprint", b"fingerprint", "follow_up", b"follow_up", "follows", b"follows", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "unreadable", b"unreadable", "values", b"values", "wall_ms", b"wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
+    _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
     _WhichOneofReturnType__device_answer: _TypeAlias = _typing.Literal["device_answer"]  # noqa: Y015
     _WhichOneofArgType__device_answer: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer"]  # noqa: Y015
     _WhichOneofReturnType__follows: _TypeAlias = _typing.Literal["follows"]  # noqa: Y015
     _WhichOneofArgType__follows: _TypeAlias = _typing.Literal["_follows", b"_follows"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__device_answer) -> _WhichOneofReturnType__device_answer | None: ...
     @_typing.overload

@@ -290,6 +290,7 @@ class PendingInput(_message.Message):
     ORIGIN_FILE_FIELD_NUMBER: _builtins.int
     ORIGIN_WINDOW_FIELD_NUMBER: _builtins.int
     CHARGED_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
     input_index: _builtins.int
     input: _builtins.bytes
     """Little-endian float32 in the shape of the bundle's signature."""
@@ -329,6 +330,10 @@ class PendingInput(_message.Message):
     def answers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def kept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The values of the answer, as in the first receipt."""
+
     def __init__(
         self,
         *,
@@ -353,10 +358,11 @@ class PendingInput(_message.Message):
         origin_file: _builtins.str = ...,
         origin_window: _builtins.int = ...,
         charged: _builtins.bool = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "believed", b"believed", "block", b"block", "bundle_version", b"bundle_version", "capacity", b"capacity", "cascade_capacity", b"cascade_capacity", "cascade_start", b"cascade_start", "charged", b"charged", "cloud_right", b"cloud_right", "confidence", b"confidence", "follow_up", b"follow_up", "follows", b"follows", "input", b"input", "input_index", b"input_index", "kept", b"kept", "origin_file", b"origin_file", "origin_id", b"origin_id", "origin_window", b"origin_window", "shadows", b"shadows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "believed", b"believed", "block", b"block", "bundle_version", b"bundle_version", "capacity", b"capacity", "cascade_capacity", b"cascade_capacity", "cascade_start", b"cascade_start", "charged", b"charged", "cloud_right", b"cloud_right", "confidence", b"confidence", "follow_up", b"follow_up", "follows", b"follows", "input", b"input", "input_index", b"input_index", "kept", b"kept", "origin_file", b"origin_file", "origin_id", b"origin_id", "origin_window", b"origin_window", "shadows", b"shadows", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
