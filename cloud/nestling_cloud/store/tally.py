@@ -121,7 +121,7 @@ class Tally:
         self.latencies[number] = self.latencies.get(number, 0) + 1
 
     def _count_follow_up(self, row: ReceiptRow) -> None:
-        agrees = row.answer == row.device_answer
+        agrees = row.agreement == 1
         if row.reason == EXPIRED:
             self.expired += 1
         elif row.follow_up == AUDIT:

@@ -74,6 +74,7 @@ def fits(message: PendingInput, manifest: Manifest) -> bool:
         and all(map(_is_probability, (message.confidence, message.cloud_right)))
         and all(map(_is_probability, (*message.believed, *message.shadows)))
         and len(message.believed) in {0, classes}
+        and bool(message.block) == bool(message.kept)
         and thresholds in {0, len(message.kept)}
         and len(message.shadows) == thresholds * classes
         and all(answer < classes for answer in message.answers)

@@ -59,7 +59,7 @@ class Agreeing(ScriptedCloud):
     def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         answer = super().offload(request, deadline_ms=deadline_ms)
         assert request.device_answer is not None
-        place = (request.device_answer + self.differs) % CLASSES
+        place = (request.device_answer.code + self.differs) % CLASSES
         answer.logits[:] = 8 * np.eye(CLASSES, dtype=np.float32)[place]
         return answer
 
