@@ -69,7 +69,7 @@ class DeviceRow:
         tolerated_risk: the part that the cloud may change, of the answers that the device kept by
             choice; None if the device has another kind of target, or has not reported.
         guaranteed_since_ms: the time since which this risk is guaranteed; None if it is not.
-        inputs_to_go: about how many inputs are missing until it is; None if unknown.
+        inputs_to_go: about how many more inputs it takes until it is; None if unknown.
         guarantee_alarms: how often this risk was found to be exceeded; None if unknown, or without
             a tolerated risk.
         answers: the number of inputs that the device has ever answered.

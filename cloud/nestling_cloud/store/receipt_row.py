@@ -41,7 +41,7 @@ class ReceiptRow:
         route: the place where the input was answered, "capacity-<k>" or "cloud".
         reason: the reason why that route was taken.
         answer: the class index of the final answer.
-        device_answer: the class index that the device would have answered by itself; None if no
+        device_answer: the class index that the device would have answered on its own; None if no
             student ran.
         device_confidence: the probability that this answer is right, as estimated by the device and
             corrected by the cloud's earlier answers; 0 if no student ran, or if the device does not

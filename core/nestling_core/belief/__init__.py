@@ -1,4 +1,4 @@
-"""Tracks what a device believes about the class of the present input of a stream.
+"""Tracks what a device believes about the class of the current input of a stream.
 
 Neighboring inputs of a stream often have the same class. The package filters the student's outputs
 and the cloud's answers over time, and corrects the filter's confidence by the cloud's answers. Its

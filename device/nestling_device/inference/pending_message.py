@@ -1,4 +1,4 @@
-"""Writes an answered input as a message, and reads from it what the cloud's answer shows later."""
+"""Saves an answered input as a message, and interprets the cloud's later answer to it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,9 @@ def revised_answer(message: PendingInput, curve: RoutingCurve, cloud: NDArray[np
 def verdict_on(
     message: PendingInput, curve: RoutingCurve, cloud: NDArray[np.float64]
 ) -> Verdict | None:
-    """Return what the cloud's answer shows about each threshold, or None if it is no such audit.
+    """Return what the cloud's answer shows about each threshold.
+
+    The result is None if the input is not an audit under a tolerated risk.
 
     Args:
         message: the pending input.

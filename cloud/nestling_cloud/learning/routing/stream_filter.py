@@ -73,7 +73,8 @@ def fit_filter(
 ) -> StreamFilter | None:
     """Return the parameters of the stream filter for a cascade, or None for no filter.
 
-    Without streams, and with more than 32 classes, the result is None.
+    The result is None if the inputs are not streams (see `is_stream`), or if there are more than 32
+    classes.
 
     Args:
         data: the outputs of every option for the inputs of recordings.
