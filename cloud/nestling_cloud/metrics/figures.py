@@ -111,12 +111,12 @@ class Totals:
         estimated_answers: the number of answers that came from the devices' own models, with an
             estimate of the probability that they are right.
         expected_right: the sum of these probabilities. Devices correct them in the light of earlier
-            answers of the cloud.
+            answers of the cloud, except under a tolerated risk.
         audited: the number of audits that the cloud answered. An audit is a random check of an
             answer that a device kept by choice: the cloud answers the same input.
         agreeing: the number of audits in which the cloud agreed with the device.
         deferred: the number of answers that announced that the cloud would be asked later, because
-            it was not an option.
+            it was not an option or failed.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
         expired: the number of deferred inputs and audits to which the cloud gave no answer, and

@@ -31,8 +31,7 @@ class ServeConfig:
             and 1883 without.
         broker_kind: the program of the started broker.
         console: the address of the console and the API; None to start neither of them.
-        threads: the number of runs of the teacher at the same time; None for one for each usable
-            core, but at most 8.
+        threads: the number of runs of the teacher at the same time; None for one for each core.
     """
 
     repository: Path

@@ -1,8 +1,8 @@
 """Loads the capacities that the budget admits, as `resident_capacity` decides.
 
 These are the largest capacity that the budget admits and, if the budget admits the two together,
-the smaller capacity that the cascade runs first. Capacities that the device lacks are fetched
-before.
+the smaller capacity that the cascade runs first. If the device lacks some of the capacities that
+the budget admits, it fetches them first.
 """
 
 import dataclasses

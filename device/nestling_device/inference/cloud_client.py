@@ -146,7 +146,7 @@ class Cloud:
         """Return whether follow-ups have to wait.
 
         The pause after a failure is counted in new inputs, but none may come. For follow-ups, it
-        therefore also ends a minute after the failure for each input that it has left.
+        therefore also ends once a minute per remaining input has passed since the failure.
 
         Args:
             now_ms: the current Unix time, in milliseconds.

@@ -224,7 +224,7 @@ class Device:
 
         Args:
             budget: the limits and targets in force.
-            hurry: whether to ask even if more inputs could be sent together later.
+            hurry: whether to ask without waiting for more inputs; pauses and limits still apply.
 
         Returns:
             The follow-ups, already stored in the outbox.
