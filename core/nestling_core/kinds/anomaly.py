@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,3 +72,6 @@ class Anomaly:
     def text(self, answer: Answer) -> str:
         (score,) = answer.values or (math.nan,)
         return f"{self.classes[answer.code]} ({score:.2g})"
+
+    def details(self, answer: Answer) -> dict[str, Any]:
+        return {"score": answer.values[0]} if answer.values else {}

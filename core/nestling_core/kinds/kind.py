@@ -111,6 +111,10 @@ class Kind(Protocol):
         """Return an answer as a short text for people."""
         ...
 
+    def details(self, answer: Answer) -> dict[str, Any]:
+        """Return what a program may want to know about an answer besides its text, for JSON."""
+        ...
+
 
 def agree(kind: Kind, answer: Answer, reference: Answer) -> bool:
     """Return whether an answer is right if a reference is.

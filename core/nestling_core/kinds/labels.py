@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,10 @@ class SingleLabel:
     def text(self, answer: Answer) -> str:
         return self.classes[answer.code]
 
+    def details(self, answer: Answer) -> dict[str, Any]:
+        del answer
+        return {}
+
 
 SINGLE_LABEL = SingleLabel(())
 """The kind of any single-label task, where the names of the classes do not matter."""
@@ -118,5 +123,10 @@ class MultiLabel:
         return 0 <= answer.code < 1 << len(self.classes) and not answer.values
 
     def text(self, answer: Answer) -> str:
-        names = [name for place, name in enumerate(self.classes) if answer.code >> place & 1]
-        return " + ".join(names) or "none"
+        return " + ".join(self._names(answer)) or "none"
+
+    def details(self, answer: Answer) -> dict[str, Any]:
+        return {"labels": self._names(answer)}
+
+    def _names(self, answer: Answer) -> list[str]:
+        return [name for place, name in enumerate(self.classes) if answer.code >> place & 1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -68,3 +69,6 @@ class Regression:
         if len(self.names) == 1:
             return " ".join(f"{value:.4g} {unit}".strip() for _, value, unit in values)
         return ", ".join(f"{name} {value:.4g} {unit}".strip() for name, value, unit in values)
+
+    def details(self, answer: Answer) -> dict[str, Any]:
+        return {"values": dict(zip(self.names, answer.values, strict=True))}
