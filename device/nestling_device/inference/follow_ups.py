@@ -116,14 +116,12 @@ class FollowUps:
     def overflow(self, now_ms: int, budget: Budget) -> tuple[list[Receipt], list[int]]:
         """Let the oldest inputs expire if there is no room for one more.
 
-        The caller stores the receipts, and removes the inputs from the queue, in one transaction.
-
         Args:
             now_ms: the current Unix time, in milliseconds.
             budget: the budget in force.
 
         Returns:
-            The receipts that record the expiry, and the numbers of the expired inputs.
+            The receipts to store, and the numbers of the inputs to remove from the queue.
         """
         too_many = self.waiting + 1 - MOST_PENDING
         oldest = self._journal.pending(too_many) if too_many > 0 else []

@@ -51,7 +51,7 @@ _RECIPE = dataclasses.replace(RECIPE, epochs=15)
 # Standard errors by which another design must be better than the plain rule.
 _STANDARD_ERRORS = 1.0
 FEWEST_FITTED = STRETCH * FEWEST_STRETCHES
-"""The number of inputs below which `choose_design` compares no designs."""
+"""The fewest inputs to fit on with which networks are tried."""
 # The filter with which designs for streams are compared.
 _FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.6, doubt=0.05)
 
