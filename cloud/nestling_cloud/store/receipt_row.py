@@ -44,8 +44,8 @@ class ReceiptRow:
             stands for class i; in an anomaly task 1 for an anomaly; in a regression task 0.
         device_answer: what the device would have answered by itself; None if no student ran.
         device_confidence: the probability that this answer is right, as estimated by the device and
-            corrected by the cloud's earlier answers; 0 if no student ran, or if the device does not
-            report it.
+            corrected by the cloud's earlier answers, except under a tolerated risk; 0 if no student
+            ran, or if the device does not report it.
         resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the latency of the answer.
         latency_provenance: the provenance of the latency.
@@ -74,8 +74,8 @@ class ReceiptRow:
         fingerprint: the hash of the receipt's content, see
             `nestling_core.telemetry.receipt_chain`.
         follow_up: the reason why the cloud is asked afterwards: "deferred", because it was not an
-            option when a hard input arrived, or "audit", because the input was drawn at random.
-            "" if it is not asked. A first receipt announces the follow-up.
+            option or failed when a hard input arrived, or "audit", because the input was drawn at
+            random. "" if it is not asked. A first receipt announces the follow-up.
         follows: the fingerprint of the first receipt, in a follow-up; None in a first receipt.
         values: the values of the final answer in a regression task, or its score in an anomaly
             task; otherwise empty.

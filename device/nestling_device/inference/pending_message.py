@@ -1,4 +1,4 @@
-"""Writes an answered input as a message, and reads from it what the cloud's answer shows later."""
+"""Saves an answered input as a message, and interprets the cloud's later answer to it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,7 @@ def revised_answer(
 
 
 def audit_in(message: PendingInput) -> AuditOfThresholds | None:
-    """Return what an audit under a tolerated risk has to find out, or None if it is no such audit.
+    """Return what an audit has to find out, or None if it is not one under a tolerated risk.
 
     Args:
         message: the pending input.
