@@ -446,7 +446,7 @@ def test_damaged_audit_counts_as_a_change_and_the_block_goes_on(
         if damage == "unreadable":
             outbox._database._connection.execute("UPDATE pending SET content = x'ffff'")
         else:
-            del message.answers[-1], message.kept[-1]
+            del message.kept[-1]
             outbox.append(added=[message], removed=[number])
 
         rig.agent.answer(1, SURE, TOLERANT)  # the pause
