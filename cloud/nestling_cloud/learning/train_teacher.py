@@ -55,7 +55,7 @@ def train_teacher(
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        augmented = with_channels_last(task.augment(inputs[indices], generator), teacher)
+        augmented = with_channels_last(task.augmented(inputs[indices], generator), teacher)
         try:
             logits = teacher(augmented).float()
         except Exception as err:  # noqa: BLE001  a user's network may raise anything

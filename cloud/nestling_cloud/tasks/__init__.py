@@ -58,6 +58,7 @@ __all__ = [
     "separable_student",
     "shuffle_student",
     "task",
+    "task_modules",
     "user_code_errors",
     "wearable",
 ]

@@ -22,7 +22,7 @@ from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
-from nestling_cloud.tasks.user_code_errors import blamed
+from nestling_cloud.tasks.user_code_errors import users_code
 from nestling_core.student.blocks import Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.plan import plan
@@ -144,8 +144,36 @@ class Task:
             raise TaskError(f"task {self.name}: no test recordings")
         for number, recording in enumerate(splits.test):
             _check(self, f"test[{number}]", recording)
-        _check_augment(self, splits.train)
+        self.augmented(torch.from_numpy(splits.train.inputs[:_TRIED]), torch.Generator())
         return splits
+
+    def augmented(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return randomly changed inputs, after checking what the user's `augment` made of them.
+
+        Args:
+            inputs: the inputs, (N, *shape), which stay as they are.
+            generator: the random generator.
+
+        Raises:
+            TaskError: `augment` fails, or it returns a tensor of another shape or type, or with
+                values that are not finite.
+        """
+        what = f"task {self.name}: augment(inputs, generator)"
+        with users_code(what, TaskError):
+            result = self.augment(inputs.clone(), generator)
+        if not isinstance(result, torch.Tensor):
+            raise TaskError(
+                f"{what} returned a {type(result).__name__}; return the augmented inputs as a "
+                "tensor"
+            )
+        if (result.shape, result.dtype) != (inputs.shape, inputs.dtype):
+            raise TaskError(
+                f"{what} turned {inputs.dtype} {list(inputs.shape)} into {result.dtype} "
+                f"{list(result.shape)}; keep type and shape"
+            )
+        if not torch.isfinite(result).all():
+            raise TaskError(f"{what} returned values that are not finite")
+        return result
 
 
 def _check_functions(task: Task) -> None:
@@ -163,38 +191,15 @@ def _check_functions(task: Task) -> None:
 
 
 def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:
-    try:
+    what = f"task {task.name}: load(data_dir, seed)"
+    with users_code(what, TaskError):
         splits = task.load(data_dir, seed)
-    except CloudError:
-        raise
-    except Exception as err:  # the user's function may raise anything
-        raise TaskError(f"task {task.name}: load(data_dir, seed) failed: {blamed(err)}") from err
     if not isinstance(splits, Splits):
         raise TaskError(
-            f"task {task.name}: load(data_dir, seed) returned a {type(splits).__name__}, not "
-            "Splits; return Splits(train=..., calibration=..., test=[...])"
+            f"{what} returned a {type(splits).__name__}, not Splits; return "
+            "Splits(train=..., calibration=..., test=[...])"
         )
     return splits
-
-
-def _check_augment(task: Task, examples: Examples) -> None:
-    inputs = torch.from_numpy(examples.inputs[:_TRIED])
-    where = f"task {task.name}: augment(inputs, generator)"
-    try:
-        result = task.augment(inputs.clone(), torch.Generator().manual_seed(0))
-    except Exception as err:  # the user's function may raise anything
-        raise TaskError(f"{where} failed: {blamed(err)}") from err
-    if not isinstance(result, torch.Tensor):
-        raise TaskError(
-            f"{where} returned a {type(result).__name__}; return the augmented inputs as a tensor"
-        )
-    if (result.shape, result.dtype) != (inputs.shape, inputs.dtype):
-        raise TaskError(
-            f"{where} turned {inputs.dtype} {list(inputs.shape)} into {result.dtype} "
-            f"{list(result.shape)}; keep type and shape"
-        )
-    if not torch.isfinite(result).all():
-        raise TaskError(f"{where} returned values that are not finite")
 
 
 def _check(task: Task, part: str, examples: Examples) -> None:

@@ -89,7 +89,7 @@ def make_views(
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     inputs = torch.from_numpy(examples.inputs)
-    copies = [task.augment(inputs, generator) for _ in range(distillation.views)]
+    copies = [task.augmented(inputs, generator) for _ in range(distillation.views)]
     asked = copies if distillation.asks_teacher else []
     with precision(task.student_recipe):
         answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
