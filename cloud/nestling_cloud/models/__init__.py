@@ -3,4 +3,4 @@
 This package may import no other package of the cloud.
 """
 
-__all__ = ["multiplexer", "picture_teacher", "plain_confidence", "teacher"]
+__all__ = ["multiplexer", "onnx_teacher", "picture_teacher", "plain_confidence", "teacher"]

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.export import ExportedProgram
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
+from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Nesting
@@ -39,6 +41,13 @@ FEWEST_CALIBRATION = 3
 
 _TRIED = 8  # inputs that the augmentation is tried on
 
+# A teacher that is there already, or a function that makes it.
+_MadeTeacher = nn.Module | OnnxTeacher | ExportedProgram | Path | str
+Teacher = _MadeTeacher | Callable[[Signature], _MadeTeacher]
+
+DEFAULT_TEACHER_RECIPE = Recipe(epochs=8)
+"""How a teacher is trained unless the task says otherwise."""
+
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
@@ -57,11 +66,12 @@ class Task:
         load: a function `(data_dir, seed) -> Splits`, where `data_dir` is the folder that the user
             names, or None, and `seed` is the random seed of the split.
         student: the blocks and widths of the nested student.
-        teacher: a function `(signature) -> network`, where the network maps inputs (N, *shape) to
-            logits (N, classes). The default is an untrained residual convolutional network that
-            fits the signature.
-        teacher_recipe: the options of the teacher's training; None if the teacher is already
-            trained.
+        teacher: a function `(signature) -> teacher`, or the teacher itself. It is a network that
+            maps inputs (N, *shape) to logits (N, classes), an `OnnxTeacher`, a program made by
+            `torch.export`, or the path of an .onnx or .pt2 file. The default is an untrained
+            residual convolutional network that fits the signature.
+        teacher_recipe: the options of the teacher's training; None if the teacher is a network that
+            is already trained. Files and exported programs are never trained.
         student_recipe: the options of the student's training.
         distillation: the options for what the student learns from the teacher.
         nesting: the options for nesting the student's capacities (sizes) in one another.
@@ -78,8 +88,8 @@ class Task:
     signature: Signature
     load: Callable[[Path | None, int], Splits]
     student: StudentConfig
-    teacher: Callable[[Signature], nn.Module] = ConvTeacher
-    teacher_recipe: Recipe | None = field(default_factory=lambda: Recipe(epochs=8))
+    teacher: Teacher = ConvTeacher
+    teacher_recipe: Recipe | None = DEFAULT_TEACHER_RECIPE
     student_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
     distillation: Distillation = field(default_factory=Distillation)
     nesting: Nesting = field(default_factory=Nesting)
@@ -177,17 +187,17 @@ class Task:
 
 
 def _check_functions(task: Task) -> None:
-    if isinstance(task.teacher, nn.Module):
-        raise TaskError(
-            f"task {task.name}: teacher must be a function that returns a network, not a network: "
-            "write teacher=lambda signature: network"
-        )
-    for name in ("load", "teacher", "augment"):
-        if not callable(getattr(task, name)):
+    for name in ("load", "augment"):
+        given = getattr(task, name)
+        if not callable(given):
             raise TaskError(
-                f"task {task.name}: {name} must be a function, not a "
-                f"{type(getattr(task, name)).__name__}"
+                f"task {task.name}: {name} must be a function, not a {type(given).__name__}"
             )
+    if not (callable(task.teacher) or isinstance(task.teacher, _MadeTeacher)):
+        raise TaskError(
+            f"task {task.name}: teacher must be a function, a network, or an .onnx or .pt2 file, "
+            f"not a {type(task.teacher).__name__}"
+        )
 
 
 def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:

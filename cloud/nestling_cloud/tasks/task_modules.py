@@ -67,7 +67,7 @@ def _package_of(path: Path) -> str:
 
 
 def _forget(package: str) -> None:
-    """Remove what an earlier import left, so that modules are those of the files as they are now."""
+    """Remove what an earlier import left, because the files may have changed."""
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]
     importlib.invalidate_caches()

@@ -16,8 +16,9 @@ from nestling_cloud.learning.adaptation.pipeline import learn_adapted
 from nestling_cloud.learning.check_teacher import check_teaching, prepare_to_serve
 from nestling_cloud.learning.distillation.features import TeacherFeatureError
 from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.make_teacher import TeacherError
 from nestling_cloud.learning.pipeline import learn
-from nestling_cloud.learning.train_teacher import TeacherError, train_teacher
+from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks import Distillation, Signature, Task
 from tests.support.progress import EpochCounter

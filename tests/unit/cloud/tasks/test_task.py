@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.recipes.recipe import RecipeError
 from nestling_cloud.tasks import (
     Examples,
@@ -157,7 +158,7 @@ def test_task_without_augmentation_keeps_inputs() -> None:
 def test_default_teacher_fits_the_signature() -> None:
     task = task_of()
 
-    assert task.teacher(task.signature).eval()(torch.zeros(2, 2, 8)).shape == (2, 3)
+    assert make_teacher(task)(torch.zeros(2, 2, 8)).shape == (2, 3)
 
 
 def test_student_that_does_not_fit_the_signature_is_refused() -> None:
