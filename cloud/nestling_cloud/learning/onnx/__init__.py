@@ -12,6 +12,7 @@ __all__ = [
     "compiled_nest",
     "exported_program",
     "float_export",
+    "model_ends",
     "onnx_file",
     "onnx_network",
     "template",
