@@ -2,6 +2,8 @@
 
 import copy
 import hashlib
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def make_teacher(task: Task) -> nn.Module:
     elif callable(made) and not isinstance(made, ExportedProgram):
         what = f"{what}(signature)"
         with users_code(what, TeacherError):
-            made = made(task.signature)
+            made = made(task.signature) if _takes_argument(made) else made()
         if isinstance(made, type):
             raise TeacherError(
                 f"{what} returned the class {made.__name__} and not a network; call it: "
@@ -73,6 +75,15 @@ def make_teacher(task: Task) -> nn.Module:
             "trained; remove teacher_recipe from the task"
         )
     return network.eval()
+
+
+def _takes_argument(function: Callable[..., Any]) -> bool:
+    """Return whether a function or a class is called with the signature, or without arguments."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return True
+    return any(one.kind != inspect.Parameter.KEYWORD_ONLY for one in parameters)
 
 
 def _evaluating(what: str, network: nn.Module) -> nn.Module:

@@ -66,8 +66,8 @@ class Task:
         load: a function `(data_dir, seed) -> Splits`, where `data_dir` is the folder that the user
             names, or None, and `seed` is the random seed of the split.
         student: the blocks and widths of the nested student.
-        teacher: a function `(signature) -> teacher`, or the teacher itself. It is a network that
-            maps inputs (N, *shape) to logits (N, classes), an `OnnxTeacher`, a program made by
+        teacher: a function `(signature) -> teacher` or `() -> teacher`, a class of networks, or
+            the teacher itself. The teacher is a network that maps inputs (N, *shape) to logits (N, classes), an `OnnxTeacher`, a program made by
             `torch.export`, or the path of an .onnx or .pt2 file. The default is an untrained
             residual convolutional network that fits the signature.
         teacher_recipe: the options of the teacher's training; None if the teacher is a network that
@@ -190,8 +190,9 @@ def _check_functions(task: Task) -> None:
     for name in ("load", "augment"):
         given = getattr(task, name)
         if not callable(given):
+            advice = "; write load=lambda data_dir, seed: ..." if isinstance(given, Splits) else ""
             raise TaskError(
-                f"task {task.name}: {name} must be a function, not a {type(given).__name__}"
+                f"task {task.name}: {name} must be a function, not a {type(given).__name__}{advice}"
             )
     if not (callable(task.teacher) or isinstance(task.teacher, _MadeTeacher)):
         raise TaskError(

@@ -135,7 +135,7 @@ def failing(_signature: Signature) -> nn.Module:
             r"no such file: 'teacher.pt' \(test_check_teacher.py, line \d+\)",
         ),
         (lambda _signature: None, "returned None and not a torch.nn.Module"),
-        (lambda: TinyTeacher(TINY_TASK.signature), r"TypeError: .* positional argument"),
+        (lambda _a, _b: TinyTeacher(TINY_TASK.signature), r"TypeError: .* positional argument"),
     ],
 )
 def test_function_that_makes_no_teacher_gives_a_readable_error(

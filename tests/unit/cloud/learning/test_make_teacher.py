@@ -67,9 +67,18 @@ class Seeded(TinyTeacher):
         super().__init__(signature)
 
 
+class NoArguments(Seeded):
+    """A network that is made without the signature."""
+
+    def __init__(self) -> None:
+        super().__init__(TINY_TASK.signature)
+
+
 WAYS: dict[str, Callable[[Path], Any]] = {
     "network": lambda _: network(),
     "class of a network": lambda _: Seeded,
+    "class without arguments": lambda _: NoArguments,
+    "function without arguments": lambda _: network,
     "object that makes a network": lambda _: Maker(),
     "ONNX teacher": lambda folder: OnnxTeacher(onnx_file(folder)),
     "path of an ONNX file": onnx_file,
