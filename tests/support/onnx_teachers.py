@@ -86,7 +86,7 @@ def traced(
         torch.onnx.export(
             made.to(dtype).eval(),
             (torch.zeros(batch, *shape, dtype=dtype),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # only files are declared
             dynamo=False,
             opset_version=opset,
             input_names=["samples"],

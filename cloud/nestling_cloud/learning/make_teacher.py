@@ -12,11 +12,14 @@ from torch.export import ExportedProgram
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.onnx.exported_program import load_program, model_of, program_digest
+from nestling_cloud.learning.onnx.model_ends import Expected
 from nestling_cloud.learning.onnx.onnx_file import named, read_file, read_model, serialize
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork, OnnxSource
 from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.tasks.task import DEFAULT_TEACHER_RECIPE, Task
 from nestling_cloud.tasks.user_code_errors import blamed, users_code
+from nestling_core.kinds.labels import MultiLabel, SingleLabel
+from nestling_core.kinds.of_signature import kind_of
 
 _PROGRAM_ENDS = OnnxTeacher("program.pt2")  # its only input and output, not normalized
 
@@ -27,7 +30,7 @@ class TeacherError(CloudError):
 
 def outputs_of(task: Task) -> int:
     """Return the number of values with which a task's teacher answers one input."""
-    return len(task.signature.classes)
+    return kind_of(task.signature).teacher_outputs
 
 
 def name_of(teacher: nn.Module) -> str:
@@ -119,13 +122,25 @@ def _onnx_network(task: Task, made: object) -> OnnxNetwork | None:
     return _file(task, made) if isinstance(made, OnnxTeacher) else None
 
 
+def _expected(task: Task) -> Expected:
+    """Return what a file must answer in a task."""
+    match kind_of(task.signature):
+        case SingleLabel():
+            activations = frozenset({"Softmax", "Sigmoid"})
+        case MultiLabel():
+            activations = frozenset({"Sigmoid"})
+        case _:
+            activations = frozenset()
+    return Expected(count=outputs_of(task), activations=activations)
+
+
 def _program(task: Task, label: str, program: ExportedProgram | bytes, digest: str) -> OnnxNetwork:
     source = OnnxSource(
         where=f"task {task.name}: the teacher {label}",
         read=lambda: model_of(load_program(program) if isinstance(program, bytes) else program),
         ends=_PROGRAM_ENDS,
         shape=task.signature.shape,
-        outputs=outputs_of(task),
+        expected=_expected(task),
     )
     return OnnxNetwork(label, source, digest)
 
@@ -142,6 +157,6 @@ def _file(task: Task, teacher: OnnxTeacher) -> OnnxNetwork:
         read=lambda: model,
         ends=teacher,
         shape=task.signature.shape,
-        outputs=outputs_of(task),
+        expected=_expected(task),
     )
     return OnnxNetwork(path.name, source, digest.hexdigest())

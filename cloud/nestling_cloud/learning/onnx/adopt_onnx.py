@@ -22,9 +22,10 @@ from nestling_cloud.learning.onnx.graph_edit import (
 from nestling_cloud.learning.onnx.graph_macs import graph_macs
 from nestling_cloud.learning.onnx.model_ends import (
     Ends,
+    Expected,
     choose_ends,
     gives_probabilities,
-    logits_before,
+    values_before,
 )
 from nestling_cloud.learning.onnx.onnx_file import (
     OnnxTeacherError,
@@ -61,7 +62,7 @@ class AdoptedModel:
 
 
 def adopt(
-    model: onnx.ModelProto, teacher: OnnxTeacher, shape: Sequence[int], outputs: int
+    model: onnx.ModelProto, teacher: OnnxTeacher, shape: Sequence[int], expected: Expected
 ) -> AdoptedModel:
     """Return a model in the form that the cloud serves.
 
@@ -73,7 +74,7 @@ def adopt(
         model: the model with all weights inside, which is left as it is.
         teacher: the names of input and output, if they are given, and the normalization.
         shape: the shape of one input of the task.
-        outputs: the number of values with which a teacher answers one input of the task.
+        expected: what the task expects a teacher to answer.
 
     Raises:
         OnnxTeacherError: the model cannot be loaded, does not fit the task, or accepts batches of
@@ -86,12 +87,12 @@ def adopt(
             f"has opset {opset}, and {_OLDEST_OPSET} is the oldest that can be served; convert it, "
             "for example by onnx.version_converter.convert_version(model, 17)"
         )
-    ends = choose_ends(model.graph, teacher.input, teacher.output, shape, outputs)
+    ends = choose_ends(model.graph, teacher.input, teacher.output, shape, expected.count)
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     bare.ir_version = max(bare.ir_version, 4)  # before, every weight was an input too
-    _give_ends(bare, ends, teacher, shape, outputs)
-    served = _for_any_batch(bare, ends, shape, outputs)
+    _give_ends(bare, ends, teacher, shape, expected)
+    served = _for_any_batch(bare, ends, shape, expected)
     return AdoptedModel(onnx=serialize(served), macs=graph_macs(bare))
 
 
@@ -117,19 +118,23 @@ def with_channels_mixed(model: AdoptedModel, matrix: NDArray[np.float32]) -> Ado
 
 
 def _give_ends(
-    model: onnx.ModelProto, ends: Ends, teacher: OnnxTeacher, shape: Sequence[int], outputs: int
+    model: onnx.ModelProto,
+    ends: Ends,
+    teacher: OnnxTeacher,
+    shape: Sequence[int],
+    expected: Expected,
 ) -> None:
     """Add nodes that turn the task's input into the network's and its output into logits."""
     graph = model.graph
     for name in _RESERVED:
         rename_tensor(graph, name, _renamed(name))
     before = _input_nodes(_renamed(ends.input), ends, teacher, shape)
-    logits = logits_before(graph, _renamed(ends.output))
+    logits = values_before(graph, _renamed(ends.output), expected.activations)
     after = [helper.make_node("Cast", [logits], [OUTPUT], to=TensorProto.FLOAT)]
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
-    _declare(graph, shape, outputs)
+    _declare(graph, shape, expected.count)
     keep_only_needed(graph)
 
 
@@ -179,7 +184,7 @@ def _declare(graph: onnx.GraphProto, shape: Sequence[int], outputs: int) -> None
 
 
 def _for_any_batch(
-    bare: onnx.ModelProto, ends: Ends, shape: Sequence[int], outputs: int
+    bare: onnx.ModelProto, ends: Ends, shape: Sequence[int], expected: Expected
 ) -> onnx.ModelProto:
     """Return a model that answers batches of any size, with logits.
 
@@ -192,17 +197,17 @@ def _for_any_batch(
         lambda: with_free_reshapes(bare, size),
     ]
     if size == 1:
-        ways.append(lambda: row_by_row(bare, shape, outputs))
+        ways.append(lambda: row_by_row(bare, shape, expected.count))
     rows = np.random.default_rng(0).standard_normal((max(_TRIED), *shape), np.float32)
     reasons: list[str] = []
     for way in ways:
         candidate = way()
         try:
-            answers = _answers(candidate, rows, outputs, alike=ends.batch is not None)
+            answers = _answers(candidate, rows, expected.count, alike=ends.batch is not None)
         except OnnxTeacherError as err:
             reasons.append(str(err))
             continue
-        if gives_probabilities(answers):
+        if "Softmax" in expected.activations and gives_probabilities(answers):
             return _with_logarithm(candidate)
         return candidate
     raise OnnxTeacherError(_refusal(ends, reasons[0]))

@@ -20,6 +20,21 @@ Axes = list[int | None]  # sizes of axes; None for any size
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a task expects a teacher to answer.
+
+    Attributes:
+        count: the number of values for each input.
+        activations: the operators that may stand at the end of a model and are removed, because the
+            task learns from the values before them: "Softmax", "Sigmoid", both or none. With
+            "Softmax", answers that add up to 1 are replaced by their logarithms.
+    """
+
+    count: int
+    activations: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ends:
     """The tensors by which a task uses a model.
 
@@ -76,15 +91,13 @@ def choose_ends(
     )
 
 
-def logits_before(graph: onnx.GraphProto, output: str) -> str:
-    """Return the tensor that a softmax or a sigmoid at the end of a graph is applied to.
-
-    The classes are ranked alike before and after such a node, and logits are what a student learns
-    from.
+def values_before(graph: onnx.GraphProto, output: str, activations: frozenset[str]) -> str:
+    """Return the tensor that an activation at the end of a graph is applied to.
 
     Args:
         graph: the graph.
         output: the name of its output, which is returned if nothing has to be removed.
+        activations: the operators that are removed, as in `Expected`.
     """
     makers = {name: node for node in graph.node for name in node.output}
     name = output
@@ -94,8 +107,8 @@ def logits_before(graph: onnx.GraphProto, output: str) -> str:
     if node is None or node.domain not in {"", "ai.onnx"}:
         return output
     axis = next((entry.i for entry in node.attribute if entry.name == "axis"), -1)
-    last = node.op_type == "Softmax" and axis in {1, -1}
-    return node.input[0] if last or node.op_type == "Sigmoid" else output
+    over_values = node.op_type != "Softmax" or axis in {1, -1}
+    return node.input[0] if node.op_type in activations and over_values else output
 
 
 def gives_probabilities(answers: NDArray[np.float32]) -> bool:
@@ -167,8 +180,8 @@ def _output(
     fitting = [value for value in found if _answers(value, outputs)]
     if not fitting:
         raise OnnxTeacherError(
-            f"has no output of {outputs} floats for each input, one for each class of the task; "
-            f"its outputs are {known}"
+            f"has no output of {outputs} floats for each input, which the task needs; its outputs "
+            f"are {known}"
         )
     if len(fitting) > 1:
         raise OnnxTeacherError(

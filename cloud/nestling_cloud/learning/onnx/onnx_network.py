@@ -12,6 +12,7 @@ from torch import nn
 
 from nestling_cloud.cloud_model.model import INPUT, OUTPUT
 from nestling_cloud.learning.onnx.adopt_onnx import AdoptedModel, adopt
+from nestling_cloud.learning.onnx.model_ends import Expected
 from nestling_cloud.learning.onnx.onnx_file import (
     OnnxTeacherError,
     named,
@@ -31,14 +32,14 @@ class OnnxSource:
         read: a function that returns the model with all weights inside.
         ends: the names of input and output, and the normalization.
         shape: the shape of one input of the task.
-        outputs: the number of values of one answer.
+        expected: what the task expects the model to answer.
     """
 
     where: str
     read: Callable[[], onnx.ModelProto]
     ends: OnnxTeacher
     shape: Sequence[int]
-    outputs: int
+    expected: Expected
 
     @cached_property
     def adopted(self) -> AdoptedModel:
@@ -48,7 +49,7 @@ class OnnxSource:
             OnnxTeacherError: the model cannot be used for the task.
         """
         with named(self.where):
-            return adopt(self.read(), self.ends, self.shape, self.outputs)
+            return adopt(self.read(), self.ends, self.shape, self.expected)
 
 
 class OnnxNetwork(nn.Module):

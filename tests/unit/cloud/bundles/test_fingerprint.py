@@ -258,7 +258,14 @@ def save_program(path: Path, scale: float) -> None:
 
 
 def save_script(path: Path, scale: float) -> None:
-    torch.jit.trace(filled(scale), torch.zeros(1, 2, 16)).save(str(path))
+    trace: Any = torch.jit.trace
+    trace(filled(scale), torch.zeros(1, 2, 16)).save(str(path))
+
+
+def load_script(path: Path) -> nn.Module:
+    load: Any = torch.jit.load
+    loaded: nn.Module = load(str(path))
+    return loaded
 
 
 class Indirect(nn.Module):
@@ -278,7 +285,7 @@ FILES: dict[str, tuple[Callable[[Path, float], None], Callable[[Path], Any]]] = 
     "parted.onnx": (save_parted, lambda path: lambda _signature: OnnxTeacher(path)),
     "teacher.pt2": (save_program, lambda path: path),
     "program": (save_program, torch.export.load),
-    "script": (save_script, lambda path: lambda _signature: torch.jit.load(str(path))),
+    "script": (save_script, lambda path: lambda _signature: load_script(path)),
     "indirect": (save_onnx, lambda path: lambda _signature: Indirect(path)),
 }
 

@@ -15,7 +15,7 @@ from nestling_cloud.cloud_model.check import try_model
 from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.learning.macs import network_macs
 from nestling_cloud.learning.onnx.adopt_onnx import adopt
-from nestling_cloud.learning.onnx.model_ends import choose_ends
+from nestling_cloud.learning.onnx.model_ends import Expected, choose_ends
 from nestling_cloud.learning.onnx.onnx_file import OnnxTeacherError
 from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from tests.support.onnx_teachers import (
@@ -32,11 +32,12 @@ from tests.support.tiny_task import CLASSES, LENGTH, TINY_TASK, tones
 FLOAT = TensorProto.FLOAT
 ROWS = tones(5, 0).inputs
 PLAIN = OnnxTeacher("teacher.onnx")
+EXPECTED = Expected(count=CLASSES, activations=frozenset({"Softmax", "Sigmoid"}))
 
 
 def served(model: onnx.ModelProto, teacher: OnnxTeacher = PLAIN) -> NDArray[np.float32]:
     """Return the logits of the adopted model, after the check that precedes a release."""
-    adopted = adopt(model, teacher, SHAPE, CLASSES)
+    adopted = adopt(model, teacher, SHAPE, EXPECTED)
     cloud = CloudModel("tiny-teacher", adopted.onnx)
     return try_model(cloud, TINY_TASK.signature, ROWS)[: len(ROWS)]
 
@@ -72,7 +73,7 @@ def test_batch_that_is_written_into_a_reshape_is_freed(free: bool) -> None:
 
 
 def adopted_graph(model: onnx.ModelProto) -> onnx.GraphProto:
-    return onnx.load_from_string(adopt(model, PLAIN, SHAPE, CLASSES).onnx).graph
+    return onnx.load_from_string(adopt(model, PLAIN, SHAPE, EXPECTED).onnx).graph
 
 
 def test_network_that_takes_single_inputs_only_is_run_once_for_each() -> None:
@@ -216,7 +217,7 @@ def other(branch: onnx.GraphProto) -> onnx.GraphProto:
 
 
 def test_multiply_accumulates_are_those_of_the_network() -> None:
-    adopted = adopt(traced(network(), batch=4), PLAIN, SHAPE, CLASSES)
+    adopted = adopt(traced(network(), batch=4), PLAIN, SHAPE, EXPECTED)
 
     assert adopted.macs == network_macs(network(), SHAPE)
 
