@@ -107,6 +107,8 @@ def test_fingerprint_covers_exactly_the_code_that_affects_a_bundle() -> None:
     says_and_computes_nothing = {
         "nestling_cloud.errors",
         "nestling_cloud.progress",
+        "nestling_cloud.tasks.label_check",
+        "nestling_cloud.tasks.single_label",
         "nestling_cloud.tasks.user_code_errors",
     }
     of_tasks = {"nestling_cloud.tasks.motion", "nestling_cloud.tasks.pictures"}  # augmentations
