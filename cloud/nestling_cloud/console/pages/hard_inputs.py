@@ -69,4 +69,6 @@ def _note(inputs: Sequence[HardInput], now_ms: int) -> str:
     if not inputs:
         return "None yet: an input appears here when the device sends it to the cloud."
     last = age(inputs[0].received_at_ms, now_ms)
+    if inputs[0].audited:
+        return f"Drawn at random to learn how often the cloud agrees. Last input: {last}."
     return f"Sent to the cloud because the cloud was expected to answer better. Last input: {last}."
