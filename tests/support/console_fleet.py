@@ -26,6 +26,10 @@ class Fleet:
         url = f"{self.cloud.console}/api/v1/{path}"
         return httpx.get(url, params=query or None, headers=self._headers, timeout=DEADLINE_S)
 
+    def delete(self, path: str) -> httpx.Response:
+        url = f"{self.cloud.console}/api/v1/{path}"
+        return httpx.delete(url, headers=self._headers, timeout=DEADLINE_S)
+
     def put_text(self, path: str, body: str) -> httpx.Response:
         url = f"{self.cloud.console}/api/v1/{path}"
         headers = {**self._headers, "Content-Type": "application/json"}

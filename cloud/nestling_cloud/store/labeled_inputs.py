@@ -209,6 +209,22 @@ class LabeledInputs:
         with self._store.reading() as connection:
             return int(connection.execute(query.where(*chosen.conditions())).scalar() or 0)
 
+    def delete(self, chosen: InputFilter) -> int:
+        """Delete inputs with their labels, and return how many there were.
+
+        The database is then rewritten without them, also if there were none.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database is in use for too long, or the disk is
+                full.
+        """
+        with self._store.writing() as connection:
+            deleted = connection.execute(
+                sa.delete(tables.HARD_INPUTS).where(*chosen.conditions())
+            ).rowcount
+        self._store.rewrite([tables.HARD_INPUTS.name])
+        return deleted
+
     def _find(self, connection: sa.Connection, number: int) -> StoredInput | None:
         rows = connection.execute(sa.select(*_COLUMNS).where(_C.id == number)).all()
         return next(iter(self._sound(rows)), None)

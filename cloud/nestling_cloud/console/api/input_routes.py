@@ -58,6 +58,7 @@ class InputRoutes:
             responses=_CONTENT,
             response_class=Response,
         )(self._content)
+        router.get("/inputs/{number}/label", summary="A stored input, with its label")(self._one)
         router.put(
             "/inputs/{number}/label", summary="Label a stored input", responses=BODY_PROBLEM
         )(self._label)
@@ -69,12 +70,12 @@ class InputRoutes:
         self,
         device: Annotated[str | None, Query(pattern=f"^{topics.DEVICE_ID_PATTERN}$")] = None,
         task: Annotated[str | None, Query(max_length=64)] = None,
+        *,
+        labeled: Annotated[bool | None, Query(description="with or without a label")] = None,
         since_ms: Since = None,
         until_ms: Since = None,
         before: Annotated[int | None, Query(ge=1, le=_LARGEST_ID)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        *,
-        labeled: Annotated[bool | None, Query(description="with or without a label")] = None,
     ) -> InputsMessage:
         chosen = InputFilter(
             device=device, task=task, labeled=labeled, since_ms=since_ms, until_ms=until_ms
