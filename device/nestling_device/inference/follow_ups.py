@@ -12,8 +12,9 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason, Receipt
 from nestling.v1.stream_pb2 import PendingInput
-from nestling_core.belief.evidence import softmax
 from nestling_core.belief.reliability import Prediction
+from nestling_core.kinds.kind import agree, answer_of
+from nestling_core.kinds.of_signature import kind_of
 from nestling_device.bundle.calibration import curve_of
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.inference.cloud_client import Cloud, Exchange
@@ -28,13 +29,15 @@ from nestling_device.inference.offloader import (
     OffloadError,
 )
 from nestling_device.inference.pending_message import (
+    answer_in,
+    audit_in,
     fits,
     origin_of,
     request_of,
     revised_answer,
-    verdict_on,
 )
 from nestling_device.inference.stream_belief import StreamBelief
+from nestling_device.inference.verdict import verdict_on
 from nestling_device.sources.source import Origin
 from nestling_device.telemetry.pending_inputs import Pending
 
@@ -96,6 +99,7 @@ class FollowUps:
         guarantee: FieldGuarantee,
     ) -> None:
         self._version, self._manifest = bundle.version, bundle.manifest
+        self._kind = kind_of(bundle.manifest.signature)
         self._calibration = bundle.calibration
         self._journal = journal
         self._cloud = cloud
@@ -234,22 +238,26 @@ class FollowUps:
             return self._expire(message, now_ms, budget)
         key = CascadeKey(message.cascade_start, message.cascade_capacity)
         curve = curve_of(self._calibration, key.start, key.resident)
-        cloud = softmax(result.logits)
-        verdict = verdict_on(message, curve, cloud)
-        if verdict is not None:
+        own, cloud = answer_in(message), answer_of(self._kind, result.logits)
+        audit = audit_in(message)
+        if audit is not None:
+            verdict = verdict_on(audit, curve, self._kind, own, result.logits)
             self._guarantee.after_verdict(
                 key, message.block, verdict, now_ms, audit_share=budget.audit_share
             )
         if message.confidence > 0:
-            prediction = Prediction(message.answer, message.confidence)
-            self._belief.learn(prediction, int(cloud.argmax()), message.cloud_right)
-        audit = message.follow_up == receipt_pb2.FOLLOW_UP_AUDIT
+            prediction = Prediction(self._kind.group(own), message.confidence)
+            agrees = agree(self._kind, own, cloud)
+            self._belief.learn(prediction, message.cloud_right, agrees=agrees)
+        drawn = message.follow_up == receipt_pb2.FOLLOW_UP_AUDIT
         if not message.charged:
             self._target.after_follow_up(budget, self._cloud.size_bytes)
-        reason = receipt_pb2.REASON_AUDITED if audit else receipt_pb2.REASON_DEFERRED
+        reason = receipt_pb2.REASON_AUDITED if drawn else receipt_pb2.REASON_DEFERRED
         receipt = self._receipt(message, reason, now_ms, budget)
         receipt.route.capacity = 0
-        receipt.answer = revised_answer(message, curve, cloud)
+        answer = revised_answer(message, curve, self._kind, result.logits)
+        receipt.answer, receipt.agreement = answer.code, float(agree(self._kind, own, answer))
+        receipt.values[:] = answer.values
         return receipt
 
     def _expire(self, message: PendingInput, now_ms: int, budget: Budget) -> Receipt:
@@ -269,7 +277,9 @@ class FollowUps:
             answered_at_ms=now_ms,
             bundle_version=message.bundle_version,
             answer=message.answer,
+            values=message.values,
             device_answer=message.answer,
+            device_values=message.values,
             resident_capacity=message.cascade_capacity,
             latency_ms=min(max(0, now_ms - message.answered_at_ms), _LONGEST_DELAY_MS),
             latency_provenance=receipt_pb2.PROVENANCE_MEASURED,

@@ -9,6 +9,7 @@ import grpc
 from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling.v1.bundle_pb2 import Manifest, WireForm
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.nest.bundle_files import teacher_version
 from nestling_core.network.address import Address
 from nestling_core.routing.admission import FRAMING_BYTES_DOWN, FRAMING_BYTES_UP
@@ -83,6 +84,7 @@ class GrpcOffloader:
         """
         self._channel = Channel(address, identity)
         self._manifest = manifest
+        self._outputs = kind_of(manifest.signature).teacher_outputs
         self._device_id = device_id
         self._misses = 0
         self._wanted = best_form(manifest, forms.encodable())
@@ -176,7 +178,7 @@ class GrpcOffloader:
         started: float,
     ) -> CloudAnswer:
         return CloudAnswer(
-            logits=read_logits(response, len(self._manifest.signature.classes)),
+            logits=read_logits(response, self._outputs),
             bytes_up=asked.up + message.ByteSize() + FRAMING_BYTES_UP,
             bytes_down=asked.down + response.ByteSize() + FRAMING_BYTES_DOWN,
             wall_ms=(time.perf_counter() - started) * 1000,
