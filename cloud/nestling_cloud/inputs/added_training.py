@@ -103,6 +103,8 @@ def _is_new(values: NDArray[np.float32], seen: set[bytes]) -> bool:
 def _held_out(found: LabeledFolder, splits: Splits) -> NDArray[np.bool_]:
     """Return which inputs may not be trained on, (N,)."""
     of_groups = np.array([group in splits.held_out for group in found.groups], bool)
+    if not len(found.inputs):
+        return of_groups
     rows = found.inputs.reshape(len(found.inputs), -1).astype(np.float64)
     same = np.zeros(len(rows), bool)
     for part in _parts(splits):

@@ -103,8 +103,8 @@ def _array(path: Path, shape: Sequence[int]) -> NDArray[np.float32]:
     if path.suffix != NPY:
         raise InputFileError("is neither a .png nor a .npy file")
     # Mapped, so that a header that promises terabytes allocates nothing.
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32:
+    values = np.lib.format.open_memmap(path, mode="r")
+    if values.dtype != np.float32:
         raise InputFileError("is not an array of float32")
     _check_shape(values.shape, shape)
     return np.array(values)
