@@ -58,7 +58,7 @@ def judge(sure: Doubles, cloud_right: float | Doubles, rows: Doubles) -> Judged:
 
 
 def told_answers(parameters: Parameters, sure: Doubles, cloud: Doubles) -> Classes:
-    """Return the answer of each row if it heard the cloud's answer, (..., R).
+    """Return the answer that each row would give after hearing the cloud's answer, (..., R).
 
     Args:
         parameters: the parameters of the filter.

@@ -153,7 +153,7 @@ def confidence_of(receipt: Receipt) -> float | None:
     """Return the predicted probability that the answer is right.
 
     For an answer of the device, this is its confidence, given what it knows about the stream. For
-    an answer of the cloud, it is the predicted success of the cloud by itself.
+    an answer of the cloud, it is the predicted success of the cloud on its own.
 
     Returns:
         A probability from 0 to 1, or None if the cloud answered and no capacity of the device ran

@@ -142,7 +142,11 @@ class Agent:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """What is guaranteed at present, or None if no risk can be certified."""
+        """What is guaranteed now.
+
+        The value is None if no risk could be certified when the last input was answered, and before
+        the first input.
+        """
         return self._guarantee.status
 
     @property
@@ -207,14 +211,16 @@ class Agent:
         return receipt
 
     def catch_up(self, budget: Budget, *, hurry: bool = False) -> list[Revision]:
-        """Ask the cloud about inputs that are answered already, if that is due.
+        """Ask the cloud about earlier inputs that wait for it, if that is due.
 
         Call this after every answer has been delivered, and now and then while there are no inputs.
-        It takes at most two seconds, or the deadline of an offload.
+        It waits for the cloud for at most two seconds or the deadline of an offload, whichever is
+        longer.
 
         Args:
             budget: the limits and targets in force.
-            hurry: whether to ask even if more inputs could be sent together later.
+            hurry: whether to ask even if more inputs could be sent together later. Pauses and
+                limits still apply.
 
         Returns:
             The follow-ups, already stored.

@@ -1,8 +1,8 @@
 """Asks the cloud later about inputs that the device has answered, and revises their answers.
 
-Two kinds of inputs wait for it: hard ones, about which the cloud could not be asked at once
-(deferred), and ones that were drawn at random from the kept answers (audits). They wait in the
-outbox's file. Several are sent together, so that the radio wakes up once.
+Two kinds of inputs wait for the cloud: hard ones that it did not answer at once (deferred), and
+ones that were drawn at random from the kept answers (audits). They wait in the outbox's file.
+Several are sent together, so that the radio wakes up once.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ from nestling_device.inference.verdict import verdict_on
 from nestling_device.sources.source import Origin
 from nestling_device.telemetry.pending_inputs import Pending
 
-# Inputs that are sent together at most, and the number from which they are sent.
+# The largest number of inputs that are sent together, and the number that is worth sending.
 _TOGETHER = 16
 _ENOUGH = 8
 # Longest wait for more inputs to send with them.
@@ -68,8 +68,8 @@ def is_due(waiting: int, oldest_ms: int, now_ms: int, *, awake: bool, urgent: bo
     Args:
         waiting: the number of waiting inputs.
         oldest_ms: the Unix time at which the oldest of them was answered, in milliseconds.
-        now_ms: the present Unix time, in milliseconds.
-        awake: whether the radio is awake, because the present input was sent.
+        now_ms: the current Unix time, in milliseconds.
+        awake: whether the radio is awake, because the current input was sent.
         urgent: whether something waits for the answers.
     """
     waited_ms = abs(now_ms - oldest_ms)  # the clock may have been set back
@@ -84,8 +84,8 @@ class FollowUps:
         journal: the store of the queue.
         cloud: the connection to the cloud, with its pauses.
         belief: the belief, whose confidence the answers correct.
-        target: the target, which audits are charged to.
-        guarantee: the certifications, which audits are evidence for.
+        target: the target that is charged with each follow-up, unless it was charged in advance.
+        guarantee: the certifications for which audits are evidence.
     """
 
     def __init__(
@@ -114,11 +114,14 @@ class FollowUps:
         self.waiting = journal.pending_count()
 
     def overflow(self, now_ms: int, budget: Budget) -> tuple[list[Receipt], list[int]]:
-        """Return the follow-ups and the numbers of the inputs that must make room for one more.
+        """Let the oldest inputs expire if there is no room for one more.
 
         Args:
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
             budget: the budget in force.
+
+        Returns:
+            The receipts to store, and the numbers of the inputs to remove from the queue.
         """
         too_many = self.waiting + 1 - MOST_PENDING
         oldest = self._journal.pending(too_many) if too_many > 0 else []
@@ -134,9 +137,9 @@ class FollowUps:
 
         Args:
             budget: the limits and targets in force.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
             awake: whether the radio is awake.
-            hurry: whether to ask in any case.
+            hurry: whether to ask without waiting for more inputs. Pauses and limits still apply.
 
         Returns:
             The follow-ups, and the numbers of the inputs that are settled.
@@ -164,7 +167,7 @@ class FollowUps:
         return self._ask(oldest, budget, now_ms)
 
     def _oldest(self) -> list[Pending]:
-        """Return the inputs to ask about next: the oldest ones, but refused ones at last."""
+        """Return the inputs to ask about next: the oldest ones, with refused ones last."""
         found = self._journal.pending(self._together + len(self._refused))
         found.sort(key=lambda one: one.number in self._refused)
         return found[: self._together]
@@ -213,7 +216,7 @@ class FollowUps:
     def _is_refused(self, number: int, result: CloudAnswer | OffloadError) -> bool:
         """Return whether the cloud refuses an input, while it answers others.
 
-        A cloud that answers nothing may be broken, and answer the input when it is mended.
+        A cloud that answers nothing may be broken, and may answer the input once it is fixed.
         """
         if not isinstance(result, BadAnswerError):
             return False

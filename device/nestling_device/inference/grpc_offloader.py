@@ -37,7 +37,7 @@ from nestling_device.transport.identity import Identity
 # A connection whose other end vanished silently looks like a slow cloud. Reconnecting after every
 # missed deadline would make a slow cloud slower; never reconnecting would wait minutes for TCP.
 _MISSES_BEFORE_RECONNECT = 3
-# How long a server that takes less than wanted is believed.
+# Time after which a server that lacks the wanted form or model version is asked again.
 _ASK_AGAIN_S = 600.0
 
 
@@ -61,8 +61,8 @@ class GrpcOffloader:
     Inputs go to the bundle's own version of the cloud model, or if the server does not have it, to
     the newest one.
 
-    It reconnects after a broken connection and after three consecutive missed deadlines, so that
-    the first call after an outage can succeed. It is not thread-safe.
+    The offloader reconnects after a broken connection and after three consecutive missed deadlines,
+    so that the first call after an outage can succeed. It is not thread-safe.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class GrpcOffloader:
     def form(self) -> WireForm:
         """The form in which the next input is sent.
 
-        Before the server was asked, it is the form that a server with all forms would get. If the
-        server takes less than that, it is asked again after ten minutes, because another server may
-        have taken its place.
+        Until the server has been asked, this is the form for a server that accepts all forms. If
+        the server turns out to lack this form or the bundle's version of the model, it is asked
+        again after ten minutes, because another server may have taken its place.
         """
         less = (self._form.name, self._model.version) != (self._wanted.name, self._version)
         if less and self._asked_s is not None and time.monotonic() - self._asked_s > _ASK_AGAIN_S:

@@ -55,7 +55,7 @@ class Outcome:
         follow_up: why the cloud is to be asked later, or `NOT_FOLLOWED`.
         prediction: the device's answer with its confidence, not corrected.
         sure: the class probabilities that the device believes, (C,), or None without a filter.
-        charged: whether a target has been charged with asking about a deferred input.
+        charged: whether no target is to be charged when the cloud answers a deferred input.
         audit: what an audit of this input has to find out, if a risk is tolerated.
     """
 
@@ -71,5 +71,8 @@ class Outcome:
 
     @property
     def offloaded(self) -> bool:
-        """Whether the input was sent to the cloud, or would have been if it were an option."""
+        """Whether the reason is any other than ACCEPTED.
+
+        The input was then sent to the cloud, or the cloud was not an option or failed.
+        """
         return self.reason != receipt_pb2.REASON_ACCEPTED

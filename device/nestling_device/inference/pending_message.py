@@ -1,4 +1,4 @@
-"""Writes an answered input as a message, and reads from it what the cloud's answer shows later."""
+"""Saves an answered input as a message, and interprets the cloud's later answer to it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,7 @@ def fits(message: PendingInput, manifest: Manifest) -> bool:
         and all(map(_is_probability, (message.confidence, message.cloud_right)))
         and all(map(_is_probability, (*message.believed, *message.shadows)))
         and len(message.believed) in {0, classes}
+        and bool(message.block) == bool(message.kept)
         and thresholds in {0, len(message.kept)}
         and len(message.shadows) == thresholds * classes
         and all(answer < classes for answer in message.answers)
@@ -123,7 +124,7 @@ def revised_answer(
 
 
 def audit_in(message: PendingInput) -> AuditOfThresholds | None:
-    """Return what an audit under a tolerated risk has to find out, or None if it is no such audit.
+    """Return what an audit has to find out, or None if it is not one under a tolerated risk.
 
     Args:
         message: the pending input.

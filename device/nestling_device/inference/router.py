@@ -1,7 +1,6 @@
-"""Finds the route of each input, and takes it.
+"""Takes each input along its route, by the rules in `policy`, `limits` and `field_guarantee`.
 
-The rules for these decisions are in `policy`, `limits` and `field_guarantee`. If the cloud gives no
-answer, the device answers.
+If the cloud gives no answer, the device answers.
 """
 
 import dataclasses
@@ -72,7 +71,7 @@ class Router:
         Args:
             request: the input.
             account: the cost account of the input.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
 
         Raises:
             UnanswerableError: the student's output is not finite.

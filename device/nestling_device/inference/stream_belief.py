@@ -1,7 +1,7 @@
 """Carries what the device believes about its stream from one input to the next.
 
 The belief over the classes is filtered by `nestling_core.belief`. If a bundle was calibrated on
-independent inputs, it has no filter, and the device judges every input by itself. In both cases,
+independent inputs, it has no filter, and the device judges every input on its own. In both cases,
 the cloud's answers correct the device's confidence.
 """
 
@@ -25,7 +25,7 @@ _ROUNDING = 1e-3
 
 
 class Judgement(NamedTuple):
-    """The answer that the device would give by itself after a capacity has run.
+    """The answer that the device would give on its own after a capacity has run.
 
     Attributes:
         answer: the answer.
@@ -37,7 +37,7 @@ class Judgement(NamedTuple):
 
 
 class StreamBelief:
-    """The belief about the present input, with corrections of the device's confidence.
+    """The belief about the current input, with corrections of the device's confidence.
 
     For each input, call `begin`, then `after_run` for each capacity that runs, and `after_answer`
     if the cloud answers.
@@ -46,7 +46,7 @@ class StreamBelief:
     (`nestling_core.guarantee.shadow_beliefs`). The device answers with the one that is in use.
 
     Attributes:
-        prediction: the device's answer to the present input with its confidence, not corrected; or
+        prediction: the device's answer to the current input with its confidence, not corrected; or
             None if no capacity has run yet.
     """
 
@@ -107,7 +107,7 @@ class StreamBelief:
         return unknown
 
     def after_run(self, logits: Floats, right: float) -> Judgement:
-        """Return what the device would answer after a capacity has run on the present input.
+        """Return what the device would answer after a capacity has run on the current input.
 
         Args:
             logits: the capacity's outputs, which are finite, (O,).
@@ -128,7 +128,7 @@ class StreamBelief:
     def after_answer(
         self, logits: Floats, right: float | None, kept: NDArray[np.bool_] | None = None
     ) -> Answer:
-        """Return the final answer after the cloud has answered the present input.
+        """Return the final answer after the cloud has answered the current input.
 
         Args:
             logits: the cloud's outputs, (O,).
@@ -147,7 +147,7 @@ class StreamBelief:
         return Answer(int(belief_filter.probabilities(self._rows)[self._in_use].argmax()))
 
     def learn(self, prediction: Prediction, right: float, *, agrees: bool) -> None:
-        """Correct the device's confidence by an answer of the cloud.
+        """Correct the device's confidence in later answers, given an answer of the cloud.
 
         Args:
             prediction: what the device predicted about the same input.

@@ -58,7 +58,9 @@ class LocalAnswer(NamedTuple):
         return self.cloud_right - self.confidence
 
     def cloud_gain_over(self, capacity: int) -> float:
-        """Return the cloud's predicted gain over the device if a larger capacity runs first.
+        """Return the cloud's predicted gain over the device if a larger capacity runs, too.
+
+        The device is then expected to give the better of this answer and the larger capacity's.
 
         Args:
             capacity: the larger capacity, 1 to K.

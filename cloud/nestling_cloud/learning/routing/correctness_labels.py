@@ -1,4 +1,4 @@
-"""Makes the multiplexer's training targets, which estimate each option's success probability."""
+"""Computes the multiplexer's training targets, which estimate each option's success probability."""
 
 import numpy as np
 import torch

@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 STRETCH = 50
 """The number of neighboring inputs that count as one observation."""
 FEWEST_STRETCHES = 10
-"""The number of stretches below which every input counts."""
+"""The number of stretches below which every input counts as an observation of its own."""
 
 # Part of the inputs that the multiplexer and the cascades are fitted on; thresholds and guarantees
 # come from the rest.

@@ -74,8 +74,8 @@ def fit_filter(
 ) -> StreamFilter | None:
     """Return the parameters of the stream filter for a cascade, or None for no filter.
 
-    Without streams, with more than 32 classes, and in other kinds of tasks than single-label, the
-    result is None.
+    The result is None if the inputs are not streams (see `is_stream`), if there are more than 32
+    classes, or if the kind of the task is not single-label.
 
     Args:
         data: the outputs of every option for the inputs of recordings.
