@@ -24,7 +24,7 @@ from nestling_cloud.store.device_registry import Report
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs
 from nestling_cloud.store.store import Store
-from nestling_cloud.store.tally import Tally
+from nestling_cloud.store.tally import Kind, Tally
 from nestling_cloud.store.time_range import TimeRange
 from tests.support.receipts import make_batch, make_follow_up, make_receipt
 from tests.support.stored import add_batch, count_receipts, count_redelivered, settled_to
@@ -32,6 +32,7 @@ from tests.support.stored import add_batch, count_receipts, count_redelivered, s
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+Sums = dict[tuple[int, Kind], Tally]
 EVER = TimeRange(since_ms=0, until_ms=2**53)
 PORCH, ROOF = "porch-of-ann", "roof"
 
@@ -53,7 +54,7 @@ def contents(store: Store, scope: Scope) -> Contents:
         return deletion.contents(connection, scope)
 
 
-def sums(store: Store, step_ms: int, device: str | None = None) -> dict[object, Tally]:
+def sums(store: Store, step_ms: int, device: str | None = None) -> Sums:
     with store.reading() as connection:
         found = {
             (start, kind): figures
@@ -161,7 +162,7 @@ def test_sums_of_the_fleet_are_those_of_the_other_devices(
         assert sums(store, MINUTE_MS) == sums(alone, MINUTE_MS)
 
 
-def total(found: dict[object, Tally]) -> Tally:
+def total(found: Sums) -> Tally:
     whole = Tally()
     for figures in found.values():
         whole.add(figures)
@@ -246,7 +247,7 @@ def test_span_is_deleted_in_whole_hours_and_the_rest_stays(store: Store, hour_ms
     assert (found.receipts, found.answers, found.inputs) == (4, 3, 1)
     assert {row.answered_at_ms // HOUR_MS * HOUR_MS for row in store.receipts()} == {early, late}
     for step_ms in (10_000, MINUTE_MS, HOUR_MS):
-        hours = {start // HOUR_MS * HOUR_MS for start, _ in sums(store, step_ms)}  # type: ignore[misc]
+        hours = {start // HOUR_MS * HOUR_MS for start, _ in sums(store, step_ms)}
         assert hours == {early, late}
     assert count_receipts(store) == 6
     assert LabeledInputs(store).count(InputFilter()) == 2

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from nestling import offload_parameters, topics
 from nestling.inference.v2.inference_pb2 import ModelInferRequest
+from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.serving.storage_rule import StorageRule
-from nestling_cloud.store.hard_inputs import HardInput
+from nestling_cloud.store.hard_inputs import HardInput, HardInputs
+from nestling_cloud.store.store import Store
 from nestling_core.clock import unix_ms
 
 _MOST_WAITING = 256
@@ -74,6 +76,21 @@ class HardInputRecorder:
         allowed = self._rule().allowed(batch)
         if allowed:
             self._keep(allowed)
+
+
+def recorder_of(store: Store, repository: Repository, *, forbidden: bool) -> HardInputRecorder:
+    """Return a recorder that stores what the released bundle allows.
+
+    Args:
+        store: the store for the inputs.
+        repository: the repository with the releases; the newest decides. While it cannot be read,
+            nothing is stored.
+        forbidden: whether the operator forbids to store any input.
+    """
+    return HardInputRecorder(
+        HardInputs(store).add_all,
+        lambda: StorageRule.of(repository.manifest(), forbidden=forbidden),
+    )
 
 
 def hard_input(

@@ -20,7 +20,9 @@ def place(tmp_path: Path, tiny_teacher: bytes) -> Path:
     (tmp_path / "state").mkdir()
     with opened(tmp_path) as store:
         inputs = [
-            stored_input(window(*[0.1 * index] * 4), index=index, device=device, at_ms=NOON_MS + at_ms)
+            stored_input(
+                window(*[0.1 * index] * 4), index=index, device=device, at_ms=NOON_MS + at_ms
+            )
             for index, (device, at_ms) in enumerate((("porch", 0), ("roof", 5), ("roof", DAY_MS)))
         ]
         assert store_inputs(store, inputs) == [1, 2, 3]
