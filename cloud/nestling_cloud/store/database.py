@@ -124,14 +124,9 @@ class Database:
             sqlalchemy.exc.SQLAlchemyError: the database is in use for too long, or the disk is
                 full. Nothing is lost.
         """
-        with self._lock, self.engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                known = set(sa.inspect(connection).get_table_names())
-                connection.rollback()
-                outside = connection.execution_options(isolation_level="AUTOCOMMIT")
-                for name in sorted(known & set(names)):
-                    outside.exec_driver_sql(f'VACUUM (FULL) "{name}"')
-                return
+        if self.engine.dialect.name == "postgresql":
+            self._rewrite_tables(names)
+            return
         with self._lock, self._outside_transactions() as driver:
             driver.execute("VACUUM")
             (busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -139,6 +134,13 @@ class Database:
                 raise sa.exc.OperationalError(
                     None, None, OSError("other programs read the database; the log is not empty")
                 )
+
+    def _rewrite_tables(self, names: Sequence[str]) -> None:
+        known = set(sa.inspect(self.engine).get_table_names())
+        outside = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._lock, outside.connect() as connection:
+            for name in sorted(known & set(names)):
+                connection.exec_driver_sql(f'VACUUM (FULL) "{name}"')
 
     @contextlib.contextmanager
     def _outside_transactions(self) -> Iterator[Any]:

@@ -1,16 +1,19 @@
 """Checks the labels that people give to stored inputs, and writes them as JSON.
 
 A label is a JSON value whose form depends on the kind of the task. In a single-label task it is the
-name of a class.
+name of a class, and in an anomaly task the name of what is normal or of the anomaly.
 """
 
 import json
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
+from nestling_core.kinds.kind import name_of
 from nestling_core.parsing.untrusted_data import parse_json
 
 Label = str
+
+_OF_ONE_CLASS = frozenset({"single-label", "anomaly"})
 
 
 class LabelError(CloudError):
@@ -25,8 +28,12 @@ def check_label(label: object, signature: Signature) -> Label:
         signature: the signature of the task.
 
     Raises:
-        LabelError: it is not the name of a class; the text lists the names.
+        LabelError: it is not the name of a class (the text lists the names), or the task is not of
+            a kind whose inputs have one class each.
     """
+    kind = name_of(signature)
+    if kind not in _OF_ONE_CLASS:
+        raise LabelError(f"inputs of a {kind} task cannot be labeled, only those of one class each")
     if isinstance(label, str) and label in signature.classes:
         return label
     names = ", ".join(json.dumps(name, ensure_ascii=False) for name in signature.classes)

@@ -1,6 +1,8 @@
 import io
 import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,16 @@ def test_unclear_command_deletes_nothing(
     assert delete(state, *arguments) == 1
 
     assert message in capsys.readouterr().err
+    assert devices(state) == {"porch", "roof"}
+
+
+def test_damaged_store_is_reported(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(sqlite3.connect(state / "receipts.sqlite")) as database:
+        database.execute("DROP TABLE hard_inputs")
+
+    assert delete(state, "--device", "porch", "--yes") == 1
+
+    assert "the receipt store cannot be used: no such table" in capsys.readouterr().err
     assert devices(state) == {"porch", "roof"}
 
 
