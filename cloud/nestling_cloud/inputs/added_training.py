@@ -18,8 +18,9 @@ from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.task import Task
 
 # Two inputs are the same if their difference has at most this share of the held-out input's energy
-# about the mean: wire forms that lose little stay below, different inputs are above.
-_SAME = 0.01
+# about the mean. On fashion and wearable, wire forms change at most 0.031 (JPEG at quality 75), and
+# the nearest of 500 inputs to any of the test inputs is at 0.051.
+_SAME = 0.04
 _TOGETHER = 1024
 
 
