@@ -93,6 +93,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
+            "keep_inputs": task.stored_inputs,
             "student": repr(task.student),  # includes the types of its blocks
             "recipes": [
                 recipe and dataclasses.asdict(recipe)

@@ -53,6 +53,7 @@ OTHER_TASKS = {
     ),
     "teacher recipe": dataclasses.replace(TINY_TASK, teacher_recipe=Recipe(epochs=11, batch=64)),
     "student recipe": dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=20, batch=65)),
+    "stored inputs": dataclasses.replace(TINY_TASK, keep_inputs="none"),
     "augmentation": dataclasses.replace(TINY_TASK, augment=lambda inputs, _generator: inputs),
 }
 
