@@ -9,5 +9,5 @@ from tests.support.tiny_task import TINY_TASK
 def test_task_of_another_kind_is_refused_with_its_kind() -> None:
     require_single_label(TINY_TASK, "federated learning")
 
-    with pytest.raises(TaskError, match="federated learning works only .* kind 'regression'"):
+    with pytest.raises(TaskError, match=r"federated learning works only .* kind 'regression'"):
         require_single_label(REGRESSION, "federated learning")
