@@ -63,7 +63,9 @@ def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
     teacher, asked = make_teacher(task), task.distillation
     check_answers(task, teacher, inputs)
     if asked.feature != "none" and not asked.assistants:
-        answers_of(teacher, torch.from_numpy(inputs[:1]), asked.feature)  # raises if it lacks it
+        shape = task.student.read_shape(task.signature.shape)
+        one = torch.from_numpy(inputs[:1])
+        answers_of(teacher, one, asked.feature, shape=shape)  # raises if it lacks the feature
     _export_and_check(task, teacher, inputs)
 
 

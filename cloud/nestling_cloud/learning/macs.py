@@ -45,7 +45,7 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
 
 
 def activation_counts(signature: Signature, config: StudentConfig, capacity: int) -> list[int]:
-    """Return the number of values in a student's input, followed by those in each layer's output.
+    """Return the number of values that a student's first layer reads, and that each layer outputs.
 
     Args:
         signature: the shape and classes of the task.
@@ -58,7 +58,7 @@ def activation_counts(signature: Signature, config: StudentConfig, capacity: int
 def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
     """Return the number of multiply-accumulates that a capacity (student size) needs for an input.
 
-    Convolutions, recurrent layers and the linear layer at the end are counted.
+    The front end, convolutions, recurrent layers and the linear layer at the end are counted.
 
     Args:
         signature: the shape and classes of the task.
@@ -67,6 +67,8 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
     """
     last = plan(signature, config)[-1]
     layers = sum(layer.macs for layer in _layers(signature, config, capacity))
+    if config.front_end:
+        layers += config.front_end.macs(signature.shape)
     return layers + last.channels(capacity) * len(signature.classes)
 
 
@@ -89,7 +91,7 @@ class _LayerCount:
 
 
 def _layers(signature: Signature, config: StudentConfig, capacity: int) -> Iterator[_LayerCount]:
-    channels, *axes = signature.shape
+    channels, *axes = config.read_shape(signature.shape)
     yield _LayerCount(values=channels * math.prod(axes), macs=0)
     for layer in plan(signature, config):
         # Kernels are odd and padded by half their size.

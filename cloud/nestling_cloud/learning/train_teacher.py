@@ -1,5 +1,6 @@
 """Makes, checks and trains a task's teacher."""
 
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.loop import logits_of, train, with_channels_last
+from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
@@ -90,8 +92,11 @@ def make_teacher(task: Task) -> nn.Module:
     Raises:
         TeacherError: the task's function fails, or does not return a network.
     """
+    make = task.teacher
+    if make is ConvTeacher:  # the default reads what the student reads
+        make = partial(ConvTeacher, front_end=task.student.front_end)
     try:
-        made = task.teacher(task.signature)
+        made = make(task.signature)
     except Exception as err:  # a user's function may raise anything
         raise TeacherError(
             f"task {task.name}: teacher(signature) failed to make the teacher: {blamed(err)}"

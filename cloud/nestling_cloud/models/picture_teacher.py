@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.student.log_mel import LogMel
 from nestling_core.student.normalizer import Normalizer
 
 
@@ -28,7 +29,7 @@ class _Residual(nn.Module):
 
 
 class PictureTeacher(nn.Module):
-    """Classifies images (N, C, H, W) and returns logits (N, classes).
+    """Classifies images (N, C, H, W), or sounds by their features, and returns logits (N, classes).
 
     The network is a short ResNet-9 (Page 2018, "How to train your ResNet"). It halves the
     resolution twice. A linear layer computes the logits from the maximum of each feature over the
@@ -38,16 +39,27 @@ class PictureTeacher(nn.Module):
         signature: the input shape and the classes of the task.
         width: the number of channels of the first layer; the last layer has four times as many.
         dropout: the probability that a pooled feature is set to 0 in training.
+        front_end: what turns sounds (N, 1, T) into pictures of their features; None for images.
+
+    Raises:
+        SizesError: the front end does not suit the input shape.
     """
 
     channels_last = True  # this memory format trains faster
 
-    def __init__(self, signature: Signature, width: int = 32, dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        width: int = 32,
+        dropout: float = 0.2,
+        front_end: LogMel | None = None,
+    ) -> None:
         """Build an untrained network."""
         super().__init__()
-        self.normalizer = Normalizer(signature.shape[0], 2)
+        channels, *_ = front_end.shape(signature.shape) if front_end else signature.shape
+        self.normalizer = Normalizer(channels, 2, front_end)
         self.body = nn.Sequential(
-            _convolution(signature.shape[0], width),
+            _convolution(channels, width),
             _convolution(width, 2 * width),
             nn.MaxPool2d(2),
             _Residual(2 * width),
@@ -59,7 +71,7 @@ class PictureTeacher(nn.Module):
         self.head = nn.Linear(4 * width, len(signature.classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits (N, classes) of inputs (N, C, H, W)."""
+        """Return the logits (N, classes) of inputs (N, *shape)."""
         features = self.body(self.normalizer(x)).amax((2, 3))
         logits: torch.Tensor = self.head(self.dropout(features))
         return logits

@@ -5,11 +5,11 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from nestling_cloud.tasks import fashion, wearable
+from nestling_cloud.tasks import fashion, spoken_digits, wearable
 from nestling_cloud.tasks.task import Task, TaskError
 from nestling_cloud.tasks.user_code_errors import blamed
 
-BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
+BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK, spoken_digits.TASK)}
 
 
 def load_task(reference: str) -> Task:

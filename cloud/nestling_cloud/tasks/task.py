@@ -59,7 +59,7 @@ class Task:
         student: the blocks and widths of the nested student.
         teacher: a function `(signature) -> network`, where the network maps inputs (N, *shape) to
             logits (N, classes). The default is an untrained residual convolutional network that
-            fits the signature.
+            fits the signature, and that has the student's front end.
         teacher_recipe: the options of the teacher's training; None if the teacher is already
             trained.
         student_recipe: the options of the student's training.

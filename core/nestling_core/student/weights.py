@@ -38,7 +38,7 @@ def prefix_shapes(
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
     """
-    channels, *axes = signature.shape
+    channels, *axes = config.read_shape(signature.shape)
     layers, classes = plan(signature, config), len(signature.classes)
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in layers:

@@ -91,8 +91,9 @@ def make_views(
     inputs = torch.from_numpy(examples.inputs)
     copies = [task.augment(inputs, generator) for _ in range(distillation.views)]
     asked = copies if distillation.asks_teacher else []
+    shape = task.student.read_shape(task.signature.shape)
     with precision(task.student_recipe):
-        answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
+        answers = [answers_of(teacher, copy, distillation.feature, shape=shape) for copy in asked]
     features = [answer.features for answer in answers if answer.features is not None]
     return AugmentedViews(
         distillation=distillation,

@@ -65,6 +65,7 @@ def quantize(
         capacities=tuple(_capacity(student, k, scales, grids[k - 1]) for k in capacities),
         mean=student.normalizer.mean.flatten().numpy().copy(),
         deviation=student.normalizer.deviation.flatten().numpy().copy(),
+        front_end=student.config.front_end,
     )
 
 
