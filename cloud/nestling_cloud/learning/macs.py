@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_core.student.config import StudentConfig
+from nestling_core.student.front_end import LogMelLayer
 from nestling_core.student.plan import plan
 
 
@@ -17,7 +17,7 @@ from nestling_core.student.plan import plan
 def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
     """Return the number of multiply-accumulates that a network needs for one input.
 
-    Only linear layers and convolutions along one or two axes are counted.
+    Only linear layers, convolutions along one or two axes, and log-mel front ends are counted.
 
     Args:
         network: the network, which is set to evaluation mode.
@@ -25,13 +25,16 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
     """
     total = 0
 
-    def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
+    def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         nonlocal total
+        if isinstance(layer, LogMelLayer):
+            total += layer.sizes.macs(inputs[0].shape[1:])
+            return
         weight = layer.weight
         assert isinstance(weight, torch.Tensor)
         total += output.numel() * math.prod(weight.shape[1:])
 
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear, LogMelLayer)
     hooks = [
         layer.register_forward_hook(count)
         for layer in network.modules()

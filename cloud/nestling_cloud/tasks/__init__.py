@@ -23,6 +23,7 @@ from nestling_core.student.config import (
     separable_student,
     shuffle_student,
 )
+from nestling_core.student.log_mel import LogMel, log_mel
 
 __all__ = [
     "BUILT_IN",
@@ -35,6 +36,7 @@ __all__ = [
     "Grow",
     "Gru",
     "Joint",
+    "LogMel",
     "Lstm",
     "Nesting",
     "Quantization",
@@ -54,9 +56,12 @@ __all__ = [
     "fashion",
     "load_task",
     "loader",
+    "log_mel",
     "recurrent_student",
     "separable_student",
     "shuffle_student",
+    "sounds",
+    "spoken_digits",
     "task",
     "user_code_errors",
     "wearable",

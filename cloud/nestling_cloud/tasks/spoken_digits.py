@@ -7,7 +7,6 @@ of teacher and student. Training, calibration and test data share no speaker.
 
 import dataclasses
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks import sounds
@@ -117,8 +115,7 @@ TASK = Task(
         widths=WIDTHS,
         front_end=FRONT_END,
     ),
-    teacher=partial(PictureTeacher, front_end=FRONT_END),
-    teacher_recipe=Recipe(epochs=25, batch=64, learning_rate=4e-3, weight_decay=0.05, half=True),
+    teacher_recipe=Recipe(epochs=25, batch=64, learning_rate=4e-3, half=True, optimizer="muon"),
     student_recipe=Recipe(epochs=30, batch=64, learning_rate=6e-3, half=True, optimizer="muon"),
     distillation=Distillation(views=16),
     augment=augment,
