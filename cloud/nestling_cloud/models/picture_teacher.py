@@ -4,32 +4,37 @@ import torch
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
-from nestling_core.student.log_mel import LogMel
 from nestling_core.student.normalizer import Normalizer
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+def convolution(inputs: int, outputs: int) -> nn.Sequential:
+    """Return a 3 x 3 convolution with a batch normalization and a ReLU.
+
+    Args:
+        inputs: the number of input channels.
+        outputs: the number of output channels.
+    """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two convolutions whose output is added to their input (He et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
+        """Create the convolutions for a number of channels."""
         super().__init__()
-        self.body = nn.Sequential(
-            _convolution(channels, channels), _convolution(channels, channels)
-        )
+        self.body = nn.Sequential(convolution(channels, channels), convolution(channels, channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the output of the block, (N, C, H, W) -> (N, C, H, W)."""
         output: torch.Tensor = x + self.body(x)
         return output
 
 
 class PictureTeacher(nn.Module):
-    """Classifies images (N, C, H, W), or sounds by their features, and returns logits (N, classes).
+    """Classifies images (N, C, H, W) and returns logits (N, classes).
 
     The network is a short ResNet-9 (Page 2018, "How to train your ResNet"). It halves the
     resolution twice. A linear layer computes the logits from the maximum of each feature over the
@@ -39,39 +44,28 @@ class PictureTeacher(nn.Module):
         signature: the input shape and the classes of the task.
         width: the number of channels of the first layer; the last layer has four times as many.
         dropout: the probability that a pooled feature is set to 0 in training.
-        front_end: what turns sounds (N, 1, T) into pictures of their features; None for images.
-
-    Raises:
-        SizesError: the front end does not suit the input shape.
     """
 
     channels_last = True  # this memory format trains faster
 
-    def __init__(
-        self,
-        signature: Signature,
-        width: int = 32,
-        dropout: float = 0.2,
-        front_end: LogMel | None = None,
-    ) -> None:
+    def __init__(self, signature: Signature, width: int = 32, dropout: float = 0.2) -> None:
         """Build an untrained network."""
         super().__init__()
-        channels, *_ = front_end.shape(signature.shape) if front_end else signature.shape
-        self.normalizer = Normalizer(channels, 2, front_end)
+        self.normalizer = Normalizer(signature.shape[0], 2)
         self.body = nn.Sequential(
-            _convolution(channels, width),
-            _convolution(width, 2 * width),
+            convolution(signature.shape[0], width),
+            convolution(width, 2 * width),
             nn.MaxPool2d(2),
-            _Residual(2 * width),
-            _convolution(2 * width, 4 * width),
+            Residual(2 * width),
+            convolution(2 * width, 4 * width),
             nn.MaxPool2d(2),
-            _Residual(4 * width),
+            Residual(4 * width),
         )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4 * width, len(signature.classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits (N, classes) of inputs (N, *shape)."""
+        """Return the logits (N, classes) of inputs (N, C, H, W)."""
         features = self.body(self.normalizer(x)).amax((2, 3))
         logits: torch.Tensor = self.head(self.dropout(features))
         return logits

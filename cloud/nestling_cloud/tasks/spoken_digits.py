@@ -7,6 +7,7 @@ of teacher and student. Training, calibration and test data share no speaker.
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.sound_teacher import SoundTeacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks import sounds
@@ -27,7 +29,7 @@ LENGTH = RATE_HZ  # samples of an input: one second
 TRAIN_SPEAKERS = 3
 CALIBRATION_SPEAKERS = 1
 STREAM = 50  # recordings of a stream of test inputs
-FRONT_END = LogMel(rate_hz=RATE_HZ, window=256, hop=128)
+FRONT_END = LogMel(rate_hz=RATE_HZ, window=256, hop=128, remove_mean=True)
 # Widths of the four layers at each capacity; the weights take 5, 13, 28 and 49 kB.
 WIDTHS = ((8, 16, 16, 24), (12, 24, 32, 40), (20, 32, 48, 56), (24, 48, 64, 72))
 
@@ -115,7 +117,10 @@ TASK = Task(
         widths=WIDTHS,
         front_end=FRONT_END,
     ),
-    teacher_recipe=Recipe(epochs=25, batch=64, learning_rate=4e-3, half=True, optimizer="muon"),
+    teacher=partial(SoundTeacher, front_end=FRONT_END),
+    teacher_recipe=Recipe(
+        epochs=24, batch=64, learning_rate=6e-3, weight_decay=0.05, half=True, optimizer="muon"
+    ),
     student_recipe=Recipe(epochs=30, batch=64, learning_rate=6e-3, half=True, optimizer="muon"),
     distillation=Distillation(views=16),
     augment=augment,

@@ -39,6 +39,8 @@ class LogMelLayer(nn.Module):
         parts = functional.conv1d(x, self.waves, stride=self.sizes.hop)
         power = functional.conv1d(parts * parts, self.weights)
         features = torch.log(power + self.sizes.floor)
+        if self.sizes.remove_mean:
+            features = features - features.mean(2, keepdim=True)
         return features if self.sizes.bands_as_channels else features.unsqueeze(1)
 
 

@@ -39,6 +39,9 @@ class LogMel:
         spectrum: the length of the Fourier transform, to which a window is filled up with zeros; 0
             for the smallest power of two that holds a window.
         floor: what is added to the power of each band before the logarithm.
+        remove_mean: whether to subtract from each band its mean over the input's windows. What
+            remains does not depend on loudness, microphone and room (cepstral mean normalization,
+            Atal 1974), but steady sounds no longer differ.
         bands_as_channels: whether the bands are channels, (mels, windows), for a student along one
             axis; otherwise the features are a picture with one channel, (1, mels, windows).
     """
@@ -51,6 +54,7 @@ class LogMel:
     high_hz: float = 0.0
     spectrum: int = 0
     floor: float = 1e-7
+    remove_mean: bool = False
     bands_as_channels: bool = False
 
     def __post_init__(self) -> None:

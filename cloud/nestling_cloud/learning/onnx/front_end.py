@@ -30,6 +30,9 @@ def add_log_mel(graph: GraphBuilder, samples: str, sizes: LogMel) -> str:
     parts = graph.node("Conv", [samples, built.waves()], strides=[sizes.hop])
     power = graph.node("Conv", [graph.node("Mul", [parts, parts]), built.weights()])
     features = graph.node("Log", [built.add(power, built.number("floor", sizes.floor))])
+    if sizes.remove_mean:
+        mean = graph.node("ReduceMean", [features], axes=[2], keepdims=1)
+        features = graph.node("Sub", [features, mean])
     if sizes.bands_as_channels:
         return features
     return graph.node("Unsqueeze", [features, graph.integers([1])])

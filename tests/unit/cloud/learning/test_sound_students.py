@@ -21,7 +21,7 @@ from nestling_cloud.learning.nesting.width_cost import counted_cost
 from nestling_cloud.learning.nesting.width_search import WidthSearch, search_widths
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.learning.train_teacher import make_teacher, train_teacher
-from nestling_cloud.models.picture_teacher import PictureTeacher
+from nestling_cloud.models.sound_teacher import SoundTeacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Distillation, Grow, Nesting, Quantization, Recipe, Task, TaskError
@@ -151,7 +151,7 @@ def test_default_teacher_reads_what_the_student_reads() -> None:
     assert isinstance(teacher.normalizer.front_end, LogMelLayer)
     assert teacher.normalizer.front_end.sizes == FRONT_END
     assert teacher(torch.zeros(2, *SHAPE)).shape == (2, 3)
-    picture = PictureTeacher(SOUND_TASK.signature, width=4, front_end=PICTURE).eval()
+    picture = SoundTeacher(SOUND_TASK.signature, PICTURE, width=4).eval()
     assert picture(torch.zeros(2, *SHAPE)).shape == (2, 3)
 
 

@@ -1,5 +1,6 @@
 """Log-mel features, compared with their definition by numpy's Fourier transform."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -17,18 +18,24 @@ RATE_HZ = 8000
 SIZES = LogMel(rate_hz=RATE_HZ, window=200, hop=80, mels=32)
 
 
+def mels_of(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 2595 * np.log10(1 + hertz / 700)
+    return found
+
+
 def by_definition(sizes: LogMel, samples: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the features (mels, windows) of samples (T,), computed without any of our code."""
-    mel = lambda hertz: 2595 * np.log10(1 + hertz / 700)  # noqa: E731
-    hertz = np.fft.rfftfreq(sizes.length, 1 / sizes.rate_hz)
-    edges = np.linspace(mel(sizes.low_hz), mel(sizes.high_hz or sizes.rate_hz / 2), sizes.mels + 2)
-    rising = (mel(hertz)[:, None] - edges[:-2]) / np.diff(edges)[:-1]
-    falling = (edges[2:] - mel(hertz)[:, None]) / np.diff(edges)[1:]
+    ends = mels_of(np.array([sizes.low_hz, sizes.high_hz or sizes.rate_hz / 2]))
+    edges = np.linspace(ends[0], ends[1], sizes.mels + 2)
+    places = mels_of(np.fft.rfftfreq(sizes.length, 1 / sizes.rate_hz))[:, None]
+    rising = (places - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - places) / np.diff(edges)[1:]
     shares = np.clip(np.minimum(rising, falling), 0, None)
     views = np.lib.stride_tricks.sliding_window_view(samples, sizes.window)[:: sizes.hop]
     hann = np.hanning(sizes.window + 1)[:-1]
     spectra = np.fft.rfft(views * hann * 2 / hann.sum(), sizes.length)
-    return np.log(np.abs(spectra) ** 2 @ shares + sizes.floor).T
+    logarithms: NDArray[np.float64] = np.log(np.abs(spectra) ** 2 @ shares + sizes.floor)
+    return logarithms.T
 
 
 def features(sizes: LogMel, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -38,7 +45,9 @@ def features(sizes: LogMel, samples: NDArray[np.float32]) -> NDArray[np.float32]
 
 
 def tone(hertz: float, amplitude: float = 1.0, length: int = 4000) -> NDArray[np.float32]:
-    return (amplitude * np.sin(2 * np.pi * hertz * np.arange(length) / RATE_HZ)).astype(np.float32)
+    wave = amplitude * np.sin(2 * np.pi * hertz * np.arange(length) / RATE_HZ)
+    samples: NDArray[np.float32] = wave.astype(np.float32)
+    return samples
 
 
 @settings(max_examples=40, deadline=None)
@@ -91,6 +100,17 @@ def test_constant_offset_sounds_like_silence() -> None:
     found = features(sizes, np.ones(4000, np.float32))
 
     assert found.max() < math.log(sizes.floor) + 0.1  # 70 dB below a sine of that amplitude
+
+
+def test_removed_mean_leaves_what_changes_in_time() -> None:
+    sizes = dataclasses.replace(SIZES, remove_mean=True)
+    samples = np.concatenate([tone(440.0, 0.1), np.zeros(4000, np.float32), tone(900.0, 0.1)])
+
+    found = features(sizes, samples)
+
+    plain = features(SIZES, samples)
+    assert found == pytest.approx(plain - plain.mean(axis=1, keepdims=True), abs=1e-5)
+    assert features(sizes, np.zeros(4000, np.float32)) == pytest.approx(0, abs=1e-5)
 
 
 def test_sine_at_full_scale_has_about_the_power_one_in_its_band() -> None:

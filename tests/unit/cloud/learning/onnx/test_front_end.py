@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 # Features are natural logarithms, so that this is a part of the power. Both sum the same products
 # in another order; where a window has hardly any power in a band, this shows most.
 TOLERANCE = 5e-4
-SIZES = LogMel(rate_hz=8000, window=256, hop=128)
+SIZES = LogMel(rate_hz=8000, window=256, hop=128, remove_mean=True)
 SIGNATURE = Signature(shape=[1, 8000], classes=["a", "b", "c", "d"])
 
 
@@ -66,9 +66,17 @@ def sounds(count: int, length: int, seed: int = 0) -> Floats:
     spectrum=st.sampled_from([0, 320, 512]),
     low_hz=st.floats(0, 300),
     as_channels=st.booleans(),
+    remove_mean=st.booleans(),
 )
 def test_features_of_any_sizes_equal_those_of_torch(  # noqa: PLR0917  as many sizes
-    window: int, hop: int, mels: int, more: int, spectrum: int, low_hz: float, as_channels: bool
+    window: int,
+    hop: int,
+    mels: int,
+    more: int,
+    spectrum: int,
+    low_hz: float,
+    as_channels: bool,
+    remove_mean: bool,
 ) -> None:
     try:
         sizes = LogMel(
@@ -79,6 +87,7 @@ def test_features_of_any_sizes_equal_those_of_torch(  # noqa: PLR0917  as many s
             spectrum=spectrum,
             low_hz=low_hz,
             bands_as_channels=as_channels,
+            remove_mean=remove_mean,
         )
     except SizesError:
         return
