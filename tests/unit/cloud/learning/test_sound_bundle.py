@@ -50,7 +50,9 @@ def installed(
     source.release(manifest, {blob.sha256: repository.read(blob.sha256) for blob in needed})
     for blob in needed:
         store.download(source, blob)
-    version = repository.desired().bundle_version
+    desired = repository.desired()
+    assert desired is not None
+    version = desired.bundle_version
     bundle = VerifiedBundle(manifest=manifest, version=version, capacity=2, activations=activations)
     return bundle, store
 

@@ -18,7 +18,7 @@ RATE_HZ = 8000
 SIZES = LogMel(rate_hz=RATE_HZ, window=200, hop=80, mels=32)
 
 
-def mels_of(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+def mels_of(hertz: NDArray[np.floating]) -> NDArray[np.float64]:
     found: NDArray[np.float64] = 2595 * np.log10(1 + hertz / 700)
     return found
 
@@ -40,7 +40,8 @@ def by_definition(sizes: LogMel, samples: NDArray[np.float32]) -> NDArray[np.flo
 
 def features(sizes: LogMel, samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the features (mels, windows) of samples (T,), as a network computes them."""
-    made = LogMelLayer(sizes)(torch.from_numpy(samples)[None, None]).numpy()
+    layer = LogMelLayer(sizes)
+    made: NDArray[np.float32] = layer(torch.from_numpy(samples)[None, None]).numpy()
     return made.reshape(sizes.shape((1, len(samples)))[-2:])
 
 
