@@ -8,6 +8,7 @@ from torch import nn
 from nestling_cloud.learning.distillation import (
     AugmentedViews,
     TeacherObjective,
+    inputs_as_trained,
     make_views,
     train_assistants,
 )
@@ -18,6 +19,7 @@ from nestling_cloud.learning.quantization import fine_tune
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.network import NestedStudent
 
 
@@ -54,7 +56,8 @@ def train_student(
     )
     views = make_views(task, teaches, examples, generator, task.distillation)
     # A front end would compute the same features in every epoch, and once for each capacity.
-    inner, views, inputs = behind_front_end(task, views, examples.inputs)
+    met = inputs_as_trained(kind_of(task.signature), examples.inputs)
+    inner, views, inputs = behind_front_end(task, views, met)
     nesting = inner.nesting
     if nesting.way == "joint":
         student = train_nested(inner, views, inputs, generator, progress, joint=nesting.joint)

@@ -1,28 +1,35 @@
-"""Makes, checks and trains a task's teacher."""
+"""Checks and trains a task's teacher."""
 
-from functools import partial
-from typing import NoReturn
+from typing import NoReturn, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.kind_losses import teacher_loss
 from nestling_cloud.learning.loop import logits_of, train, with_channels_last
-from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.learning.make_teacher import TeacherError, make_teacher, name_of, outputs_of
+from nestling_cloud.learning.onnx.model_ends import gives_probabilities
+from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
+from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
+from nestling_cloud.models.output_layer import OutputLayer
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.user_code_errors import blamed
+from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.labels import SingleLabel
+from nestling_core.kinds.of_signature import kind_of
+from nestling_core.kinds.regression import Regression
 
-_LABEL_SMOOTHING = 0.1
+_MEASURED_TOGETHER = 256
+_NO_LOGITS = (
+    "answers with probabilities, which add up to 1, and a student learns from logits: remove the "
+    "softmax at the end of its forward"
+)
 _KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
-
-
-class TeacherError(CloudError):
-    """Raised when a teacher cannot be made or served, or does not map inputs to valid logits."""
 
 
 def train_teacher(
@@ -47,26 +54,27 @@ def train_teacher(
     """
     teacher = make_teacher(task)
     check_answers(task, teacher, examples.inputs)
-    if task.teacher_recipe is None:
+    if task.teacher_recipe is None or isinstance(teacher, OnnxNetwork):
         return teacher
-    normalizer = getattr(teacher, "normalizer", None)
-    if normalizer is not None:
-        normalizer.fit(examples.inputs)
+    kind = kind_of(task.signature)
+    _fit_scales(teacher, examples)
     inputs = torch.from_numpy(examples.inputs)
     labels = torch.from_numpy(examples.labels)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        augmented = with_channels_last(task.augment(inputs[indices], generator), teacher)
+        augmented = with_channels_last(task.augmented(inputs[indices], generator), teacher)
         try:
-            logits = teacher(augmented).float()
+            if isinstance(kind, Anomaly):
+                return _own_loss(teacher, augmented, labels[indices])
+            outputs = teacher(augmented).float()
         except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails while it is trained: {blamed(err)}", err)
-        return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
+        return teacher_loss(kind, outputs, labels[indices])
 
     def score(part: slice) -> float:
-        right = logits_of(teacher, inputs[part]).argmax(1) == labels[part]
-        return float(right.float().mean())
+        answers = kind.answers(logits_of(teacher, inputs[part]).numpy())
+        return float(kind.success(answers, examples.labels[part]).mean())
 
     train(
         teacher,
@@ -78,7 +86,43 @@ def train_teacher(
         what="teacher",
         score=score,
     )
+    if isinstance(teacher, AnomalyTeacher):
+        teacher.fit_usual_errors(torch.split(inputs[labels == 0], _MEASURED_TOGETHER))
     return teacher
+
+
+def fit_threshold(teacher: nn.Module, calibration: Examples) -> None:
+    """Set the threshold of an anomaly task's built-in teacher; do nothing for other teachers.
+
+    Args:
+        teacher: the trained teacher.
+        calibration: examples that it was not trained on.
+    """
+    if isinstance(teacher, AnomalyTeacher):
+        scores = logits_of(teacher, torch.from_numpy(calibration.inputs))
+        teacher.fit_threshold(scores, torch.from_numpy(calibration.labels))
+
+
+class _LearnsByItself(Protocol):
+    """A teacher with a loss of its own, which the teacher of an anomaly task needs."""
+
+    def training_loss(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the loss for a batch of inputs, a scalar."""
+        ...
+
+
+def _own_loss(teacher: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return cast("_LearnsByItself", teacher).training_loss(inputs, labels)
+
+
+def _fit_scales(teacher: nn.Module, examples: Examples) -> None:
+    """Fit the layers that scale a teacher's inputs and outputs, if it has any, to training data."""
+    normalizer = getattr(teacher, "normalizer", None)
+    if normalizer is not None:
+        normalizer.fit(examples.inputs)
+    for layer in teacher.modules():
+        if isinstance(layer, OutputLayer):
+            layer.fit(examples.labels)
 
 
 def cloud_model_name(task: Task) -> str:
@@ -86,32 +130,9 @@ def cloud_model_name(task: Task) -> str:
     return f"{task.name}-teacher"
 
 
-def make_teacher(task: Task) -> nn.Module:
-    """Return the task's teacher as the task provides it, in evaluation mode.
-
-    Raises:
-        TeacherError: the task's function fails, or does not return a network.
-    """
-    make = task.teacher
-    if make is ConvTeacher:  # the default reads what the student reads
-        make = partial(ConvTeacher, front_end=task.student.front_end)
-    try:
-        made = make(task.signature)
-    except Exception as err:  # a user's function may raise anything
-        raise TeacherError(
-            f"task {task.name}: teacher(signature) failed to make the teacher: {blamed(err)}"
-        ) from err
-    if not isinstance(made, nn.Module):
-        raise TeacherError(
-            f"task {task.name}: teacher(signature) returned {_kind(made)} and not a "
-            "torch.nn.Module; return the network"
-        )
-    return made.eval()
-
-
 @torch.no_grad()
 def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
-    """Raise TeacherError unless a teacher returns valid logits for one input and for two inputs.
+    """Raise TeacherError unless a teacher returns valid outputs for one input and for two inputs.
 
     Args:
         task: the task, which defines the input shape and the classes.
@@ -120,23 +141,26 @@ def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -
             repeated.
 
     Raises:
-        TeacherError: the teacher fails on the task's inputs, or does not output float32 logits
-            (N, classes).
+        TeacherError: the teacher fails on the task's inputs, or does not output float32 values
+            (N, O), as the kind of the task asks for.
     """
-    shape, classes = list(task.signature.shape), len(task.signature.classes)
+    shape, outputs = list(task.signature.shape), outputs_of(task)
     for count, name in ((2, "two inputs"), (1, "one input")):
         rows = torch.from_numpy(np.resize(inputs, (count, *shape)).astype(np.float32))
         try:
             logits = teacher(rows)
+        except CloudError:  # an ONNX teacher says itself what is wrong
+            raise
         except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails on {name} of {shape}: {blamed(err)}", err)
         found = list(logits.shape) if isinstance(logits, torch.Tensor) else _kind(logits)
-        if found != [count, classes]:
-            advice = _KEEP_THE_AXIS if found == [classes] else ""
+        if found != [count, outputs]:
+            advice = _KEEP_THE_AXIS if found == [outputs] else ""
             _refuse(
                 task,
                 teacher,
-                f"answers {name} with {found}, not with logits [{count}, {classes}]{advice}",
+                f"answers {name} with {found}, not with {what_it_returns(task)} "
+                f"[{count}, {outputs}]{advice}",
             )
         if logits.dtype != torch.float32:
             kind = str(logits.dtype).removeprefix("torch.")
@@ -145,12 +169,26 @@ def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -
                 teacher,
                 f"answers in {kind}, but the cloud serves float32: end its forward with .float()",
             )
+        single = isinstance(kind_of(task.signature), SingleLabel)
+        if single and gives_probabilities(logits.numpy()):
+            _refuse(task, teacher, _NO_LOGITS)
+
+
+def what_it_returns(task: Task) -> str:
+    """Return the name of what a task's teacher returns for inputs, in words."""
+    match kind_of(task.signature):
+        case Regression():
+            return "values"
+        case Anomaly():
+            return "logarithms of scores"
+        case _:
+            return "logits"
 
 
 def _refuse(
     task: Task, teacher: nn.Module, what: str, cause: BaseException | None = None
 ) -> NoReturn:
-    raise TeacherError(f"task {task.name}: the teacher {type(teacher).__name__} {what}") from cause
+    raise TeacherError(f"task {task.name}: the teacher {name_of(teacher)} {what}") from cause
 
 
 def _kind(thing: object) -> str:

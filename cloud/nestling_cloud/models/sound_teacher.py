@@ -4,19 +4,20 @@ import torch
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.output_layer import OutputLayer
 from nestling_cloud.models.picture_teacher import Residual, convolution
 from nestling_core.student.log_mel import LogMel
 from nestling_core.student.normalizer import Normalizer
 
 
 class SoundTeacher(nn.Module):
-    """Classifies sounds (N, 1, T) and returns logits (N, classes).
+    """Answers sounds (N, 1, T) with outputs (N, O), for example logits.
 
     The network reads log-mel features as a picture, and halves both of its axes three times. A
-    linear layer computes the logits from the maximum of each feature over time and frequency.
+    linear layer computes the outputs from the maximum of each feature over time and frequency.
 
     Args:
-        signature: the input shape and the classes of the task.
+        signature: the input shape and the kind of the task.
         front_end: the sizes of the log-mel features, whose bands are not channels.
         width: the number of channels of the first layer; the last layers have four times as many.
         dropout: the probability that a pooled feature is set to 0 in training.
@@ -45,10 +46,10 @@ class SoundTeacher(nn.Module):
             Residual(4 * width),
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(4 * width, len(signature.classes))
+        self.head = OutputLayer(4 * width, signature)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits (N, classes) of sounds (N, 1, T)."""
+        """Return the outputs (N, O) of sounds (N, 1, T)."""
         features = self.body(self.normalizer(x)).amax((2, 3))
-        logits: torch.Tensor = self.head(self.dropout(features))
-        return logits
+        outputs: torch.Tensor = self.head(self.dropout(features))
+        return outputs

@@ -1,6 +1,6 @@
 """Defines what a task is, and checks tasks and their data before anything is trained.
 
-A task consists of data, the signature (the input's shape and the classes), the teacher, the
+A task consists of data, the signature (the input's shape and what an answer is), the teacher, the
 student, and the options of their training.
 """
 
@@ -11,18 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
+from torch.export import ExportedProgram
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
-from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.models.default_teacher import default_teacher
+from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
-from nestling_cloud.tasks.user_code_errors import blamed
+from nestling_cloud.tasks.label_check import label_fault
+from nestling_cloud.tasks.user_code_errors import users_code
+from nestling_core.kinds.kind import KindError
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.blocks import Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.plan import plan
@@ -39,6 +43,13 @@ FEWEST_CALIBRATION = 3
 
 _TRIED = 8  # inputs that the augmentation is tried on
 
+# A teacher that is there already, or a function that makes it.
+_MadeTeacher = nn.Module | OnnxTeacher | ExportedProgram | Path | str
+Teacher = _MadeTeacher | Callable[[Signature], _MadeTeacher]
+
+DEFAULT_TEACHER_RECIPE = Recipe(epochs=8)
+"""How a teacher is trained unless the task says otherwise."""
+
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
@@ -53,15 +64,20 @@ class Task:
 
     Attributes:
         name: a short, stable name, which is stored in the task's bundles.
-        signature: the shape, channels and units of an input, and the classes.
+        signature: the shape, channels and units of an input, the kind of the task, and its
+            classes or values.
         load: a function `(data_dir, seed) -> Splits`, where `data_dir` is the folder that the user
             names, or None, and `seed` is the random seed of the split.
         student: the blocks and widths of the nested student.
-        teacher: a function `(signature) -> network`, where the network maps inputs (N, *shape) to
-            logits (N, classes). The default is an untrained residual convolutional network that
-            fits the signature, and that has the student's front end.
-        teacher_recipe: the options of the teacher's training; None if the teacher is already
-            trained.
+        teacher: a function `(signature) -> teacher` or `() -> teacher`, a class of networks, or
+            the teacher itself. The teacher is a network that maps inputs (N, *shape) to the outputs
+            that the kind of the task asks for, for example logits (N, classes); or an
+            `OnnxTeacher`, a program made by `torch.export`, or the path of an .onnx or .pt2 file.
+            The default is an untrained network that fits the signature: an autoencoder in an
+            anomaly task, otherwise a residual convolutional network, either with the student's
+            front end.
+        teacher_recipe: the options of the teacher's training; None if the teacher is a network that
+            is already trained. Files and exported programs are never trained.
         student_recipe: the options of the student's training.
         distillation: the options for what the student learns from the teacher.
         nesting: the options for nesting the student's capacities (sizes) in one another.
@@ -78,8 +94,8 @@ class Task:
     signature: Signature
     load: Callable[[Path | None, int], Splits]
     student: StudentConfig
-    teacher: Callable[[Signature], nn.Module] = ConvTeacher
-    teacher_recipe: Recipe | None = field(default_factory=lambda: Recipe(epochs=8))
+    teacher: Teacher = default_teacher
+    teacher_recipe: Recipe | None = DEFAULT_TEACHER_RECIPE
     student_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
     distillation: Distillation = field(default_factory=Distillation)
     nesting: Nesting = field(default_factory=Nesting)
@@ -103,8 +119,10 @@ class Task:
                 f"task {self.name}: the signature's shape must be channels and one or two more "
                 f"axes, all above 0, not {list(self.signature.shape)}"
             )
-        if len(self.signature.classes) < 2:
-            raise TaskError(f"task {self.name}: the signature needs at least two classes")
+        try:
+            kind_of(self.signature)
+        except KindError as err:
+            raise TaskError(f"task {self.name}: {err}") from err
         if not 0 <= self.wire_tolerance <= 1:
             raise TaskError(
                 f"task {self.name}: wire_tolerance must be from 0 to 1, not {self.wire_tolerance}"
@@ -144,57 +162,63 @@ class Task:
             raise TaskError(f"task {self.name}: no test recordings")
         for number, recording in enumerate(splits.test):
             _check(self, f"test[{number}]", recording)
-        _check_augment(self, splits.train)
+        self.augmented(torch.from_numpy(splits.train.inputs[:_TRIED]), torch.Generator())
         return splits
+
+    def augmented(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return randomly changed inputs, after checking what the user's `augment` made of them.
+
+        Args:
+            inputs: the inputs, (N, *shape), which stay as they are.
+            generator: the random generator.
+
+        Raises:
+            TaskError: `augment` fails, or it returns a tensor of another shape or type, or with
+                values that are not finite.
+        """
+        what = f"task {self.name}: augment(inputs, generator)"
+        with users_code(what, TaskError):
+            result = self.augment(inputs.clone(), generator)
+        if not isinstance(result, torch.Tensor):
+            raise TaskError(
+                f"{what} returned a {type(result).__name__}; return the augmented inputs as a "
+                "tensor"
+            )
+        if (result.shape, result.dtype) != (inputs.shape, inputs.dtype):
+            raise TaskError(
+                f"{what} turned {inputs.dtype} {list(inputs.shape)} into {result.dtype} "
+                f"{list(result.shape)}; keep type and shape"
+            )
+        if not torch.isfinite(result).all():
+            raise TaskError(f"{what} returned values that are not finite")
+        return result
 
 
 def _check_functions(task: Task) -> None:
-    if isinstance(task.teacher, nn.Module):
-        raise TaskError(
-            f"task {task.name}: teacher must be a function that returns a network, not a network: "
-            "write teacher=lambda signature: network"
-        )
-    for name in ("load", "teacher", "augment"):
-        if not callable(getattr(task, name)):
+    for name in ("load", "augment"):
+        given = getattr(task, name)
+        if not callable(given):
+            advice = "; write load=lambda data_dir, seed: ..." if isinstance(given, Splits) else ""
             raise TaskError(
-                f"task {task.name}: {name} must be a function, not a "
-                f"{type(getattr(task, name)).__name__}"
+                f"task {task.name}: {name} must be a function, not a {type(given).__name__}{advice}"
             )
+    if not (callable(task.teacher) or isinstance(task.teacher, _MadeTeacher)):
+        raise TaskError(
+            f"task {task.name}: teacher must be a function, a network, or an .onnx or .pt2 file, "
+            f"not a {type(task.teacher).__name__}"
+        )
 
 
 def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:
-    try:
+    what = f"task {task.name}: load(data_dir, seed)"
+    with users_code(what, TaskError):
         splits = task.load(data_dir, seed)
-    except CloudError:
-        raise
-    except Exception as err:  # the user's function may raise anything
-        raise TaskError(f"task {task.name}: load(data_dir, seed) failed: {blamed(err)}") from err
     if not isinstance(splits, Splits):
         raise TaskError(
-            f"task {task.name}: load(data_dir, seed) returned a {type(splits).__name__}, not "
-            "Splits; return Splits(train=..., calibration=..., test=[...])"
+            f"{what} returned a {type(splits).__name__}, not Splits; return "
+            "Splits(train=..., calibration=..., test=[...])"
         )
     return splits
-
-
-def _check_augment(task: Task, examples: Examples) -> None:
-    inputs = torch.from_numpy(examples.inputs[:_TRIED])
-    where = f"task {task.name}: augment(inputs, generator)"
-    try:
-        result = task.augment(inputs.clone(), torch.Generator().manual_seed(0))
-    except Exception as err:  # the user's function may raise anything
-        raise TaskError(f"{where} failed: {blamed(err)}") from err
-    if not isinstance(result, torch.Tensor):
-        raise TaskError(
-            f"{where} returned a {type(result).__name__}; return the augmented inputs as a tensor"
-        )
-    if (result.shape, result.dtype) != (inputs.shape, inputs.dtype):
-        raise TaskError(
-            f"{where} turned {inputs.dtype} {list(inputs.shape)} into {result.dtype} "
-            f"{list(result.shape)}; keep type and shape"
-        )
-    if not torch.isfinite(result).all():
-        raise TaskError(f"{where} returned values that are not finite")
 
 
 def _check(task: Task, part: str, examples: Examples) -> None:
@@ -217,7 +241,10 @@ def _check(task: Task, part: str, examples: Examples) -> None:
             f"{where}: {len(bad)} inputs have values that are not finite, the first is "
             f"inputs[{bad[0]}]; remove them or fill the gaps"
         )
-    _check_labels(task, part, examples.labels)
+    kind, classes = kind_of(task.signature), task.signature.classes
+    fault = label_fault(kind, classes, examples.labels, trained_on=part == "train")
+    if fault is not None:
+        raise TaskError(f"{where}: {fault}")
     if examples.lengths and (min(examples.lengths) < 1 or sum(examples.lengths) != len(examples)):
         raise TaskError(
             f"{where}: lengths must be the numbers of inputs of all recordings, and add up to "
@@ -240,25 +267,3 @@ def _check_kinds(where: str, examples: Examples) -> None:
             )
     if examples.labels.ndim == 0 or len(examples) == 0:
         raise TaskError(f"{where}: no examples")
-
-
-def _check_labels(task: Task, part: str, labels: NDArray[np.int64]) -> None:
-    where, classes = f"task {task.name}, {part}", len(task.signature.classes)
-    if labels.ndim != 1 or labels.dtype != np.int64:
-        raise TaskError(
-            f"{where}: labels are {labels.dtype} {labels.shape}, but must be int64 ({len(labels)},)"
-        )
-    if labels.min() < 0 or labels.max() >= classes:
-        raise TaskError(f"{where}: labels must be 0 to {classes - 1}")
-    present = np.unique(labels)
-    if part == "train" and len(present) == 1:
-        raise TaskError(
-            f"{where}: every label is {task.signature.classes[present[0]]!r}; add examples of "
-            "other classes"
-        )
-    empty = [name for index, name in enumerate(task.signature.classes) if index not in present]
-    if part == "train" and empty:
-        raise TaskError(
-            f"{where}: no example of {', '.join(map(repr, empty))}; add some, or remove the class "
-            "from the signature"
-        )

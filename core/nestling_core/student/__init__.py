@@ -15,6 +15,7 @@ __all__ = [
     "network",
     "normalization",
     "normalizer",
+    "output_scale",
     "plan",
     "sandwich",
     "weights",

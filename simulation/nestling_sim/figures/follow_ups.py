@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_core.kinds.kind import Answer
 
 _ANSWERED = frozenset({"deferred", "audited"})
 
@@ -22,19 +23,24 @@ def split(
     )
 
 
+def answer_in(row: ReceiptRow) -> Answer:
+    """Return the answer in a receipt."""
+    return Answer(row.answer, row.values)
+
+
 def revised_answers(
     receipts: Sequence[ReceiptRow], follow_ups: Sequence[ReceiptRow]
-) -> NDArray[np.int64]:
-    """Return the last answer to each input, (N,): the cloud's revision, if there is one.
+) -> list[Answer]:
+    """Return the last answer to each input: the cloud's revision, if there is one.
 
     Args:
         receipts: the receipts of answers.
         follow_ups: the receipts of follow-ups.
     """
-    later = {(row.device, row.follows): row.answer for row in follow_ups if row.reason in _ANSWERED}
-    return np.array(
-        [later.get((row.device, row.fingerprint), row.answer) for row in receipts], np.int64
-    )
+    later = {
+        (row.device, row.follows): answer_in(row) for row in follow_ups if row.reason in _ANSWERED
+    }
+    return [later.get((row.device, row.fingerprint), answer_in(row)) for row in receipts]
 
 
 def follow_up_entry(
@@ -52,17 +58,17 @@ def follow_up_entry(
 
         - `deferred`: the number of inputs that were to wait for the cloud, of these `revised` the
           number that the cloud answered later, and `changed` the number whose answer it changed.
-        - `audits`: the number of audited answers, and `agreeing` the number that the cloud did not
-          change.
+        - `audits`: the number of audits that the cloud answered, of these `agreeing` the number in
+          which it did not change the answer.
         - `expired`: the number of inputs to which the cloud gave no answer, and about which it is
           not asked any more.
-        - `waiting`: the number of inputs about which it was not asked by the end of the run.
+        - `waiting`: the number of inputs without a follow-up by the end of the run.
         - `accuracy`: the accuracy with revised answers.
         - `energy_mj`: the mean energy of follow-ups for each input of the run.
     """
     announced = Counter(row.follow_up for row in receipts if row.follow_up)
     reasons = Counter(row.reason for row in follow_ups)
-    changed = Counter(row.reason for row in follow_ups if row.answer != row.device_answer)
+    changed = Counter(row.reason for row in follow_ups if row.agreement != 1)
     return {
         "deferred": announced["deferred"],
         "revised": reasons["deferred"],

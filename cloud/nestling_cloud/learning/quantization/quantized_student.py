@@ -67,8 +67,8 @@ class QuantizedCapacity:
         input: the 8-bit grid of the normalized input.
         layers: the scales, biases and output range of each layer, in order; None for a shuffle.
         pooled: the 8-bit grid of the pooled features.
-        head_scale: the scale of the last layer's weights for each class, (classes,).
-        head_bias: the bias of each class, not quantized, (classes,).
+        head_scale: the scale of the last layer's weights for each output, (O,).
+        head_bias: the bias of each output, not quantized, (O,).
     """
 
     input: ActivationRange
@@ -92,6 +92,10 @@ class QuantizedStudent:
             (C,).
         front_end: what turns an input into the features that are normalized; None if the input
             itself is.
+        center: the constant that is added to each output of a regression task at last, (O,); None
+            in other tasks.
+        spread: the factor by which each such output is multiplied before, (O,); None in other
+            tasks.
     """
 
     plans: tuple[LayerPlan, ...]
@@ -100,3 +104,5 @@ class QuantizedStudent:
     mean: Floats
     deviation: Floats
     front_end: LogMel | None = None
+    center: Floats | None = None
+    spread: Floats | None = None

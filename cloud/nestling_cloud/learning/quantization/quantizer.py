@@ -59,6 +59,7 @@ def quantize(
     if quantization.bias_correction:
         recalibrate(reference, torch.from_numpy(inputs))
         correct_biases(student, reference, grids, sample)
+    scale = student.output_scale
     return QuantizedStudent(
         plans=tuple(layer.plan for layer in student.stack),
         tensors=tensors,
@@ -66,6 +67,8 @@ def quantize(
         mean=student.normalizer.mean.flatten().numpy().copy(),
         deviation=student.normalizer.deviation.flatten().numpy().copy(),
         front_end=student.config.front_end,
+        center=None if scale is None else scale.center.numpy().copy(),
+        spread=None if scale is None else scale.spread.numpy().copy(),
     )
 
 

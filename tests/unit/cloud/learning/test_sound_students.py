@@ -15,12 +15,13 @@ from nestling_cloud.learning.check_teacher import check_teaching
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import logits_of, seeded
 from nestling_cloud.learning.macs import activation_counts, network_macs, student_macs
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.learning.measure_wire_forms import calibrated_form
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.nesting.width_cost import counted_cost
 from nestling_cloud.learning.nesting.width_search import WidthSearch, search_widths
 from nestling_cloud.learning.train_student import train_student
-from nestling_cloud.learning.train_teacher import make_teacher, train_teacher
+from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.models.sound_teacher import SoundTeacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import SilentProgress

@@ -53,8 +53,9 @@ def sounds(count: int, length: int, seed: int = 0) -> Floats:
     clean = np.sin(2 * np.pi * (pitch + change * time / 2) * time)
     clean *= time > rng.uniform(0, 0.5, (count, 1))  # silent before it starts
     loudness = 10 ** rng.uniform(-3, 0, (count, 1))
-    samples = loudness * (clean + noise * rng.normal(size=clean.shape))
-    return samples.clip(-1, 1)[:, None].astype(np.float32)
+    heard = loudness * (clean + noise * rng.normal(size=clean.shape))
+    samples: Floats = heard.clip(-1, 1)[:, None].astype(np.float32)
+    return samples
 
 
 @settings(max_examples=25, deadline=None)
