@@ -30,8 +30,8 @@ TRAIN_SPEAKERS = 3
 CALIBRATION_SPEAKERS = 1
 STREAM = 50  # recordings of a stream of test inputs
 FRONT_END = LogMel(rate_hz=RATE_HZ, window=256, hop=128, remove_mean=True)
-# Widths of the four layers at each capacity; the weights take 5, 13, 28 and 49 kB.
-WIDTHS = ((8, 16, 16, 24), (12, 24, 32, 40), (20, 32, 48, 56), (24, 48, 64, 72))
+# Widths of the four layers at each capacity; the weights take 7, 13, 27 and 45 kB.
+WIDTHS = ((20, 20, 24, 24), (32, 32, 32, 32), (48, 48, 48, 48), (64, 64, 64, 64))
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
@@ -113,15 +113,16 @@ TASK = Task(
     ),
     load=load,
     student=dataclasses.replace(
-        conv_student(channels=WIDTHS[-1], strides=(2, 2, 1, 2)),
+        conv_student(channels=WIDTHS[-1], strides=(1, 2, 1, 2)),
         widths=WIDTHS,
-        front_end=FRONT_END,
+        # Along time alone, it needs a fifth of the operations, and was more accurate as well.
+        front_end=dataclasses.replace(FRONT_END, bands_as_channels=True),
     ),
     teacher=partial(SoundTeacher, front_end=FRONT_END),
     teacher_recipe=Recipe(
         epochs=24, batch=64, learning_rate=6e-3, weight_decay=0.05, half=True, optimizer="muon"
     ),
-    student_recipe=Recipe(epochs=30, batch=64, learning_rate=6e-3, half=True, optimizer="muon"),
+    student_recipe=Recipe(epochs=20, batch=64, learning_rate=6e-3, half=True, optimizer="muon"),
     distillation=Distillation(views=16),
     augment=augment,
 )

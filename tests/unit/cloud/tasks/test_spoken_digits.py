@@ -196,4 +196,4 @@ def test_task_is_built_in_and_its_networks_read_samples() -> None:
 
     assert (list(signature.shape), signature.media, signature.rate_hz) == ([1, 8000], "sound", 8000)
     assert task.student.front_end is not None
-    assert task.student.read_shape(signature.shape) == (1, 40, 61)
+    assert task.student.read_shape(signature.shape) == (40, 61)
