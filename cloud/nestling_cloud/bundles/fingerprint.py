@@ -40,6 +40,7 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.examples",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
+    "nestling_cloud.tasks.sounds",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
     "nestling_core.belief",

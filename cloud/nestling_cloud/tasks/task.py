@@ -83,7 +83,8 @@ class Task:
             that the kind of the task asks for, for example logits (N, classes); or an
             `OnnxTeacher`, a program made by `torch.export`, or the path of an .onnx or .pt2 file.
             The default is an untrained network that fits the signature: an autoencoder in an
-            anomaly task, otherwise a residual convolutional network.
+            anomaly task, otherwise a residual convolutional network, either with the student's
+            front end.
         teacher_recipe: the options of the teacher's training; None if the teacher is a network that
             is already trained. Files and exported programs are never trained.
         student_recipe: the options of the student's training.

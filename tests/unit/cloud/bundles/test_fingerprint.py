@@ -112,7 +112,8 @@ def test_fingerprint_covers_exactly_the_code_that_affects_a_bundle() -> None:
         "nestling_cloud.tasks.single_label",
         "nestling_cloud.tasks.user_code_errors",
     }
-    of_tasks = {"nestling_cloud.tasks.motion", "nestling_cloud.tasks.pictures"}  # augmentations
+    augmentations = ("motion", "pictures", "sounds")
+    of_tasks = {f"nestling_cloud.tasks.{name}" for name in augmentations}
 
     covered = {
         module: [name for name in LEARNING_CODE if f"{module}.".startswith(f"{name}.")]
