@@ -11,5 +11,6 @@ __all__ = [
     "output_layer",
     "picture_teacher",
     "plain_confidence",
+    "sound_teacher",
     "teacher",
 ]
