@@ -13,4 +13,5 @@ __all__ = [
     "plain_confidence",
     "sound_teacher",
     "teacher",
+    "tiny_resnet",
 ]
