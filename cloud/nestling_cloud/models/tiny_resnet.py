@@ -56,7 +56,7 @@ class Whitening(nn.Module):
         self.kernels.copy_(torch.cat([shaped, -shaped]))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the whitened patches, (N, C, H, W) -> (N, 8 C, H - 1, W - 1), without negatives."""
+        """Return the positive parts of whitened patches, (N, C, H, W) -> (N, 8 C, H - 1, W - 1)."""
         return functional.relu(functional.conv2d(x, self.kernels))
 
 
