@@ -15,6 +15,7 @@ from nestling_cloud.learning.onnx.model_ends import gives_probabilities
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
 from nestling_cloud.models.output_layer import OutputLayer
+from nestling_cloud.models.tiny_resnet import TinyResNet
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
@@ -123,6 +124,8 @@ def _fit_scales(teacher: nn.Module, examples: Examples) -> None:
     for layer in teacher.modules():
         if isinstance(layer, OutputLayer):
             layer.fit(examples.labels)
+        elif isinstance(layer, TinyResNet):
+            layer.fit(examples.inputs)
 
 
 def cloud_model_name(task: Task) -> str:

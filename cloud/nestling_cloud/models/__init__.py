@@ -11,5 +11,7 @@ __all__ = [
     "output_layer",
     "picture_teacher",
     "plain_confidence",
+    "sound_teacher",
     "teacher",
+    "tiny_resnet",
 ]
