@@ -38,6 +38,7 @@ LEARNING_CODE = (
     "nestling_cloud.recipes",
     "nestling_cloud.sealed_file",
     "nestling_cloud.tasks.examples",
+    "nestling_cloud.tasks.keep_inputs",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.sounds",

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.keep_inputs import KEPT, KeepInputs, default_for
 from nestling_cloud.tasks.label_check import label_fault
 from nestling_cloud.tasks.user_code_errors import users_code
 from nestling_core.kinds.kind import KindError, name_of
@@ -44,13 +44,6 @@ FEWEST_CALIBRATION = 3
 """The fewest calibration examples: two for fitting the multiplexer and one for thresholds."""
 
 _TRIED = 8  # inputs that the augmentation is tried on
-
-KeepInputs = Literal["none", "hard", "audited"]
-"""Which offloaded inputs a cloud may store."""
-
-_KEPT: tuple[KeepInputs, ...] = ("none", "hard", "audited")
-# What shows or records people unasked is not stored unless the task says so.
-_PRIVATE_MEDIA = frozenset({"picture", "sound"})
 
 # A teacher that is there already, or a function that makes it.
 _MadeTeacher = nn.Module | OnnxTeacher | ExportedProgram | Path | str
@@ -123,7 +116,7 @@ class Task:
         """Which offloaded inputs a cloud may store: `keep_inputs`, or its default."""
         if self.keep_inputs is not None:
             return self.keep_inputs
-        return "none" if self.signature.media in _PRIVATE_MEDIA else "hard"
+        return default_for(self.signature)
 
     def __post_init__(self) -> None:
         """Raise TaskError for values that would otherwise cause an error during or after training.
@@ -149,9 +142,9 @@ class Task:
             raise TaskError(
                 f"task {self.name}: wire_tolerance must be from 0 to 1, not {self.wire_tolerance}"
             )
-        if self.keep_inputs is not None and self.keep_inputs not in _KEPT:
+        if self.keep_inputs is not None and self.keep_inputs not in KEPT:
             raise TaskError(
-                f"task {self.name}: keep_inputs must be one of {', '.join(_KEPT)}, not "
+                f"task {self.name}: keep_inputs must be one of {', '.join(KEPT)}, not "
                 f"{self.keep_inputs!r}"
             )
         _check_functions(self)
