@@ -59,6 +59,7 @@ __all__ = [
     "recurrent_student",
     "separable_student",
     "shuffle_student",
+    "single_label",
     "task",
     "task_modules",
     "user_code_errors",
