@@ -40,12 +40,14 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.examples",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
+    "nestling_cloud.tasks.sounds",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
     "nestling_core.belief",
     "nestling_core.execution",
     "nestling_core.file_sync",
     "nestling_core.guarantee",
+    "nestling_core.kinds",
     "nestling_core.nest",
     "nestling_core.parsing",
     "nestling_core.routing",
@@ -92,6 +94,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
+            "keep_inputs": task.stored_inputs,
             "student": repr(task.student),  # includes the types of its blocks
             "recipes": [
                 recipe and dataclasses.asdict(recipe)

@@ -24,6 +24,7 @@ from nestling_core.student.config import (
     separable_student,
     shuffle_student,
 )
+from nestling_core.student.log_mel import LogMel, log_mel
 
 __all__ = [
     "BUILT_IN",
@@ -36,6 +37,7 @@ __all__ = [
     "Grow",
     "Gru",
     "Joint",
+    "LogMel",
     "Lstm",
     "Nesting",
     "OnnxTeacher",
@@ -56,10 +58,13 @@ __all__ = [
     "fashion",
     "load_task",
     "loader",
+    "log_mel",
     "recurrent_student",
     "separable_student",
     "shuffle_student",
     "single_label",
+    "sounds",
+    "spoken_digits",
     "task",
     "task_modules",
     "user_code_errors",
