@@ -15,11 +15,12 @@ from nestling_cloud.commands import (
     federated,
     latency,
     serve,
+    task,
 )
 from nestling_cloud.errors import CloudError
 from nestling_core.command_line.parser import Parser, escape_unencodable
 
-_COMMANDS = (serve, console, bundle, device, broker_config, federated, latency, capacities)
+_COMMANDS = (serve, console, task, bundle, device, broker_config, federated, latency, capacities)
 _FAILURE = 1
 _INTERRUPTED = 128 + signal.SIGINT
 

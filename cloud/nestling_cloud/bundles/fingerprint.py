@@ -33,6 +33,7 @@ LEARNING_CODE = (
     "nestling_cloud.bundles.repository",
     "nestling_cloud.bundles.repository_errors",
     "nestling_cloud.cloud_model",
+    "nestling_cloud.datasets.picture_graph",
     "nestling_cloud.learning",
     "nestling_cloud.models",
     "nestling_cloud.recipes",
@@ -46,6 +47,7 @@ LEARNING_CODE = (
     "nestling_core.execution",
     "nestling_core.file_sync",
     "nestling_core.guarantee",
+    "nestling_core.media",
     "nestling_core.nest",
     "nestling_core.parsing",
     "nestling_core.routing",
@@ -93,6 +95,8 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
             "seed": seed,
             "task": task.name,
             "student": repr(task.student),  # includes the types of its blocks
+            # A function is covered by its file, an object of a task file by its values.
+            "augment": repr(task.augment) if dataclasses.is_dataclass(task.augment) else "",
             "recipes": [
                 recipe and dataclasses.asdict(recipe)
                 for recipe in (

@@ -17,21 +17,25 @@ from nestling_cloud.learning.routing.cascade import (
     runs_larger,
 )
 from nestling_cloud.learning.routing.correctness_labels import success_targets
-from nestling_cloud.learning.routing.data import FITTED_PART, RoutingData, share_out
+from nestling_cloud.learning.routing.data import RoutingData, share_out
 from nestling_cloud.learning.routing.fit_multiplexer import (
     Design,
     Estimator,
     beliefs,
     fit_multiplexer,
 )
-from nestling_cloud.learning.routing.multiplexer_design import FEWEST_FITTED, choose_design
+from nestling_cloud.learning.routing.multiplexer_design import (
+    FEWEST_FITTED,
+    USUAL_NETWORK_INPUTS,
+    choose_design,
+)
 from nestling_cloud.learning.routing.operating_points import GATED_PART, SHARES, operating_point
 
 __all__ = [
     "FEWEST_FITTED",
-    "FITTED_PART",
     "GATED_PART",
     "SHARES",
+    "USUAL_NETWORK_INPUTS",
     "CascadeRule",
     "Design",
     "Estimator",

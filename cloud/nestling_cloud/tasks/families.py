@@ -1,0 +1,108 @@
+"""The families of teachers and students that a task file can name."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.picture_teacher import PictureTeacher
+from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.tasks.toml_table import TomlTable, wrapped
+from nestling_core.student.config import (
+    StudentConfig,
+    conv_student,
+    deepsense_student,
+    recurrent_student,
+    separable_student,
+    shuffle_student,
+)
+
+TEACHERS: dict[str, Callable[..., nn.Module]] = {"picture": PictureTeacher, "conv": ConvTeacher}
+"""The networks that a task file can name as its teacher."""
+
+STUDENTS: dict[str, Callable[..., StudentConfig]] = {
+    "conv": conv_student,
+    "separable": separable_student,
+    "shuffle": shuffle_student,
+    "deepsense": deepsense_student,
+    "recurrent": recurrent_student,
+}
+"""The families of students that a task file can name."""
+
+_WIDTH, _DROPOUT = 32, 0.2
+
+
+def read_teacher(table: TomlTable) -> Callable[[Signature], nn.Module]:
+    """Return the teacher that a table `[teacher]` describes.
+
+    Args:
+        table: the table, with `family`, `width` and `dropout`. Its sub-table is left alone.
+
+    Raises:
+        TaskError: a key is unknown, or a value is not allowed.
+    """
+    family = table.text("family", allowed=sorted(TEACHERS))
+    return partial(
+        TEACHERS[family],
+        width=table.whole("width", _WIDTH),
+        dropout=table.number("dropout", _DROPOUT),
+    )
+
+
+def read_student(table: TomlTable) -> StudentConfig:
+    """Return the student that a table `[student]` describes.
+
+    Args:
+        table: the table, with `family`, the arguments of the family's function, and perhaps
+            `widths`. Its sub-table is left alone.
+
+    Raises:
+        TaskError: a key is unknown, or the sizes do not form a nest.
+    """
+    make = STUDENTS[table.text("family", allowed=sorted(STUDENTS))]
+    widths = table.rows("widths")
+    arguments: dict[str, Any] = {}
+    for name, parameter in inspect.signature(make).parameters.items():
+        kind = str(parameter.annotation)
+        if name not in table and name == "channels" and widths:
+            arguments[name] = widths[-1]
+        elif name in table or parameter.default is inspect.Parameter.empty:
+            arguments[name] = _argument(table, name, kind)
+    config = wrapped(table, make, arguments)
+    if not widths:
+        return config
+    return wrapped(table, partial(dataclasses.replace, config), {"widths": widths})
+
+
+def _argument(table: TomlTable, name: str, kind: str) -> Any:
+    if "float" in kind:
+        return table.numbers(name)
+    return table.wholes(name) if "Sequence" in kind else table.whole(name, low=0)
+
+
+def read_recipe(table: TomlTable, default: Recipe) -> Recipe:
+    """Return the recipe that a table describes.
+
+    Args:
+        table: the table, with the fields of `Recipe`.
+        default: the recipe whose values count where the table has none.
+
+    Raises:
+        TaskError: a key is unknown, or a value is not allowed.
+        RecipeError: a value is out of its range.
+    """
+    readers: dict[type, Callable[[str, Any], Any]] = {
+        bool: lambda name, value: table.flag(name, default=value),
+        int: lambda name, value: table.whole(name, value, low=0),
+        float: table.number,
+        str: table.text,
+    }
+    fields = dataclasses.asdict(default)
+    found = {name: readers[type(value)](name, value) for name, value in fields.items()}
+    table.end()
+    return Recipe(**found)
