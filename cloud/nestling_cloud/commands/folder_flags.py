@@ -33,7 +33,7 @@ def add_folder(parser: argparse.ArgumentParser, *, required: bool) -> None:
         )
 
 
-def add_wishes(parser: argparse.ArgumentParser) -> None:
+def add_wishes(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
     """Add the flags that say what to make of a folder."""
     add = parser.add_argument
     add(

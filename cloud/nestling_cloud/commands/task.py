@@ -133,9 +133,10 @@ def _lines(survey: "Survey") -> list[str]:
 
 
 def _others(found: dict[str, Any]) -> str:
-    return f"; {found['other_files']} files of other kinds are left out" * bool(
-        found["other_files"]
-    )
+    count = found["other_files"]
+    if not count:
+        return ""
+    return f"; {count} other {'file is' if count == 1 else 'files are'} left out"
 
 
 def _counted(name: str, number: float) -> str:

@@ -10,7 +10,7 @@ from nestling_cloud.datasets.items import Part
 from nestling_cloud.datasets.survey import Survey
 
 _MOST_NAMED = 3
-_SHORT = 0.5  # a sound shorter than this part of an input is mostly zeros
+_SHORT = 0.25  # a sound shorter than this part of an input is mostly zeros
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +165,7 @@ def _sounds(survey: Survey) -> Iterator[Problem]:
     if wrong:
         yield Problem(
             kind="wrong rate",
-            text=f"{_files(wrong)} not at {survey.plan.rate_hz} Hz, and set aside unless the task says "
-            f"convert = true: {_named(wrong)}",
+            text=f"{_files(wrong)} not at {survey.plan.rate_hz} Hz, and converted: {_named(wrong)}",
             files=wrong,
         )
     least = _SHORT * survey.plan.length
@@ -174,7 +173,7 @@ def _sounds(survey: Survey) -> Iterator[Problem]:
     if short:
         yield Problem(
             kind="short",
-            text=f"{_files(short)} shorter than half an input, which is then mostly zeros: "
+            text=f"{_files(short)} shorter than a quarter of an input, which is then mostly zeros: "
             f"{_named(short)}",
             files=short,
         )

@@ -66,7 +66,8 @@ def kind_of(
         others = [text for text in sorted(texts) if _anomaly(text) is None]
         if others:
             raise DatasetError(
-                f"an anomaly task has the labels normal and anomaly, or 0 and 1; found {others[0]!r}"
+                "an anomaly task has the labels normal and anomaly, or 0 and 1; found "
+                f"{others[0]!r}"
             )
         return LabelKind(kind=kind, classes=(NORMAL, ANOMALY))
     return LabelKind(kind=kind, classes=_ordered(texts))

@@ -45,18 +45,16 @@ def guessed(names: Sequence[str]) -> str:
         kinds = [len({row[index] for row in rows}) for index in range(width)]
         likely = [i for i, count in enumerate(kinds) if 2 <= count <= _MOST_KINDS * len(rows)]
         if likely:
-            return _pattern(mark, width, likely, kinds)
+            return _pattern(mark, width, likely)
     return ""
 
 
-def _pattern(mark: str, width: int, likely: Sequence[int], kinds: Sequence[int]) -> str:
-    """Return the pattern in which the part with the most values is the label.
-
-    If there are two likely parts, the other one is the group.
-    """
-    label = max(likely, key=lambda index: kinds[index])
-    others = [index for index in likely if index != label][:1]
-    named = {label: f"(?P<{LABEL}>[^{mark}]+)"} | dict.fromkeys(others, f"(?P<{GROUP}>[^{mark}]+)")
+def _pattern(mark: str, width: int, likely: Sequence[int]) -> str:
+    """Return the pattern whose first likely part is the label, and the next one the group."""
+    named = {
+        index: f"(?P<{name}>[^{mark}]+)"
+        for index, name in zip(likely, (LABEL, GROUP), strict=False)
+    }
     last = max(named)
     parts = [named.get(index, f"[^{mark}]+") for index in range(last + 1)]
     end = mark if last + 1 < width else ""

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from nestling_cloud.datasets.name_patterns import GROUP, LABEL, compiled, guesse
 from nestling_cloud.datasets.split import plan_split
 from nestling_cloud.datasets.survey import Plan, usable_files
 from nestling_cloud.datasets.window_proposal import Channels, propose_windows
+
+_T = TypeVar("_T")
 
 _SMALL, _SCALED = 96, 64  # pixels
 _GRAY_MODES = {"L", "1", "I;16", "I", "LA"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from nestling_cloud.datasets.facts import Media
 
-_FEWEST_STEPS, _BATCH, _FEWEST_EPOCHS, _MOST_EPOCHS = 1500, 128, 12, 150
+_FEWEST_STEPS, _BATCH, _FEWEST_EPOCHS, _MOST_EPOCHS = 800, 128, 12, 60
 _LAST_SIDE = 8  # pixels of the last layer's pictures
 
 

@@ -12,6 +12,7 @@ from nestling_cloud.datasets.proposal import Proposal
 from nestling_cloud.tasks.default_models import default_models
 
 _WHAT = {"picture": "pictures", "sound": "sounds", "array": "windows of recordings"}
+_LONGEST_COMMENTED = 50  # characters before a comment on the same line
 _KINDS = "single-label, multi-label, regression or anomaly"
 
 
@@ -135,7 +136,7 @@ def _split(draft: TaskDraft) -> Iterator[str]:
     yield _pair("calibration", _share(split.calibration), "groups, or a share")
     if split.by != "folder":
         yield _pair("test", _share(split.test), "groups, or a share")
-    yield "# seed = 0    # the same division whatever the seed of the run"
+    yield "# seed = 0  # the same division whatever the seed of the run"
 
 
 def _share(found: Sequence[str] | float) -> Any:
@@ -153,7 +154,9 @@ def _models(draft: TaskDraft) -> Mapping[str, Mapping[str, Any]]:
 
 def _pair(key: str, value: Any, comment: str = "") -> str:
     text = f"{key} = {_toml(value)}"
-    return f"{text}  # {comment}" if comment else text
+    if not comment:
+        return text
+    return f"{text}  # {comment}" if len(text) <= _LONGEST_COMMENTED else f"# {comment}\n{text}"
 
 
 def _toml(value: Any) -> str:
