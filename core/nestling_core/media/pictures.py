@@ -3,6 +3,7 @@
 Pillow is imported only when a picture is decoded, because devices may lack it.
 """
 
+import importlib.util
 import io
 import warnings
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ class PictureFacts:
     width: int
     mode: str
     is_rotated: bool
+
+
+def has_pillow() -> bool:
+    """Return whether Pillow, which decodes pictures, is installed."""
+    return importlib.util.find_spec("PIL") is not None
 
 
 def look_at_picture(data: bytes) -> PictureFacts:

@@ -1,0 +1,52 @@
+"""Reads picture and sound files as inputs of the task."""
+
+from collections.abc import Callable, Sequence
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_core.media.front_end import PICTURE, SOUND, PictureFrontEnd, input_of_file
+from nestling_core.media.pictures import PICTURE_SUFFIXES, has_pillow
+from nestling_core.media.sounds import SOUND_SUFFIX
+from nestling_device.sources.source import SourceError, Windows
+
+_SUFFIXES = {PICTURE: PICTURE_SUFFIXES, SOUND: (SOUND_SUFFIX,)}
+
+
+class MediaReader:
+    """Reads files of the kind of media that the task takes, as the cloud read them in training."""
+
+    def __init__(
+        self, signature: Signature, front_end: Callable[[], PictureFrontEnd | None]
+    ) -> None:
+        """Check that files of the task's media can be read.
+
+        Args:
+            signature: the signature of the task.
+            front_end: a function that returns the front end of the bundle in use.
+
+        Raises:
+            SourceError: the task takes pictures, and Pillow is not installed.
+        """
+        if signature.media == PICTURE and not has_pillow():
+            raise SourceError(
+                "the task takes pictures, and Pillow, which reads them, is not installed",
+                advice="pip install 'nestling[pictures]'",
+            )
+        self._signature = signature
+        self._front_end = front_end
+
+    @property
+    def suffixes(self) -> Sequence[str]:
+        """The ends of the names of the files that can be read, in lower case."""
+        return _SUFFIXES.get(self._signature.media, ())
+
+    def read(self, data: bytes) -> Windows:
+        """Return a file as an input, float32 in the task's shape.
+
+        Args:
+            data: the content of the file.
+
+        Raises:
+            MediaError: the file cannot be decoded, or does not fit the task. The text continues a
+                sentence that begins with the file's name.
+        """
+        return input_of_file(data, self._signature, self._front_end())
