@@ -10,6 +10,8 @@ from nestling_cloud.cloud_model.check import run_in_batches
 from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.tasks.examples import Examples
 from nestling_core.belief.evidence import softmax
+from nestling_core.kinds.kind import Kind
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.wire import forms
 from nestling_core.wire.errors import WireError
 
@@ -24,10 +26,11 @@ _COVERED = 0.9995
 _SMALLEST_SCALE = 1e-30
 
 
-def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireForm]:
+def measure_wire_forms(model: CloudModel, calibration: Examples, kind: Kind) -> list[WireForm]:
     """Return every form that suits the inputs, with its size and what the teacher's answers lose.
 
-    What a form loses is measured by the probability of the true class. Rounding changes only a few
+    What a form loses is measured by the probability of the true class, or in other kinds than
+    single-label by the share of right answers. Rounding changes only a few
     answers, for better or worse by chance, so that the accuracy would have to be measured on many
     more inputs for the same certainty.
 
@@ -35,6 +38,7 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
         model: the teacher as the cloud serves it.
         calibration: inputs that the teacher did not learn from. If there are more than 4,000, or if
             they take more than 256 MiB, some at equal distances are used.
+        kind: the kind of the task.
 
     Returns:
         The forms, of which the first is "fp32". Forms that cannot represent an input are missing.
@@ -45,7 +49,8 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
     most = max(1, min(_MOST_INPUTS, _MOST_BYTES // calibration.inputs[0].nbytes))
     step = -(-len(calibration) // most)
     inputs, labels = calibration.inputs[::step], calibration.labels[::step]
-    plain = softmax(run_in_batches(model, inputs))
+    plain = run_in_batches(model, inputs)
+    answers = kind.answers(plain)
     found = []
     for name in forms.candidates(inputs.shape[1:]):
         form = calibrated_form(name, inputs)
@@ -53,16 +58,23 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
             payloads = [forms.encode(form, window) for window in inputs]
         except WireError:
             continue
-        kind = forms.wire_name(name)
-        decoded = [forms.decode(kind, payload, inputs.shape[1:]) for payload in payloads]
-        made = softmax(run_in_batches(model, np.stack(decoded)))
-        answers, each = made.argmax(axis=1), np.arange(len(labels))
+        wire = forms.wire_name(name)
+        decoded = [forms.decode(wire, payload, inputs.shape[1:]) for payload in payloads]
+        made = run_in_batches(model, np.stack(decoded))
+        changed = kind.answers(made)
         form.payload_bytes = float(np.mean([len(payload) for payload in payloads]))
-        form.accuracy = float((answers == labels).mean())
-        form.changed = float((answers != plain.argmax(axis=1)).mean())
-        form.lost = float((plain[each, labels] - made[each, labels]).mean())
+        form.accuracy = float(kind.success(changed, labels).mean())
+        form.changed = float(1 - kind.success(changed, answers).mean())
+        form.lost = _certainty(kind, plain, labels) - _certainty(kind, made, labels)
         found.append(form)
     return found
+
+
+def _certainty(kind: Kind, outputs: Floats, labels: NDArray[np.generic]) -> float:
+    """Return the mean probability of the true classes, or the share of right answers."""
+    if isinstance(kind, SingleLabel):
+        return float(softmax(outputs)[np.arange(len(labels)), labels].mean())
+    return float(kind.success(kind.answers(outputs), labels).mean())
 
 
 def calibrated_form(name: str, inputs: Floats) -> WireForm:

@@ -13,6 +13,7 @@ __all__ = [
     "network",
     "normalization",
     "normalizer",
+    "output_scale",
     "plan",
     "sandwich",
     "weights",

@@ -6,10 +6,15 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.distillation.features import answers_of
+from nestling_cloud.learning.distillation.outliers import with_outliers
 from nestling_cloud.learning.loop import precision
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.kind import Kind
+from nestling_core.kinds.labels import SINGLE_LABEL
+from nestling_core.kinds.of_signature import kind_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +23,9 @@ class Batch:
 
     Attributes:
         inputs: the augmented inputs, (N, *shape).
-        labels: the class indices, (N,).
-        logits: the teacher's logits, (N, classes); None if the teacher is not used.
+        kind: the kind of the task, which determines the loss.
+        labels: the true answers, (N, ...), as in `nestling_core.kinds.kind`.
+        logits: the teacher's outputs, (N, O); None if the teacher is not used.
         features: the teacher's features, as in
             `nestling_cloud.learning.distillation.features.Answers`; None if no loss uses them.
     """
@@ -28,6 +34,7 @@ class Batch:
     labels: torch.Tensor
     logits: torch.Tensor | None = None
     features: torch.Tensor | None = None
+    kind: Kind = SINGLE_LABEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +42,11 @@ class AugmentedViews:
     """Augmented copies of the training data with the teacher's answers to each copy.
 
     Attributes:
+        kind: the kind of the task.
         distillation: the options that choose which of the teacher's outputs are used.
         inputs: the inputs of the V copies, (V, N, *shape).
-        labels: the class indices, which all copies share, (N,).
-        logits: the teacher's logits, (V, N, classes); None if the teacher is not used.
+        labels: the true answers, which all copies share, (N, ...).
+        logits: the teacher's outputs, (V, N, O); None if the teacher is not used.
         features: the teacher's features in bfloat16, (V, N, ...); None if no loss uses them.
     """
 
@@ -47,6 +55,7 @@ class AugmentedViews:
     labels: torch.Tensor
     logits: torch.Tensor | None
     features: torch.Tensor | None
+    kind: Kind = SINGLE_LABEL
 
     def batch(self, epoch: int, indices: torch.Tensor) -> Batch:
         """Return the chosen examples from the copy that is used in an epoch.
@@ -59,6 +68,7 @@ class AugmentedViews:
         """
         view = epoch % len(self.inputs)
         return Batch(
+            kind=self.kind,
             inputs=self.inputs[view][indices],
             labels=self.labels[indices],
             logits=None if self.logits is None else self.logits[view][indices],
@@ -75,7 +85,9 @@ def make_views(
 ) -> AugmentedViews:
     """Return augmented copies of the data with the teacher's answers to each copy.
 
-    The teacher is run only if the distillation uses its logits or its features.
+    The teacher is run only if the distillation uses its outputs or its features. In an anomaly
+    task, half of the copies are made unusual, so that the student also sees what the teacher says
+    of anomalies.
 
     Args:
         task: the task, which provides the augmentation. The student's recipe decides whether the
@@ -89,12 +101,15 @@ def make_views(
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     inputs = torch.from_numpy(examples.inputs)
-    copies = [task.augment(inputs, generator) for _ in range(distillation.views)]
+    kind = kind_of(task.signature)
+    augment = with_outliers(task.augment) if isinstance(kind, Anomaly) else task.augment
+    copies = [augment(inputs, generator) for _ in range(distillation.views)]
     asked = copies if distillation.asks_teacher else []
     with precision(task.student_recipe):
         answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
     features = [answer.features for answer in answers if answer.features is not None]
     return AugmentedViews(
+        kind=kind,
         distillation=distillation,
         inputs=torch.stack(copies),
         labels=torch.from_numpy(examples.labels),
