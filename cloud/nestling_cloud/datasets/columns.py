@@ -46,6 +46,8 @@ def _column(name: str, values: NDArray[Any]) -> Column:
         values=texts_of(different).tolist() if len(different) <= MOST_VALUES else (),
         is_constant=len(different) <= 1,
         missing=missing,
+        low=float(different[0]) if is_number and len(different) else 0.0,
+        high=float(different[-1]) if is_number and len(different) else 0.0,
     )
 
 

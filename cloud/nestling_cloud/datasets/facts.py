@@ -25,6 +25,8 @@ class Column:
         values: the different values as text in order, if there are at most `MOST_VALUES`.
         is_constant: whether all values are equal.
         missing: the number of values that are missing or not finite.
+        low: the smallest number.
+        high: the largest number.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Column:
     values: Sequence[str] = ()
     is_constant: bool = False
     missing: int = 0
+    low: float = 0.0
+    high: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from nestling_cloud.datasets.label_table import LabelTable
 from nestling_cloud.datasets.look import Look
 from nestling_cloud.datasets.name_patterns import GROUP, LABEL, compiled, guessed
 from nestling_cloud.datasets.split import plan_split
-from nestling_cloud.datasets.survey import Plan, usable_files
+from nestling_cloud.datasets.survey import Plan, Usable, usable_files
 from nestling_cloud.datasets.window_proposal import Channels, propose_windows
 
 _T = TypeVar("_T")
@@ -69,11 +69,13 @@ class Proposal:
         plan: where its labels are, and how it is divided.
         size: (channels, height, width) of pictures.
         dropped: the columns of recordings that are not used, with the reasons.
+        tolerances: for every value that a regression estimates, an error that may count as right.
     """
 
     plan: Plan
     size: tuple[int, int, int] = (0, 0, 0)
     dropped: Sequence[tuple[str, str]] = ()
+    tolerances: Sequence[float] = ()
 
 
 def propose(look: Look, wishes: Wishes) -> Proposal:
@@ -115,7 +117,12 @@ def propose(look: Look, wishes: Wishes) -> Proposal:
         windows=windows,
     )
     size = _size(readable, wishes.size) if look.media == "picture" else (0, 0, 0)
-    return Proposal(plan=plan, size=size, dropped=found.dropped)
+    return Proposal(
+        plan=plan,
+        size=size,
+        dropped=found.dropped,
+        tolerances=[_tolerance(index, plan, usable) for index in range(len(kind.values))],
+    )
 
 
 def _places(look: Look, wishes: Wishes, found: Channels) -> Places:
@@ -145,6 +152,18 @@ def _places(look: Look, wishes: Wishes, found: Channels) -> Places:
     if groups == "name" and GROUP not in parts:
         raise DatasetError("groups by name need a pattern with (?P<group>...)")
     return Places(labels=labels, groups=groups, pattern=wishes.pattern)
+
+
+def _tolerance(index: int, plan: Plan, usable: Usable) -> float:
+    """Return a twentieth of the range of a value that is estimated, with one digit."""
+    if plan.places.labels == "column":
+        name = plan.kind.values[index]
+        columns = [c for found in usable.files for c in found.facts.columns if c.name == name]
+        span = max(c.high for c in columns) - min(c.low for c in columns)
+    else:
+        values = [float(item.labels[index]) for item in usable.items]
+        span = max(values) - min(values)
+    return float(f"{span / 20 or 1.0:.0e}")
 
 
 def _first(*choices: tuple[_T, bool]) -> _T | None:

@@ -1,17 +1,18 @@
 """Chooses the networks of a new task file, and how long they learn."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nestling_cloud.datasets.facts import Media
+from nestling_cloud.datasets.label_kinds import Kind
 
 _FEWEST_STEPS, _BATCH, _FEWEST_EPOCHS, _MOST_EPOCHS = 800, 128, 12, 60
 _LAST_SIDE = 8  # pixels of the last layer's pictures
 
 
 def default_models(
-    media: Media, shape: Sequence[int], inputs: int
+    media: Media, shape: Sequence[int], inputs: int, kind: Kind
 ) -> Mapping[str, Mapping[str, Any]]:
     """Return the tables of a task file that say what learns, and how.
 
@@ -19,16 +20,16 @@ def default_models(
         media: what the inputs are.
         shape: the shape of an input, (channels, axes...).
         inputs: the number of training inputs. The fewer there are, the more epochs.
+        kind: the kind of the task.
 
     Returns:
         The keys and values of each table by its name.
     """
     epochs = min(max(math.ceil(_FEWEST_STEPS * _BATCH / inputs), _FEWEST_EPOCHS), _MOST_EPOCHS)
-    return {
-        "picture": _picture_models,
-        "sound": _sound_models,
-        "array": _window_models,
-    }[media](shape, epochs)
+    tables = dict(_MODELS[media](shape, epochs))
+    if kind == "anomaly":  # its teacher learns what is normal, and no classes
+        tables["teacher"] = {"family": "anomaly", "width": 32}
+    return tables
 
 
 def _picture_models(shape: Sequence[int], epochs: int) -> Mapping[str, Mapping[str, Any]]:
@@ -83,6 +84,13 @@ def _window_models(shape: Sequence[int], epochs: int) -> Mapping[str, Mapping[st
         "student.training": {"epochs": epochs, "threads": 1},
         "augment": {"scale": 0.1},
     }
+
+
+_MODELS: dict[Media, Callable[[Sequence[int], int], Mapping[str, Mapping[str, Any]]]] = {
+    "picture": _picture_models,
+    "sound": _sound_models,
+    "array": _window_models,
+}
 
 
 def _nest(largest: Sequence[int]) -> list[list[int]]:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.recipes.recipe import Recipe
@@ -22,7 +23,11 @@ from nestling_core.student.config import (
     shuffle_student,
 )
 
-TEACHERS: dict[str, Callable[..., nn.Module]] = {"picture": PictureTeacher, "conv": ConvTeacher}
+TEACHERS: dict[str, Callable[..., nn.Module]] = {
+    "picture": PictureTeacher,
+    "conv": ConvTeacher,
+    "anomaly": AnomalyTeacher,
+}
 """The networks that a task file can name as its teacher."""
 
 STUDENTS: dict[str, Callable[..., StudentConfig]] = {
@@ -46,12 +51,11 @@ def read_teacher(table: TomlTable) -> Callable[[Signature], nn.Module]:
     Raises:
         TaskError: a key is unknown, or a value is not allowed.
     """
-    family = table.text("family", allowed=sorted(TEACHERS))
-    return partial(
-        TEACHERS[family],
-        width=table.whole("width", _WIDTH),
-        dropout=table.number("dropout", _DROPOUT),
-    )
+    make = TEACHERS[table.text("family", allowed=sorted(TEACHERS))]
+    arguments: dict[str, Any] = {"width": table.whole("width", _WIDTH)}
+    if "dropout" in inspect.signature(make).parameters:
+        arguments["dropout"] = table.number("dropout", _DROPOUT)
+    return partial(make, **arguments)
 
 
 def read_student(table: TomlTable) -> StudentConfig:

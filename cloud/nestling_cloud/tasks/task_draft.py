@@ -66,12 +66,12 @@ def _lines(draft: TaskDraft, path: Path) -> Iterator[str]:
     yield from _labels(draft, path)
     yield ""
     yield from _split(draft)
-    for value in kind.values:
+    for value, tolerance in zip(kind.values, draft.proposal.tolerances, strict=True):
         yield ""
         yield "[[values]]"
         yield _pair("name", value, "what is estimated")
         yield _pair("unit", "")
-        yield _pair("tolerance", 1.0, "an error up to this counts as right: set it")
+        yield _pair("tolerance", tolerance, "an error up to this counts as right; set your own")
     for name, table in _models(draft).items():
         yield ""
         yield f"[{name}]"
@@ -145,11 +145,9 @@ def _share(found: Sequence[str] | float) -> Any:
 
 def _models(draft: TaskDraft) -> Mapping[str, Mapping[str, Any]]:
     plan = draft.proposal.plan
-    if draft.media == "picture":
-        shape = draft.proposal.size
-        return default_models(draft.media, shape, draft.inputs)
     length = plan.windows.length if plan.windows is not None else plan.length
-    return default_models(draft.media, (1, length), draft.inputs)
+    shape = draft.proposal.size if draft.media == "picture" else (1, length)
+    return default_models(draft.media, shape, draft.inputs, plan.kind.kind)
 
 
 def _pair(key: str, value: Any, comment: str = "") -> str:
