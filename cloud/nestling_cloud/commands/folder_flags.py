@@ -68,6 +68,11 @@ def add_wishes(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> N
         help="what must not be divided between training and test (default: sub-folders of the "
         "classes, if there are any; a file of a recording)",
     )
+    _add_sizes(parser)
+
+
+def _add_sizes(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    add = parser.add_argument
     add(
         "--size",
         type=_size,

@@ -188,6 +188,8 @@ def _deal_groups(
 
     The best one has every label in every part, and is closest to the wanted shares.
     """
+    if not items:
+        return {}
     groups = sorted({item.group for item in items})
     labels = sorted({tuple(item.labels) for item in items})
     counts = np.zeros((len(groups), len(labels)))

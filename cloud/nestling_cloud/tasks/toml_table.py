@@ -126,8 +126,8 @@ class TomlTable:
         """Return an error about a key."""
         line = _line_of(self._text, self.name, key)
         place = f"{self._path}, line {line}" if line else str(self._path)
-        table = f"[{self.name}] " if self.name else ""
-        return TaskError(f"{place}: {table}{key}: {problem}")
+        names = [f"[{self.name}]" if self.name else "", key]
+        return TaskError(f"{place}: {' '.join(filter(None, names))}: {problem}")
 
     def _take(self, key: str, kind: type | tuple[type, ...], what: str, default: Any) -> Any:
         self._known.add(key)

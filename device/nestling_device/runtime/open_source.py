@@ -3,16 +3,14 @@
 from pathlib import Path
 
 from nestling.v1.bundle_pb2 import Manifest
-from nestling_core.media.errors import MediaError
 from nestling_core.media.front_end import PICTURE, SOUND
 from nestling_device.config.schema import SourceTable
 from nestling_device.hardware.i2c import open_bus
 from nestling_device.runtime.device import Device
-from nestling_device.sources.array_file import ARRAY_SUFFIX, open_regular
 from nestling_device.sources.camera import Camera, open_camera
 from nestling_device.sources.cursor import Cursor
 from nestling_device.sources.imu import Imu
-from nestling_device.sources.media_reader import MediaReader
+from nestling_device.sources.media_reader import MediaReader, is_media_file
 from nestling_device.sources.replay import Replay, read_golden, read_recording
 from nestling_device.sources.source import Source, SourceError, readable_name
 from nestling_device.sources.unix_socket import UnixSocket
@@ -59,14 +57,10 @@ def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
 def _replay(path: Path, device: Device) -> Replay:
     """Return a source that replays an array of inputs, or one picture or sound."""
     signature = device.bundle.manifest.signature
-    if path.suffix.lower() == ARRAY_SUFFIX or signature.media not in {PICTURE, SOUND}:
-        return Replay(read_recording(path, tuple(signature.shape)), readable_name(path.name))
-    try:
-        with open_regular(path) as file:
-            window = _reader(device).read(file.read())
-    except (OSError, MediaError) as err:
-        raise SourceError(f"{path} {err}") from err
-    return Replay(window[None], readable_name(path.name))
+    name = readable_name(path.name)
+    if is_media_file(path, signature):
+        return Replay(_reader(device).read_file(path)[None], name)
+    return Replay(read_recording(path, tuple(signature.shape)), name)
 
 
 def _media(device: Device) -> MediaReader | None:
