@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
+from nestling_cloud.learning.anomaly_thresholds import with_thresholds
 from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, prepare_to_serve
+from nestling_cloud.learning.distillation import inputs_as_trained
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.macs import activation_counts, macs_by_capacity
 from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nest
@@ -28,6 +30,7 @@ from nestling_cloud.learning.train_teacher import fit_threshold, train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Splits
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.anomaly import Anomaly
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, arrays_of
@@ -140,12 +143,17 @@ def finish(
             finite.
     """
     checkpoint = arrays_of(student)
-    quantized = quantize(student, splits.train.inputs, task.quantization)
+    kind = kind_of(task.signature)
+    trained_on = inputs_as_trained(kind, splits.train.inputs)
+    quantized = quantize(student, trained_on, task.quantization)
     nest = compile_nest(quantized, task.signature, task.student)
     unseen = splits.calibration
+    if isinstance(kind, Anomaly):
+        quantized = with_thresholds(quantized, nest.logits(unseen.inputs), unseen.labels)
+        nest = compile_nest(quantized, task.signature, task.student)
     data = RoutingData(
         inputs=unseen.inputs,
-        kind=kind_of(task.signature),
+        kind=kind,
         logits=nest.logits(unseen.inputs),
         cloud=cloud_logits,
         labels=unseen.labels,

@@ -8,6 +8,7 @@ from torch import nn
 from nestling_cloud.learning.distillation import (
     AugmentedViews,
     TeacherObjective,
+    inputs_as_trained,
     make_views,
     train_assistants,
 )
@@ -17,6 +18,7 @@ from nestling_cloud.learning.quantization import fine_tune
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.network import NestedStudent
 
 
@@ -52,16 +54,14 @@ def train_student(
         task, teacher, examples, task.distillation, generator=generator, progress=progress
     )
     views = make_views(task, teaches, examples, generator, task.distillation)
-    nesting = task.nesting
+    nesting, inputs = task.nesting, inputs_as_trained(kind_of(task.signature), examples.inputs)
     if nesting.way == "joint":
-        student = train_nested(
-            task, views, examples.inputs, generator, progress, joint=nesting.joint
-        )
+        student = train_nested(task, views, inputs, generator, progress, joint=nesting.joint)
     else:
         training_set = TrainingSet(
             task=task,
             views=views,
-            train_inputs=examples.inputs,
+            train_inputs=inputs,
             generator=generator,
             progress=progress,
         )

@@ -1,14 +1,15 @@
 """Contains the parts of distillation, in which a small network learns from a large one.
 
 These are the losses, the teacher's stored answers and the teacher assistants (networks whose size
-is between teacher and student). This package may import the training `loop`, `tasks`, `recipes` and
-`models`, but no other package of `learning`.
+is between teacher and student). This package may import the modules `loop` and `kind_losses` of
+`learning`, and `tasks`, `recipes` and `models`, but no other package of `learning`.
 """
 
 from nestling_cloud.learning.distillation.assistant import train_assistants
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views
 from nestling_cloud.learning.distillation.features import TeacherFeatureError, answers_of
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
+from nestling_cloud.learning.distillation.outliers import inputs_as_trained
 
 __all__ = [
     "AugmentedViews",
@@ -18,6 +19,7 @@ __all__ = [
     "TeacherObjective",
     "answers_of",
     "augmented_views",
+    "inputs_as_trained",
     "make_views",
     "objective",
     "train_assistants",

@@ -61,6 +61,8 @@ def train_nested(
     inputs = torch.from_numpy(train_inputs)
     student = NestedStudent(task.signature, task.student)
     student.normalizer.fit(train_inputs)
+    if student.output_scale is not None:
+        student.output_scale.fit(views.labels.numpy())
     objective = TeacherObjective(student, views)
 
     @torch.no_grad()
