@@ -17,7 +17,7 @@ def picture(color: str, seed: int, size: tuple[int, int] = (24, 30)) -> Image.Im
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 90, (*size, 3), dtype=np.uint8)
     made = Image.fromarray(noise)
-    x, y = rng.integers(4, size[1] - 12), rng.integers(2, size[0] - 12)
+    x, y = int(rng.integers(4, size[1] - 12)), int(rng.integers(2, size[0] - 12))
     ImageDraw.Draw(made).ellipse((x, y, x + 9, y + 9), fill=COLORS[color])
     return made
 
@@ -48,7 +48,8 @@ def tone(hertz: float, seconds: float, seed: int, rate_hz: int = RATE_HZ) -> byt
     rng = np.random.default_rng(seed)
     times = np.arange(int(seconds * rate_hz)) / rate_hz
     noise = rng.normal(scale=0.05, size=len(times))
-    return wav(np.clip(0.5 * np.sin(2 * np.pi * hertz * times) + noise, -1, 1), rate_hz)
+    samples = np.clip(0.5 * np.sin(2 * np.pi * hertz * times) + noise, -1, 1)
+    return wav(samples.tolist(), rate_hz)
 
 
 def write_sounds(folder: Path, count: int) -> None:

@@ -13,7 +13,7 @@ from nestling_cloud.datasets.label_kinds import NORMAL
 from nestling_cloud.datasets.look import Look
 from nestling_cloud.datasets.windows import WindowPlan
 
-_LABELS = ("label", "labels", "class", "target", "activity", "anomaly", "state", "y")
+_LABELS = ("label", "labels", "class", "target", "activity", "anomaly")
 # Columns that mark events: with them among its inputs, a model would only read the answer.
 _MARKS = re.compile(r"(?i)change[ _]?points?|is_?anomaly|attack|fault|event")
 _NORMAL_NAMES = re.compile(r"(?i)normal|anomaly[ _-]?free|healthy")
@@ -109,7 +109,7 @@ def _unused(column: Column, label: str, targets: Sequence[str]) -> str:
         return "is estimated"
     if column.is_time:
         return "holds times"
-    if _MARKS.fullmatch(column.name):
+    if column.name.lower() in _LABELS or _MARKS.fullmatch(column.name):
         return "marks events, which the answer would follow from"
     return "" if column.is_number or column.missing else "holds no numbers"
 

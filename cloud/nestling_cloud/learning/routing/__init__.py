@@ -17,7 +17,7 @@ from nestling_cloud.learning.routing.cascade import (
     runs_larger,
 )
 from nestling_cloud.learning.routing.correctness_labels import success_targets
-from nestling_cloud.learning.routing.data import RoutingData, share_out
+from nestling_cloud.learning.routing.data import FITTED_PART, RoutingData, share_out
 from nestling_cloud.learning.routing.fit_multiplexer import (
     Design,
     Estimator,
@@ -33,6 +33,7 @@ from nestling_cloud.learning.routing.operating_points import GATED_PART, SHARES,
 
 __all__ = [
     "FEWEST_FITTED",
+    "FITTED_PART",
     "GATED_PART",
     "SHARES",
     "USUAL_NETWORK_INPUTS",

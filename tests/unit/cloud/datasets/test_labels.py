@@ -86,7 +86,8 @@ def test_table_of_several_values_is_a_regression(tmp_path: Path) -> None:
 
     assert kind == LabelKind(kind="regression", values=["flow", "pressure"])
     labels = encode([row.labels for row in table.rows.values()], kind)
-    assert (labels.dtype, labels.tolist()) == (np.float32, [[3.5, 100], [4, 90]])
+    assert labels.dtype == np.float32
+    assert labels.tolist() == [[3.5, 100], [4, 90]]
 
 
 def test_several_labels_of_a_file_make_a_multi_label_task(tmp_path: Path) -> None:
@@ -97,7 +98,8 @@ def test_several_labels_of_a_file_make_a_multi_label_task(tmp_path: Path) -> Non
 
     assert (kind.kind, kind.classes) == ("multi-label", ["a", "b", "c"])
     labels = encode(rows, kind)
-    assert (labels.dtype, labels.astype(int).tolist()) == (bool, [[1, 1, 0], [0, 0, 0], [0, 0, 1]])
+    assert labels.dtype == bool
+    assert labels.astype(int).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 import contextlib
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from nestling_cloud.datasets.columns import columns_of
 from nestling_cloud.datasets.recordings import Recording, read_recording
@@ -61,7 +63,7 @@ def test_array_is_samples_by_channels() -> None:
     }
 
 
-def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def npy(array: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=True)
     return stream.getvalue()

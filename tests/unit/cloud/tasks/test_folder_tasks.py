@@ -290,6 +290,14 @@ def test_column_is_estimated_from_the_others(folder: Path) -> None:
     assert 20 < splits.train.labels.mean() < 40
 
 
+def test_columns_of_labels_are_no_inputs_of_a_regression(folder: Path) -> None:
+    write_recordings(folder, 8)
+
+    task = task_of(folder, "array", Wishes(targets=("flow",), length=10))
+
+    assert list(task.signature.channels) == ["shaking"]
+
+
 def test_recording_without_the_label_is_normal_if_its_name_says_so(folder: Path) -> None:
     write_recordings(folder / "a", 6)
     write_recordings(folder / "anomaly-free", 1, label=False)
