@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.datasets.label_kinds import Kind
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.models.teacher import ConvTeacher
@@ -23,10 +24,12 @@ from nestling_core.student.config import (
     shuffle_student,
 )
 
+_ANOMALY: Kind = "anomaly"
+
 TEACHERS: dict[str, Callable[..., nn.Module]] = {
     "picture": PictureTeacher,
     "conv": ConvTeacher,
-    "anomaly": AnomalyTeacher,
+    _ANOMALY: AnomalyTeacher,
 }
 """The networks that a task file can name as its teacher."""
 
@@ -42,16 +45,18 @@ STUDENTS: dict[str, Callable[..., StudentConfig]] = {
 _WIDTH, _DROPOUT = 32, 0.2
 
 
-def read_teacher(table: TomlTable) -> Callable[[Signature], nn.Module]:
+def read_teacher(table: TomlTable, kind: Kind) -> Callable[[Signature], nn.Module]:
     """Return the teacher that a table `[teacher]` describes.
 
     Args:
         table: the table, with `family`, `width` and `dropout`. Its sub-table is left alone.
+        kind: the kind of the task.
 
     Raises:
         TaskError: a key is unknown, or a value is not allowed.
     """
-    make = TEACHERS[table.text("family", allowed=sorted(TEACHERS))]
+    suitable = [name for name in sorted(TEACHERS) if (name == _ANOMALY) == (kind == _ANOMALY)]
+    make = TEACHERS[table.text("family", allowed=suitable)]
     arguments: dict[str, Any] = {"width": table.whole("width", _WIDTH)}
     if "dropout" in inspect.signature(make).parameters:
         arguments["dropout"] = table.number("dropout", _DROPOUT)

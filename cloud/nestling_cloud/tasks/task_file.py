@@ -67,7 +67,7 @@ def load_task_file(path: Path) -> Task:
         name=top.text("name"),
         signature=signature,
         load=data,
-        teacher=read_teacher(teacher),
+        teacher=read_teacher(teacher, kind.kind),
         teacher_recipe=read_recipe(teacher.table("training"), Recipe(epochs=_EPOCHS)),
         student=read_student(student),
         student_recipe=read_recipe(student.table("training"), Recipe(epochs=_EPOCHS)),

@@ -126,6 +126,11 @@ def test_regression_has_values_and_their_columns_are_no_inputs(tmp_path: Path) -
         ("size = [24, 32]", "size = [24, true]", "found True in the list"),
         ('media = "picture"', 'media = "pictures"', "did you mean 'picture'"),
         ('family = "conv"', 'family = "cnv"', r"line 27: \[student\] family: .*mean 'conv'"),
+        (
+            'family = "picture"',
+            'family = "anomaly"',
+            r"\[teacher\] family: .*allowed: conv, picture",
+        ),
         ("epochs = 3", "epochs = 3.5", r"\[teacher.training\] epochs: found 3.5; allowed: a whole"),
         ("epochs = 3", "epochs = 0", "at least 1 epoch"),
         ("half = true", "half = 1", "true or false"),
