@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from nestling_cloud.bundles.network_content import content_of
+from nestling_cloud.bundles.network_content import answers_bytes, content_of
 from nestling_cloud.bundles.task_source_files import files_behind
-from nestling_cloud.learning.train_teacher import make_teacher
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.task import Task
@@ -65,8 +65,8 @@ def fingerprint(task: Task, splits: Splits, seed: int) -> str:
 
     - the seed, and the task's name, signature, student and recipes;
     - the data;
-    - the layers and weights of the teacher that the task builds, even if the weights come from a
-      file;
+    - the layers and weights of the teacher that the task builds, even if they come from a file, and
+      its answers to a few inputs;
     - the learning code of Nestling, and the code of the task with the modules that it imports;
     - the versions of torch, onnxruntime and numpy.
 
@@ -127,6 +127,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         with path.open("rb") as file:
             yield hashlib.file_digest(file, "sha256").digest()
     yield from content_of(teacher)
+    yield answers_bytes(teacher, splits.train.inputs)
 
 
 def _make_teacher(task: Task, seed: int) -> nn.Module:

@@ -137,7 +137,7 @@ def distil_ensemble(
     inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
     clients = [(update.capacity, _client(task, whole, update)) for update in updates]
     capacities = task.student.capacities
-    views = torch.stack([task.augment(inputs, generator) for _ in range(recipe.views)])
+    views = torch.stack([task.augmented(inputs, generator) for _ in range(recipe.views)])
     targets = torch.stack(
         [
             _targets(clients, capacities, teacher_logits(teacher_onnx, view.numpy()), view, recipe)

@@ -13,6 +13,7 @@ __all__ = [
     "distillation",
     "loop",
     "macs",
+    "make_teacher",
     "nesting",
     "onnx",
     "pipeline",

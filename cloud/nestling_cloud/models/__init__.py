@@ -7,6 +7,7 @@ __all__ = [
     "anomaly_teacher",
     "default_teacher",
     "multiplexer",
+    "onnx_teacher",
     "output_layer",
     "picture_teacher",
     "plain_confidence",

@@ -5,6 +5,7 @@ may import `recipes` and `models`, but nothing that trains.
 """
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Grow, Joint, Nesting
 from nestling_cloud.recipes.quantization import Quantization
@@ -40,6 +41,7 @@ __all__ = [
     "Joint",
     "Lstm",
     "Nesting",
+    "OnnxTeacher",
     "Quantization",
     "Recipe",
     "Shuffle",
@@ -68,6 +70,7 @@ __all__ = [
     "stored_inputs",
     "task",
     "task_file",
+    "task_modules",
     "user_code_errors",
     "wearable",
 ]

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.datasets.label_kinds import Kind
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
+from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.recipes.recipe import Recipe
@@ -61,6 +63,28 @@ def read_teacher(table: TomlTable, kind: Kind) -> Callable[[Signature], nn.Modul
     if "dropout" in inspect.signature(make).parameters:
         arguments["dropout"] = table.number("dropout", _DROPOUT)
     return partial(make, **arguments)
+
+
+def read_teacher_file(table: TomlTable) -> OnnxTeacher | Path:
+    """Return the trained teacher in the file that a table `[teacher]` names.
+
+    Args:
+        table: the table, with `file` (.onnx or .pt2), and for .onnx perhaps `input`, `output`,
+            `mean` and `std`.
+
+    Raises:
+        TaskError: a key is unknown, or a value is not allowed.
+    """
+    path = table.path("file")
+    if path.suffix != ".onnx":
+        return path
+    arguments: dict[str, Any] = {
+        name: table.text(name) for name in ("input", "output") if name in table
+    }
+    for name, default in (("mean", 0.0), ("std", 1.0)):
+        values = table.numbers(name, [default])
+        arguments[name] = values if len(values) > 1 else values[0]
+    return wrapped(table, partial(OnnxTeacher, path), arguments)
 
 
 def read_student(table: TomlTable) -> StudentConfig:

@@ -16,7 +16,12 @@ from nestling_cloud.datasets.survey import Plan
 from nestling_cloud.datasets.windows import WindowPlan
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.augmentation import Augmentation
-from nestling_cloud.tasks.families import read_recipe, read_student, read_teacher
+from nestling_cloud.tasks.families import (
+    read_recipe,
+    read_student,
+    read_teacher,
+    read_teacher_file,
+)
 from nestling_cloud.tasks.folder_data import FolderData
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.toml_table import TomlTable, read_toml
@@ -54,12 +59,11 @@ def load_task_file(path: Path) -> Task:
     if windows is not None:
         pieces["windows"] = _with_labels(windows, labels, kind)
     plan = Plan(places=_places(labels, groups), kind=kind, split=_split(split), **pieces)
-    named = labels.text("table", "")
     data = FolderData(
-        folder=path.parent / top.text("data"),
+        folder=top.path("data"),
         media=media,
         plan=plan,
-        table=path.parent / named if named else None,
+        table=labels.path("table") if "table" in labels else None,
         signature=signature,
     )
     teacher, student = top.table("teacher"), top.table("student")
@@ -67,8 +71,7 @@ def load_task_file(path: Path) -> Task:
         name=top.text("name"),
         signature=signature,
         load=data,
-        teacher=read_teacher(teacher, kind.kind),
-        teacher_recipe=read_recipe(teacher.table("training"), Recipe(epochs=_EPOCHS)),
+        **_teacher(teacher, kind.kind),
         student=read_student(student),
         student_recipe=read_recipe(student.table("training"), Recipe(epochs=_EPOCHS)),
         augment=_augmentation(top.table("augment")),
@@ -77,6 +80,15 @@ def load_task_file(path: Path) -> Task:
     for table in (labels, groups, split, teacher, student, top):
         table.end()
     return task
+
+
+def _teacher(table: TomlTable, kind: Kind) -> dict[str, Any]:
+    """Return a task's teacher and its recipe, which is None for a teacher in a file."""
+    if "file" in table:
+        return {"teacher": read_teacher_file(table), "teacher_recipe": None}
+    table.known("file")
+    recipe = read_recipe(table.table("training"), Recipe(epochs=_EPOCHS))
+    return {"teacher": read_teacher(table, kind), "teacher_recipe": recipe}
 
 
 def _kind(top: TomlTable) -> LabelKind:

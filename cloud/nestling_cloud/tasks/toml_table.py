@@ -63,6 +63,10 @@ class TomlTable:
             raise self.error(key, f"found {found!r}{near}; allowed: {', '.join(allowed)}")
         return found
 
+    def path(self, key: str) -> Path:
+        """Return a path, which the file gives relative to its own folder."""
+        return self._path.parent / self.text(key)
+
     def whole(self, key: str, default: int | None = None, *, low: int = 1) -> int:
         """Return a whole number of at least `low`."""
         found: int = self._take(key, int, "a whole number", default)
@@ -93,9 +97,9 @@ class TomlTable:
             raise self.error(key, f"found {list(found)}; allowed: numbers of at least 1")
         return found
 
-    def numbers(self, key: str) -> tuple[float, ...]:
+    def numbers(self, key: str, default: Sequence[float] | None = None) -> tuple[float, ...]:
         """Return a list of numbers."""
-        return tuple(map(float, self._list(key, (int, float), "numbers", None)))
+        return tuple(map(float, self._list(key, (int, float), "numbers", default)))
 
     def rows(self, key: str) -> tuple[tuple[int, ...], ...]:
         """Return a list of lists of whole numbers; an empty one if the key is missing."""
@@ -112,6 +116,10 @@ class TomlTable:
         if found >= 1:
             raise self.error(key, f"found {found:g}; allowed: a share below 1, or a list of groups")
         return found
+
+    def known(self, key: str) -> None:
+        """Count a key as taken, so that errors name it among the allowed ones."""
+        self._known.add(key)
 
     def end(self) -> None:
         """Raise TaskError if the table has a key that nobody took."""

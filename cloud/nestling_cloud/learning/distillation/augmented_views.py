@@ -102,7 +102,7 @@ def make_views(
     """
     inputs = torch.from_numpy(examples.inputs)
     kind = kind_of(task.signature)
-    augment = with_outliers(task.augment) if isinstance(kind, Anomaly) else task.augment
+    augment = with_outliers(task.augmented) if isinstance(kind, Anomaly) else task.augmented
     copies = [augment(inputs, generator) for _ in range(distillation.views)]
     asked = copies if distillation.asks_teacher else []
     with precision(task.student_recipe):

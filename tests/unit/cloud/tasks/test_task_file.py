@@ -1,11 +1,13 @@
 """Task files in TOML: what they say, and the errors that they cause."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from nestling_cloud.datasets.errors import DatasetError
 from nestling_cloud.errors import CloudError
+from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.tasks import TaskError, load_task
 from nestling_cloud.tasks.augmentation import Augmentation
@@ -96,6 +98,7 @@ def test_task_file_is_a_task_like_one_in_python(tmp_path: Path) -> None:
     assert task.teacher_recipe is not None
     assert (task.teacher_recipe.epochs, task.teacher_recipe.half) == (3, True)
     assert (task.student_recipe.epochs, task.student_recipe.optimizer) == (4, "muon")
+    assert isinstance(task.teacher, partial)
     assert isinstance(task.teacher(task.signature), PictureTeacher)
     assert task.augment == Augmentation(flip=True, shift=2)
     assert isinstance(task.load, FolderData)
@@ -112,6 +115,18 @@ def test_regression_has_values_and_their_columns_are_no_inputs(tmp_path: Path) -
     assert task.load.plan.windows is not None
     assert (task.load.plan.windows.targets, task.load.plan.windows.label) == (["flow"], "")
     assert task.student.fractions == (0.5, 1.0)
+
+
+def test_teacher_may_be_a_file(tmp_path: Path) -> None:
+    before, _, after = PICTURES.partition("[teacher]")
+    student = after.partition("[student]")[2]
+    for named, teacher in (
+        ('file = "big.onnx"\nstd = [0.5]', OnnxTeacher(tmp_path / "big.onnx", std=0.5)),
+        ('file = "big.pt2"', tmp_path / "big.pt2"),
+    ):
+        task = load_task(written(tmp_path, f"{before}[teacher]\n{named}\n[student]{student}"))
+        assert task.teacher == teacher
+        assert task.teacher_recipe is None
 
 
 @pytest.mark.parametrize(
