@@ -18,6 +18,7 @@ from nestling_cloud.bundles.routing_facts import (
     routing_facts,
     routing_lines,
 )
+from nestling_core.kinds.kind import name_of
 from nestling_core.nest.bundle_files import activations_in, shared_blobs, teacher_version
 from nestling_core.wire.choice import best_form
 from nestling_core.wire.forms import WIRE_NAMES
@@ -41,7 +42,12 @@ def overview(repository: Repository) -> dict[str, Any]:
         "bundle_version": desired.bundle_version,
         "release": manifest.release,
         "input_shape": list(manifest.signature.shape),
+        "kind": name_of(manifest.signature),
         "classes": list(manifest.signature.classes),
+        "values": [
+            {"name": one.name, "unit": one.unit, "tolerance": one.tolerance}
+            for one in manifest.signature.values
+        ],
         "activations": activations_in(manifest),
         "capacities": _capacities(manifest),
         "cloud": {

@@ -31,6 +31,7 @@ from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Splits
 from nestling_cloud.tasks.task import Task
 from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, arrays_of
@@ -165,7 +166,8 @@ def finish(
     estimator = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
     calibration = calibrate(estimator, fitted, held_out, macs)
     calibration.rule = design.rule
-    calibration.network_inputs = _network_inputs(len(data), len(fitted))
+    if isinstance(kind, SingleLabel):  # other kinds have one rule, and no network
+        calibration.network_inputs = _network_inputs(len(data), len(fitted))
     calibration.fitted_inputs = len(fitted)
     nest = nest.with_multiplexer(estimator)
     golden = _golden_indices(len(unseen))

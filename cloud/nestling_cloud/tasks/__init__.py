@@ -66,6 +66,7 @@ __all__ = [
     "recurrent_student",
     "separable_student",
     "shuffle_student",
+    "single_label",
     "store_inputs",
     "stored_inputs",
     "task",

@@ -25,7 +25,8 @@ from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.label_check import label_fault
 from nestling_cloud.tasks.user_code_errors import users_code
-from nestling_core.kinds.kind import KindError
+from nestling_core.kinds.kind import KindError, name_of
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.blocks import Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
@@ -131,6 +132,11 @@ class Task:
             plan(self.signature, self.student)
         except SizesError as err:
             raise TaskError(f"task {self.name}, student: {err}") from err
+        if self.nesting.way == "grow" and name_of(self.signature) != SingleLabel.name:
+            raise TaskError(
+                f"task {self.name}: nesting by 'grow' ranks filters by classes and works only with "
+                "single-label tasks; use Nesting(way='joint')"
+            )
         shuffled = any(isinstance(block, Shuffle) for block in self.student.blocks)
         if self.nesting.way == "grow" and shuffled:
             raise TaskError(

@@ -657,7 +657,7 @@ class Calibration(_message.Message):
     """
     network_inputs: _builtins.int
     """Smallest total number of calibration inputs with which networks are tried. If there are fewer,
-    the rule is plain.
+    the rule is plain. 0: the kind of the task has only one rule.
     """
     fitted_inputs: _builtins.int
     """Number of calibration inputs that the rule, the cascades and the filters were fitted on. With

@@ -54,6 +54,7 @@ def train_assistants(
         views = make_views(task, teacher, examples, generator, by_logits)
         assistant = ConvTeacher(task.signature, width)
         assistant.normalizer.fit(examples.inputs)
+        assistant.head.fit(examples.labels)
         train(
             assistant,
             _loss_on(assistant, views),
