@@ -49,6 +49,7 @@ LEARNING_CODE = (
     "nestling_core.execution",
     "nestling_core.file_sync",
     "nestling_core.guarantee",
+    "nestling_core.kinds",
     "nestling_core.media",
     "nestling_core.nest",
     "nestling_core.parsing",

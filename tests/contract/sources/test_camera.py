@@ -170,5 +170,5 @@ def test_picture_is_scaled_by_the_bundles_graph_without_the_padding() -> None:
     taken = source.take(1.0)
 
     assert taken is not None
-    np.testing.assert_array_equal(taken.window[:, 0, -1], np.float32([0.2, 0.4, 1]))
+    np.testing.assert_array_equal(taken.window[:, 0, -1], np.array([0.2, 0.4, 1], np.float32))
     assert np.ptp(taken.window, axis=(1, 2)).max() == 0
