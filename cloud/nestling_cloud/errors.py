@@ -34,6 +34,12 @@
     ├── StoreError              the receipt store cannot be opened
     ├── SchemaError             the store's tables are damaged or have an unsupported version
     ├── ReceiptError            a receipt or a batch of receipts is invalid
+    ├── LabelError              the label of an input is not one that the task has
+    ├── InputExportError        stored inputs cannot be exported
+    ├── InputFolderError        a folder of inputs cannot be read, or does not fit the task
+    ├── InputsError             no such input is stored, or no inputs to delete are named
+    ├── DeletionError           data cannot be deleted, or no data to delete is named
+    ├── ConfirmationError       nobody confirmed that something is to be deleted
     ├── TargetError             the target's share, device id or author is invalid
     ├── ConsoleError            the console cannot listen, or ended unexpectedly
     ├── PasswordError           the console's password cannot be set or read

@@ -42,6 +42,7 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.inputs",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
+    "nestling_cloud.tasks.sounds",
     "nestling_cloud.tasks.stored_inputs",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
@@ -97,6 +98,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
+            "keep_inputs": task.stored_inputs,
             "student": repr(task.student),  # includes the types of its blocks
             # A function is covered by its file, an object of a task file by its values.
             "augment": repr(task.augment) if dataclasses.is_dataclass(task.augment) else "",

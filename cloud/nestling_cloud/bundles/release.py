@@ -47,6 +47,7 @@ def release_bundle(
         format=MANIFEST_FORMAT,
         task=task.name,
         release=release,
+        keep_inputs=task.stored_inputs,
         signature=task.signature,
         tensors=learned.layout,
         capacities=[

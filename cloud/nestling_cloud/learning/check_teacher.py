@@ -68,7 +68,9 @@ def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
                 f"teacher, and those of {name_of(teacher)} cannot be seen; leave out "
                 "Distillation(feature=...), or give the teacher as a torch.nn.Module"
             )
-        answers_of(teacher, torch.from_numpy(inputs[:1]), asked.feature)  # raises if it lacks it
+        shape = task.student.read_shape(task.signature.shape)
+        one = torch.from_numpy(inputs[:1])
+        answers_of(teacher, one, asked.feature, shape=shape)  # raises if it lacks the feature
     _export_and_check(task, teacher, inputs)
 
 

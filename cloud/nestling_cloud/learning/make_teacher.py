@@ -4,6 +4,7 @@ import copy
 import hashlib
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nestling_cloud.learning.onnx.exported_program import load_program, model_of
 from nestling_cloud.learning.onnx.model_ends import Expected
 from nestling_cloud.learning.onnx.onnx_file import named, read_file, read_model, serialize
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork, OnnxSource
+from nestling_cloud.models.default_teacher import default_teacher
 from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.tasks.task import DEFAULT_TEACHER_RECIPE, Task
 from nestling_cloud.tasks.user_code_errors import blamed, users_code
@@ -50,6 +52,8 @@ def make_teacher(task: Task) -> nn.Module:
         OnnxTeacherError: the teacher's file cannot be read.
     """
     made: Any = task.teacher
+    if made is default_teacher:  # it reads what the student reads
+        made = partial(default_teacher, front_end=task.student.front_end)
     what = f"task {task.name}: teacher"
     if isinstance(made, nn.Module):
         with users_code(f"{what} is a network whose copying", TeacherError):

@@ -51,8 +51,8 @@ class LearnedCapacity:
         template_int8: the same graph for signed activations, which gives the same logits.
         ring: the int8 weights that this capacity adds to the next smaller one.
         macs: the number of multiply-accumulates of one inference.
-        memory_bytes: the total size of the weights, the template, and the input and output of the
-            layer for which these two are largest together, in bytes.
+        memory_bytes: the total size of the weights, the template, the front end, and the input and
+            output of the layer for which these two are largest together, in bytes.
         accuracy: the share of the calibration inputs that this capacity answers correctly in
             onnxruntime.
         golden_logits: the logits for the golden inputs, (G, classes).
@@ -193,11 +193,13 @@ def _network_inputs(total: int, fitted: int) -> int:
 
 def _memory_bytes(task: Task, nest: CompiledNest) -> list[int]:
     found = []
+    front_end = task.student.front_end
+    fixed = front_end.memory_bytes(task.signature.shape) if front_end else 0
     for capacity, template in enumerate(nest.templates, start=1):
         counts = activation_counts(task.signature, task.student, capacity)
         activations = max(a + b for a, b in itertools.pairwise(counts))
         weights = sum(len(ring) for ring in nest.rings[:capacity])
-        found.append(weights + len(template) + activations)
+        found.append(fixed + weights + len(template) + activations)
     return found
 
 

@@ -26,6 +26,7 @@ from nestling_core.student.config import (
     separable_student,
     shuffle_student,
 )
+from nestling_core.student.log_mel import LogMel, log_mel
 
 __all__ = [
     "BUILT_IN",
@@ -39,6 +40,7 @@ __all__ = [
     "Gru",
     "Inputs",
     "Joint",
+    "LogMel",
     "Lstm",
     "Nesting",
     "OnnxTeacher",
@@ -62,11 +64,14 @@ __all__ = [
     "inputs",
     "load_task",
     "loader",
+    "log_mel",
     "new_task",
     "recurrent_student",
     "separable_student",
     "shuffle_student",
     "single_label",
+    "sounds",
+    "spoken_digits",
     "store_inputs",
     "stored_inputs",
     "task",

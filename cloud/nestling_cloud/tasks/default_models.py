@@ -58,17 +58,31 @@ def _picture_models(shape: Sequence[int], epochs: int) -> Mapping[str, Mapping[s
 
 
 def _sound_models(shape: Sequence[int], epochs: int) -> Mapping[str, Mapping[str, Any]]:
+    training = {
+        "epochs": max(epochs // 2, _FEWEST_EPOCHS),  # batches are half as large
+        "batch": 64,
+        "learning_rate": 6e-3,
+        "half": True,
+        "optimizer": "muon",
+    }
     return {
-        "teacher": {"family": "conv", "width": 32},
-        "teacher.training": {"epochs": epochs, "threads": 1},
+        "log_mel": {"window_ms": 32.0, "hop_ms": 16.0, "mels": 40, "remove_mean": True},
+        "teacher": {"family": "sound", "width": 24},
+        "teacher.training": {**training, "weight_decay": 0.05},
         "student": {
             "family": "conv",
-            "kernel": 9,
-            "strides": [8, 4, 4, 2],
-            "widths": _nest([32, 48, 64, 64]),
+            "strides": [1, 2, 1, 2],
+            "widths": [[20, 20, 24, 24], [32, 32, 32, 32], [48, 48, 48, 48], [64, 64, 64, 64]],
         },
-        "student.training": {"epochs": epochs, "threads": 1},
-        "augment": {"shift": shape[1] // 20},
+        "student.training": training,
+        "augment": {
+            "shift": shape[1] // 10,
+            "speed": 0.15,
+            "tone_db": 6.0,
+            "mute": shape[1] // 10,
+            "level_db": 12.0,
+            "noise_db": 20.0,
+        },
     }
 
 

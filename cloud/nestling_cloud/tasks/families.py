@@ -14,6 +14,7 @@ from nestling_cloud.datasets.label_kinds import Kind
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
 from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.models.picture_teacher import PictureTeacher
+from nestling_cloud.models.sound_teacher import SoundTeacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.toml_table import TomlTable, wrapped
@@ -25,12 +26,14 @@ from nestling_core.student.config import (
     separable_student,
     shuffle_student,
 )
+from nestling_core.student.log_mel import LogMel, log_mel
 
 _ANOMALY: Kind = "anomaly"
 
 TEACHERS: dict[str, Callable[..., nn.Module]] = {
     "picture": PictureTeacher,
     "conv": ConvTeacher,
+    "sound": SoundTeacher,
     _ANOMALY: AnomalyTeacher,
 }
 """The networks that a task file can name as its teacher."""
@@ -44,24 +47,36 @@ STUDENTS: dict[str, Callable[..., StudentConfig]] = {
 }
 """The families of students that a task file can name."""
 
+WINDOW_MS, HOP_MS, MELS = 32.0, 16.0, 40
+"""The sizes of the front end of sounds unless a task file says otherwise."""
+
 _WIDTH, _DROPOUT = 32, 0.2
 
 
-def read_teacher(table: TomlTable, kind: Kind) -> Callable[[Signature], nn.Module]:
+def read_teacher(
+    table: TomlTable, kind: Kind, front_end: LogMel | None
+) -> Callable[[Signature], nn.Module]:
     """Return the teacher that a table `[teacher]` describes.
 
     Args:
         table: the table, with `family`, `width` and `dropout`. Its sub-table is left alone.
         kind: the kind of the task.
+        front_end: what turns sounds into features; None if inputs are no sounds.
 
     Raises:
         TaskError: a key is unknown, or a value is not allowed.
     """
-    suitable = [name for name in sorted(TEACHERS) if (name == _ANOMALY) == (kind == _ANOMALY)]
+    suitable = [
+        name
+        for name in sorted(TEACHERS)
+        if (name == _ANOMALY) == (kind == _ANOMALY) and (name != "sound" or front_end)
+    ]
     make = TEACHERS[table.text("family", allowed=suitable)]
     arguments: dict[str, Any] = {"width": table.whole("width", _WIDTH)}
     if "dropout" in inspect.signature(make).parameters:
         arguments["dropout"] = table.number("dropout", _DROPOUT)
+    if front_end is not None:
+        arguments["front_end"] = front_end
     return partial(make, **arguments)
 
 
@@ -87,12 +102,14 @@ def read_teacher_file(table: TomlTable) -> OnnxTeacher | Path:
     return wrapped(table, partial(OnnxTeacher, path), arguments)
 
 
-def read_student(table: TomlTable) -> StudentConfig:
+def read_student(table: TomlTable, front_end: LogMel | None) -> StudentConfig:
     """Return the student that a table `[student]` describes.
 
     Args:
         table: the table, with `family`, the arguments of the family's function, and perhaps
             `widths`. Its sub-table is left alone.
+        front_end: what turns sounds into features, of which a student reads the bands as channels;
+            None if inputs are no sounds.
 
     Raises:
         TaskError: a key is unknown, or the sizes do not form a nest.
@@ -107,9 +124,31 @@ def read_student(table: TomlTable) -> StudentConfig:
         elif name in table or parameter.default is inspect.Parameter.empty:
             arguments[name] = _argument(table, name, kind)
     config = wrapped(table, make, arguments)
-    if not widths:
-        return config
-    return wrapped(table, partial(dataclasses.replace, config), {"widths": widths})
+    changes: dict[str, Any] = {"widths": widths} if widths else {}
+    if front_end is not None:
+        changes["front_end"] = dataclasses.replace(front_end, bands_as_channels=True)
+    return wrapped(table, partial(dataclasses.replace, config), changes)
+
+
+def read_log_mel(table: TomlTable, rate_hz: int) -> LogMel:
+    """Return the front end of sounds that a table `[log_mel]` describes.
+
+    Args:
+        table: the table, with `window_ms`, `hop_ms`, `mels` and `remove_mean`.
+        rate_hz: the number of samples in a second of the task's inputs.
+
+    Raises:
+        TaskError: a key is unknown, or there are no such features.
+    """
+    arguments: dict[str, Any] = {
+        "window_ms": table.number("window_ms", WINDOW_MS),
+        "hop_ms": table.number("hop_ms", HOP_MS),
+        "mels": table.whole("mels", MELS),
+    }
+    remove_mean = table.flag("remove_mean", default=True)
+    table.end()
+    sizes = wrapped(table, partial(log_mel, rate_hz), arguments)
+    return dataclasses.replace(sizes, remove_mean=remove_mean)
 
 
 def _argument(table: TomlTable, name: str, kind: str) -> Any:

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from nestling_cloud.tasks import fashion, wearable
+from nestling_cloud.tasks import fashion, spoken_digits, wearable
 from nestling_cloud.tasks.task import Task, TaskError
 from nestling_cloud.tasks.task_file import load_task_file
 from nestling_cloud.tasks.task_modules import import_task_file
 from nestling_cloud.tasks.user_code_errors import users_code
 
-BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
+BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK, spoken_digits.TASK)}
 
 
 def load_task(reference: str) -> Task:

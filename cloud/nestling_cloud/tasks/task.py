@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -44,6 +45,13 @@ FEWEST_CALIBRATION = 3
 
 _TRIED = 8  # inputs that the augmentation is tried on
 
+KeepInputs = Literal["none", "hard", "audited"]
+"""Which offloaded inputs a cloud may store."""
+
+_KEPT: tuple[KeepInputs, ...] = ("none", "hard", "audited")
+# What shows or records people unasked is not stored unless the task says so.
+_PRIVATE_MEDIA = frozenset({"picture", "sound"})
+
 # A teacher that is there already, or a function that makes it.
 _MadeTeacher = nn.Module | OnnxTeacher | ExportedProgram | Path | str
 Teacher = _MadeTeacher | Callable[[Signature], _MadeTeacher]
@@ -75,7 +83,8 @@ class Task:
             that the kind of the task asks for, for example logits (N, classes); or an
             `OnnxTeacher`, a program made by `torch.export`, or the path of an .onnx or .pt2 file.
             The default is an untrained network that fits the signature: an autoencoder in an
-            anomaly task, otherwise a residual convolutional network.
+            anomaly task, otherwise a residual convolutional network, either with the student's
+            front end.
         teacher_recipe: the options of the teacher's training; None if the teacher is a network that
             is already trained. Files and exported programs are never trained.
         student_recipe: the options of the student's training.
@@ -88,6 +97,11 @@ class Task:
         augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
             of the same shape and type. The teacher is trained on batches that are augmented again
             each time, and the student on a few augmented copies of the data.
+        keep_inputs: which of the inputs that devices send to the cloud it may store, with a label
+            if somebody gives one. "none": no input. "hard": those that were sent because they were
+            hard, at once or later, but none that was drawn for an audit. "audited": those drawn at
+            random for an audit, and no other. None, the default, is "none" for pictures and sounds
+            and "hard" for other arrays. The bundle carries it, and no device can change it.
     """
 
     name: str
@@ -102,6 +116,14 @@ class Task:
     quantization: Quantization = field(default_factory=Quantization)
     wire_tolerance: float = 0.001
     augment: Augment = _no_augment
+    keep_inputs: KeepInputs | None = None
+
+    @property
+    def stored_inputs(self) -> KeepInputs:
+        """Which offloaded inputs a cloud may store: `keep_inputs`, or its default."""
+        if self.keep_inputs is not None:
+            return self.keep_inputs
+        return "none" if self.signature.media in _PRIVATE_MEDIA else "hard"
 
     def __post_init__(self) -> None:
         """Raise TaskError for values that would otherwise cause an error during or after training.
@@ -126,6 +148,11 @@ class Task:
         if not 0 <= self.wire_tolerance <= 1:
             raise TaskError(
                 f"task {self.name}: wire_tolerance must be from 0 to 1, not {self.wire_tolerance}"
+            )
+        if self.keep_inputs is not None and self.keep_inputs not in _KEPT:
+            raise TaskError(
+                f"task {self.name}: keep_inputs must be one of {', '.join(_KEPT)}, not "
+                f"{self.keep_inputs!r}"
             )
         _check_functions(self)
         try:

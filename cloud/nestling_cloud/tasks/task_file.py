@@ -17,14 +17,16 @@ from nestling_cloud.datasets.windows import WindowPlan
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.augmentation import Augmentation
 from nestling_cloud.tasks.families import (
+    read_log_mel,
     read_recipe,
     read_student,
     read_teacher,
     read_teacher_file,
 )
 from nestling_cloud.tasks.folder_data import FolderData
-from nestling_cloud.tasks.task import Task
+from nestling_cloud.tasks.task import KeepInputs, Task
 from nestling_cloud.tasks.toml_table import TomlTable, read_toml
+from nestling_core.student.log_mel import LogMel
 
 _COLORS = {1: ("brightness",), 3: ("red", "green", "blue")}
 _EPOCHS = 12
@@ -66,29 +68,31 @@ def load_task_file(path: Path) -> Task:
         table=labels.path("table") if "table" in labels else None,
         signature=signature,
     )
+    front_end = read_log_mel(top.table("log_mel"), signature.rate_hz) if media == "sound" else None
     teacher, student = top.table("teacher"), top.table("student")
     task = Task(
         name=top.text("name"),
         signature=signature,
         load=data,
-        **_teacher(teacher, kind.kind),
-        student=read_student(student),
+        **_teacher(teacher, kind.kind, front_end),
+        student=read_student(student, front_end),
         student_recipe=read_recipe(student.table("training"), Recipe(epochs=_EPOCHS)),
         augment=_augmentation(top.table("augment")),
         wire_tolerance=top.number("wire_tolerance", 0.001),
+        keep_inputs=_keep_inputs(top),
     )
     for table in (labels, groups, split, teacher, student, top):
         table.end()
     return task
 
 
-def _teacher(table: TomlTable, kind: Kind) -> dict[str, Any]:
+def _teacher(table: TomlTable, kind: Kind, front_end: LogMel | None) -> dict[str, Any]:
     """Return a task's teacher and its recipe, which is None for a teacher in a file."""
     if "file" in table:
         return {"teacher": read_teacher_file(table), "teacher_recipe": None}
     table.known("file")
     recipe = read_recipe(table.table("training"), Recipe(epochs=_EPOCHS))
-    return {"teacher": read_teacher(table, kind), "teacher_recipe": recipe}
+    return {"teacher": read_teacher(table, kind, front_end), "teacher_recipe": recipe}
 
 
 def _kind(top: TomlTable) -> LabelKind:
@@ -96,6 +100,13 @@ def _kind(top: TomlTable) -> LabelKind:
     if kind == "regression":
         return LabelKind(kind=kind, values=[table.text("name") for table in top.tables("values")])
     return LabelKind(kind=kind, classes=top.texts("classes"))
+
+
+def _keep_inputs(top: TomlTable) -> KeepInputs | None:
+    if "keep_inputs" not in top:
+        top.known("keep_inputs")
+        return None
+    return top.text("keep_inputs", allowed=get_args(KeepInputs))  # type: ignore[return-value]
 
 
 def _value(table: TomlTable) -> Value:
@@ -188,12 +199,13 @@ def _split(table: TomlTable) -> SplitPlan:
 
 
 def _augmentation(table: TomlTable) -> Augmentation:
-    augmentation = Augmentation(
-        flip=table.flag("flip", default=False),
-        shift=table.whole("shift", 0, low=0),
-        erase=table.whole("erase", 0, low=0),
-        stretch=table.number("stretch", 0.0),
-        scale=table.number("scale", 0.0),
-    )
+    values: dict[str, Any] = {
+        "flip": table.flag("flip", default=False),
+        **{name: table.whole(name, 0, low=0) for name in ("shift", "erase", "mute")},
+        **{
+            name: table.number(name, 0.0)
+            for name in ("stretch", "scale", "speed", "tone_db", "level_db", "noise_db")
+        },
+    }
     table.end()
-    return augmentation
+    return Augmentation(**values)

@@ -7,7 +7,9 @@ does not have. On a device, only `nestling_device.federated` imports this packag
 __all__ = [
     "blocks",
     "config",
+    "front_end",
     "layers",
+    "log_mel",
     "losses",
     "messages",
     "network",

@@ -351,12 +351,17 @@ class Manifest(_message.Message):
     CLOUD_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     GOLDEN_FIELD_NUMBER: _builtins.int
+    KEEP_INPUTS_FIELD_NUMBER: _builtins.int
     FRONT_END_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Format of this message and of the blobs; a device refuses formats that it does not know."""
     task: _builtins.str
     release: _builtins.int
     """Grows with every release of a task; a device never installs one below those that it accepted."""
+    keep_inputs: _builtins.str
+    """Which offloaded inputs the cloud may store: "hard", "audited" or "none"; anything else, and
+    nothing, mean "none".
+    """
     @_builtins.property
     def signature(self) -> Global___Signature: ...
     @_builtins.property
@@ -391,11 +396,12 @@ class Manifest(_message.Message):
         cloud: Global___CloudModel | None = ...,
         calibration: Global___Blob | None = ...,
         golden: Global___Blob | None = ...,
+        keep_inputs: _builtins.str = ...,
         front_end: Global___Blob | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "cloud", b"cloud", "front_end", b"front_end", "golden", b"golden", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "front_end", b"front_end", "golden", b"golden", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "front_end", b"front_end", "golden", b"golden", "keep_inputs", b"keep_inputs", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

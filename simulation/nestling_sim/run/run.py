@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.inputs.added_training import with_folders
 from nestling_cloud.mqtt.broker_process import BrokerKind, find_broker
 from nestling_cloud.progress import Progress
 from nestling_cloud.service.config import Addresses
@@ -43,6 +44,7 @@ class RunConfig:
     Attributes:
         scenario: the scenario, with its task, seed, devices and conditions.
         data_dir: the folder with the task's data, or None to search the task's usual folders.
+        folders: folders of labeled inputs of devices, which are trained on too.
         retrain: whether to train even if the cache has the bundle.
         out: the folder for results, in which each run makes its own folder.
         broker_kind: the kind of broker that the cloud starts.
@@ -54,6 +56,7 @@ class RunConfig:
 
     scenario: Scenario
     data_dir: Path | None = None
+    folders: Sequence[Path] = ()
     retrain: bool = False
     out: Path = Path("runs")
     broker_kind: BrokerKind = "auto"
@@ -130,7 +133,10 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
     raise_open_files_limit(len(fleet))
     with watch.stage("data"):
         task = load_task(scenario.task)
-        splits = task.load_checked(config.data_dir, scenario.seed)
+        own = task.load_checked(config.data_dir, scenario.seed)
+        splits, added = with_folders(task, own, config.folders)
+        for entry in added:
+            listener.notice(entry.text())
         dealt = deal(splits.test, len(fleet), scenario.seed)
         streams = {device.device_id: one for device, one in zip(fleet, dealt, strict=True)}
         data = RunData(streams=streams, calibration=splits.calibration)

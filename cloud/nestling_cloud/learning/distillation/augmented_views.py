@@ -105,8 +105,9 @@ def make_views(
     augment = with_outliers(task.augmented) if isinstance(kind, Anomaly) else task.augmented
     copies = [augment(inputs, generator) for _ in range(distillation.views)]
     asked = copies if distillation.asks_teacher else []
+    shape = task.student.read_shape(task.signature.shape)
     with precision(task.student_recipe):
-        answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
+        answers = [answers_of(teacher, copy, distillation.feature, shape=shape) for copy in asked]
     features = [answer.features for answer in answers if answer.features is not None]
     return AugmentedViews(
         kind=kind,

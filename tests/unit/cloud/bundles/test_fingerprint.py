@@ -53,6 +53,7 @@ OTHER_TASKS = {
     ),
     "teacher recipe": dataclasses.replace(TINY_TASK, teacher_recipe=Recipe(epochs=11, batch=64)),
     "student recipe": dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=20, batch=65)),
+    "stored inputs": dataclasses.replace(TINY_TASK, keep_inputs="none"),
     "augmentation": dataclasses.replace(TINY_TASK, augment=lambda inputs, _generator: inputs),
 }
 
@@ -107,9 +108,12 @@ def test_fingerprint_covers_exactly_the_code_that_affects_a_bundle() -> None:
     says_and_computes_nothing = {
         "nestling_cloud.errors",
         "nestling_cloud.progress",
+        "nestling_cloud.tasks.label_check",
+        "nestling_cloud.tasks.single_label",
         "nestling_cloud.tasks.user_code_errors",
     }
-    of_tasks = {"nestling_cloud.tasks.motion", "nestling_cloud.tasks.pictures"}  # augmentations
+    augmentations = ("motion", "pictures", "sounds")
+    of_tasks = {f"nestling_cloud.tasks.{name}" for name in augmentations}
 
     covered = {
         module: [name for name in LEARNING_CODE if f"{module}.".startswith(f"{name}.")]

@@ -1,6 +1,6 @@
 import torch
 
-from nestling_cloud.tasks.augmentation import Augmentation, shift_in_time
+from nestling_cloud.tasks.augmentation import Augmentation
 
 
 def generator() -> torch.Generator:
@@ -15,6 +15,7 @@ def test_nothing_is_changed_unless_it_is_said() -> None:
 
 def test_every_change_keeps_the_shape_and_changes_inputs() -> None:
     pictures, windows = torch.rand(8, 3, 8, 8), torch.rand(8, 2, 20)
+    sounds = torch.rand(8, 1, 40)
     for change, inputs in (
         (Augmentation(flip=True), pictures),
         (Augmentation(shift=2), pictures),
@@ -22,6 +23,11 @@ def test_every_change_keeps_the_shape_and_changes_inputs() -> None:
         (Augmentation(scale=0.1), pictures),
         (Augmentation(shift=3), windows),
         (Augmentation(stretch=0.2), windows),
+        (Augmentation(speed=0.2), sounds),
+        (Augmentation(tone_db=6), sounds),
+        (Augmentation(mute=20), sounds),
+        (Augmentation(level_db=6), sounds),
+        (Augmentation(noise_db=20), sounds),
     ):
         changed = change(inputs, generator())
         assert changed.shape == inputs.shape
@@ -32,7 +38,7 @@ def test_every_change_keeps_the_shape_and_changes_inputs() -> None:
 def test_shift_moves_all_channels_of_an_input_alike() -> None:
     windows = torch.arange(1.0, 7).repeat(50, 2, 1)
 
-    moved = shift_in_time(windows, 2, generator())
+    moved = Augmentation(shift=2)(windows, generator())
 
     assert torch.equal(moved[:, 0], moved[:, 1])
     assert {tuple(row) for row in moved[:, 0].tolist()} == {

@@ -22,6 +22,8 @@ from nestling_cloud.tasks import (
     conv_student,
     shuffle_student,
 )
+from nestling_cloud.tasks.fashion import TASK as FASHION
+from nestling_cloud.tasks.wearable import TASK as WEARABLE
 from tests.support.tiny_task import TINY_TASK
 
 
@@ -286,3 +288,35 @@ def test_lists_and_tensors_are_refused(what: str) -> None:
 
     with pytest.raises(TaskError, match=f"train: {what} are a list, not a numpy array"):
         task_of(train=dataclasses.replace(examples(), **changed)).load_checked(None, 0)
+
+
+@pytest.mark.parametrize(
+    ("media", "keep", "expected"),
+    [
+        ("", None, "hard"),
+        ("array", None, "hard"),
+        ("picture", None, "none"),
+        ("sound", None, "none"),
+        ("picture", "hard", "hard"),
+        ("sound", "audited", "audited"),
+        ("", "none", "none"),
+    ],
+)
+def test_pictures_and_sounds_are_stored_only_if_the_task_says_so(
+    media: str, keep: Any, expected: str
+) -> None:
+    signature = Signature(shape=[2, 8], classes=["a", "b", "c"], media=media)
+
+    task = dataclasses.replace(task_of(), signature=signature, keep_inputs=keep)
+
+    assert task.stored_inputs == expected
+
+
+@pytest.mark.parametrize("keep", ["all", "", True])
+def test_unknown_word_about_stored_inputs_is_refused(keep: Any) -> None:
+    with pytest.raises(TaskError, match="keep_inputs must be one of none, hard, audited"):
+        dataclasses.replace(task_of(), keep_inputs=keep)
+
+
+def test_pictures_of_clothes_may_be_stored() -> None:
+    assert (FASHION.stored_inputs, WEARABLE.stored_inputs) == ("hard", "hard")
