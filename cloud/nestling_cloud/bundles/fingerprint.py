@@ -33,15 +33,18 @@ LEARNING_CODE = (
     "nestling_cloud.bundles.repository",
     "nestling_cloud.bundles.repository_errors",
     "nestling_cloud.cloud_model",
+    "nestling_cloud.datasets.picture_graph",
     "nestling_cloud.learning",
     "nestling_cloud.models",
     "nestling_cloud.recipes",
     "nestling_cloud.sealed_file",
     "nestling_cloud.tasks.examples",
+    "nestling_cloud.tasks.inputs",
     "nestling_cloud.tasks.keep_inputs",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.sounds",
+    "nestling_cloud.tasks.stored_inputs",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
     "nestling_core.belief",
@@ -49,6 +52,7 @@ LEARNING_CODE = (
     "nestling_core.file_sync",
     "nestling_core.guarantee",
     "nestling_core.kinds",
+    "nestling_core.media",
     "nestling_core.nest",
     "nestling_core.parsing",
     "nestling_core.routing",
@@ -97,6 +101,8 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
             "task": task.name,
             "keep_inputs": task.stored_inputs,
             "student": repr(task.student),  # includes the types of its blocks
+            # A function is covered by its file, an object of a task file by its values.
+            "augment": repr(task.augment) if dataclasses.is_dataclass(task.augment) else "",
             "recipes": [
                 recipe and dataclasses.asdict(recipe)
                 for recipe in (

@@ -12,8 +12,8 @@ def add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
         required=True,
-        metavar="NAME|FILE.py:NAME",
-        help="a built-in task, or the task NAME in your Python file",
+        metavar="NAME|FILE.toml|FILE.py:NAME",
+        help="a built-in task, a task file, or the task NAME in your Python file",
     )
 
 

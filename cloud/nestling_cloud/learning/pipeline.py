@@ -18,7 +18,7 @@ from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nes
 from nestling_cloud.learning.quantization import quantize
 from nestling_cloud.learning.routing import (
     FEWEST_FITTED,
-    FITTED_PART,
+    USUAL_NETWORK_INPUTS,
     RoutingData,
     calibrate,
     choose_design,
@@ -184,7 +184,7 @@ def finish(
 
 def _network_inputs(total: int, fitted: int) -> int:
     """Return the smallest number of calibration inputs with which networks are tried."""
-    usual = math.ceil(FEWEST_FITTED / FITTED_PART)
+    usual = USUAL_NETWORK_INPUTS
     # Because recordings are kept whole, the fitted part may be smaller or larger than usual.
     if fitted < FEWEST_FITTED:
         return max(usual, math.ceil(FEWEST_FITTED * total / fitted))

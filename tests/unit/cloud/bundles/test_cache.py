@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from nestling_cloud.bundles.cache import CacheError, cache_folder, trained_repository
+from nestling_cloud.bundles.cache import CacheError, trained_repository
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.cache_folder import cache_folder
 from nestling_cloud.learning.make_teacher import TeacherError
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import TaskError
