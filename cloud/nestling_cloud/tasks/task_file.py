@@ -24,7 +24,8 @@ from nestling_cloud.tasks.families import (
     read_teacher_file,
 )
 from nestling_cloud.tasks.folder_data import FolderData
-from nestling_cloud.tasks.task import KeepInputs, Task
+from nestling_cloud.tasks.keep_inputs import KeepInputs
+from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.toml_table import TomlTable, read_toml
 from nestling_core.student.log_mel import LogMel
 
