@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nestling_cloud.inputs.input_folder import InputFolderError, LabeledFolder, read_folder
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.kind import Answers
 
 # Two inputs are the same if their difference has at most this share of the held-out input's energy
 # about the mean. On fashion and wearable, wire forms change at most 0.031 (JPEG at quality 75), and
@@ -132,7 +133,7 @@ def _any_same(rows: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[n
     return same
 
 
-def _extended(train: Examples, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> Examples:
+def _extended(train: Examples, inputs: NDArray[np.float32], labels: Answers) -> Examples:
     # The inputs of a device are not consecutive ones: each is a recording of its own.
     lengths = [*train.lengths, *[1] * len(labels)] if train.lengths else ()
     return Examples(
