@@ -325,6 +325,31 @@ def test_table_gives_labels_and_groups(folder: Path) -> None:
     assert splits.train.labels[:, 0].all()
 
 
+def test_table_in_the_folder_itself_is_used(folder: Path) -> None:
+    rng, rows = np.random.default_rng(0), ["file,label,group,cloud_answer"]
+    for number in range(40):
+        label = ["still", "moving", "unlabeled"][number % 3]
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        window = rng.normal(scale=1 + number % 3, size=(2, 30)).astype(np.float32)
+        np.save(folder / label / f"{number}.npy", window)
+        text = label * (label != "unlabeled")
+        rows.append(f"{label}/{number}.npy,{text},device-{number % 5},still")
+    (folder / "labels.csv").write_text("\n".join(rows))
+
+    made = looked_at(folder, "array")
+    splits = loaded(task_of(folder, "array"))
+
+    assert made.proposal.plan.kind.classes == ["moving", "still"]
+    assert made.proposal.plan.places.groups == "table"
+    assert len(made.survey.set_aside) == 13
+    assert splits.train.inputs.shape[1:] == (2, 30)
+    assert splits.held_out == {
+        item.group
+        for item, part in zip(made.survey.items, made.survey.parts, strict=True)
+        if part != "train"
+    }
+
+
 def test_data_dir_replaces_the_folder_of_the_task(folder: Path, tmp_path: Path) -> None:
     write_pictures(folder, 8)
     task = task_of(folder, "picture")
