@@ -17,6 +17,7 @@ from nestling_cloud.bundles.task_source_files import files_behind
 from nestling_cloud.learning.train_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.inputs import batches_of
 from nestling_cloud.tasks.task import Task
 
 # The code that a bundle follows from; a change to the console retrains nothing. A package stands
@@ -41,6 +42,7 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.inputs",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
+    "nestling_cloud.tasks.row_file",
     "nestling_cloud.tasks.stored_inputs",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
@@ -138,7 +140,11 @@ def _make_teacher(task: Task, seed: int) -> nn.Module:
 
 
 def _examples(examples: Examples) -> Iterator[bytes]:
-    yield np.ascontiguousarray(examples.inputs).tobytes()
+    inputs = hashlib.sha256()
+    for batch in batches_of(examples.inputs):
+        inputs.update(np.ascontiguousarray(batch).data)
+    yield f"{examples.inputs.dtype} {examples.inputs.shape}".encode()
+    yield inputs.digest()
     yield np.ascontiguousarray(examples.labels).tobytes()
     yield np.array(examples.lengths, np.int64).tobytes()
 

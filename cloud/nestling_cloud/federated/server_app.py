@@ -28,6 +28,7 @@ from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules
 from nestling_cloud.federated.update_checks import HeldOutComparison
 from nestling_cloud.learning.check_teacher import LearnedCloud
+from nestling_cloud.learning.input_tensors import split, tensors_of
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.progress import Progress, SilentProgress
@@ -268,9 +269,9 @@ def _checkpoint(repository: Repository, version: str, task: Task) -> Arrays:
 
 @torch.no_grad()
 def _accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]:
-    inputs = torch.split(torch.from_numpy(examples.inputs), 512)
+    inputs = tensors_of(examples.inputs)
     answers = (
-        torch.cat([student(part, capacity).argmax(1) for part in inputs]).numpy()
+        torch.cat([student(part, capacity).argmax(1) for part in split(inputs, 512)]).numpy()
         for capacity in range(1, student.config.capacities + 1)
     )
     return tuple(float(np.mean(answer == examples.labels)) for answer in answers)

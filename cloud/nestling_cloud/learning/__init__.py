@@ -11,6 +11,7 @@ __all__ = [
     "capacity_search",
     "check_teacher",
     "distillation",
+    "input_tensors",
     "loop",
     "macs",
     "nesting",

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.input_tensors import split
 from nestling_cloud.learning.muon import Muon
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import TRAINING_THREADS, Recipe
+from nestling_core.student.input_rows import InputRows
 
 # Share of the training data, taken from its end, that early stopping is scored on.
 HELD_OUT = 0.1
@@ -206,7 +208,7 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 
 
 @torch.no_grad()
-def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> torch.Tensor:
+def logits_of(network: nn.Module, inputs: InputRows, batch: int = 128) -> torch.Tensor:
     """Return the logits (N, classes) that a network computes for many inputs, without gradients.
 
     Args:
@@ -215,5 +217,5 @@ def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> tor
         batch: the number of inputs per forward pass.
     """
     network.eval()
-    parts = torch.split(inputs, batch)
+    parts = split(inputs, batch)
     return torch.cat([network(with_channels_last(part, network)) for part in parts])

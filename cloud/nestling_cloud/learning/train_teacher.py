@@ -4,14 +4,15 @@ from typing import NoReturn
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.input_tensors import fit_normalizer, tensors_of
 from nestling_cloud.learning.loop import logits_of, train, with_channels_last
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.user_code_errors import blamed
 
@@ -49,8 +50,8 @@ def train_teacher(
         return teacher
     normalizer = getattr(teacher, "normalizer", None)
     if normalizer is not None:
-        normalizer.fit(examples.inputs)
-    inputs = torch.from_numpy(examples.inputs)
+        fit_normalizer(normalizer, examples.inputs)
+    inputs = tensors_of(examples.inputs)
     labels = torch.from_numpy(examples.labels)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
@@ -63,7 +64,8 @@ def train_teacher(
         return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
 
     def score(part: slice) -> float:
-        right = logits_of(teacher, inputs[part]).argmax(1) == labels[part]
+        held_out = tensors_of(rows_of(examples.inputs, part))
+        right = logits_of(teacher, held_out).argmax(1) == labels[part]
         return float(right.float().mean())
 
     train(
@@ -105,7 +107,7 @@ def make_teacher(task: Task) -> nn.Module:
 
 
 @torch.no_grad()
-def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
+def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
     """Raise TeacherError unless a teacher returns valid logits for one input and for two inputs.
 
     Args:
@@ -120,7 +122,7 @@ def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -
     """
     shape, classes = list(task.signature.shape), len(task.signature.classes)
     for count, name in ((2, "two inputs"), (1, "one input")):
-        rows = torch.from_numpy(np.resize(inputs, (count, *shape)).astype(np.float32))
+        rows = torch.from_numpy(np.resize(inputs[:count], (count, *shape)).astype(np.float32))
         try:
             logits = teacher(rows)
         except Exception as err:  # noqa: BLE001  a user's network may raise anything

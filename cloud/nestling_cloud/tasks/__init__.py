@@ -61,6 +61,7 @@ __all__ = [
     "load_task",
     "loader",
     "recurrent_student",
+    "row_file",
     "separable_student",
     "shuffle_student",
     "store_inputs",

@@ -1,7 +1,7 @@
 """Defines what inputs may be: an array in memory, or a file that is read in batches."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, SupportsIndex, overload
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,20 @@ class Inputs(Protocol):
         """Return the number of inputs."""
         ...
 
-    @overload
-    def __getitem__(self, rows: SupportsIndex, /) -> Any: ...
-    @overload
-    def __getitem__(self, rows: Rows, /) -> NDArray[np.float32]: ...
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Return one input (*shape), or several inputs (N, *shape), in memory.
+
+        `StoredInputs` take an index, a slice, indices or a mask, but no tuple.
+        """
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield every input in order."""
+        ...
+
+    def __array__(self) -> NDArray[np.float32]:
+        """Return all inputs in memory."""
+        ...
 
 
 def rows_of(inputs: Inputs, rows: Rows) -> Inputs:

@@ -22,6 +22,8 @@ from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.inputs import batches_of
+from nestling_cloud.tasks.stored_inputs import StoredInputs
 from nestling_cloud.tasks.user_code_errors import blamed
 from nestling_core.student.blocks import Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
@@ -211,7 +213,11 @@ def _check(task: Task, part: str, examples: Examples) -> None:
             f"{where}: inputs are {examples.inputs.dtype} {examples.inputs.shape}, "
             f"the signature requires float32 {wanted}"
         )
-    bad = np.flatnonzero(~np.isfinite(examples.inputs).reshape(len(examples), -1).all(axis=1))
+    finite = [
+        np.isfinite(batch).reshape(len(batch), -1).all(axis=1)
+        for batch in batches_of(examples.inputs)
+    ]
+    bad = np.flatnonzero(~np.concatenate(finite))
     if len(bad):
         raise TaskError(
             f"{where}: {len(bad)} inputs have values that are not finite, the first is "
@@ -233,7 +239,8 @@ def _check_kinds(where: str, examples: Examples) -> None:
         )
     for name in ("inputs", "labels"):
         array = getattr(examples, name)
-        if not isinstance(array, np.ndarray):
+        stored = name == "inputs" and isinstance(array, StoredInputs)
+        if not stored and not isinstance(array, np.ndarray):
             raise TaskError(
                 f"{where}: {name} are a {type(array).__name__}, not a numpy array; "
                 "examples_from(loader) converts the batches of a data loader"

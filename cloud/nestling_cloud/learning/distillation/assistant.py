@@ -11,6 +11,7 @@ from torch import nn
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, make_views
 from nestling_cloud.learning.distillation.objective import answer_loss
+from nestling_cloud.learning.input_tensors import fit_normalizer
 from nestling_cloud.learning.loop import BatchLoss, train
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Progress
@@ -53,7 +54,7 @@ def train_assistants(
     for width in distillation.assistants:
         views = make_views(task, teacher, examples, generator, by_logits)
         assistant = ConvTeacher(task.signature, width)
-        assistant.normalizer.fit(examples.inputs)
+        fit_normalizer(assistant.normalizer, examples.inputs)
         train(
             assistant,
             _loss_on(assistant, views),

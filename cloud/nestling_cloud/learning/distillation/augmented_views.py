@@ -1,15 +1,28 @@
 """Makes augmented copies of the training data, together with the teacher's answers to them."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from nestling_cloud.learning.distillation.features import answers_of
+from nestling_cloud.learning.distillation.features import STORED_DTYPE, answers_of
+from nestling_cloud.learning.distillation.view_tensors import (
+    ViewTensors,
+    check_room,
+    fits_in_memory,
+)
+from nestling_cloud.learning.input_tensors import tensors_of
 from nestling_cloud.learning.loop import precision
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.inputs import Inputs
+from nestling_cloud.tasks.stored_inputs import StoredInputs
 from nestling_cloud.tasks.task import Task
+
+# Bytes of float32 inputs that are augmented at a time.
+_PART_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +56,10 @@ class AugmentedViews:
     """
 
     distillation: Distillation
-    inputs: torch.Tensor
+    inputs: ViewTensors
     labels: torch.Tensor
     logits: torch.Tensor | None
-    features: torch.Tensor | None
+    features: ViewTensors | None
 
     def batch(self, epoch: int, indices: torch.Tensor) -> Batch:
         """Return the chosen examples from the copy that is used in an epoch.
@@ -87,17 +100,87 @@ def make_views(
 
     Raises:
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        ViewsError: the copies are too large for the memory, and the disk has no room for them.
     """
-    inputs = torch.from_numpy(examples.inputs)
-    copies = [task.augment(inputs, generator) for _ in range(distillation.views)]
-    asked = copies if distillation.asks_teacher else []
-    with precision(task.student_recipe):
-        answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
-    features = [answer.features for answer in answers if answer.features is not None]
+    copies = augmented_copies(task, examples, generator, distillation.views)
+    logits, features = None, None
+    if distillation.asks_teacher:
+        with precision(task.student_recipe):
+            logits, features = _answers(teacher, copies, distillation)
     return AugmentedViews(
         distillation=distillation,
-        inputs=torch.stack(copies),
+        inputs=copies,
         labels=torch.from_numpy(examples.labels),
-        logits=torch.stack([answer.logits for answer in answers]) if answers else None,
-        features=torch.stack(features) if features else None,
+        logits=logits,
+        features=features,
     )
+
+
+def augmented_copies(
+    task: Task, examples: Examples, generator: torch.Generator, views: int
+) -> ViewTensors:
+    """Return augmented copies of the data, (V, N, *shape).
+
+    If they would take more than `view_tensors.MOST_IN_MEMORY` as float32, they are kept in a
+    temporary file, in the type in which the inputs themselves are stored. Pictures of uint8 are
+    then clipped to 0 to 1 and rounded. A copy of up to that size is augmented as a whole, and a
+    larger one in parts.
+
+    Args:
+        task: the task, which provides the augmentation.
+        examples: the data to augment.
+        generator: the random generator for the augmentation.
+        views: the number of copies, V.
+
+    Raises:
+        ViewsError: the copies are too large for the memory, and the disk has no room for them.
+    """
+    inputs = tensors_of(examples.inputs)
+    copies = ViewTensors(views, inputs.shape[1:], len(inputs), _stored_type(examples.inputs))
+    for view in range(views):
+        for part in _parts(inputs.shape):
+            copies.put(view, part.start, task.augment(inputs[part], generator))
+    return copies
+
+
+def check_views_fit(task: Task, examples: Examples) -> None:
+    """Raise ViewsError if the disk has no room for the augmented copies that training will make.
+
+    Args:
+        task: the task, which sets the number of copies.
+        examples: the training data.
+    """
+    shape = (task.distillation.views, *examples.inputs.shape)
+    check_room(shape, _stored_type(examples.inputs))
+
+
+def _stored_type(inputs: Inputs) -> torch.dtype:
+    name = inputs.stored_type.name if isinstance(inputs, StoredInputs) else "float32"
+    found: torch.dtype = getattr(torch, name)
+    return found
+
+
+def _parts(shape: Sequence[int]) -> list[slice]:
+    """Return the parts in which inputs of a shape are augmented and answered."""
+    count, *row_shape = shape
+    size = count if fits_in_memory(shape) else max(1, _PART_BYTES // (4 * math.prod(row_shape)))
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _answers(
+    teacher: nn.Module, copies: ViewTensors, distillation: Distillation
+) -> tuple[torch.Tensor, ViewTensors | None]:
+    """Return the teacher's logits (V, N, classes) and features (V, N, ...) for all copies."""
+    logits, features = [], None
+    for view, copy in enumerate(copies):
+        found = []
+        for part in _parts(copy.shape):
+            answer = answers_of(teacher, copy[part], distillation.feature)
+            found.append(answer.logits)
+            if answer.features is not None:
+                if features is None:
+                    row = answer.features.shape[1:]
+                    features = ViewTensors(len(copies), row, len(copy), STORED_DTYPE)
+                features.put(view, part.start, answer.features)
+        logits.append(torch.cat(found))
+    return torch.stack(logits), features

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.distillation.losses import attention_map
+from nestling_cloud.learning.input_tensors import InputTensors, split
 from nestling_cloud.learning.loop import with_channels_last
 from nestling_cloud.recipes.distillation import DistillationError, Feature
 
@@ -41,7 +42,7 @@ class Answers:
 
 @torch.no_grad()
 def answers_of(
-    teacher: nn.Module, inputs: torch.Tensor, feature: Feature, batch: int = 128
+    teacher: nn.Module, inputs: InputTensors, feature: Feature, batch: int = 128
 ) -> Answers:
     """Return a teacher's logits and inner features for some inputs.
 
@@ -58,7 +59,7 @@ def answers_of(
     logits: list[torch.Tensor] = []
     features: list[torch.Tensor] = []
     with _capturing(teacher, inputs.shape[1:]) as captured:
-        for part in torch.split(inputs, batch):
+        for part in split(inputs, batch):
             logits.append(teacher(with_channels_last(part, teacher)).float())
             if feature != "none":
                 features.append(_feature(captured, feature).to(STORED_DTYPE))

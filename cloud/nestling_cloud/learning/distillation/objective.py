@@ -1,5 +1,6 @@
 """Defines the loss by which a nested student's largest capacity (size) learns from a teacher."""
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from nestling_cloud.learning.distillation.losses import (
     attention_map,
     hint_loss,
 )
+from nestling_cloud.learning.distillation.view_tensors import MOST_IN_MEMORY, ViewTensors
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_core.student.losses import distillation_loss
 from nestling_core.student.network import NestedStudent
@@ -93,7 +95,7 @@ class TeacherObjective(nn.Module):
         if views.features is not None:
             self._follow(student.stack[-1].plan.channels(student.config.capacities), views.features)
 
-    def _follow(self, channels: int, features: torch.Tensor) -> None:
+    def _follow(self, channels: int, features: ViewTensors) -> None:
         """Set up the regressor and the scale or center for comparing features with the teacher's.
 
         Args:
@@ -104,7 +106,8 @@ class TeacherObjective(nn.Module):
             return
         # Even at equal widths: a nest's first channels need not correspond to the teacher's.
         self._regressor = Regressor(channels, features.shape[2])
-        first = features[0].float()
+        count = max(1, MOST_IN_MEMORY // (4 * math.prod(features.shape[2:])))
+        first = features[0][:count].float()
         if self._distillation.feature == "hints":  # so that a weight suits every teacher
             self._unit = first.square().mean().sqrt().clamp_min(1e-6)
         else:  # embeddings after a ReLU all point the same way unless they are centered

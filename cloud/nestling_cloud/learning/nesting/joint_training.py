@@ -12,17 +12,17 @@ A rule chooses the capacities that an optimizer step trains:
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
+from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
 from nestling_cloud.learning.loop import BatchLoss, train
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.nesting import Joint, Rule
 from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.losses import soft_divergence
 from nestling_core.student.network import NestedStudent
@@ -35,7 +35,7 @@ _SCORED = 512
 def train_nested(
     task: Task,
     views: AugmentedViews,
-    train_inputs: NDArray[np.float32],
+    train_inputs: Inputs,
     generator: torch.Generator,
     progress: Progress,
     *,
@@ -58,14 +58,15 @@ def train_nested(
         TrainingError: the data is too small, or the loss or a weight is no longer finite.
     """
     joint = joint or Joint()
-    inputs = torch.from_numpy(train_inputs)
+    inputs = tensors_of(train_inputs)
     student = NestedStudent(task.signature, task.student)
-    student.normalizer.fit(train_inputs)
+    fit_normalizer(student.normalizer, train_inputs)
     objective = TeacherObjective(student, views)
 
     @torch.no_grad()
     def score(part: slice) -> float:
-        batches = zip(*(torch.split(x[part], _SCORED) for x in (inputs, views.labels)), strict=True)
+        held_out = tensors_of(rows_of(train_inputs, part)), views.labels[part]
+        batches = zip(*(split(x, _SCORED) for x in held_out), strict=True)
         right = [student(x, k).argmax(1) == y for x, y in batches for k in capacities]
         return float(torch.cat(right).float().mean())
 

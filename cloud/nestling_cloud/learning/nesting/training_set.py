@@ -2,15 +2,14 @@
 
 import dataclasses
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews
 from nestling_cloud.learning.distillation.objective import answer_loss
 from nestling_cloud.learning.loop import train
 from nestling_cloud.learning.nesting.ring_training import FrozenNest
 from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 
@@ -29,7 +28,7 @@ class TrainingSet:
 
     task: Task
     views: AugmentedViews
-    train_inputs: NDArray[np.float32]
+    train_inputs: Inputs
     generator: torch.Generator
     progress: Progress
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nestling_cloud.learning.input_tensors import fit_normalizer
 from nestling_cloud.learning.loop import train
 from nestling_cloud.learning.nesting.search_space import random_widths, smallest_widths, units
 from nestling_cloud.learning.nesting.slimming import (
@@ -114,7 +115,7 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
     """
     student, labels = training_set.task.student, training_set.views.labels.numpy()
     supernet = Supernet(training_set.task.signature, student)
-    supernet.normalizer.fit(training_set.train_inputs)
+    fit_normalizer(supernet.normalizer, training_set.train_inputs)
     held = held_out(labels, search.held_out)
     if not held.any():
         raise NestingError(

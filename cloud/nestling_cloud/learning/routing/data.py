@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling_cloud.tasks.inputs import Inputs, rows_of
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
@@ -37,7 +39,7 @@ class RoutingData:
             independent of one another.
     """
 
-    inputs: Floats
+    inputs: Inputs
     logits: Floats
     cloud: Floats
     labels: NDArray[np.int64]
@@ -94,7 +96,7 @@ class RoutingData:
     def part(self, chosen: NDArray[np.intp]) -> "RoutingData":
         """Return the data of the inputs with the chosen indices, as independent inputs."""
         return RoutingData(
-            inputs=self.inputs[chosen],
+            inputs=rows_of(self.inputs, chosen),
             logits=self.logits[:, chosen],
             cloud=self.cloud[chosen],
             labels=self.labels[chosen],
