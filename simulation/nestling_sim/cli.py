@@ -14,7 +14,9 @@ from typing import get_args
 from rich.console import Console
 
 from nestling_cloud.bundles.cache import keep_torch_cache
+from nestling_cloud.commands.model_flags import add_training
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.torch_device import use_cpu
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.service.config import Addresses
@@ -170,9 +172,12 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         help="folder with the task's data files (default: the places that the task searches)",
     )
     add("--retrain", action="store_true", help="train even if the cache has the bundle")
+    add_training(command)
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.cpu:
+        use_cpu()
     scenario = load_scenario(options.scenario)
     changes = {"task": options.task, "seed": options.seed}
     scenario = scenario.model_copy(
@@ -182,6 +187,7 @@ def _run(options: argparse.Namespace) -> None:
         scenario=scenario,
         data_dir=options.data_dir,
         retrain=options.retrain,
+        quick=options.quick,
         out=options.out,
         broker_kind=options.broker_kind,
         console=options.console,

@@ -14,6 +14,7 @@ from torch import nn
 
 from nestling_cloud.bundles.network_content import content_of
 from nestling_cloud.bundles.task_source_files import files_behind
+from nestling_cloud.learning.torch_device import trained_on
 from nestling_cloud.learning.train_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.examples import Examples, Splits
@@ -43,6 +44,7 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.row_file",
+    "nestling_cloud.tasks.sample",
     "nestling_cloud.tasks.stored_inputs",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
@@ -63,7 +65,8 @@ def fingerprint(task: Task, splits: Splits, seed: int) -> str:
 
     The hash covers:
 
-    - the seed, and the task's name, signature, student and recipes;
+    - the seed, and the task's name, signature, student and recipes, and whether it is quick;
+    - whether torch trains on a graphics processor, and on which;
     - the data;
     - the layers and weights of the teacher that the task builds, even if the weights come from a
       file;
@@ -96,6 +99,8 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
+            "quick": task.quick,
+            "trained_on": trained_on(),
             "student": repr(task.student),  # includes the types of its blocks
             "recipes": [
                 recipe and dataclasses.asdict(recipe)

@@ -43,6 +43,7 @@ def release_bundle(
     manifest = bundle_pb2.Manifest(
         format=MANIFEST_FORMAT,
         task=task.name,
+        quick=task.quick,
         release=release,
         signature=task.signature,
         tensors=learned.layout,

@@ -8,14 +8,16 @@ from rich.console import Console
 
 from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.overview import behavior_lines, overview, overview_table
+from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.commands.model_flags import add_data_dir, add_repository, add_task
+from nestling_cloud.commands.model_flags import add_data_dir, add_repository, add_task, add_training
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import input_file, output_folder
 from nestling_core.nest.bundle_files import Activations
 
 if TYPE_CHECKING:
     from nestling_cloud.learning.adaptation import FrameChoice
+    from nestling_cloud.tasks import Task
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,7 +39,8 @@ def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "offers it at once.",
         epilog="examples:\n"
         "  nestling-cloud bundle train --task wearable --repository repository\n"
-        "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n",
+        "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n"
+        "  nestling-cloud bundle train --task my_task.py:TASK --repository trial --quick\n",
     )
     _add_learning(parser)
     parser.set_defaults(run=_train)
@@ -80,6 +83,7 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
     add_repository(parser, output_folder)
     add("--seed", type=int, default=0, help="random seed of the training (default: %(default)s)")
     add_data_dir(parser)
+    add_training(parser)
 
 
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -127,10 +131,9 @@ def _train(options: argparse.Namespace) -> None:
     # Importing torch takes seconds; the other commands should not wait for it.
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.train_release import train_next  # noqa: PLC0415
-    from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
-    task, repository = load_task(options.task), Repository(options.repository)
+    task, repository = _task(options), Repository(options.repository)
     released = train_next(
         repository,
         task,
@@ -142,8 +145,22 @@ def _train(options: argparse.Namespace) -> None:
     print(released.bundle_version)
 
 
+def _task(options: argparse.Namespace) -> "Task":
+    """Return the task to train, and hide graphics processors if the user asks for that."""
+    from nestling_cloud.learning.torch_device import use_cpu  # noqa: PLC0415
+    from nestling_cloud.tasks import load_task, quick_task  # noqa: PLC0415
+
+    if options.cpu:
+        use_cpu()
+    task = load_task(options.task)
+    return quick_task(task) if options.quick else task
+
+
 def _print_behavior(repository: Repository) -> None:
-    Console(stderr=True).print("\n".join(behavior_lines(repository)), highlight=False)
+    console = Console(stderr=True)
+    console.print("\n".join(behavior_lines(repository)), highlight=False)
+    if repository.manifest().quick:
+        console.print(QUICK_NOTICE, style="bold red", highlight=False)
 
 
 def _adapt(options: argparse.Namespace) -> None:
@@ -151,10 +168,9 @@ def _adapt(options: argparse.Namespace) -> None:
     from nestling_cloud.bundles.train_release import adapt_next  # noqa: PLC0415
     from nestling_cloud.learning.adaptation import AdaptationConfig, inertial_frames  # noqa: PLC0415
     from nestling_cloud.learning.adaptation.target_inputs import read_target  # noqa: PLC0415
-    from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
-    task, console = load_task(options.task), Console(stderr=True)
+    task, console = _task(options), Console(stderr=True)
     repository = Repository(options.repository)
     released, choice = adapt_next(
         repository,

@@ -22,6 +22,7 @@ from nestling_cloud.federated.aggregation import Update
 from nestling_cloud.learning.distillation import augmented_copies
 from nestling_cloud.learning.input_tensors import split, tensors_of
 from nestling_cloud.learning.loop import train
+from nestling_cloud.learning.torch_device import training_device
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples
@@ -149,14 +150,15 @@ def distil_ensemble(
     )
     targets = torch.stack([torch.cat(parts, dim=1) for parts in blended])  # (views, K, N, classes)
     student = student_of(task.signature, task.student, whole)
+    device = training_device()
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         view = epoch % recipe.views
         return ensemble_loss(
             student,
-            views[view][indices],
-            targets[view][:, indices],
-            labels[indices],
+            views[view][indices].to(device),
+            targets[view][:, indices].to(device),
+            labels[indices].to(device),
             recipe.soft_weight,
         )
 
@@ -168,6 +170,7 @@ def distil_ensemble(
         generator=generator,
         progress=progress,
         what="distilling teacher and ensemble",
+        device=device,
     )
     recalibrate(student, inputs)
     return student

@@ -34,6 +34,7 @@ from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.progress import Progress, SilentProgress
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.loader import load_task
+from nestling_cloud.tasks.quick import quick_task
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.network import NestedStudent
@@ -251,6 +252,8 @@ def _task(config: RunConfig, manifest: Manifest) -> tuple[Task, Splits]:
             f"the repository has a bundle of task {manifest.task!r}, but {config.task!r} is task "
             f"{task.name!r}; name the task that the bundle was trained for"
         )
+    if manifest.quick:  # what is learned from a quick bundle is quick, too
+        task = quick_task(task)
     data_dir = Path(config.data_dir) if config.data_dir else None
     return task, task.load_checked(data_dir, config.seed)
 

@@ -19,6 +19,7 @@ __all__ = [
     "pipeline",
     "quantization",
     "routing",
+    "torch_device",
     "train_student",
     "train_teacher",
 ]

@@ -10,6 +10,7 @@ from torch.nn import functional
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.input_tensors import fit_normalizer, tensors_of
 from nestling_cloud.learning.loop import logits_of, train, with_channels_last
+from nestling_cloud.learning.torch_device import training_device
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import Inputs, rows_of
@@ -53,15 +54,19 @@ def train_teacher(
         fit_normalizer(normalizer, examples.inputs)
     inputs = tensors_of(examples.inputs)
     labels = torch.from_numpy(examples.labels)
+    device = training_device()
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        augmented = with_channels_last(task.augment(inputs[indices], generator), teacher)
+        augmented = task.augment(inputs[indices], generator).to(device)
+        augmented = with_channels_last(augmented, teacher)
         try:
             logits = teacher(augmented).float()
         except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails while it is trained: {blamed(err)}", err)
-        return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
+        return functional.cross_entropy(
+            logits, labels[indices].to(device), label_smoothing=_LABEL_SMOOTHING
+        )
 
     def score(part: slice) -> float:
         held_out = tensors_of(rows_of(examples.inputs, part))
@@ -77,6 +82,7 @@ def train_teacher(
         progress=progress,
         what="teacher",
         score=score,
+        device=device,
     )
     return teacher
 

@@ -23,6 +23,7 @@ from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.inputs import batches_of
+from nestling_cloud.tasks.sample import sample
 from nestling_cloud.tasks.stored_inputs import StoredInputs
 from nestling_cloud.tasks.user_code_errors import blamed
 from nestling_core.student.blocks import Shuffle, SizesError
@@ -74,6 +75,8 @@ class Task:
         augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
             of the same shape and type. The teacher is trained on batches that are augmented again
             each time, and the student on a few augmented copies of the data.
+        quick: whether the task was shortened by `quick_task`. `load_checked` then returns a sample
+            of the data, and every bundle of the task is marked as quick.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Task:
     quantization: Quantization = field(default_factory=Quantization)
     wire_tolerance: float = 0.001
     augment: Augment = _no_augment
+    quick: bool = False
 
     def __post_init__(self) -> None:
         """Raise TaskError for values that would otherwise cause an error during or after training.
@@ -147,7 +151,7 @@ class Task:
         for number, recording in enumerate(splits.test):
             _check(self, f"test[{number}]", recording)
         _check_augment(self, splits.train)
-        return splits
+        return sample(splits) if self.quick else splits
 
 
 def _check_functions(task: Task) -> None:

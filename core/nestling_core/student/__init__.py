@@ -7,6 +7,7 @@ does not have. On a device, only `nestling_device.federated` imports this packag
 __all__ = [
     "blocks",
     "config",
+    "input_rows",
     "layers",
     "losses",
     "messages",

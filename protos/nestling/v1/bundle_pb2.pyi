@@ -351,11 +351,16 @@ class Manifest(_message.Message):
     CLOUD_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     GOLDEN_FIELD_NUMBER: _builtins.int
+    QUICK_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Format of this message and of the blobs; a device refuses formats that it does not know."""
     task: _builtins.str
     release: _builtins.int
     """Grows with every release of a task; a device never installs one below those that it accepted."""
+    quick: _builtins.bool
+    """Whether the models were trained on a sample of the data for a few epochs, to try the whole way.
+    Their accuracies then say nothing about the task.
+    """
     @_builtins.property
     def signature(self) -> Global___Signature: ...
     @_builtins.property
@@ -384,10 +389,11 @@ class Manifest(_message.Message):
         cloud: Global___CloudModel | None = ...,
         calibration: Global___Blob | None = ...,
         golden: Global___Blob | None = ...,
+        quick: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "cloud", b"cloud", "golden", b"golden", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "quick", b"quick", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,7 @@ from nestling_cloud.learning.distillation.augmented_views import AugmentedViews,
 from nestling_cloud.learning.distillation.objective import answer_loss
 from nestling_cloud.learning.input_tensors import fit_normalizer
 from nestling_cloud.learning.loop import BatchLoss, train
+from nestling_cloud.learning.torch_device import device_of, training_device
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.distillation import Distillation
@@ -63,6 +64,7 @@ def train_assistants(
             generator=generator,
             progress=progress,
             what=f"teacher assistant of width {width}",
+            device=training_device(),
         )
         teacher = assistant
     return teacher
@@ -70,7 +72,7 @@ def train_assistants(
 
 def _loss_on(assistant: nn.Module, views: AugmentedViews) -> BatchLoss:
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        batch = views.batch(epoch, indices)
+        batch = views.batch(epoch, indices, device_of(assistant))
         return answer_loss(assistant(batch.inputs).float(), batch, views.distillation)
 
     return loss_of

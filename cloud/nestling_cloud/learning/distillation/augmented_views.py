@@ -15,6 +15,7 @@ from nestling_cloud.learning.distillation.view_tensors import (
 )
 from nestling_cloud.learning.input_tensors import tensors_of
 from nestling_cloud.learning.loop import precision
+from nestling_cloud.learning.torch_device import CPU, placed, training_device
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import Inputs
@@ -61,7 +62,7 @@ class AugmentedViews:
     logits: torch.Tensor | None
     features: ViewTensors | None
 
-    def batch(self, epoch: int, indices: torch.Tensor) -> Batch:
+    def batch(self, epoch: int, indices: torch.Tensor, device: torch.device = CPU) -> Batch:
         """Return the chosen examples from the copy that is used in an epoch.
 
         The copies take turns, one per epoch.
@@ -69,13 +70,14 @@ class AugmentedViews:
         Args:
             epoch: the index of the epoch, from 0.
             indices: the indices of the examples, (N,).
+            device: the device that the batch is moved to.
         """
         view = epoch % len(self.inputs)
         return Batch(
-            inputs=self.inputs[view][indices],
-            labels=self.labels[indices],
-            logits=None if self.logits is None else self.logits[view][indices],
-            features=None if self.features is None else self.features[view][indices],
+            inputs=self.inputs[view][indices].to(device),
+            labels=self.labels[indices].to(device),
+            logits=None if self.logits is None else self.logits[view][indices].to(device),
+            features=None if self.features is None else self.features[view][indices].to(device),
         )
 
 
@@ -105,7 +107,8 @@ def make_views(
     copies = augmented_copies(task, examples, generator, distillation.views)
     logits, features = None, None
     if distillation.asks_teacher:
-        with precision(task.student_recipe):
+        device = training_device()
+        with placed(teacher, device), precision(task.student_recipe, device):
             logits, features = _answers(teacher, copies, distillation)
     return AugmentedViews(
         distillation=distillation,

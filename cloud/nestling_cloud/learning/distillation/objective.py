@@ -133,8 +133,13 @@ class TeacherObjective(nn.Module):
         *_, last, pooled = features
         match self._distillation.feature:
             case "hints":
-                return hint_loss(self._regressor(last), teacher / self._unit)
+                return hint_loss(self._regressor(last), teacher / _on(teacher, self._unit))
             case "attention":
                 return attention_loss(attention_map(last), teacher)
             case _:
-                return angular_loss(self._regressor(pooled), teacher - self._center)
+                return angular_loss(self._regressor(pooled), teacher - _on(teacher, self._center))
+
+
+def _on(features: torch.Tensor, value: float | torch.Tensor) -> float | torch.Tensor:
+    """Return a value on the device of the features."""
+    return value.to(features.device) if isinstance(value, torch.Tensor) else value

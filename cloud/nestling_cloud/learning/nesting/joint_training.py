@@ -19,6 +19,7 @@ from nestling_cloud.learning.distillation.augmented_views import AugmentedViews,
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
 from nestling_cloud.learning.loop import BatchLoss, train
+from nestling_cloud.learning.torch_device import device_of, placed, training_device
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.nesting import Joint, Rule
 from nestling_cloud.recipes.recipe import Recipe
@@ -67,10 +68,12 @@ def train_nested(
     def score(part: slice) -> float:
         held_out = tensors_of(rows_of(train_inputs, part)), views.labels[part]
         batches = zip(*(split(x, _SCORED) for x in held_out), strict=True)
-        right = [student(x, k).argmax(1) == y for x, y in batches for k in capacities]
+        right = [
+            student(x.to(device), k).argmax(1).cpu() == y for x, y in batches for k in capacities
+        ]
         return float(torch.cat(right).float().mean())
 
-    capacities = range(1, task.student.capacities + 1)
+    capacities, device = range(1, task.student.capacities + 1), training_device()
     train(
         nn.ModuleList([student, objective]),
         objective_of(student, objective, views, generator, joint),
@@ -80,8 +83,10 @@ def train_nested(
         progress=progress,
         what=f"nested student of {len(capacities)} capacities",
         score=score,
+        device=device,
     )
-    recalibrate(student, inputs)
+    with placed(student, device):
+        recalibrate(student, inputs)
     return student
 
 
@@ -121,7 +126,7 @@ def objective_of(
         return joint_loss(
             student,
             objective,
-            views.batch(epoch, indices),
+            views.batch(epoch, indices, device_of(student)),
             capacities=next(steps),
             teacher_share=joint.teacher_share,
         )
@@ -171,7 +176,7 @@ def joint_loss(
             gradient flows, with the weight `1 - teacher_share`.
     """
     largest = student.config.capacities
-    loss, largest_logits = torch.zeros(()), None
+    loss, largest_logits = torch.zeros((), device=batch.inputs.device), None
     for capacity in sorted(capacities, reverse=True):
         *outputs, pooled = student.features(batch.inputs, capacity)
         logits = student.classify(pooled, capacity)

@@ -24,6 +24,7 @@ from nestling_cloud.learning.nesting.slimming import (
 from nestling_cloud.learning.nesting.supernet import Supernet, supernet_loss
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.nesting.width_cost import CostOf, Widths
+from nestling_cloud.learning.torch_device import device_of, training_device
 from nestling_cloud.recipes.nesting import NestingError
 from nestling_core.student.config import StudentConfig
 
@@ -163,7 +164,7 @@ def _train(
         drawn = [random_widths(student, smallest, training_set.generator) for _ in range(drawings)]
         return supernet_loss(
             supernet,
-            views.batch(epoch, places[indices]),
+            views.batch(epoch, places[indices], device_of(supernet)),
             views.distillation,
             [student.whole, smallest, *drawn],
         )
@@ -176,6 +177,7 @@ def _train(
         generator=training_set.generator,
         progress=training_set.progress,
         what="supernet",
+        device=training_device(),
     )
 
 
