@@ -11,6 +11,7 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_cloud.learning.routing import CascadeRule
 from nestling_cloud.learning.routing.stream_replay import deal_recordings
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.routing.curve import useful_share
 from nestling_device.inference import policy
 from nestling_device.inference.stream_belief import StreamBelief
@@ -120,7 +121,7 @@ class _Device:
         self._budget, self._corrected = budget, corrected
         self._target = target_of(budget, kept=_NOTHING, sent=_OFFLOAD)
         self._controller = TargetController()
-        self._belief = StreamBelief(router.test.logits.shape[2])
+        self._belief = StreamBelief(SingleLabel(("",) * router.test.logits.shape[2]))
 
     def answer(self, place: int) -> _Routed:
         """Return how the device answers an input.
@@ -134,7 +135,7 @@ class _Device:
         routed, cloud_right = self._route(place, thresholds)
         if routed.sent:
             answer = self._belief.after_answer(self._router.test.cloud[place], cloud_right)
-            routed = routed._replace(answer=answer)
+            routed = routed._replace(answer=answer.code)
         self._controller = self._controller.after_input(
             self._target, _OFFLOAD if routed.sent else _NOTHING
         )
@@ -167,4 +168,4 @@ class _Device:
     def _run(self, capacity: int, place: int) -> tuple[int, float, list[float]]:
         right = [float(one) for one in self._router.predicted[capacity, place]]
         judged = self._belief.after_run(self._router.test.logits[capacity, place], right[capacity])
-        return judged.answer, judged.confidence, right
+        return judged.answer.code, judged.confidence, right

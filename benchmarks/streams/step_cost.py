@@ -9,6 +9,7 @@ from nestling.v1.bundle_pb2 import RoutingCurve, StreamFilter
 from nestling.v1.stream_pb2 import StreamState
 from nestling_core.belief import belief_filter
 from nestling_core.belief.evidence import softmax
+from nestling_core.kinds.labels import SingleLabel
 from nestling_device.inference.stream_belief import StreamBelief
 
 CLASSES = (7, 10)
@@ -45,7 +46,7 @@ def measure_step(classes: int) -> StepCost:
 
 def _saved(classes: int) -> StreamState:
     """Return the saved state after one input that the cloud has answered."""
-    state, belief = StreamState(), StreamBelief(classes)
+    state, belief = StreamState(), StreamBelief(SingleLabel(("",) * classes))
     belief.begin(RoutingCurve(filter=_FILTER), corrected=True)
     belief.after_run(np.arange(classes, dtype=np.float32), 0.9)
     belief.after_answer(np.arange(classes, dtype=np.float32), 0.9)

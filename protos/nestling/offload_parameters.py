@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 DEVICE_ID = "device_id"
 # Position of the input in the device's source.
 INPUT_INDEX = "input_index"
-# Class index that the student answered, if one ran before the offload.
+# What the student answered, if one ran before the offload: the answer and, in some kinds of tasks,
+# values, as in `nestling.v1.Receipt`.
 DEVICE_ANSWER = "device_answer"
+DEVICE_VALUES = "device_values"
 # True if the cloud is asked to audit an answer that the device has given: the input was drawn at
 # random, and is not recorded as a hard one.
 AUDIT = "audit"
@@ -26,6 +28,20 @@ CONTENT_VERSIONS = "content_versions"
 _EXTENSION = "wire_form/"
 # The protocol puts the length of each element before it.
 _LENGTH = struct.Struct("<I")
+
+
+def values_text(values: Iterable[float]) -> str:
+    """Return the values of an answer as the text of a parameter."""
+    return " ".join(map(repr, values))
+
+
+def values_in(text: str) -> tuple[float, ...]:
+    """Return the values of an answer from the text of a parameter.
+
+    Raises:
+        ValueError: the text is not a list of numbers.
+    """
+    return tuple(map(float, text.split()))
 
 
 def wire_form_extensions(names: Iterable[str]) -> list[str]:

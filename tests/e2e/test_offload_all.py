@@ -16,6 +16,7 @@ from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.cloud_model.model import CloudModel
+from nestling_core.kinds.kind import Answer
 from nestling_core.network.address import Address
 from nestling_device.inference.grpc_offloader import GrpcOffloader
 from nestling_device.inference.offloader import (
@@ -40,7 +41,8 @@ CODED = manifest_with(PLAIN, INT8)
 RNG = np.random.default_rng(7)
 WINDOWS = RNG.normal(size=(COUNT, 2, 3)).astype(np.float32)
 REQUESTS = [
-    OffloadRequest(window=one, index=n, device_answer=n % 4) for n, one in enumerate(WINDOWS)
+    OffloadRequest(window=one, index=n, device_answer=Answer(n % 4))
+    for n, one in enumerate(WINDOWS)
 ]
 
 Infer = Callable[

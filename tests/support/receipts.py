@@ -85,6 +85,8 @@ def make_follow_up(
     del receipt.energy[0]  # nothing is computed
     for name, value in fields.items():
         setattr(receipt, name, value)
+    if not expired:
+        receipt.agreement = float(receipt.answer == receipt.device_answer)
     return receipt
 
 

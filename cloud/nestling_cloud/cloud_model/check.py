@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.cloud_model.model import MAX_BATCH, CloudModel, ModelError
+from nestling_core.kinds.of_signature import kind_of
 
 Rows = NDArray[np.float32]
 
@@ -96,9 +97,9 @@ def _check_finite(model: CloudModel, logits: Rows) -> None:
 
 def _check_signature(model: CloudModel, signature: Signature) -> None:
     found = (list(model.signature.shape), model.signature.classes)
-    wanted = (list(signature.shape), len(signature.classes))
+    wanted = (list(signature.shape), kind_of(signature).teacher_outputs)
     if found != wanted:
         raise ModelError(
-            f"{model.signature.model} takes inputs of shape {found[0]} and has {found[1]} classes, "
-            f"but the task has inputs of shape {wanted[0]} and {wanted[1]} classes"
+            f"{model.signature.model} takes inputs of shape {found[0]} and has {found[1]} outputs, "
+            f"but the task has inputs of shape {wanted[0]} and {wanted[1]} outputs"
         )

@@ -37,6 +37,9 @@ class Update:
 def aggregate(whole: Arrays, updates: Sequence[Update]) -> dict[str, NDArray[np.float32]]:
     """Return the full model with each coordinate averaged over the clients' updates.
 
+    Updates are weighted by their numbers of examples. A coordinate that no client holds keeps its
+    value.
+
     Args:
         whole: the full model at the start of the round, as a mapping from array names to arrays.
             The arrays are not changed.

@@ -1,9 +1,9 @@
-"""Writes the files of a Mosquitto broker that authenticates devices.
+"""Decides who may read and write which MQTT topic, and writes a Mosquitto broker's files for it.
 
-The broker also isolates devices from each other, so that no device can read or write the topics of
-another. The files work both for the broker that `serve` starts and for a broker that runs
-separately. Mosquitto reads its configuration when it starts. On SIGHUP it reads the access list,
-the revocation list and its certificate again.
+The broker authenticates devices and isolates them from each other, so that no device can read or
+write the topics of another. The files work both for the broker that `serve` starts and for a broker
+that runs separately. Mosquitto reads its configuration when it starts. On SIGHUP it reads the
+access list, the revocation list and its certificate again.
 """
 
 import os
@@ -99,7 +99,7 @@ class BrokerFolder:
 
         Args:
             names: the names and addresses by which clients reach the broker. None keeps the names
-                in the present certificate; if there is no certificate, nothing is written.
+                in the current certificate; if there is no certificate, nothing is written.
 
         Returns:
             Whether a certificate was written.

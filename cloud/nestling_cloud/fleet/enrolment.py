@@ -99,7 +99,7 @@ class Enrolment:
     def renew(self, name: str, request: str) -> str:
         """Return another certificate for a device.
 
-        The device's present certificate stays valid.
+        The device's current certificate stays valid.
 
         Args:
             name: the device's name.

@@ -143,7 +143,7 @@ class Roster(Closing):
     ) -> x509.Certificate:
         """Return another certificate for a device.
 
-        The present certificate stays valid, in case the device does not receive the new one.
+        The current certificate stays valid, in case the device does not receive the new one.
 
         Args:
             name: the device's name.

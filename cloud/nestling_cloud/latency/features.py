@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.latency.family import Family
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuffle
 from nestling_core.student.plan import LayerPlan, plan
 
@@ -106,18 +107,18 @@ def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, La
     for layer in layers:
         axes = [(length - 1) // layer.stride + 1 for length in axes]
         yield _kind(layer.block), _work(layer, math.prod(axes))
-    source, classes = layers[-1].channels(1), len(family.signature.classes)
+    source, outputs = layers[-1].channels(1), kind_of(family.signature).student_outputs
     yield (
         "dense",
         LayerWork(
             layers=1,
-            macs=source * classes,
-            blocked_macs=_filled(source, _COLUMNS) * _filled(classes, _ROWS),
+            macs=source * outputs,
+            blocked_macs=_filled(source, _COLUMNS) * _filled(outputs, _ROWS),
             gathered=source,
-            values=classes,
-            **_edges(classes, classes),
+            values=outputs,
+            **_edges(outputs, outputs),
             source=source,
-            channels=classes,
+            channels=outputs,
             taps=1,
             groups=1,
             stride=1,

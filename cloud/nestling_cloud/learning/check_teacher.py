@@ -25,6 +25,7 @@ from nestling_cloud.learning.train_teacher import (
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.of_signature import kind_of
 
 # Allowed difference between onnxruntime and torch, as a part of the largest logit.
 _EXPORT_TOLERANCE = 1e-2
@@ -90,16 +91,17 @@ def prepare_to_serve(
     onnx, model = _export_and_check(task, teacher, calibration.inputs)
     try:
         logits = run_in_batches(model, calibration.inputs)
-        wire_forms = measure_wire_forms(model, calibration)
+        wire_forms = measure_wire_forms(model, calibration, kind_of(task.signature))
     except ModelError as err:
         raise TeacherError(
             f"task {task.name}: the trained teacher cannot be served: {err}; lower its learning "
             "rate, or check that calibration input"
         ) from err
+    kind = kind_of(task.signature)
     cloud = LearnedCloud(
         onnx=onnx,
         macs=network_macs(teacher, task.signature.shape),
-        accuracy=float((logits.argmax(axis=1) == calibration.labels).mean()),
+        accuracy=float(kind.success(kind.answers(logits), calibration.labels).mean()),
         wire_forms=wire_forms,
     )
     return cloud, logits

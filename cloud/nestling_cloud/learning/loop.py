@@ -117,7 +117,8 @@ def train(
         best.restore()
         if not all(torch.isfinite(weight).all() for weight in network.parameters()):
             raise TrainingError(
-                f"{what}: not all weights are finite after the last step; try a smaller learning rate"
+                f"{what}: not all weights are finite after the last step; try a smaller "
+                "learning rate"
             )
 
 

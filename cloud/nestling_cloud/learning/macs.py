@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.plan import plan
 
@@ -67,7 +68,7 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
     """
     last = plan(signature, config)[-1]
     layers = sum(layer.macs for layer in _layers(signature, config, capacity))
-    return layers + last.channels(capacity) * len(signature.classes)
+    return layers + last.channels(capacity) * kind_of(signature).student_outputs
 
 
 def macs_by_capacity(signature: Signature, config: StudentConfig) -> list[int]:

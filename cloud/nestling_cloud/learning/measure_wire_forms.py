@@ -11,6 +11,8 @@ from nestling_cloud.cloud_model.model import MAX_BATCH, CloudModel
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import batches_of
 from nestling_core.belief.evidence import softmax
+from nestling_core.kinds.kind import Kind
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.wire import forms
 from nestling_core.wire.errors import WireError
 
@@ -27,10 +29,11 @@ _SMALLEST_SCALE = 1e-30
 _BATCH = 8 * MAX_BATCH
 
 
-def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireForm]:
+def measure_wire_forms(model: CloudModel, calibration: Examples, kind: Kind) -> list[WireForm]:
     """Return every form that suits the inputs, with its size and what the teacher's answers lose.
 
-    What a form loses is measured by the probability of the true class. Rounding changes only a few
+    What a form loses is measured by the probability of the true class, or in other kinds than
+    single-label by the share of right answers. Rounding changes only a few
     answers, for better or worse by chance, so that the accuracy would have to be measured on many
     more inputs for the same certainty.
 
@@ -38,6 +41,7 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
         model: the teacher as the cloud serves it.
         calibration: inputs that the teacher did not learn from. If there are more than 4,000, or if
             they take more than 256 MiB, some at equal distances are used.
+        kind: the kind of the task.
 
     Returns:
         The forms, of which the first is "fp32". Forms that cannot represent an input are missing.
@@ -48,7 +52,8 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
     most = max(1, min(_MOST_INPUTS, _MOST_BYTES // calibration.inputs[:1].nbytes))
     step = -(-len(calibration) // most)
     inputs, labels = calibration.inputs[::step], calibration.labels[::step]
-    plain = softmax(run_in_batches(model, inputs))
+    plain = run_in_batches(model, inputs)
+    answers = kind.answers(plain)
     found = []
     for name in forms.candidates(inputs.shape[1:]):
         form = calibrated_form(name, inputs)
@@ -56,22 +61,29 @@ def measure_wire_forms(model: CloudModel, calibration: Examples) -> list[WireFor
             sent = [_sent(model, form, part) for part in batches_of(inputs, _BATCH)]
         except WireError:
             continue
-        made = softmax(np.concatenate([logits for logits, _ in sent]))
-        answers, each = made.argmax(axis=1), np.arange(len(labels))
+        made = np.concatenate([outputs for outputs, _ in sent])
+        changed = kind.answers(made)
         form.payload_bytes = float(np.mean([size for _, sizes in sent for size in sizes]))
-        form.accuracy = float((answers == labels).mean())
-        form.changed = float((answers != plain.argmax(axis=1)).mean())
-        form.lost = float((plain[each, labels] - made[each, labels]).mean())
+        form.accuracy = float(kind.success(changed, labels).mean())
+        form.changed = float(1 - kind.success(changed, answers).mean())
+        form.lost = _certainty(kind, plain, labels) - _certainty(kind, made, labels)
         found.append(form)
     return found
 
 
 def _sent(model: CloudModel, form: WireForm, inputs: Floats) -> tuple[Floats, list[int]]:
-    """Return the model's logits for inputs that are sent in a form, and their sizes in bytes."""
+    """Return the model's outputs for inputs that are sent in a form, and their sizes in bytes."""
     payloads = [forms.encode(form, window) for window in inputs]
-    kind = forms.wire_name(form.name)
-    decoded = [forms.decode(kind, payload, inputs.shape[1:]) for payload in payloads]
+    wire = forms.wire_name(form.name)
+    decoded = [forms.decode(wire, payload, inputs.shape[1:]) for payload in payloads]
     return run_in_batches(model, np.stack(decoded)), [len(payload) for payload in payloads]
+
+
+def _certainty(kind: Kind, outputs: Floats, labels: NDArray[np.generic]) -> float:
+    """Return the mean probability of the true classes, or the share of right answers."""
+    if isinstance(kind, SingleLabel):
+        return float(softmax(outputs)[np.arange(len(labels)), labels].mean())
+    return float(kind.success(kind.answers(outputs), labels).mean())
 
 
 def calibrated_form(name: str, inputs: Floats) -> WireForm:

@@ -25,10 +25,11 @@ from nestling_cloud.learning.routing import (
     share_out,
 )
 from nestling_cloud.learning.train_student import train_student
-from nestling_cloud.learning.train_teacher import train_teacher
+from nestling_cloud.learning.train_teacher import fit_threshold, train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Splits
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, arrays_of
 
@@ -107,6 +108,7 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     check_views_fit(task, splits.train)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
+    fit_threshold(teacher, splits.calibration)
     student = train_student(task, teacher, splits.train, generator, progress)
     cloud, logits = prepare_to_serve(task, teacher, splits.calibration)
     return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
@@ -146,6 +148,7 @@ def finish(
     unseen = splits.calibration
     data = RoutingData(
         inputs=unseen.inputs,
+        kind=kind_of(task.signature),
         logits=nest.logits(unseen.inputs),
         cloud=cloud_logits,
         labels=unseen.labels,

@@ -1,23 +1,28 @@
 """Makes, checks and trains a task's teacher."""
 
-from typing import NoReturn
+from typing import NoReturn, Protocol, cast
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from nestling_cloud.errors import CloudError
-from nestling_cloud.learning.input_tensors import fit_normalizer, tensors_of
+from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
+from nestling_cloud.learning.kind_losses import teacher_loss
 from nestling_cloud.learning.loop import logits_of, train, with_channels_last
 from nestling_cloud.learning.torch_device import training_device
+from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
+from nestling_cloud.models.output_layer import OutputLayer
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.user_code_errors import blamed
+from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.of_signature import kind_of
+from nestling_core.kinds.regression import Regression
 
-_LABEL_SMOOTHING = 0.1
+_MEASURED_TOGETHER = 256
 _KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
 
 
@@ -49,9 +54,8 @@ def train_teacher(
     check_answers(task, teacher, examples.inputs)
     if task.teacher_recipe is None:
         return teacher
-    normalizer = getattr(teacher, "normalizer", None)
-    if normalizer is not None:
-        fit_normalizer(normalizer, examples.inputs)
+    kind = kind_of(task.signature)
+    _fit_scales(teacher, examples)
     inputs = tensors_of(examples.inputs)
     labels = torch.from_numpy(examples.labels)
     device = training_device()
@@ -61,17 +65,17 @@ def train_teacher(
         augmented = task.augment(inputs[indices], generator).to(device)
         augmented = with_channels_last(augmented, teacher)
         try:
-            logits = teacher(augmented).float()
+            if isinstance(kind, Anomaly):
+                return _own_loss(teacher, augmented, labels[indices].to(device))
+            outputs = teacher(augmented).float()
         except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails while it is trained: {blamed(err)}", err)
-        return functional.cross_entropy(
-            logits, labels[indices].to(device), label_smoothing=_LABEL_SMOOTHING
-        )
+        return teacher_loss(kind, outputs, labels[indices].to(device))
 
     def score(part: slice) -> float:
         held_out = tensors_of(rows_of(examples.inputs, part))
-        right = logits_of(teacher, held_out).argmax(1) == labels[part]
-        return float(right.float().mean())
+        answers = kind.answers(logits_of(teacher, held_out).numpy())
+        return float(kind.success(answers, examples.labels[part]).mean())
 
     train(
         teacher,
@@ -84,7 +88,44 @@ def train_teacher(
         score=score,
         device=device,
     )
+    if isinstance(teacher, AnomalyTeacher):
+        normal = tensors_of(rows_of(examples.inputs, examples.labels == 0))
+        teacher.fit_usual_errors(split(normal, _MEASURED_TOGETHER))
     return teacher
+
+
+def fit_threshold(teacher: nn.Module, calibration: Examples) -> None:
+    """Set the threshold of an anomaly task's built-in teacher; do nothing for other teachers.
+
+    Args:
+        teacher: the trained teacher.
+        calibration: examples that it was not trained on.
+    """
+    if isinstance(teacher, AnomalyTeacher):
+        scores = logits_of(teacher, tensors_of(calibration.inputs))
+        teacher.fit_threshold(scores, torch.from_numpy(calibration.labels))
+
+
+class _LearnsByItself(Protocol):
+    """A teacher with a loss of its own, which the teacher of an anomaly task needs."""
+
+    def training_loss(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the loss for a batch of inputs, a scalar."""
+        ...
+
+
+def _own_loss(teacher: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return cast("_LearnsByItself", teacher).training_loss(inputs, labels)
+
+
+def _fit_scales(teacher: nn.Module, examples: Examples) -> None:
+    """Fit the layers that scale a teacher's inputs and outputs, if it has any, to training data."""
+    normalizer = getattr(teacher, "normalizer", None)
+    if normalizer is not None:
+        fit_normalizer(normalizer, examples.inputs)
+    for layer in teacher.modules():
+        if isinstance(layer, OutputLayer):
+            layer.fit(examples.labels)
 
 
 def cloud_model_name(task: Task) -> str:
@@ -114,7 +155,7 @@ def make_teacher(task: Task) -> nn.Module:
 
 @torch.no_grad()
 def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
-    """Raise TeacherError unless a teacher returns valid logits for one input and for two inputs.
+    """Raise TeacherError unless a teacher returns valid outputs for one input and for two inputs.
 
     Args:
         task: the task, which defines the input shape and the classes.
@@ -123,10 +164,10 @@ def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
             repeated.
 
     Raises:
-        TeacherError: the teacher fails on the task's inputs, or does not output float32 logits
-            (N, classes).
+        TeacherError: the teacher fails on the task's inputs, or does not output float32 values
+            (N, O), as the kind of the task asks for.
     """
-    shape, classes = list(task.signature.shape), len(task.signature.classes)
+    shape, outputs = list(task.signature.shape), kind_of(task.signature).teacher_outputs
     for count, name in ((2, "two inputs"), (1, "one input")):
         rows = torch.from_numpy(np.resize(inputs[:count], (count, *shape)).astype(np.float32))
         try:
@@ -134,12 +175,13 @@ def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
         except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails on {name} of {shape}: {blamed(err)}", err)
         found = list(logits.shape) if isinstance(logits, torch.Tensor) else _kind(logits)
-        if found != [count, classes]:
-            advice = _KEEP_THE_AXIS if found == [classes] else ""
+        if found != [count, outputs]:
+            advice = _KEEP_THE_AXIS if found == [outputs] else ""
             _refuse(
                 task,
                 teacher,
-                f"answers {name} with {found}, not with logits [{count}, {classes}]{advice}",
+                f"answers {name} with {found}, not with {what_it_returns(task)} "
+                f"[{count}, {outputs}]{advice}",
             )
         if logits.dtype != torch.float32:
             kind = str(logits.dtype).removeprefix("torch.")
@@ -148,6 +190,17 @@ def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
                 teacher,
                 f"answers in {kind}, but the cloud serves float32: end its forward with .float()",
             )
+
+
+def what_it_returns(task: Task) -> str:
+    """Return the name of what a task's teacher returns for inputs, in words."""
+    match kind_of(task.signature):
+        case Regression():
+            return "values"
+        case Anomaly():
+            return "logarithms of scores"
+        case _:
+            return "logits"
 
 
 def _refuse(

@@ -10,7 +10,7 @@ therefore somewhat too narrow.
 
 Audits of several devices are pooled, and every audit counts once, however many kept answers it
 stands for. Under a tolerated risk, a device audits more often while it is suspicious. A pooled
-agreement therefore leans to hard periods, and to devices that audit much. Audits to which the
+agreement therefore leans toward hard periods and devices that audit much. Audits to which the
 cloud gave no answer do not count. The functions are pure.
 """
 

@@ -108,15 +108,15 @@ class Totals:
         bytes_down: the bytes that devices received for offloads and follow-ups.
         series: all steps of the range, oldest first, including those without answers.
         step_ms: the length of a step.
-        estimated_answers: the number of answers that devices gave themselves, with an estimate of
-            the probability that they are right.
-        expected_right: the sum of these probabilities, which the devices correct by the cloud's
-            answers.
-        audited: the number of audits that the cloud answered: answers, drawn at random among those
-            that devices kept by choice, of which it said whether it agrees.
-        agreeing: the number of these answers with which the cloud agreed.
+        estimated_answers: the number of answers that came from the devices' own models, with an
+            estimate of the probability that they are right.
+        expected_right: the sum of these probabilities. Devices correct them in the light of earlier
+            answers of the cloud, except under a tolerated risk.
+        audited: the number of audits that the cloud answered. An audit is a random check of an
+            answer that a device kept by choice: the cloud answers the same input.
+        agreeing: the number of audits in which the cloud agreed with the device.
         deferred: the number of answers that announced that the cloud would be asked later, because
-            it was not an option.
+            it was not an option or failed.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
         expired: the number of deferred inputs and audits to which the cloud gave no answer, and
@@ -143,7 +143,7 @@ class Totals:
 
     @property
     def device_accuracy(self) -> float | None:
-        """The accuracy that the devices expect of the answers that they gave themselves.
+        """The accuracy that the devices expect of the answers from their own models.
 
         It is None if no answer came with an estimate.
         """

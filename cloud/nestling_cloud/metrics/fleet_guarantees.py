@@ -17,8 +17,8 @@ class FleetGuarantees:
         alarmed: the number of these devices that found the risk exceeded at least once.
         guaranteed_since_ms: the Unix time since which the risk has been guaranteed on all devices
             on which it is now; None if there are none.
-        inputs_to_go: about the largest number of inputs that are missing on the other devices, as
-            far as these know it; None if none does.
+        inputs_to_go: about how many more inputs it takes until the risk is guaranteed on the
+            slowest of the other devices that can foresee it; None if none can.
     """
 
     tolerating: int = 0

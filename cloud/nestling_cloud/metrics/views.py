@@ -66,10 +66,10 @@ class DeviceRow:
             calibrated on; None if unknown.
         pending: the number of inputs that the device has answered, and that the cloud is still to
             be asked about; 0 if unknown.
-        tolerated_risk: the part that the cloud may change, of the answers that the device kept by
-            choice; None if the device has another kind of target, or has not reported.
+        tolerated_risk: the share of the answers kept by choice that the cloud may change; None if
+            the device has another kind of target, or has not reported.
         guaranteed_since_ms: the time since which this risk is guaranteed; None if it is not.
-        inputs_to_go: about how many inputs are missing until it is; None if unknown.
+        inputs_to_go: about how many more inputs it takes until it is; None if unknown.
         guarantee_alarms: how often this risk was found to be exceeded; None if unknown, or without
             a tolerated risk.
         answers: the number of inputs that the device has ever answered.
@@ -108,7 +108,8 @@ class AnswerPoint:
         reason: the reason why the input was answered there.
         answer: the index of the class that was answered.
         device_confidence: the probability that the device's own answer is right, as estimated by
-            the device and corrected by the cloud's earlier answers; 0 if unknown.
+            the device and, except under a tolerated risk, corrected by the cloud's earlier answers;
+            0 if unknown.
         resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the time from the input to the answer.
         energy_compute_mj: the energy of computing.

@@ -3,4 +3,12 @@
 This package may import no other package of the cloud.
 """
 
-__all__ = ["multiplexer", "picture_teacher", "plain_confidence", "teacher"]
+__all__ = [
+    "anomaly_teacher",
+    "default_teacher",
+    "multiplexer",
+    "output_layer",
+    "picture_teacher",
+    "plain_confidence",
+    "teacher",
+]

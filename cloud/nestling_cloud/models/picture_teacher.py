@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.output_layer import OutputLayer
 from nestling_core.student.normalizer import Normalizer
 
 
@@ -28,14 +29,14 @@ class _Residual(nn.Module):
 
 
 class PictureTeacher(nn.Module):
-    """Classifies images (N, C, H, W) and returns logits (N, classes).
+    """Answers images (N, C, H, W) with outputs (N, O), for example logits.
 
     The network is a short ResNet-9 (Page 2018, "How to train your ResNet"). It halves the
-    resolution twice. A linear layer computes the logits from the maximum of each feature over the
+    resolution twice. A linear layer computes the outputs from the maximum of each feature over the
     image.
 
     Args:
-        signature: the input shape and the classes of the task.
+        signature: the input shape and the kind of the task.
         width: the number of channels of the first layer; the last layer has four times as many.
         dropout: the probability that a pooled feature is set to 0 in training.
     """
@@ -56,10 +57,10 @@ class PictureTeacher(nn.Module):
             _Residual(4 * width),
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(4 * width, len(signature.classes))
+        self.head = OutputLayer(4 * width, signature)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits (N, classes) of inputs (N, C, H, W)."""
+        """Return the outputs (N, O) for inputs (N, C, H, W)."""
         features = self.body(self.normalizer(x)).amax((2, 3))
-        logits: torch.Tensor = self.head(self.dropout(features))
-        return logits
+        outputs: torch.Tensor = self.head(self.dropout(features))
+        return outputs

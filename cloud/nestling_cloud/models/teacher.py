@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.output_layer import OutputLayer
 from nestling_core.student.normalizer import Normalizer
 
 _CONV = (nn.Conv1d, nn.Conv2d)
@@ -35,10 +36,10 @@ class _Residual(nn.Module):
 
 
 class ConvTeacher(nn.Module):
-    """Classifies windows (N, C, T) or images (N, C, H, W) and returns logits (N, classes).
+    """Answers windows (N, C, T) or images (N, C, H, W) with outputs (N, O), for example logits.
 
     Args:
-        signature: the input shape and the classes of the task.
+        signature: the input shape and the kind of the task.
         width: the number of channels of the first layers; the last layers have twice as many.
         dropout: the probability that a pooled feature is set to 0 in training.
 
@@ -68,10 +69,10 @@ class ConvTeacher(nn.Module):
             _Residual(dims, 2 * width, 2 * width, 2, kernel),
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * width, len(signature.classes))
+        self.head = OutputLayer(2 * width, signature)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits (N, classes) of inputs (N, *shape)."""
+        """Return the outputs (N, O) for inputs (N, *shape)."""
         features = self.body(self.normalizer(x)).flatten(2).mean(2)
-        logits: torch.Tensor = self.head(self.dropout(features))
-        return logits
+        outputs: torch.Tensor = self.head(self.dropout(features))
+        return outputs

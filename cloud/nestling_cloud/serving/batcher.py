@@ -26,15 +26,17 @@ from nestling_cloud.serving.run_times import RunTimes
 Rows = NDArray[np.float32]
 # More threads than this share one process's lock for too long.
 _MOST_THREADS = 8
-# Part of a caller's patience that is used; the rest is for the way of the answer.
+# Part of a caller's patience that is used; the rest is left for the answer's way back.
 _USABLE = 0.9
 
 
 class OverloadedError(CloudError):
-    """Raised for a request that would not be answered in time.
+    """Raised for a request that is refused.
+
+    Its answer would come too late, the queue is full, or the batcher is being closed.
 
     Attributes:
-        retry_s: the time after which another try is worth it, in seconds.
+        retry_s: the time after which to try again, in seconds.
     """
 
     def __init__(self, retry_s: float) -> None:
@@ -48,7 +50,8 @@ class Statistics:
 
     Attributes:
         answered: the number of answered requests.
-        refused: the number of requests that were refused because they would have come too late.
+        refused: the number of requests that were refused because their answers would have come too
+            late, or because the queue was full.
         late: the number of requests that waited until it was too late.
         failed: the number of requests for which the model failed.
         runs: the number of runs.
@@ -75,7 +78,7 @@ class _Request:
 
 
 def default_threads() -> int:
-    """Return the number of threads that run a model at the same time, one for each core."""
+    """Return the number of threads that run a model: one for each usable core, but at most 8."""
     return min(_MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
@@ -97,7 +100,7 @@ class Batcher:
         run: a function that returns N output rows for input rows of the shape `(N, ...)`. Several
             threads call it.
         max_batch: the largest number of rows in one batch.
-        threads: the number of runs at the same time; None for one for each core.
+        threads: the number of runs at the same time; None for `default_threads`.
         most_rows: the most rows that may wait.
     """
 

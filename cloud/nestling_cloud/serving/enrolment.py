@@ -97,7 +97,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
 class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     """Renews the certificates of enrolled devices.
 
-    The listener authenticates the callers by their present certificates.
+    The listener authenticates the callers by their current certificates.
 
     Args:
         enrolment: the fleet's enrolment, which signs certificates.
@@ -113,7 +113,7 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     ) -> pb.RenewResponse:
         """Return a new certificate for the caller.
 
-        The caller's present certificate stays valid. The call ends with the status UNAUTHENTICATED
+        The caller's current certificate stays valid. The call ends with the status UNAUTHENTICATED
         if the caller has no valid certificate, with INVALID_ARGUMENT if the signing request is
         invalid, and with UNAVAILABLE if the cloud fails.
         """

@@ -135,8 +135,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         If there is no such model, the call ends with the status NOT_FOUND. If the inputs do not fit
         the model, or are so large that the logits are not finite, the status is INVALID_ARGUMENT.
         If the model fails, the status is INTERNAL. If the answer would come after the caller's
-        deadline, the status is RESOURCE_EXHAUSTED, with the time after which another try is worth
-        it in the trailing metadata.
+        deadline, or too many requests wait, the status is RESOURCE_EXHAUSTED. The trailing metadata
+        then states the time, in milliseconds, after which to try again.
         """
         model = await self._model(request.model_name, request.model_version, context)
         signature, batcher = model.signature, model.batcher

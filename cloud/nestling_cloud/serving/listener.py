@@ -86,7 +86,7 @@ def tls_credentials(
 ) -> grpc.ServerCredentials:
     """Return TLS credentials that always use a listener's newest certificate.
 
-    If a newer certificate cannot be made or read, the present one stays in use.
+    If a newer certificate cannot be made or read, the current one stays in use.
 
     Args:
         files: a function that returns the paths of the listener's files, after renewing the

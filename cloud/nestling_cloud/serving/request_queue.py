@@ -1,8 +1,9 @@
-"""Queues requests for a model: bounded, fair among devices, and without those that come too late.
+"""Queues the requests for a model, and decides which are refused under overload.
 
-A queue without a bound collapses under overload: every request waits until nobody waits for its
-answer any more, and the model only works for the past. So a request is refused at once if it could
-not be answered by its deadline, and dropped if it turns out so later.
+The queue is bounded and fair to all devices. An unbounded queue collapses under overload: every
+request waits until its sender has given up, and the model computes only answers that nobody waits
+for. A request is therefore refused at once if it could not be answered by its deadline, and dropped
+if this turns out later.
 
 Nothing here does I/O or reads a clock.
 """
@@ -55,7 +56,7 @@ class Taken(Generic[T]):
 class RequestQueue(Generic[T]):
     """The requests that wait for a model.
 
-    Devices take turns: a device with many requests waits for itself, not others for it.
+    Devices take turns, so a device with many requests delays only itself.
 
     Attributes:
         max_batch: the largest number of rows in one run.
@@ -86,7 +87,7 @@ class RequestQueue(Generic[T]):
         return free_in_s + queued + times.slow_run_s(entry.rows)
 
     def retry_s(self, times: RunTimes) -> float:
-        """Return the time after which a refused request is worth another try."""
+        """Return the time after which to try a refused request again."""
         return max(_SHORTEST_RETRY_S, self.rows * times.least_per_row_s / self.runners)
 
     def offer(
@@ -94,14 +95,15 @@ class RequestQueue(Generic[T]):
     ) -> Waiting[T] | None:
         """Add a request, and return the request that is refused for it, if any.
 
-        A request that would not be answered in time is refused itself, unless a runner is idle: the
-        times may have been those of a busy machine, and only another run shows it. If the queue is
+        A request that would not be answered in time is itself refused. If a runner is idle and no
+        other request waits, it is added nevertheless, unless its deadline has passed: the known run
+        times may stem from a busy machine, and only a new run can correct them. If the queue is
         full, the newest request of the device with the most rows is refused.
 
         Args:
             entry: the request.
             times: the times of earlier runs.
-            now_s: the present time.
+            now_s: the current time.
             free_in_s: the expected time until a runner is free, 0 or more.
         """
         if self.is_late(entry, times, now_s=now_s, free_in_s=free_in_s):
@@ -123,7 +125,7 @@ class RequestQueue(Generic[T]):
         Args:
             entry: the request, which is not in the queue yet.
             times: the times of earlier runs.
-            now_s: the present time.
+            now_s: the current time.
             free_in_s: the expected time until a runner is free, 0 or more.
         """
         if free_in_s == 0 and not self.rows:
@@ -150,11 +152,12 @@ class RequestQueue(Generic[T]):
 
         The run gets its part of the waiting rows, so that other runners get theirs, and no more
         than can be answered before the earliest deadline among them. The last request that waits
-        runs even if it is expected to be late, for the same reason as in `offer`.
+        runs even if it is expected to be late, for the same reason as in `offer`, unless its
+        deadline has passed.
 
         Args:
             times: the times of earlier runs.
-            now_s: the present time.
+            now_s: the current time.
         """
         batch: list[Waiting[T]] = []
         late: list[Waiting[T]] = []

@@ -28,7 +28,7 @@ class RunTimes:
     """The measured times of runs, by the size of the batch.
 
     Sizes are grouped by powers of two: 1, 2 to 3, 4 to 7, and so on. The estimates are moving
-    averages of the time and of its deviation, as TCP keeps them of its round trips (Jacobson 1988).
+    averages of the time and of its deviation, as TCP uses for round-trip times (Jacobson 1988).
     """
 
     _groups: Mapping[int, _PerRow] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class RunTimes:
 
     @property
     def least_per_row_s(self) -> float:
-        """The time per row in the sizes of batches that are fastest, or 0 before the first run."""
+        """The mean time per row of the fastest group of batch sizes, or 0 before the first run."""
         return min((group.mean_s for group in self._groups.values()), default=0.0)
 
     def _of(self, rows: int) -> _PerRow:

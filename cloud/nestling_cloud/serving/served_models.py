@@ -1,8 +1,8 @@
 """Loads the cloud models that releases name, and keeps the newest ones ready to answer.
 
-A new release may bring a new teacher. It is loaded while the old one answers, which stays for
-devices that have not yet installed the release. Versions of a model are told apart by the digests
-of their files.
+A new release may bring a new teacher. It is loaded while the old one keeps answering. The old one
+then stays for devices that have not installed the release yet. Versions of a model are told apart
+by the digests of their files.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 _WATCH_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _MOST_WAITING_BYTES = 1 << 28
-# The present teacher, and those of the two releases before.
+# The current teacher, and those of the two releases before.
 _MOST_MODELS = 3
 
 
@@ -51,7 +51,8 @@ class ServedModels:
 
     Args:
         models: the models to begin with, the newest last.
-        threads: the number of runs of a model at the same time; None for one for each core.
+        threads: the number of runs of a model at the same time; None for one for each usable core,
+            but at most 8.
     """
 
     def __init__(

@@ -54,10 +54,10 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
     """Return the input tensor of a request.
 
     Args:
-        request: the request as received. The tensor is FP32, with its values in
-            `raw_input_contents` (little-endian) or in the tensor's `contents.fp32_contents`; or
-            FP16, in `raw_input_contents`; or BYTES, in `raw_input_contents`, with one encoded input
-            in each element and the name of the form in the tensor's parameter `wire_form`.
+        request: the request as received. An FP32 tensor has its values in `raw_input_contents`
+            (little-endian) or in the tensor's `contents.fp32_contents`. An FP16 tensor has them in
+            `raw_input_contents`. A BYTES tensor has one encoded input in each element, in
+            `raw_input_contents`, and the name of the form in the tensor's parameter `wire_form`.
         signature: the signature of the model.
         max_rows: the largest number of inputs in one request.
 

@@ -46,9 +46,9 @@ class Report:
         drifting: whether the device's inputs are harder than those of the calibration.
         pending: the number of inputs that the device has answered, and that the cloud is still to
             be asked about.
-        tolerated_risk: the part that the cloud may change, of the answers kept by choice, 0 to 1.
+        tolerated_risk: the share of the answers kept by choice that the cloud may change, 0 to 1.
         guaranteed_since_ms: the Unix time since which this risk is guaranteed.
-        inputs_to_go: about how many inputs are missing until it is.
+        inputs_to_go: about how many more inputs it takes until it is.
         guarantee_alarms: how often this risk was found to be exceeded.
         withdrawn: the names of the fields of this class that the device has set to null.
         answers: the number of answers whose receipts were stored for the first time.

@@ -29,7 +29,7 @@ class HardInput:
         input_index: the input's position in the device's source.
         values: the input's values as little-endian float32 in C order.
         shape: the shape of the values, without the batch axis.
-        device_answer: the class index that the device would have answered by itself; None if no
+        device_answer: the class index that the device would have answered on its own; None if no
             student ran before the input was sent.
         cloud_answer: the class index that the teacher answered.
     """

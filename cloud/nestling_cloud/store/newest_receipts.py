@@ -18,10 +18,11 @@ from nestling_core.parsing.untrusted_data import parse_json
 _FIELDS = tuple(field.name for field in dataclasses.fields(ReceiptRow))
 # The id (order of arrival), then the fields. JSON is read as text, so that one damaged value does
 # not fail the whole query.
+_LISTS = ("success", "values", "device_values")
 _COLUMNS = [
     tables.RECEIPTS.c.id,
     *(
-        sa.cast(column, sa.Text).label(column.name) if column.name == "success" else column
+        sa.cast(column, sa.Text).label(column.name) if column.name in _LISTS else column
         for column in (tables.RECEIPTS.c[name] for name in _FIELDS)
     ),
 ]
@@ -36,7 +37,9 @@ def add(connection: sa.Connection, rows: Sequence[ReceiptRow]) -> None:
             duplicates.
     """
     # Python's text of a list of finite numbers is valid JSON.
-    values = [{**vars(row), "success": str(list(row.success))} for row in rows]
+    values = [
+        {**vars(row), **{name: str(list(getattr(row, name))) for name in _LISTS}} for row in rows
+    ]
     write_all(connection, sa.insert(tables.RECEIPTS), values)
 
 
@@ -64,11 +67,11 @@ def receipts(found: Iterable[Sequence[Any]], damage: DamagedRows) -> Iterator[Re
 def _receipt_or_none(number: int, found: Sequence[Any], damage: DamagedRows) -> ReceiptRow | None:
     values = dict(zip(_FIELDS, found, strict=True))
     try:
-        success = tuple(float(one) for one in parse_json(values["success"]))
+        lists = {name: tuple(map(float, parse_json(values[name]))) for name in _LISTS}
     except (ValueError, TypeError) as err:
         damage.add(tables.RECEIPTS.name, number, err)
         return None
-    return ReceiptRow(**{**values, "success": success})
+    return ReceiptRow(**{**values, **lists})
 
 
 def page(

@@ -40,12 +40,12 @@ class ReceiptRow:
         bundle_version: the version of the bundle that answered.
         route: the place where the input was answered, "capacity-<k>" or "cloud".
         reason: the reason why that route was taken.
-        answer: the class index of the final answer.
-        device_answer: the class index that the device would have answered by itself; None if no
-            student ran.
+        answer: the final answer: a class index; in a multi-label task a number in which bit i
+            stands for class i; in an anomaly task 1 for an anomaly; in a regression task 0.
+        device_answer: what the device would have answered by itself; None if no student ran.
         device_confidence: the probability that this answer is right, as estimated by the device and
-            corrected by the cloud's earlier answers; 0 if no student ran, or if the device does not
-            report it.
+            corrected by the cloud's earlier answers, except under a tolerated risk; 0 if no student
+            ran, or if the device does not report it.
         resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the latency of the answer.
         latency_provenance: the provenance of the latency.
@@ -74,9 +74,14 @@ class ReceiptRow:
         fingerprint: the hash of the receipt's content, see
             `nestling_core.telemetry.receipt_chain`.
         follow_up: the reason why the cloud is asked afterwards: "deferred", because it was not an
-            option when a hard input arrived, or "audit", because the input was drawn at random.
-            "" if it is not asked. A first receipt announces the follow-up.
+            option or failed when a hard input arrived, or "audit", because the input was drawn at
+            random. "" if it is not asked. A first receipt announces the follow-up.
         follows: the fingerprint of the first receipt, in a follow-up; None in a first receipt.
+        values: the values of the final answer in a regression task, or its score in an anomaly
+            task; otherwise empty.
+        device_values: the same of what the device would have answered by itself.
+        agreement: the success, 0 to 1, of the device's own answer against the cloud's; None if one
+            of them is unknown.
     """
 
     device: str
@@ -115,3 +120,6 @@ class ReceiptRow:
     fingerprint: int = 0
     follow_up: str = ""
     follows: int | None = None
+    values: tuple[float, ...] = ()
+    device_values: tuple[float, ...] = ()
+    agreement: float | None = None

@@ -1,5 +1,8 @@
 """Converts valid receipts to flat rows, and rejects invalid receipts."""
 
+import math
+from collections.abc import Sequence
+
 from nestling.v1 import receipt_pb2
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store.receipt_row import (
@@ -21,6 +24,7 @@ _LARGEST_INDEX = 2**53 - 1  # the largest integer that JSON carries without loss
 # Each route has its own sums, so a device must not be able to invent routes without limit.
 _MOST_CAPACITIES = 64
 _MOST_ENERGIES = 16
+_MOST_VALUES = 64
 # A megajoule or eleven days: more than any answer takes, and sums of allowed values stay finite.
 _LARGEST_COST = 1e9
 # Higher than costs, because a budget may be practically unlimited.
@@ -62,11 +66,12 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         ReceiptError: an enum value is unspecified or unknown, a number is negative, implausibly
             large or not finite, a string is too long or contains a NUL, an energy source is
             unknown, the receipt has too many energies or probabilities, or a confidence in an
-            answer that no student gave. Or a first receipt has a reason of a follow-up, or a
-            follow-up lacks its reason or the answer that was given first.
+            answer that no student gave. Or an answer has too many values, or the agreement is not
+            from 0 to 1, or missing in a follow-up that the cloud answered. Or a first receipt has a
+            reason of a follow-up, or a follow-up lacks its reason or the answer that was given
+            first.
     """
     budget = receipt.budget
-    answered_by_device = receipt.HasField("device_answer")
     energy_mj, provenance = _energy(receipt)
     reason = _reason(receipt.route.reason)
     return ReceiptRow(
@@ -76,12 +81,10 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         input_index=_integer("input_index", receipt.input_index, _LARGEST_INDEX),
         answered_at_ms=_time("answered_at_ms", receipt.answered_at_ms),
         bundle_version=_check_version(receipt.bundle_version),
-        route=f"capacity-{_capacity('route.capacity', receipt.route.capacity)}"
-        if receipt.route.capacity
-        else "cloud",
+        route=_route(receipt.route.capacity),
         reason=reason,
-        answer=receipt.answer,
-        device_answer=receipt.device_answer if answered_by_device else None,
+        answer=_integer("answer", receipt.answer, LARGEST_INTEGER),
+        device_answer=_device_answer(receipt),
         device_confidence=_confidence(receipt),
         resident_capacity=_capacity("resident_capacity", receipt.resident_capacity),
         latency_ms=_number("latency_ms", receipt.latency_ms),
@@ -113,6 +116,9 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         fingerprint=receipt.fingerprint,
         follow_up=_follow_up(receipt, reason),
         follows=receipt.follows if receipt.HasField("follows") else None,
+        values=_values("values", receipt.values),
+        device_values=_values("device_values", receipt.device_values),
+        agreement=_agreement(receipt, reason),
     )
 
 
@@ -156,6 +162,35 @@ def _confidence(receipt: receipt_pb2.Receipt) -> float:
     if confidence and not receipt.HasField("device_answer"):
         raise ReceiptError(f"device_confidence {confidence} without a device_answer")
     return min(confidence, 1.0)
+
+
+def _route(capacity: int) -> str:
+    return f"capacity-{_capacity('route.capacity', capacity)}" if capacity else "cloud"
+
+
+def _device_answer(receipt: receipt_pb2.Receipt) -> int | None:
+    if not receipt.HasField("device_answer"):
+        return None
+    return _integer("device_answer", receipt.device_answer, LARGEST_INTEGER)
+
+
+def _values(field: str, values: Sequence[float]) -> tuple[float, ...]:
+    if len(values) > _MOST_VALUES:
+        raise ReceiptError(f"{len(values)} {field}; at most {_MOST_VALUES} allowed")
+    for value in values:
+        if not math.isfinite(value):
+            raise ReceiptError(f"{field} {value} is not finite")
+    return tuple(values)
+
+
+def _agreement(receipt: receipt_pb2.Receipt, reason: str) -> float | None:
+    if not receipt.HasField("agreement"):
+        if reason in {DEFERRED, AUDITED}:
+            raise ReceiptError(f"follow-up with route.reason {reason} without an agreement")
+        return None
+    if not receipt.HasField("device_answer"):
+        raise ReceiptError("agreement without a device_answer")
+    return _number("agreement", receipt.agreement, 1.0)
 
 
 def _integer(field: str, value: int, most: int) -> int:

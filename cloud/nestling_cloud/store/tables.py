@@ -124,6 +124,9 @@ RECEIPTS = sa.Table(
     _number("fingerprint"),
     _text("follow_up", 16),
     sa.Column("follows", sa.BigInteger),
+    sa.Column("values", sa.JSON, nullable=False),
+    sa.Column("device_values", sa.JSON, nullable=False),
+    sa.Column("agreement", sa.Double),
     sa.UniqueConstraint("device", "outbox_id", "sequence", name="receipts_once"),
     sa.Index("receipts_of_a_device", "device", "answered_at_ms"),
 )

@@ -54,8 +54,8 @@ class Tally:
 
     Attributes:
         answers: the number of answers, which follow-ups are not.
-        estimated_answers: the number of answers that devices gave themselves, with an estimate of
-            the probability that they are right.
+        estimated_answers: the number of answers that came from the devices' own models, with an
+            estimate of the probability that they are right.
         expected_right: the sum of these probabilities.
         energy_compute_mj: the compute energy that answers and follow-ups took.
         energy_radio_mj: the radio energy that answers and follow-ups took.
@@ -66,9 +66,9 @@ class Tally:
             would have taken.
         latencies: a mapping from the number of a latency bin to the number of answers in the bin,
             see `histogram`.
-        audited: the number of audits that the cloud answered: answers, drawn at random, of which it
-            said whether it agrees.
-        agreeing: the number of these answers with which the cloud agreed.
+        audited: the number of audits that the cloud answered. An audit is a random check of an
+            answer that a device kept by choice: the cloud answers the same input.
+        agreeing: the number of audits in which the cloud agreed with the device.
         deferred: the number of answers that announced that the cloud would be asked later.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
@@ -121,7 +121,7 @@ class Tally:
         self.latencies[number] = self.latencies.get(number, 0) + 1
 
     def _count_follow_up(self, row: ReceiptRow) -> None:
-        agrees = row.answer == row.device_answer
+        agrees = row.agreement == 1
         if row.reason == EXPIRED:
             self.expired += 1
         elif row.follow_up == AUDIT:

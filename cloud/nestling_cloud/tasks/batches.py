@@ -18,11 +18,12 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
             a `torch.utils.data.DataLoader`. The number of batches must be finite.
 
     Returns:
-        All inputs, (N, *shape), and their labels, (N,), in the loader's order.
+        All inputs, (N, *shape), and their labels, (N, ...), in the loader's order.
 
     Raises:
         TaskError: there are no batches, a batch is not a pair with one label for each input, a
-            value is not a number, a label is not a whole number, or the inputs' shapes differ.
+            value is not a number, the label of a class is not a whole number, or the inputs'
+            shapes differ.
     """
     inputs, labels = [], []
     for number, batch in enumerate(batches, start=1):
@@ -30,7 +31,7 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
             raise TaskError(f"batch {number} of the loader is not (inputs, labels)")
         try:
             inputs.append(np.asarray(batch[0], np.float32))
-            labels.append(_whole(np.asarray(batch[1])).reshape(-1))
+            labels.append(_labels(np.asarray(batch[1])))
         except (TypeError, ValueError, OverflowError) as err:
             raise TaskError(f"batch {number} of the loader does not hold numbers: {err}") from err
         if len(inputs[-1]) != len(labels[-1]):
@@ -46,8 +47,10 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
         raise TaskError(f"the loader's batches have different shapes: {err}") from err
 
 
-def _whole(labels: NDArray[Any]) -> NDArray[np.int64]:
+def _labels(labels: NDArray[Any]) -> NDArray[Any]:
+    if labels.ndim > 1 and labels.dtype.kind in "bf":
+        return labels if labels.dtype == np.bool_ else labels.astype(np.float32)
     whole = labels.astype(np.int64)
     if not np.array_equal(whole, labels):
         raise ValueError("a label must be the index of a class, a whole number")
-    return whole
+    return whole.reshape(-1)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nestling_cloud.tasks.inputs import Inputs, joined, rows_of
 from nestling_cloud.tasks.stored_inputs import Rows
+from nestling_core.kinds.kind import Answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,14 +17,20 @@ class Examples:
     Attributes:
         inputs: the inputs in the signature's units, float32, (N, *signature.shape). They are an
             array, or `StoredInputs` if they may be too large for the memory.
-        labels: the class index of each input, int64, (N,).
+        labels: the true answer to each input:
+
+            - in a single-label task, the index of the class, int64 (N,);
+            - in a multi-label task, whether the input has each class, bool (N, C);
+            - in a regression task, the values in their units, float32 (N, D);
+            - in an anomaly task, 0 if the input is normal and 1 if not, int64 (N,). A teacher
+              learns only from the normal ones.
         lengths: the number of inputs in each recording, in order. Within a recording, an input
             follows the one before it as in the stream of a device. It is empty if the inputs are
             independent of one another. `concatenate` sets it.
     """
 
     inputs: Inputs
-    labels: NDArray[np.int64]
+    labels: Answers
     lengths: Sequence[int] = ()
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
 """Defines what a task is, and checks tasks and their data before anything is trained.
 
-A task consists of data, the signature (the input's shape and the classes), the teacher, the
+A task consists of data, the signature (the input's shape and what an answer is), the teacher, the
 student, and the options of their training.
 """
 
@@ -11,21 +11,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
-from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.models.default_teacher import default_teacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.inputs import batches_of
+from nestling_cloud.tasks.label_check import label_fault
 from nestling_cloud.tasks.sample import sample
 from nestling_cloud.tasks.stored_inputs import StoredInputs
 from nestling_cloud.tasks.user_code_errors import blamed
+from nestling_core.kinds.kind import KindError
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.blocks import Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.plan import plan
@@ -56,13 +58,15 @@ class Task:
 
     Attributes:
         name: a short, stable name, which is stored in the task's bundles.
-        signature: the shape, channels and units of an input, and the classes.
+        signature: the shape, channels and units of an input, the kind of the task, and its
+            classes or values.
         load: a function `(data_dir, seed) -> Splits`, where `data_dir` is the folder that the user
             names, or None, and `seed` is the random seed of the split.
         student: the blocks and widths of the nested student.
         teacher: a function `(signature) -> network`, where the network maps inputs (N, *shape) to
-            logits (N, classes). The default is an untrained residual convolutional network that
-            fits the signature.
+            the outputs that the kind of the task asks for, for example logits (N, classes). The
+            default is an untrained network that fits the signature: an autoencoder in an anomaly
+            task, otherwise a residual convolutional network.
         teacher_recipe: the options of the teacher's training; None if the teacher is already
             trained.
         student_recipe: the options of the student's training.
@@ -83,7 +87,7 @@ class Task:
     signature: Signature
     load: Callable[[Path | None, int], Splits]
     student: StudentConfig
-    teacher: Callable[[Signature], nn.Module] = ConvTeacher
+    teacher: Callable[[Signature], nn.Module] = default_teacher
     teacher_recipe: Recipe | None = field(default_factory=lambda: Recipe(epochs=8))
     student_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
     distillation: Distillation = field(default_factory=Distillation)
@@ -109,8 +113,10 @@ class Task:
                 f"task {self.name}: the signature's shape must be channels and one or two more "
                 f"axes, all above 0, not {list(self.signature.shape)}"
             )
-        if len(self.signature.classes) < 2:
-            raise TaskError(f"task {self.name}: the signature needs at least two classes")
+        try:
+            kind_of(self.signature)
+        except KindError as err:
+            raise TaskError(f"task {self.name}: {err}") from err
         if not 0 <= self.wire_tolerance <= 1:
             raise TaskError(
                 f"task {self.name}: wire_tolerance must be from 0 to 1, not {self.wire_tolerance}"
@@ -227,7 +233,10 @@ def _check(task: Task, part: str, examples: Examples) -> None:
             f"{where}: {len(bad)} inputs have values that are not finite, the first is "
             f"inputs[{bad[0]}]; remove them or fill the gaps"
         )
-    _check_labels(task, part, examples.labels)
+    kind, classes = kind_of(task.signature), task.signature.classes
+    fault = label_fault(kind, classes, examples.labels, trained_on=part == "train")
+    if fault is not None:
+        raise TaskError(f"{where}: {fault}")
     if examples.lengths and (min(examples.lengths) < 1 or sum(examples.lengths) != len(examples)):
         raise TaskError(
             f"{where}: lengths must be the numbers of inputs of all recordings, and add up to "
@@ -251,25 +260,3 @@ def _check_kinds(where: str, examples: Examples) -> None:
             )
     if examples.labels.ndim == 0 or len(examples) == 0:
         raise TaskError(f"{where}: no examples")
-
-
-def _check_labels(task: Task, part: str, labels: NDArray[np.int64]) -> None:
-    where, classes = f"task {task.name}, {part}", len(task.signature.classes)
-    if labels.ndim != 1 or labels.dtype != np.int64:
-        raise TaskError(
-            f"{where}: labels are {labels.dtype} {labels.shape}, but must be int64 ({len(labels)},)"
-        )
-    if labels.min() < 0 or labels.max() >= classes:
-        raise TaskError(f"{where}: labels must be 0 to {classes - 1}")
-    present = np.unique(labels)
-    if part == "train" and len(present) == 1:
-        raise TaskError(
-            f"{where}: every label is {task.signature.classes[present[0]]!r}; add examples of "
-            "other classes"
-        )
-    empty = [name for index, name in enumerate(task.signature.classes) if index not in present]
-    if part == "train" and empty:
-        raise TaskError(
-            f"{where}: no example of {', '.join(map(repr, empty))}; add some, or remove the class "
-            "from the signature"
-        )

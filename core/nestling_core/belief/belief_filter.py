@@ -1,7 +1,7 @@
 """Filters the student's outputs and the cloud's answers of a stream into a belief over the classes.
 
 The filter is a hidden Markov model. Its hidden state is a pair: the true class of the input, and
-the class as which the student reads the present stretch of inputs. Two facts about streams shape
+the class as which the student reads the current stretch of inputs. Two facts about streams shape
 it:
 
 - Neighboring inputs mostly have the same class.
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 Belief = Doubles
-"""What is known about the present input: the joint probability of the true class and of the reading
+"""What is known about the current input: the joint probability of the true class and of the reading
 (the class as which the student reads the stretch), (..., C, C). The last axis is the reading."""
 
 
@@ -112,11 +112,11 @@ def without_run(parameters: Parameters, before: Belief) -> Belief:
 
 
 def after_answer(parameters: Parameters, belief: Belief, answer: Doubles) -> Belief:
-    """Return the belief after the cloud has answered the present input.
+    """Return the belief after the cloud has answered the current input.
 
     Args:
         parameters: the parameters of the filter.
-        belief: the belief about the present input.
+        belief: the belief about the current input.
         answer: the class probabilities according to the cloud, (..., C).
     """
     heard = trusted(parameters, answer[..., None], answer.shape[-1])

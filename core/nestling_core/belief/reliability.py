@@ -32,8 +32,9 @@ class Reliability(NamedTuple):
     """The offsets of the device's confidence, in log-odds.
 
     Attributes:
-        mean: the mean of each offset, (C + 5,): the offsets of the classes, then of the ranges.
-        variance: the variance of each offset, (C + 5,).
+        mean: the mean of each offset, (G + 5,): the offsets of the groups of answers, then of the
+            ranges.
+        variance: the variance of each offset, (G + 5,).
     """
 
     mean: Doubles
@@ -44,30 +45,31 @@ class Prediction(NamedTuple):
     """A confidence that the cloud's answer can confirm or refute.
 
     Attributes:
-        answer: the device's best class.
-        confidence: the probability of this class according to the filter, without offsets.
+        group: the group of the device's answer, see `nestling_core.kinds.kind.Kind.group`. In a
+            single-label task, it is the class.
+        confidence: the probability that the answer is right, without offsets.
     """
 
-    answer: int
+    group: int
     confidence: float
 
 
-def as_calibrated(classes: int) -> Reliability:
+def as_calibrated(groups: int) -> Reliability:
     """Return the initial offsets, which leave the confidence as the bundle calibrated it.
 
     Args:
-        classes: the number of classes.
+        groups: the number of groups of answers, G.
     """
-    size = classes + len(_RANGES) + 1
+    size = groups + len(_RANGES) + 1
     return Reliability(np.zeros(size), np.full(size, _PRIOR**2))
 
 
 def corrected(reliability: Reliability, prediction: Prediction) -> float:
-    """Return the probability that the device's best class is right, from 0 to 1.
+    """Return the probability that the device's answer is right, from 0 to 1.
 
     Args:
         reliability: the offsets learned so far.
-        prediction: the device's best class with its confidence.
+        prediction: the device's answer with its confidence.
     """
     offset = _offset(reliability, prediction)
     return (
@@ -76,40 +78,44 @@ def corrected(reliability: Reliability, prediction: Prediction) -> float:
 
 
 def after_cloud_answer(
-    reliability: Reliability, prediction: Prediction, cloud_answer: int, cloud_right: float
+    reliability: Reliability,
+    prediction: Prediction,
+    *,
+    agrees: bool,
+    cloud_right: float,
+    alternatives: float,
 ) -> Reliability:
     """Return the offsets after one more answer of the cloud.
 
     Args:
         reliability: the offsets before this answer.
-        prediction: the device's best class with its confidence, before the answer.
-        cloud_answer: the cloud's class.
-        cloud_right: the estimated probability that the cloud's class is right.
+        prediction: the device's answer with its confidence, before the cloud's answer.
+        agrees: whether the device's answer is the cloud's.
+        cloud_right: the estimated probability that the cloud's answer is right.
+        alternatives: the number of other answers, among which a wrong one is drawn.
     """
-    classes = len(reliability.mean) - len(_RANGES) - 1
     places = _places(reliability, prediction)
     right = corrected(reliability, prediction)
     cloud = min(max(cloud_right, _EXTREME), 1 - _EXTREME)
-    chance = (1 - cloud) / (classes - 1)  # that a wrong answer of the cloud is the same class
-    agrees = right * cloud + (1 - right) * chance
+    chance = (1 - cloud) / alternatives  # that a wrong answer of the cloud is the same one
+    expected = right * cloud + (1 - right) * chance
     slope = right * (1 - right) * (cloud - chance)
-    noise = agrees * (1 - agrees)
+    noise = expected * (1 - expected)
     variance = reliability.variance[places]
     total = slope**2 * variance.sum() + noise
     if not total > 0:
         return reliability
     gain = variance * slope / total
     mean, spread = reliability.mean.copy(), reliability.variance.copy()
-    observed = float(prediction.answer == cloud_answer)
-    mean[places] = np.clip(mean[places] + gain * (observed - agrees), -LIMIT, LIMIT)
+    mean[places] = np.clip(mean[places] + gain * (agrees - expected), -LIMIT, LIMIT)
     spread[places] = variance * (1 - gain * slope)
     return Reliability(mean, spread)
 
 
 def _places(reliability: Reliability, prediction: Prediction) -> list[int]:
-    classes = len(reliability.mean) - len(_RANGES) - 1
+    groups = len(reliability.mean) - len(_RANGES) - 1
     passed = sum(prediction.confidence > end for end in _RANGES)
-    return [prediction.answer, classes + passed]
+    return [prediction.group, groups + passed]
 
 
 def _offset(reliability: Reliability, prediction: Prediction) -> float:

@@ -41,11 +41,11 @@ class AuditBlock:
         length: the number of inputs in the block.
         audits: the number of inputs to audit.
         left: the number of audits that are still to be drawn.
-        gains: for each threshold, the sum over the verdicts of the tolerated risk minus 1 if the
-            answer changes, where the threshold keeps the answer, (T,).
+        gains: for each threshold, the sum over the verdicts on answers that it keeps, (T,). Each of
+            these verdicts adds the tolerated risk, and subtracts 1 if the answer changes.
         position: the number of inputs so far.
         waiting: the number of audits without a verdict.
-        excess: the sum of the opposite for the threshold in use.
+        excess: the negative of this sum for the threshold in use, or 0 if none is in use.
     """
 
     number: int
@@ -59,12 +59,12 @@ class AuditBlock:
 
     @property
     def is_full(self) -> bool:
-        """Whether all inputs of the block have come."""
+        """Whether all inputs of the block have arrived."""
         return self.position >= self.length
 
     @property
     def is_closed(self) -> bool:
-        """Whether all inputs of the block have come, and all verdicts."""
+        """Whether all inputs of the block, and all verdicts on them, have arrived."""
         return self.is_full and self.waiting == 0
 
     def draws(self, draw: float) -> bool:

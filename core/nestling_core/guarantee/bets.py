@@ -1,14 +1,15 @@
 """Turns audits into evidence by betting.
 
 A bet against a statement is a wealth that starts at 1 and cannot grow on average while the
-statement is true. By Ville's inequality, it ever reaches x with a probability of at most 1 / x.
-After every block of audits, a wealth is multiplied by 1 + stake * payoff. The stakes are fixed in
-advance, several of them are played side by side, and their mean wealth counts: nobody knows which
-stake is best.
+statement is true. By Ville's inequality, the probability that it ever reaches x is at most 1 / x.
+After every block of audits, a wealth is multiplied by 1 + stake * payoff. Nobody knows in advance
+which stake is best. Several fixed stakes are therefore played side by side, and their mean wealth
+is the evidence.
 
-Certifying bets play against "this threshold changes more than the tolerated risk". Alarming bets
-play against "the threshold in use changes at most the tolerated risk"; their wealth never falls
-below 1, so that they notice a change at any time (e-CUSUM, Shin, Ramdas & Rinaldo 2022).
+Certifying bets are placed against the statement "the risk of this threshold exceeds the tolerated
+risk". Alarm bets are placed against the statement "the risk of the threshold in use is at most the
+tolerated risk". If the wealth of an alarm bet has fallen below 1, it is reset to 1 before the next
+block, so that a change is noticed whenever it happens (e-CUSUM, Shin, Ramdas & Rinaldo 2022).
 """
 
 import numpy as np
@@ -18,12 +19,12 @@ Doubles = NDArray[np.float64]
 
 # For each certifying stake, the risk, in units of the tolerated one, at which it would be optimal.
 _CERTIFYING = np.array([0.0, 0.125, 0.25, 0.5, 0.75])
-# The same for the alarming stakes.
+# The same for the alarm stakes.
 _ALARMING = np.array([1.5, 2.0, 4.0, 8.0])
 # More wealth proves nothing more, and its product might overflow.
 _MOST = 1e12
 _ROUNDS = 20
-# Mean wealth of the alarming bets at which the alarm goes off: without cause, it takes at least as
+# Mean wealth of the alarm bets at which the alarm goes off: without cause, it takes at least as
 # many blocks on average.
 _ALARM = 1000.0
 
@@ -34,7 +35,7 @@ def no_evidence(thresholds: int) -> Doubles:
 
 
 def no_suspicion() -> Doubles:
-    """Return the wealth of the alarming bets at the start, (stakes,)."""
+    """Return the wealth of the alarm bets at the start, (stakes,)."""
     return np.ones(len(_ALARMING))
 
 
@@ -43,9 +44,9 @@ def with_payoffs(evidence: Doubles, payoffs: Doubles, risk: float | Doubles) -> 
 
     Args:
         evidence: the wealth before the block, (..., T, stakes).
-        payoffs: for each threshold, the mean over the block's audits of the tolerated risk minus
-            1 if the cloud changes the answer; an answer that the threshold does not keep pays 0;
-            (..., T).
+        payoffs: for each threshold, the mean payoff of the block's audits, (..., T). An audit pays
+            0 if the threshold does not keep the answer. Otherwise it pays the tolerated risk, minus
+            1 if the cloud changes the answer.
         risk: the tolerated risk, above 0 and below 1; a number, or one for each threshold, (T,).
     """
     stakes = (1 - _CERTIFYING) / (1 - np.asarray(risk)[..., None])
@@ -54,27 +55,27 @@ def with_payoffs(evidence: Doubles, payoffs: Doubles, risk: float | Doubles) -> 
 
 
 def proves(evidence: Doubles, delta: float) -> NDArray[np.bool_]:
-    """Return which thresholds are proven to keep the risk with half of delta, (..., T).
+    """Return which thresholds are proven to stay within the risk, with half of delta, (..., T).
 
-    This is the part that the first threshold to be tested has.
+    This is the part of delta with which the threshold that calibration inputs suggest is tested.
 
     Args:
         evidence: the wealth of the certifying bets, (..., T, stakes).
-        delta: the probability with which any of the statements may be false.
+        delta: the tolerated probability that any threshold is certified whose risk is too high.
     """
     found: NDArray[np.bool_] = evidence.mean(axis=-1) >= 2 / delta
     return found
 
 
 def blocks_until_proof(payoffs: Doubles, risk: float, delta: float) -> Doubles:
-    """Return after how many blocks each threshold is proven if all blocks pay the same, (T,).
+    """Return the number of blocks until each threshold is proven, if all have equal payoffs, (T,).
 
-    It is infinite if they do not pay.
+    It is infinite for a payoff of 0 or less.
 
     Args:
         payoffs: the payoff of each block for each threshold, as in `with_payoffs`, (T,).
         risk: the tolerated risk, above 0 and below 1.
-        delta: the probability with which any of the statements may be false.
+        delta: the tolerated probability that any threshold is certified whose risk is too high.
     """
     stakes = (1 - _CERTIFYING) / (1 - risk)
     found = np.full(len(payoffs), np.inf)
@@ -92,12 +93,13 @@ def blocks_until_proof(payoffs: Doubles, risk: float, delta: float) -> Doubles:
 
 
 def with_excess(suspicion: Doubles, excess: float, risk: float) -> Doubles:
-    """Return the wealth of the alarming bets after a block.
+    """Return the wealth of the alarm bets after a block.
 
     Args:
         suspicion: the wealth before the block, (stakes,).
-        excess: the mean over the block's audits of 1 if the cloud changes the answer, minus the
-            tolerated risk; an answer that the threshold in use does not keep counts as 0.
+        excess: the mean excess of the block's audits. An audit counts as 0 if the threshold in use
+            does not keep the answer. Otherwise it counts as 1 if the cloud changes the answer, and
+            as 0 if not, minus the tolerated risk.
         risk: the tolerated risk, above 0 and below 1.
     """
     suspected = np.minimum(risk * _ALARMING, max(0.95, (1 + risk) / 2))
@@ -107,5 +109,5 @@ def with_excess(suspicion: Doubles, excess: float, risk: float) -> Doubles:
 
 
 def alarms(suspicion: Doubles) -> bool:
-    """Return whether the alarming bets prove that the risk is exceeded."""
+    """Return whether the alarm bets prove that the risk is exceeded."""
     return bool(suspicion.mean() >= _ALARM)

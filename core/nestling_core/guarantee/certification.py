@@ -1,4 +1,4 @@
-"""Tests on a device's own inputs which threshold keeps a tolerated risk.
+"""Tests, on a device's own inputs, which thresholds stay within a tolerated risk.
 
 The risk of a threshold is the share of the answers it keeps on the device that the cloud would have
 changed. Thresholds are ordered from cautious to daring. Until one is certified, every input is sent
@@ -28,7 +28,8 @@ Bools = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 
 DELTA = 0.1
-"""The probability with which any statement between two alarms may be false."""
+"""The tolerated probability that, between two alarms, any threshold is certified whose risk exceeds
+the tolerated one."""
 
 # Parts of delta for the threshold that calibration inputs suggest, and for the most cautious one.
 _FIRST, _CAUTIOUS = 0.5, 0.2
@@ -61,16 +62,16 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Certification:
-    """The evidence that audits have brought so far.
+    """The evidence that audits have provided so far.
 
     Attributes:
         evidence: the wealth of the bets that certify each threshold, (T, stakes).
         proven: whether each threshold was ever proven since the last alarm, (T,).
         in_use: the number of the threshold in use, from 1; 0 to send every input.
-        suspicion: the wealth of the bets that raise an alarm.
+        suspicion: the wealth of the alarm bets, (stakes,).
         since: the number of inputs since the start, or since near misses last raised the share.
         alarms: the number of alarms so far.
-        block: the present block.
+        block: the current block.
         near_misses: how often the cloud changes answers that are only just sent.
         raised: whether near misses have asked for more audits from the next block on.
         audits: the number of verdicts since the last alarm.
@@ -94,7 +95,7 @@ class Certification:
     def draws(self, draw: float) -> bool:
         """Return whether the next input is audited.
 
-        While a block waits for a verdict, no input is.
+        No input is audited while a full block waits for its last verdicts.
 
         Args:
             draw: a random number, at least 0 and below 1.
@@ -104,10 +105,10 @@ class Certification:
     def after_input(self, terms: Terms, *, audited: bool) -> "Certification":
         """Return the certification after one more input.
 
-        While a block waits for a verdict, nothing changes.
+        Nothing changes while a full block waits for its last verdicts: no block counts the input.
 
         Args:
-            terms: what the certification is about.
+            terms: the terms of the certification.
             audited: whether the input was drawn, so that a verdict will come.
         """
         if self.block.is_full:
@@ -118,10 +119,11 @@ class Certification:
     def after_verdict(self, terms: Terms, verdict: Verdict, number: int) -> "Certification":
         """Return the certification after the verdict of an audit.
 
-        A verdict that belongs to a block before the last alarm is ignored.
+        A verdict for any block but the current one is ignored, for example for a block from before
+        the last alarm.
 
         Args:
-            terms: what the certification is about.
+            terms: the terms of the certification.
             verdict: the verdict.
             number: the number of the audit's block.
         """
@@ -156,9 +158,10 @@ class Certification:
         return replace(self, near_misses=NearMisses(), raised=True)
 
     def missing(self, terms: Terms) -> list[float]:
-        """Return the logarithm of the wealth that the thresholds still lack, (T,).
+        """Return how far each threshold is from being certified, (T,).
 
-        For a threshold that is certified, it is infinite.
+        This is the natural logarithm of the factor by which its wealth must still grow. It is
+        infinite for a threshold that is certified already.
         """
         needed = _needed(terms, self.proven)
         mean = np.maximum(self.evidence.mean(axis=1), 1e-300)
@@ -170,7 +173,7 @@ def begin(terms: Terms, *, alarms: int = 0, number: int = 1) -> Certification:
     """Return a certification without any evidence.
 
     Args:
-        terms: what the certification is about.
+        terms: the terms of the certification.
         alarms: the number of alarms so far.
         number: the number of the first block.
     """
@@ -231,7 +234,7 @@ def _proven(terms: Terms, proven: Bools, evidence: Doubles) -> Bools:
     """Return which thresholds are certified, (T,).
 
     Args:
-        terms: what the certification is about.
+        terms: the terms of the certification.
         proven: the thresholds that were certified before.
         evidence: the wealth of the bets that certify each threshold, (T, stakes).
     """

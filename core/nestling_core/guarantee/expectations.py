@@ -43,13 +43,13 @@ def inputs_to_go(
     kept: Sequence[int],
     changed: Sequence[int],
 ) -> int | None:
-    """Return about how many inputs are missing until a threshold is certified.
+    """Return roughly how many more inputs it takes until a threshold is certified.
 
     Args:
         plan: the plan of the bundle.
         risk: the tolerated risk, above 0 and below 1.
-        missing: for each threshold, the logarithm of the wealth that its certificate lacks;
-            infinity if it is certified; (T,).
+        missing: for each threshold, the natural logarithm of the factor by which its wealth must
+            still grow, as returned by `Certification.missing`; infinity if it is certified; (T,).
         audits: the number of audits so far.
         kept: for each threshold, the number of audited answers that it keeps, (T,).
         changed: for each threshold, the number of these answers that the cloud would change, (T,).
@@ -71,9 +71,11 @@ def expected_inputs(
     kept: Sequence[int] = (),
     changed: Sequence[int] = (),
 ) -> Doubles:
-    """Return about how many inputs are missing until each threshold is certified, (T,).
+    """Return roughly how many more inputs it takes until each threshold is certified, (T,).
 
-    While nothing is certified, every input is audited. The arguments are those of `inputs_to_go`.
+    The number is infinite for a threshold that is certified already, and for one whose expected
+    risk is too high. It assumes that every input is audited, as is the case until the first
+    threshold is certified. The arguments are those of `inputs_to_go`.
     """
     kept_share, changed_share = _rates(plan, audits, kept, changed)
     whole = bets.blocks_until_proof(kept_share * (risk - changed_share), risk, DELTA)

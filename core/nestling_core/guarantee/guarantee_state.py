@@ -66,7 +66,7 @@ def resume(state: GuaranteeState, terms: Terms) -> Certification:
 
     Args:
         state: the message that `save` wrote.
-        terms: what the certification is about.
+        terms: the terms of the certification.
     """
     # Verdicts of the state's audits must not count for the new blocks.
     fresh = begin(terms, number=state.block.number + 1)

@@ -1,9 +1,10 @@
-"""Notices from sent inputs that inputs have become harder.
+"""Detects, from the inputs that are sent, that inputs have become harder.
 
 Every input that is sent tells, at no extra cost, whether the cloud changes the device's answer. The
 inputs that a slightly more daring threshold would have kept are like those that are kept. The first
-ones give a baseline; a cumulative sum (Page 1954) notices if the cloud changes clearly more of the
-later ones. This only raises the share of audits, which have to prove it.
+ones give a baseline; a cumulative sum (Page 1954) detects if the cloud changes clearly more of the
+later ones. A detection only raises the share of audits. Whether the risk is exceeded is for the
+audits to prove.
 """
 
 import math
@@ -29,7 +30,8 @@ class NearMisses:
         changed: the number of these that the cloud changed.
         expected: the share of changes that is expected of later answers, or None until the baseline
             is complete.
-        wealth: the likelihood ratio of a share that is clearly larger, at least 1.
+        wealth: the likelihood ratio in favor of a clearly larger share of changes. A value below 1
+            counts as 1 at the next answer.
     """
 
     count: int = 0

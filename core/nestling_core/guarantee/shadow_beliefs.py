@@ -58,7 +58,7 @@ def judge(sure: Doubles, cloud_right: float | Doubles, rows: Doubles) -> Judged:
 
 
 def told_answers(parameters: Parameters, sure: Doubles, cloud: Doubles) -> Classes:
-    """Return the answer of each row if it heard the cloud's answer, (..., R).
+    """Return the answer that each row would give after hearing the cloud's answer, (..., R).
 
     Args:
         parameters: the parameters of the filter.
@@ -85,19 +85,14 @@ def after_answer(parameters: Parameters, rows: Belief, kept: Bools, cloud: Doubl
     return np.where(kept[..., None, None], rows, told)
 
 
-def verdict_of(
-    parameters: Parameters | None, sure: Doubles | None, judged: Judged, cloud: Doubles
-) -> Verdict:
+def verdict_of(parameters: Parameters, sure: Doubles, judged: Judged, cloud: Doubles) -> Verdict:
     """Return what the cloud's answer to an input shows about each threshold.
 
     Args:
-        parameters: the parameters of the filter, or None without one.
-        sure: the class probabilities that each threshold's belief gives, (T, C); None without a
-            filter.
+        parameters: the parameters of the filter.
+        sure: the class probabilities that each threshold's belief gives, (T, C).
         judged: the thresholds' own answers, and whether they keep them, (T,) each.
         cloud: the class probabilities according to the cloud, (C,).
     """
-    if parameters is None or sure is None:
-        return Verdict(kept=judged.kept, changed=judged.answers != cloud.argmax())
     told = told_answers(parameters, sure, cloud)
     return Verdict(kept=judged.kept, changed=told != judged.answers)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
 from nestling_core.execution.session import open_session
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.nest.bundle_files import Activations, template_of
 from nestling_core.nest.layout import assemble
 
@@ -28,7 +29,7 @@ class CapacityOutput(NamedTuple):
     """The outputs of a capacity for N inputs.
 
     Attributes:
-        logits: the logits of the classes, (N, classes).
+        logits: the outputs of the student, (N, O), for example logits.
         right: the estimated probability that each option answers correctly, (N, K + 1). The options
             are capacities 1 to K, then the cloud. The estimates are those of the multiplexer, whose
             layers are a part of the capacity's graph.
@@ -109,15 +110,15 @@ def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity:
     outputs = [run(row[None]) for row in golden_inputs(manifest, golden)]
     if not outputs:
         raise CapacityError("the bundle has no golden inputs")
-    classes = len(manifest.signature.classes)
+    outputs_each = kind_of(manifest.signature).student_outputs
     golden_logits = np.frombuffer(golden.logits[capacity - 1], "<f4")
     for number, (logits, right) in enumerate(outputs):
-        if logits.shape != (1, classes):
+        if logits.shape != (1, outputs_each):
             raise CapacityError(
                 f"capacity {capacity} answers one input with logits of shape {logits.shape}; the "
-                f"bundle names {classes} classes"
+                f"bundle's signature asks for {outputs_each}"
             )
-        expected = golden_logits.reshape(len(outputs), classes)[number]
+        expected = golden_logits.reshape(len(outputs), outputs_each)[number]
         difference = float(np.abs(logits[0] - expected).max())
         if not difference <= golden.tolerance:
             raise CapacityError(

@@ -1,9 +1,10 @@
-"""Decides which options a budget admits.
+"""Decides which options fit into a budget's memory and latency, on any device.
 
 An option is a capacity of the student, or the cloud. A capacity is admitted if it fits into the
 budget's memory, and the cloud if the transfer of an offload fits into the budget's latency. These
-rules are the same on every device. The multiplexer and the policy both start from them. The policy
-also considers each option's latency and energy, which depend on the device.
+rules are the same on every device, and the multiplexer follows them. Before a device loads a
+capacity or sends an input, it also compares their latency and energy on this device with the
+budget.
 """
 
 from collections.abc import Sequence

@@ -14,6 +14,7 @@ __all__ = [
     "network",
     "normalization",
     "normalizer",
+    "output_scale",
     "plan",
     "sandwich",
     "weights",

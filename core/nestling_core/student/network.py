@@ -9,10 +9,13 @@ import torch
 from torch import nn
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.kinds.of_signature import kind_of
+from nestling_core.kinds.regression import Regression
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.layers import ConvLayer, Layer, Pool, make_layer
 from nestling_core.student.normalization import CapacityNorm
 from nestling_core.student.normalizer import Normalizer
+from nestling_core.student.output_scale import OutputScale
 from nestling_core.student.plan import HEAD_NAME, head_shape, plan
 
 
@@ -27,7 +30,9 @@ class NestedStudent(nn.Module):
         layers: the modules of the blocks, in order.
         pool: the module that computes the mean over all axes after the channels.
         head: the weight of the linear layer at the largest capacity, a nested tensor.
-        head_offsets: the bias of the linear layer for each capacity, (K, classes).
+        head_offsets: the bias of the linear layer for each capacity, (K, outputs).
+        output_scale: the module that scales the outputs to the units of the values, in a regression
+            task; otherwise None.
         channels_last: whether to train in torch's memory format `channels_last`, which is faster.
     """
 
@@ -37,10 +42,11 @@ class NestedStudent(nn.Module):
         """Create an untrained student for windows (C, T) or images (C, H, W).
 
         Args:
-            signature: the task's input shape and classes.
+            signature: the task's input shape and kind.
             config: the sizes of the student.
 
         Raises:
+            KindError: the signature does not suit its kind.
             SizesError: the blocks do not fit each other, or do not fit the signature.
         """
         super().__init__()
@@ -51,10 +57,12 @@ class NestedStudent(nn.Module):
         self.layers = nn.ModuleList(make_layer(layer) for layer in layers)
         self.pool = Pool()
         self._last = layers[-1]
-        self._classes = len(signature.classes)
-        shape = head_shape(self._last, self._classes, config.capacities)
+        kind = kind_of(signature)
+        self._outputs = kind.student_outputs
+        shape = head_shape(self._last, self._outputs, config.capacities)
         self.head = nn.Parameter(torch.randn(shape) / math.sqrt(math.prod(shape[1:])))
-        self.head_offsets = nn.Parameter(torch.zeros(config.capacities, self._classes))
+        self.head_offsets = nn.Parameter(torch.zeros(config.capacities, self._outputs))
+        self.output_scale = OutputScale(self._outputs) if isinstance(kind, Regression) else None
 
     @property
     def stack(self) -> list[Layer]:
@@ -97,21 +105,22 @@ class NestedStudent(nn.Module):
         return [*outputs, self.pool(x, capacity)]
 
     def classify(self, pooled: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Return the logits for pooled features.
+        """Return the outputs for pooled features.
 
         Args:
             pooled: the features that `features` returns last, (N, F).
             capacity: the capacity that the features come from.
 
         Returns:
-            The logits, (N, classes), float32.
+            The outputs, (N, O), float32, for example logits.
         """
-        box = self.head[tuple(map(slice, head_shape(self._last, self._classes, capacity)))]
+        box = self.head[tuple(map(slice, head_shape(self._last, self._outputs, capacity)))]
         if box.ndim > 2:
             box = box.transpose(1, 2).flatten(1)
         # Losses need 32 bits even where the rest is computed in 16.
-        return (pooled @ box.T + self.head_offsets[capacity - 1]).float()
+        outputs = (pooled @ box.T + self.head_offsets[capacity - 1]).float()
+        return outputs if self.output_scale is None else self.output_scale(outputs)
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Return the logits (N, classes) of one capacity (1 to K) for inputs (N, *shape)."""
+        """Return the outputs (N, O) of one capacity (1 to K) for inputs (N, *shape)."""
         return self.classify(self.features(x, capacity)[-1], capacity)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nestling.v1.bundle_pb2 import NestedTensor, Prefix, Signature
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
 
@@ -188,18 +189,18 @@ def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
         for layer in layers
         for name in layer.weights(1)
     ]
-    classes = len(signature.classes)
-    head = [Prefix(shape=head_shape(layers[-1], classes, capacity)) for capacity in capacities]
+    outputs = kind_of(signature).student_outputs
+    head = [Prefix(shape=head_shape(layers[-1], outputs, capacity)) for capacity in capacities]
     return [*tensors, NestedTensor(name=HEAD_NAME, prefixes=head)]
 
 
-def head_shape(last: LayerPlan, classes: int, capacity: int) -> Shape:
+def head_shape(last: LayerPlan, outputs: int, capacity: int) -> Shape:
     """Return the shape of the linear layer's weight at a capacity.
 
     Args:
         last: the plan of the layer before the linear layer.
-        classes: the number of classes.
+        outputs: the number of outputs of the student.
         capacity: the capacity, 1 to K.
     """
     width = last.widths[capacity - 1]
-    return (classes, width, last.groups) if last.groups > 1 else (classes, width)
+    return (outputs, width, last.groups) if last.groups > 1 else (outputs, width)

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.kinds.of_signature import kind_of
+from nestling_core.kinds.regression import Regression
 from nestling_core.parsing.untrusted_data import UnreadableError, load_arrays
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.network import NestedStudent
@@ -21,6 +23,7 @@ from nestling_core.student.plan import head_shape, plan
 Arrays = Mapping[str, NDArray[np.float32]]
 
 _NORMALIZER = ("normalizer.mean", "normalizer.deviation")
+_OUTPUT_SCALE = ("output_scale.center", "output_scale.spread")
 VARIANCE = "running_var"
 
 
@@ -39,7 +42,8 @@ def prefix_shapes(
         capacity: the largest capacity of the prefix, 1 to K.
     """
     channels, *axes = signature.shape
-    layers, classes = plan(signature, config), len(signature.classes)
+    layers, kind = plan(signature, config), kind_of(signature)
+    outputs = kind.student_outputs
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in layers:
         where = f"layers.{layer.index}"
@@ -49,9 +53,10 @@ def prefix_shapes(
             shapes |= {f"{where}.capacities.{smaller - 1}.{name}": own[name] for name in own}
     normalizer = (1, channels, *(1,) * len(axes))
     return shapes | {
-        "head": head_shape(layers[-1], classes, capacity),
-        "head_offsets": (capacity, classes),
+        "head": head_shape(layers[-1], outputs, capacity),
+        "head_offsets": (capacity, outputs),
         **dict.fromkeys(_NORMALIZER, normalizer),
+        **(dict.fromkeys(_OUTPUT_SCALE, (outputs,)) if isinstance(kind, Regression) else {}),
     }
 
 
@@ -60,7 +65,7 @@ def trained_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the arrays that training changes, for capacities 1 to `capacity`.
 
-    These are the `prefix_shapes` without the arrays of the input normalization.
+    These are the `prefix_shapes` without the arrays that scale inputs and outputs.
 
     Args:
         signature: the task's input shape and classes.
@@ -68,7 +73,8 @@ def trained_shapes(
         capacity: the largest capacity of the prefix, 1 to K.
     """
     shapes = prefix_shapes(signature, config, capacity)
-    return {name: shape for name, shape in shapes.items() if name not in _NORMALIZER}
+    fixed = {*_NORMALIZER, *_OUTPUT_SCALE}
+    return {name: shape for name, shape in shapes.items() if name not in fixed}
 
 
 def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:

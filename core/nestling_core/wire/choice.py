@@ -8,7 +8,9 @@ from nestling_core.wire.forms import FP32, INTEGERS, candidates, wire_name
 
 
 def best_form(manifest: Manifest, known: Collection[str]) -> WireForm:
-    """Return the form with the fewest bytes that loses no more than the bundle allows.
+    """Return the form with the fewest bytes whose loss is within the bundle's tolerance.
+
+    The loss is the mean drop of the probability that the cloud gives to the true class.
 
     Args:
         manifest: the bundle's manifest.
@@ -30,7 +32,7 @@ def best_form(manifest: Manifest, known: Collection[str]) -> WireForm:
 
 
 def plain_form(shape: Sequence[int]) -> WireForm:
-    """Return the form FP32, which every server takes, for inputs of a shape."""
+    """Return the form FP32, which every server accepts, for inputs of the given shape."""
     return WireForm(name=FP32, payload_bytes=4 * math.prod(shape))
 
 

@@ -1,4 +1,4 @@
-"""Encodes inputs as integers with a scale per channel, as differences, and deflates them.
+"""Encodes inputs as integers with a scale per channel, and deflates their differences.
 
 Neighboring samples are similar, so their differences are small, and small numbers deflate well. A
 payload carries its own scales. If values of an input lie beyond the calibrated range, the scale of
@@ -24,7 +24,7 @@ _RAW_DEFLATE = -zlib.MAX_WBITS
 
 @dataclass(frozen=True, kw_only=True)
 class Integers:
-    """A kind of integers.
+    """A wire form that encodes inputs as integers.
 
     Attributes:
         bits: the number of bits of an integer, at most 16.
@@ -47,7 +47,8 @@ class Integers:
 
         Args:
             window: the input, (C, ...), finite.
-            scales: the calibrated difference between two neighboring integers, for each channel.
+            scales: the calibrated step of each channel, which is the difference between the values
+                that two neighboring integers stand for.
             offsets: the calibrated value of integer 0 for each channel, if there are offsets.
         """
         rows = window.reshape(len(window), -1).astype(np.float64)

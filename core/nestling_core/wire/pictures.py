@@ -23,7 +23,7 @@ _SCAN, _MOST_SCANS = b"\xff\xda", 50
 
 @functools.cache
 def has_pillow() -> bool:
-    """Return whether Pillow is installed with all formats, and can be used."""
+    """Return whether Pillow is installed with support for JPEG and WebP, and can be used."""
     try:
         from PIL import features  # noqa: PLC0415  an extra on devices
     except Exception:  # noqa: BLE001  a broken installation may raise anything
@@ -40,8 +40,9 @@ def is_picture(shape: Sequence[int]) -> bool:
 class Pictures:
     """A picture format of Pillow.
 
-    A payload begins with the value of black and the difference between two neighboring levels, both
-    as little-endian float32. The picture follows.
+    A payload begins with the value of black and the step, both as little-endian float32. The step
+    is the difference between the values that two neighboring levels of a color stand for. The
+    picture follows.
 
     Attributes:
         kind: the format's name in Pillow, "JPEG" or "WEBP".
@@ -56,7 +57,7 @@ class Pictures:
 
         Args:
             window: the input, (1 or 3, height, width), finite.
-            scales: the calibrated difference between two neighboring levels, as the only value.
+            scales: the calibrated step between two neighboring levels, as the only value.
             offsets: the calibrated value of black, as the only value.
             quality: the quality, from 1 to 100.
 

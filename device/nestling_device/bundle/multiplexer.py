@@ -1,4 +1,4 @@
-"""Computes how likely each option is to answer correctly within the present budget.
+"""Computes how likely each option is to answer correctly within the current budget.
 
 An option is a capacity of the student, or the cloud. The multiplexer's network is part of every
 capacity's graph, so `Nest.run` already returns the estimated probability that each option is right.
@@ -26,7 +26,7 @@ def success(
         right: the probability that each option is right if it is admitted, (K + 1,). NaN counts
             as 0.
         manifest: the bundle's manifest.
-        budget: the present budget.
+        budget: the current budget.
         offload_size_bytes: the expected number of bytes on the link for one offload.
 
     Returns:

@@ -10,23 +10,25 @@ from nestling.v1.receipt_pb2 import (
     Reason,
     Receipt,
 )
+from nestling_core.kinds.kind import Answer, Kind
 from nestling_device.energy.measured_costs import provenance_name
 from nestling_device.inference.field_guarantee import GuaranteeStatus
 from nestling_device.sources.source import Origin, one_line
 
 
-def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool) -> str:
+def answer_line(receipt: Receipt, kind: Kind, origin: Origin, *, as_json: bool) -> str:
     """Return an answer as one line of text.
 
     Args:
         receipt: the answer's receipt.
-        answer: the name of the class that is the answer.
+        kind: the kind of the task.
         origin: the origin of the input.
         as_json: whether to return a JSON object instead of columns.
 
     Returns:
         The line, without a line break at its end.
     """
+    answer = Answer(receipt.answer, tuple(receipt.values))
     route = f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud"
     reason = Reason.Name(receipt.route.reason).removeprefix("REASON_").lower()
     energy_mj = sum(entry.energy_mj for entry in receipt.energy)
@@ -35,7 +37,7 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
     energy_provenance = provenance_name(max(provenances, default=PROVENANCE_UNSPECIFIED))
     if not as_json:
         return (
-            f"{receipt.input_index:6d}  {answer:12s} {route:11s} {reason:18s} "
+            f"{receipt.input_index:6d}  {kind.text(answer):12s} {route:11s} {reason:18s} "
             f"{receipt.latency_ms:8.2f} ms {provenance_name(receipt.latency_provenance)}  "
             f"{energy_mj:8.3f} mJ {energy_provenance}{_last_columns(receipt, origin)}"
         )
@@ -43,7 +45,8 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
         {
             "input": receipt.input_index,
             **_origin_fields(origin),
-            "answer": answer,
+            "answer": kind.text(answer),
+            **kind.details(answer),
             "confidence": confidence_of(receipt),
             "route": route,
             "reason": reason,
@@ -56,15 +59,12 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
     )
 
 
-def revision_line(
-    receipt: Receipt, first: str, answer: str, origin: Origin, *, as_json: bool
-) -> str:
+def revision_line(receipt: Receipt, kind: Kind, origin: Origin, *, as_json: bool) -> str:
     """Return the revision of an earlier answer as one line of text.
 
     Args:
         receipt: the receipt of the follow-up.
-        first: the name of the class that was answered first.
-        answer: the name of the class that is the revised answer.
+        kind: the kind of the task.
         origin: the origin of the input.
         as_json: whether to return a JSON object instead of columns.
 
@@ -72,11 +72,13 @@ def revision_line(
         The line, without a line break at its end.
     """
     reason = Reason.Name(receipt.route.reason).removeprefix("REASON_").lower()
+    answer = Answer(receipt.answer, tuple(receipt.values))
+    first = kind.text(Answer(receipt.device_answer, tuple(receipt.device_values)))
     (energy,) = receipt.energy
     provenance = provenance_name(energy.provenance)
     if not as_json:
         return (
-            f"{receipt.input_index:6d}  {answer:12s} {'cloud':11s} {reason:18s} "
+            f"{receipt.input_index:6d}  {kind.text(answer):12s} {'cloud':11s} {reason:18s} "
             f"{receipt.latency_ms / 1000:8.1f} s  later     "
             f"{energy.energy_mj:8.3f} mJ {provenance}  revises {first}{_origin_columns(origin)}"
         )
@@ -84,7 +86,8 @@ def revision_line(
         {
             "input": receipt.input_index,
             **_origin_fields(origin),
-            "answer": answer,
+            "answer": kind.text(answer),
+            **kind.details(answer),
             "revises": first,
             "route": "cloud",
             "reason": reason,
@@ -126,7 +129,7 @@ def is_revision(receipt: Receipt) -> bool:
         receipt: the receipt of the follow-up.
     """
     reason = receipt.route.reason
-    changed = receipt.answer != receipt.device_answer
+    changed = receipt.agreement < 1
     return reason == REASON_DEFERRED or (reason == REASON_AUDITED and changed)
 
 
@@ -150,7 +153,7 @@ def confidence_of(receipt: Receipt) -> float | None:
     """Return the predicted probability that the answer is right.
 
     For an answer of the device, this is its confidence, given what it knows about the stream. For
-    an answer of the cloud, it is the predicted success of the cloud by itself.
+    an answer of the cloud, it is the predicted success of the cloud on its own.
 
     Returns:
         A probability from 0 to 1, or None if the cloud answered and no capacity of the device ran

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, cast
 
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.network.address import Address
 from nestling_core.parsing.throttled_log import fewer_repeats
 from nestling_device.commands import flags
@@ -160,9 +161,9 @@ def _answer_all(
         if receipt is None:
             _refuse(source, entry.origin, index, fault, as_event=options.json)
         else:
-            answer = device.bundle.manifest.signature.classes[receipt.answer]
-            print(answer_line(receipt, answer, entry.origin, as_json=options.json), flush=True)
-            source.settle(answer_line(receipt, answer, entry.origin, as_json=True))
+            kind = kind_of(device.bundle.manifest.signature)
+            print(answer_line(receipt, kind, entry.origin, as_json=options.json), flush=True)
+            source.settle(answer_line(receipt, kind, entry.origin, as_json=True))
         _catch_up(device, source, config, options)
         guaranteed.show(device.guarantee, as_event=options.json)
         index += 1
@@ -207,10 +208,9 @@ def _catch_up(
     found = device.catch_up(budget_of(config), hurry=hurry)
     for receipt, origin in found:
         if is_revision(receipt):
-            classes = device.bundle.manifest.signature.classes
-            first, answer = classes[receipt.device_answer], classes[receipt.answer]
-            print(revision_line(receipt, first, answer, origin, as_json=options.json), flush=True)
-            source.revise(revision_line(receipt, first, answer, origin, as_json=True), origin)
+            kind = kind_of(device.bundle.manifest.signature)
+            print(revision_line(receipt, kind, origin, as_json=options.json), flush=True)
+            source.revise(revision_line(receipt, kind, origin, as_json=True), origin)
     return bool(found)
 
 

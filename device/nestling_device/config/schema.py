@@ -110,7 +110,7 @@ class BudgetTable:
         energy_per_input_mj: the target for the average energy of an input, in mJ; 0 is off.
         latency_per_input_ms: the target for the average latency of an input, in ms; 0 is off.
         audit_share: the share of the answers kept by choice that are sent to the cloud too, 0 to 1.
-        defer: whether hard inputs wait for the cloud if it is not an option.
+        defer: whether hard inputs wait for the cloud if it is not an option or fails.
     """
 
     memory_kb: float = setting(10_000.0, _POSITIVE)

@@ -1,4 +1,4 @@
-"""Decides which bundle a device may install, and how many of its capacities.
+"""Decides which releases a device installs or refuses, and how many capacities of a bundle it gets.
 
 The rules are pure functions: they perform no I/O.
 """

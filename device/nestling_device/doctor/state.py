@@ -55,7 +55,7 @@ def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
 
     Args:
         subject: the device to check.
-        now: the present time, with a time zone (default: the time of the clock).
+        now: the current time, with a time zone (default: the time of the clock).
     """
     now = now or datetime.now(UTC)
     own = subject.identity

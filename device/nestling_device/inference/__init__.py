@@ -1,10 +1,11 @@
 """Turns one input into an answer, from the device or from the cloud.
 
-`agent` turns an input into an answer and a receipt. `router` finds the route of an input by the
-pure rules in `policy`, and `offloader` sends inputs to the cloud. `follow_ups` asks the cloud
-later, and `field_guarantee` certifies a tolerated risk. Other modules deal with limits, targets,
-costs and drift, and with the belief about the stream. Of the device's other packages, this one may
-import `bundle`, `delivery`, `energy`, `sources`, `telemetry` and `transport`.
+`agent` turns an input into an answer and a receipt. `resident_capacity` decides which capacities
+fit into the budget, and `policy` which inputs stay on the device. `router` applies these rules to
+an input, and `offloader` sends inputs to the cloud. `follow_ups` asks the cloud later, and
+`field_guarantee` certifies a tolerated risk. Other modules deal with limits, targets, costs and
+drift, and with the belief about the stream. Of the device's other packages, this one may import
+`bundle`, `delivery`, `energy`, `sources`, `telemetry` and `transport`.
 """
 
 __all__ = [

@@ -23,6 +23,8 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt, Route
 from nestling.v1.stream_pb2 import PendingInput, StreamState
 from nestling_core.clock import unix_ms
+from nestling_core.kinds.kind import agree
+from nestling_core.kinds.of_signature import kind_of
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.multiplexer import success
 from nestling_device.energy.measured_costs import MeasuredCosts
@@ -93,7 +95,8 @@ class Agent:
         self._state = stream.state_for(bundle.version)
         self._loader = CapacityLoader(bundle, meter, self._notices, grow=grow, measured=costs)
         self._target = OffloadTarget(self._loader, meter, self._notices, controller_of(self._state))
-        self._belief = StreamBelief(len(bundle.manifest.signature.classes))
+        self._kind = kind_of(bundle.manifest.signature)
+        self._belief = StreamBelief(self._kind)
         self._belief.resume(self._state)
         self._student = Student(self._loader, self._belief, detector_of(self._state))
         pending = journal.pending(MOST_PENDING) if self._state.guarantees else []
@@ -104,6 +107,7 @@ class Agent:
         ]
         self._guarantee = FieldGuarantee(bundle.calibration, self._state, waiting)
         self._router = Router(
+            kind=self._kind,
             loader=self._loader,
             student=self._student,
             belief=self._belief,
@@ -138,7 +142,11 @@ class Agent:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """What is guaranteed at present, or None if no risk can be certified."""
+        """What is guaranteed now.
+
+        The value is None if no risk could be certified when the last input was answered, and before
+        the first input.
+        """
         return self._guarantee.status
 
     @property
@@ -162,7 +170,7 @@ class Agent:
             origin: where the input came from, which is named again if its answer is revised.
 
         Returns:
-            The receipt, already stored. Its field `answer` is the class index.
+            The receipt, already stored.
 
         Raises:
             InputError: the shape or type does not fit the task; no receipt was stored.
@@ -185,8 +193,11 @@ class Agent:
             answered_at_ms=now_ms,
             bundle_version=self.bundle.version,
             route=Route(capacity=outcome.capacity, reason=outcome.reason),
-            answer=outcome.answer,
-            device_answer=None if local is None else local.answer,
+            answer=outcome.answer.code,
+            values=outcome.answer.values,
+            device_answer=None if local is None else local.answer.code,
+            device_values=() if local is None else local.answer.values,
+            agreement=self._agreement(outcome),
             device_confidence=0.0 if local is None else local.confidence,
             resident_capacity=self.bundle.nest.resident,
             wall_ms=(time.perf_counter() - started) * 1e3,
@@ -200,14 +211,16 @@ class Agent:
         return receipt
 
     def catch_up(self, budget: Budget, *, hurry: bool = False) -> list[Revision]:
-        """Ask the cloud about inputs that are answered already, if that is due.
+        """Ask the cloud about earlier inputs that wait for it, if that is due.
 
         Call this after every answer has been delivered, and now and then while there are no inputs.
-        It takes at most two seconds, or the deadline of an offload.
+        It waits for the cloud for at most two seconds or the deadline of an offload, whichever is
+        longer.
 
         Args:
             budget: the limits and targets in force.
-            hurry: whether to ask even if more inputs could be sent together later.
+            hurry: whether to ask even if more inputs could be sent together later. Pauses and
+                limits still apply.
 
         Returns:
             The follow-ups, already stored.
@@ -264,6 +277,12 @@ class Agent:
         self._pauses += 1
         if self._pauses == _NOTICED_PAUSES:
             self._notices.pauses(self._stream.gap_s)
+
+    def _agreement(self, outcome: Outcome) -> float | None:
+        """Return whether the cloud agrees with the device, 0 or 1, or None if one is unknown."""
+        if outcome.local is None or outcome.capacity:
+            return None
+        return float(agree(self._kind, outcome.local.answer, outcome.answer))
 
     def _success(self, local: LocalAnswer, budget: Budget) -> list[float]:
         size, manifest = self._cloud.size_bytes, self.bundle.manifest

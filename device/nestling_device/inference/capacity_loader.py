@@ -1,7 +1,8 @@
-"""Loads the largest capacity that the budget admits.
+"""Loads the capacities that the budget admits, as `resident_capacity` decides.
 
-Capacities that the device lacks are fetched first. The smaller capacity that the cascade runs first
-is loaded too if the budget admits the two together.
+These are the largest capacity that the budget admits and, if the budget admits the two together,
+the smaller capacity that the cascade runs first. If the device lacks some of the capacities that
+the budget admits, it fetches them first.
 """
 
 import dataclasses

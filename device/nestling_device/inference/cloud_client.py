@@ -1,8 +1,9 @@
 """Asks the cloud for answers on behalf of the agent.
 
 `Cloud` determines whether the cloud is an option for an input. After a failed exchange, the cloud
-is not an option for the next few inputs, or after the cloud has said that it is overloaded, until
-the time that it named. An exchange returns the cloud's logits, or the reason why there are none.
+is not an option for the next few inputs. If the cloud has reported an overload, it is not an option
+either until the pause that it asked for is over. An exchange returns the cloud's logits, or the
+reason why there are none.
 """
 
 import logging
@@ -74,8 +75,9 @@ class Exchange(NamedTuple):
 class Cloud:
     """Asks the cloud for answers.
 
-    After a failed exchange, it pauses for 1 to 16 inputs (`Backoff`). After an overload, it pauses
-    for at least the time that the cloud asked for, at most a minute.
+    After a failed exchange, it pauses for 1 to 16 inputs (`Backoff`). After an overload, it also
+    pauses for one to two times the time that the cloud asked for, drawn at random. If the cloud
+    asks for more than a minute, this counts as a minute.
 
     Attributes:
         answered: the number of inputs that the cloud has answered.
@@ -121,7 +123,7 @@ class Cloud:
 
         Args:
             account: the cost account of the input, which has the input's budget.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
 
         Returns:
             The reason to record in the receipt, or None if the cloud is an option.
@@ -136,29 +138,29 @@ class Cloud:
         """Return whether the device waits after a failure, or because the cloud is overloaded.
 
         Args:
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
         """
         return self._is_sent_away(now_ms) or not self._pause.over
 
     def pauses_later(self, now_ms: int) -> bool:
-        """Return whether inputs that are answered already have to wait longer.
+        """Return whether follow-ups have to wait.
 
-        The pause after a failure counts inputs, but there may not be any more. For these inputs, it
-        therefore ends after as many minutes, too.
+        The pause after a failure is counted in new inputs, but none may come. For follow-ups, it
+        therefore also ends once a minute per remaining input has passed since the failure.
 
         Args:
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
         """
         paused_ms = abs(now_ms - self._failed_at_ms)  # the clock may have been set back
         return self._is_sent_away(now_ms) or paused_ms < self._pause.left * _LONGEST_RETRY_MS
 
     def _is_sent_away(self, now_ms: int) -> bool:
-        """Return whether the cloud is overloaded, and the time that it named has not come."""
+        """Return whether the pause that an overloaded cloud asked for is not over yet."""
         # Not if the clock was set back since.
         return 0 < self._retry_at_ms - now_ms <= 2 * _LONGEST_RETRY_MS
 
     def admits_later(self, count: int, budget: Budget) -> bool:
-        """Return whether a budget admits asking about inputs that are answered already.
+        """Return whether a budget admits follow-ups of earlier inputs.
 
         The inputs share the energy of waking the radio. There is no limit on the time.
 
@@ -233,12 +235,12 @@ class Cloud:
         """Return the cloud's answers to several inputs, which are sent at once.
 
         If no input is answered, a pause starts as after a failed offload. If some are refused
-        because the cloud is overloaded, it is not asked again before the time that it named.
+        because the cloud is overloaded, the pause that it asked for starts.
 
         Args:
             requests: the inputs to send.
             budget: the budget, which states the link.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
         """
         self._now_ms = now_ms
         started, full_size = time.perf_counter(), self.size_bytes
@@ -268,7 +270,7 @@ class Cloud:
         self._failed_at_ms = self._now_ms
 
     def _stay_away(self, err: OverloadedError, took_ms: float) -> None:
-        """Do not ask again before the time that an overloaded cloud has named."""
+        """Start the pause that an overloaded cloud has asked for."""
         wait_ms = min(err.retry_ms, _LONGEST_RETRY_MS) * (1 + self._draw())
         self._retry_at_ms = self._now_ms + round(took_ms + wait_ms)
 

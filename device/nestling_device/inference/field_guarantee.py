@@ -1,4 +1,4 @@
-"""Certifies a tolerated risk on the inputs of this device, for each cascade by itself.
+"""Certifies a tolerated risk on the inputs of this device, separately for each cascade.
 
 A cascade here is a pair of capacities: the one that runs first, and the largest one that may run.
 The rules are in `nestling_core.guarantee`; this module keeps their state.
@@ -42,13 +42,13 @@ class CascadeKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class GuaranteeStatus:
-    """What is guaranteed at present.
+    """What is guaranteed now.
 
     Attributes:
         risk: the tolerated risk.
         since_ms: the Unix time since which it is guaranteed, in milliseconds, or None if it is not.
-        inputs_to_go: about how many inputs are missing until it is, or None if it is guaranteed, or
-            if no end can be foreseen.
+        inputs_to_go: about how many more inputs it takes until it is, or None if it is guaranteed,
+            or if no end can be foreseen.
         alarms: how often the risk was found to be exceeded.
     """
 
@@ -69,7 +69,11 @@ class _Test:
 
 
 class FieldGuarantee:
-    """The certifications of a tolerated risk, one for each cascade that has answered under it."""
+    """The certifications of a tolerated risk, one for each cascade that has answered under it.
+
+    Call `begin` for each input. Only if it returns True may `rows`, `in_use`, `block`, `draws` and
+    `after_input` be used for this input.
+    """
 
     def __init__(
         self, calibration: Calibration, state: StreamState, pending: Iterable[PendingInput] = ()
@@ -96,7 +100,7 @@ class FieldGuarantee:
             curve: the routing curve of the loaded capacities, which has the plan.
             key: the loaded capacities.
             budget: the limits and targets for the input.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
             useful: whether it pays to send any input at all; otherwise nothing is certified.
 
         Returns:
@@ -131,11 +135,11 @@ class FieldGuarantee:
         return test
 
     def count_lost(self, pending: Iterable[PendingInput], now_ms: int) -> None:
-        """Count audits whose inputs got lost, for example in a damaged row, as changes.
+        """Count each audit as a change if its input was lost, for example in a damaged row.
 
         Args:
             pending: this bundle's inputs that the cloud is still to be asked about.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
         """
         found = _by_block(pending)
         for key, test in self._tests.items():
@@ -162,17 +166,17 @@ class FieldGuarantee:
 
     @property
     def block(self) -> int:
-        """The number of the present block of audits."""
+        """The number of the current block of audits."""
         return self._now.certification.block.number
 
     @property
     def waits(self) -> bool:
-        """Whether the present block can only go on when the cloud has answered its audits."""
+        """Whether the current block can only go on when the cloud has answered its audits."""
         return self._test is not None and self._test.certification.block.is_full
 
     @property
     def status(self) -> GuaranteeStatus | None:
-        """What is guaranteed at present, or None if no risk can be certified."""
+        """What is guaranteed now, or None unless `begin` returned True for the last input."""
         test = self._test
         if test is None:
             return None
@@ -185,7 +189,7 @@ class FieldGuarantee:
         )
 
     def draws(self, draw: float) -> bool:
-        """Return whether the present input is audited.
+        """Return whether the current input is audited.
 
         Args:
             draw: a random number, at least 0 and below 1.
@@ -196,7 +200,7 @@ class FieldGuarantee:
         """Count an input about which the cloud could be asked.
 
         Args:
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
             audited: whether the input is audited.
             verdict: what the cloud's answer shows, if it was asked about this input at once.
         """
@@ -224,8 +228,8 @@ class FieldGuarantee:
             key: the capacities that had been loaded.
             number: the number of the audit's block.
             verdict: the verdict, or None if there will be none.
-            now_ms: the present Unix time, in milliseconds.
-            audit_share: the share of answers to audit at least, from the budget in force.
+            now_ms: the current Unix time, in milliseconds.
+            audit_share: the smallest share of answers to audit, from the budget in force.
         """
         test = self._tests.get(key) or self._saved_test(key, audit_share, now_ms)
         if test is None:

@@ -25,7 +25,7 @@ class FollowUpCosts:
         self._bytes_down += exchange.bytes_down
 
     def enter(self, receipt: Receipt, count: int) -> None:
-        """Write the part of one follow-up into its receipt.
+        """Write one follow-up's share of the cost into its receipt.
 
         Args:
             receipt: the receipt, which is changed in place.

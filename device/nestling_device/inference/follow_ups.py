@@ -1,8 +1,8 @@
 """Asks the cloud later about inputs that the device has answered, and revises their answers.
 
-Two kinds of inputs wait for it: hard ones, about which the cloud could not be asked at once
-(deferred), and ones that were drawn at random from the kept answers (audits). They wait in the
-outbox's file. Several are sent together, so that the radio wakes up once.
+Two kinds of inputs wait for the cloud: hard ones that it did not answer at once (deferred), and
+ones that were drawn at random from the kept answers (audits). They wait in the outbox's file.
+Several are sent together, so that the radio wakes up once.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason, Receipt
 from nestling.v1.stream_pb2 import PendingInput
-from nestling_core.belief.evidence import softmax
 from nestling_core.belief.reliability import Prediction
+from nestling_core.kinds.kind import agree, answer_of
+from nestling_core.kinds.of_signature import kind_of
 from nestling_device.bundle.calibration import curve_of
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.inference.cloud_client import Cloud, Exchange
@@ -28,17 +29,19 @@ from nestling_device.inference.offloader import (
     OffloadError,
 )
 from nestling_device.inference.pending_message import (
+    answer_in,
+    audit_in,
     fits,
     origin_of,
     request_of,
     revised_answer,
-    verdict_on,
 )
 from nestling_device.inference.stream_belief import StreamBelief
+from nestling_device.inference.verdict import verdict_on
 from nestling_device.sources.source import Origin
 from nestling_device.telemetry.pending_inputs import Pending
 
-# Inputs that are sent together at most, and the number from which they are sent.
+# The largest number of inputs that are sent together, and the number that is worth sending.
 _TOGETHER = 16
 _ENOUGH = 8
 # Longest wait for more inputs to send with them.
@@ -65,8 +68,8 @@ def is_due(waiting: int, oldest_ms: int, now_ms: int, *, awake: bool, urgent: bo
     Args:
         waiting: the number of waiting inputs.
         oldest_ms: the Unix time at which the oldest of them was answered, in milliseconds.
-        now_ms: the present Unix time, in milliseconds.
-        awake: whether the radio is awake, because the present input was sent.
+        now_ms: the current Unix time, in milliseconds.
+        awake: whether the radio is awake, because the current input was sent.
         urgent: whether something waits for the answers.
     """
     waited_ms = abs(now_ms - oldest_ms)  # the clock may have been set back
@@ -81,8 +84,8 @@ class FollowUps:
         journal: the store of the queue.
         cloud: the connection to the cloud, with its pauses.
         belief: the belief, whose confidence the answers correct.
-        target: the target, which audits are charged to.
-        guarantee: the certifications, which audits are evidence for.
+        target: the target that is charged with each follow-up, unless it was charged in advance.
+        guarantee: the certifications for which audits are evidence.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class FollowUps:
         guarantee: FieldGuarantee,
     ) -> None:
         self._version, self._manifest = bundle.version, bundle.manifest
+        self._kind = kind_of(bundle.manifest.signature)
         self._calibration = bundle.calibration
         self._journal = journal
         self._cloud = cloud
@@ -110,11 +114,14 @@ class FollowUps:
         self.waiting = journal.pending_count()
 
     def overflow(self, now_ms: int, budget: Budget) -> tuple[list[Receipt], list[int]]:
-        """Return the follow-ups and the numbers of the inputs that must make room for one more.
+        """Let the oldest inputs expire if there is no room for one more.
 
         Args:
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
             budget: the budget in force.
+
+        Returns:
+            The receipts to store, and the numbers of the inputs to remove from the queue.
         """
         too_many = self.waiting + 1 - MOST_PENDING
         oldest = self._journal.pending(too_many) if too_many > 0 else []
@@ -130,9 +137,9 @@ class FollowUps:
 
         Args:
             budget: the limits and targets in force.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
             awake: whether the radio is awake.
-            hurry: whether to ask in any case.
+            hurry: whether to ask without waiting for more inputs. Pauses and limits still apply.
 
         Returns:
             The follow-ups, and the numbers of the inputs that are settled.
@@ -160,7 +167,7 @@ class FollowUps:
         return self._ask(oldest, budget, now_ms)
 
     def _oldest(self) -> list[Pending]:
-        """Return the inputs to ask about next: the oldest ones, but refused ones at last."""
+        """Return the inputs to ask about next: the oldest ones, with refused ones last."""
         found = self._journal.pending(self._together + len(self._refused))
         found.sort(key=lambda one: one.number in self._refused)
         return found[: self._together]
@@ -209,7 +216,7 @@ class FollowUps:
     def _is_refused(self, number: int, result: CloudAnswer | OffloadError) -> bool:
         """Return whether the cloud refuses an input, while it answers others.
 
-        A cloud that answers nothing may be broken, and answer the input when it is mended.
+        A cloud that answers nothing may be broken, and may answer the input once it is fixed.
         """
         if not isinstance(result, BadAnswerError):
             return False
@@ -234,22 +241,26 @@ class FollowUps:
             return self._expire(message, now_ms, budget)
         key = CascadeKey(message.cascade_start, message.cascade_capacity)
         curve = curve_of(self._calibration, key.start, key.resident)
-        cloud = softmax(result.logits)
-        verdict = verdict_on(message, curve, cloud)
-        if verdict is not None:
+        own, cloud = answer_in(message), answer_of(self._kind, result.logits)
+        audit = audit_in(message)
+        if audit is not None:
+            verdict = verdict_on(audit, curve, self._kind, own, result.logits)
             self._guarantee.after_verdict(
                 key, message.block, verdict, now_ms, audit_share=budget.audit_share
             )
         if message.confidence > 0:
-            prediction = Prediction(message.answer, message.confidence)
-            self._belief.learn(prediction, int(cloud.argmax()), message.cloud_right)
-        audit = message.follow_up == receipt_pb2.FOLLOW_UP_AUDIT
+            prediction = Prediction(self._kind.group(own), message.confidence)
+            agrees = agree(self._kind, own, cloud)
+            self._belief.learn(prediction, message.cloud_right, agrees=agrees)
+        drawn = message.follow_up == receipt_pb2.FOLLOW_UP_AUDIT
         if not message.charged:
             self._target.after_follow_up(budget, self._cloud.size_bytes)
-        reason = receipt_pb2.REASON_AUDITED if audit else receipt_pb2.REASON_DEFERRED
+        reason = receipt_pb2.REASON_AUDITED if drawn else receipt_pb2.REASON_DEFERRED
         receipt = self._receipt(message, reason, now_ms, budget)
         receipt.route.capacity = 0
-        receipt.answer = revised_answer(message, curve, cloud)
+        answer = revised_answer(message, curve, self._kind, result.logits)
+        receipt.answer, receipt.agreement = answer.code, float(agree(self._kind, own, answer))
+        receipt.values[:] = answer.values
         return receipt
 
     def _expire(self, message: PendingInput, now_ms: int, budget: Budget) -> Receipt:
@@ -269,7 +280,9 @@ class FollowUps:
             answered_at_ms=now_ms,
             bundle_version=message.bundle_version,
             answer=message.answer,
+            values=message.values,
             device_answer=message.answer,
+            device_values=message.values,
             resident_capacity=message.cascade_capacity,
             latency_ms=min(max(0, now_ms - message.answered_at_ms), _LONGEST_DELAY_MS),
             latency_provenance=receipt_pb2.PROVENANCE_MEASURED,

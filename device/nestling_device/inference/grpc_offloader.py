@@ -9,6 +9,7 @@ import grpc
 from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling.v1.bundle_pb2 import Manifest, WireForm
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.nest.bundle_files import teacher_version
 from nestling_core.network.address import Address
 from nestling_core.routing.admission import FRAMING_BYTES_DOWN, FRAMING_BYTES_UP
@@ -36,7 +37,7 @@ from nestling_device.transport.identity import Identity
 # A connection whose other end vanished silently looks like a slow cloud. Reconnecting after every
 # missed deadline would make a slow cloud slower; never reconnecting would wait minutes for TCP.
 _MISSES_BEFORE_RECONNECT = 3
-# How long a server that takes less than wanted is believed.
+# Time after which a server that lacks the wanted form or model version is asked again.
 _ASK_AGAIN_S = 600.0
 
 
@@ -60,8 +61,8 @@ class GrpcOffloader:
     Inputs go to the bundle's own version of the cloud model, or if the server does not have it, to
     the newest one.
 
-    It reconnects after a broken connection and after three consecutive missed deadlines, so that
-    the first call after an outage can succeed. It is not thread-safe.
+    The offloader reconnects after a broken connection and after three consecutive missed deadlines,
+    so that the first call after an outage can succeed. It is not thread-safe.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class GrpcOffloader:
         """
         self._channel = Channel(address, identity)
         self._manifest = manifest
+        self._outputs = kind_of(manifest.signature).teacher_outputs
         self._device_id = device_id
         self._misses = 0
         self._wanted = best_form(manifest, forms.encodable())
@@ -96,9 +98,9 @@ class GrpcOffloader:
     def form(self) -> WireForm:
         """The form in which the next input is sent.
 
-        Before the server was asked, it is the form that a server with all forms would get. If the
-        server takes less than that, it is asked again after ten minutes, because another server may
-        have taken its place.
+        Until the server has been asked, this is the form for a server that accepts all forms. If
+        the server turns out to lack this form or the bundle's version of the model, it is asked
+        again after ten minutes, because another server may have taken its place.
         """
         less = (self._form.name, self._model.version) != (self._wanted.name, self._version)
         if less and self._asked_s is not None and time.monotonic() - self._asked_s > _ASK_AGAIN_S:
@@ -176,7 +178,7 @@ class GrpcOffloader:
         started: float,
     ) -> CloudAnswer:
         return CloudAnswer(
-            logits=read_logits(response, len(self._manifest.signature.classes)),
+            logits=read_logits(response, self._outputs),
             bytes_up=asked.up + message.ByteSize() + FRAMING_BYTES_UP,
             bytes_down=asked.down + response.ByteSize() + FRAMING_BYTES_DOWN,
             wall_ms=(time.perf_counter() - started) * 1000,

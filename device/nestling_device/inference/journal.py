@@ -8,7 +8,7 @@ from nestling.v1.stream_pb2 import PendingInput, StreamState
 from nestling_device.telemetry.pending_inputs import Pending
 
 MOST_PENDING = 1000
-"""The number of inputs that wait for the cloud at most. If there are more, the oldest expire."""
+"""The largest number of inputs that wait for the cloud. If there are more, the oldest expire."""
 
 
 class Journal(Protocol):

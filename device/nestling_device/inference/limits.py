@@ -1,4 +1,4 @@
-"""Finds which limits of a budget an option exceeds.
+"""Finds which limits of a budget (memory, latency, energy, link) an option exceeds.
 
 An option is a capacity or an offload. Each excess comes with the amount that the option needs and
 the amount that is allowed. Routing only asks whether limits are exceeded. Logs, `doctor` and the

@@ -44,7 +44,11 @@ def infer_request(
     message.parameters[offload_parameters.DEVICE_ID].string_param = device_id
     message.parameters[offload_parameters.INPUT_INDEX].int64_param = request.index
     if request.device_answer is not None:
-        message.parameters[offload_parameters.DEVICE_ANSWER].int64_param = request.device_answer
+        code, values = request.device_answer
+        message.parameters[offload_parameters.DEVICE_ANSWER].int64_param = code
+        if values:
+            text = offload_parameters.values_text(values)
+            message.parameters[offload_parameters.DEVICE_VALUES].string_param = text
     if request.audit:
         message.parameters[offload_parameters.AUDIT].bool_param = True
     payload, name = forms.encode(form, window), forms.wire_name(form.name)
@@ -61,17 +65,17 @@ def infer_request(
     return message
 
 
-def read_logits(response: inference_pb2.ModelInferResponse, classes: int) -> NDArray[np.float32]:
-    """Return the logits of a response.
+def read_logits(response: inference_pb2.ModelInferResponse, count: int) -> NDArray[np.float32]:
+    """Return the model's outputs for one input in a response.
 
     The server may send them as raw bytes or as typed values.
 
     Args:
         response: the server's response.
-        classes: the expected number of logits.
+        count: the expected number of outputs.
 
     Returns:
-        The logits, float32 of shape (classes,).
+        The outputs, float32 of shape (count,).
 
     Raises:
         BadAnswerError: the response has a different tensor, type or shape, or a value that is
@@ -81,16 +85,15 @@ def read_logits(response: inference_pb2.ModelInferResponse, classes: int) -> NDA
         names = [output.name for output in response.outputs]
         raise BadAnswerError(f"the cloud answered {names} instead of ['logits']")
     output = response.outputs[0]
-    if output.datatype != "FP32" or list(output.shape) != [1, classes]:
+    if output.datatype != "FP32" or list(output.shape) != [1, count]:
         raise BadAnswerError(
-            f"the cloud answered {output.datatype}{list(output.shape)} instead of "
-            f"FP32[1, {classes}]"
+            f"the cloud answered {output.datatype}{list(output.shape)} instead of FP32[1, {count}]"
         )
     if response.raw_output_contents:
         data = response.raw_output_contents[0]
-        values = np.frombuffer(data, "<f4") if len(data) == 4 * classes else np.empty(0, "<f4")
+        values = np.frombuffer(data, "<f4") if len(data) == 4 * count else np.empty(0, "<f4")
     else:
         values = np.array(output.contents.fp32_contents, "<f4")
-    if values.size != classes or not math.isfinite(float(np.abs(values).sum(dtype=np.float64))):
-        raise BadAnswerError(f"the cloud's answer is not {classes} finite numbers")
+    if values.size != count or not math.isfinite(float(np.abs(values).sum(dtype=np.float64))):
+        raise BadAnswerError(f"the cloud's answer is not {count} finite numbers")
     return values.astype(np.float32)

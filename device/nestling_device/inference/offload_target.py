@@ -131,7 +131,8 @@ class OffloadTarget:
             deferred: whether the input waits for the cloud.
 
         Returns:
-            Whether the target has been charged with asking about the input later, too.
+            Whether nothing more is to be charged if the input is deferred, and the cloud answers it
+            later.
         """
         if account.budget.tolerated_risk > 0:
             return True
@@ -149,7 +150,10 @@ class OffloadTarget:
         return ruled_out or target.kind == "share"
 
     def after_follow_up(self, budget: Budget, offload_size_bytes: int) -> None:
-        """Charge the target with asking later about an input, which costs what an offload costs.
+        """Charge the target with a follow-up, which costs as much as an offload.
+
+        Nothing is charged while the budget tolerates a risk, to a latency target, or if the cost of
+        an offload is unknown because there is no link.
 
         Args:
             budget: the limits and targets in force.

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import WireForm
+from nestling_core.kinds.kind import Answer
 from nestling_device.errors import DeviceError
 
 
@@ -62,7 +63,7 @@ class CloudAnswer:
     """The teacher's answer to one input, and its cost.
 
     Attributes:
-        logits: the teacher's logits, finite float32 of shape (classes,).
+        logits: the outputs of the teacher, finite float32 of shape (O,).
         bytes_up: the number of bytes sent, including an estimate for the framing.
         bytes_down: the number of bytes received, including an estimate for the framing.
         wall_ms: the measured time from the request to the answer.
@@ -81,13 +82,13 @@ class OffloadRequest:
     Attributes:
         window: the input, float32 in the task's shape, without a batch axis.
         index: the position of the input in the source, from 0.
-        device_answer: the class index that the device would answer, or None if no student ran.
+        device_answer: the answer that the device would give, or None if no student ran.
         audit: whether the input is audited: it was drawn at random, not because it is hard.
     """
 
     window: NDArray[np.float32]
     index: int
-    device_answer: int | None
+    device_answer: Answer | None
     audit: bool = False
 
 

@@ -1,6 +1,7 @@
 """Defines the outcome of routing an input, which is its answer with its route."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +9,22 @@ from numpy.typing import NDArray
 from nestling.v1 import receipt_pb2
 from nestling.v1.receipt_pb2 import FollowUp, Reason
 from nestling_core.belief.reliability import Prediction
-from nestling_core.guarantee.shadow_beliefs import Judged
+from nestling_core.kinds.kind import Answer
 from nestling_device.inference.student import LocalAnswer
 
 NOT_FOLLOWED = receipt_pb2.FOLLOW_UP_UNSPECIFIED
+
+
+class Shadows(NamedTuple):
+    """What the belief of each threshold says about an input.
+
+    Attributes:
+        answers: the class that each threshold would answer, (T,).
+        sure: the class probabilities, (T, C).
+    """
+
+    answers: NDArray[np.intp]
+    sure: NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +33,14 @@ class AuditOfThresholds:
 
     Attributes:
         block: the number of the block of audits.
-        judged: the answer of each threshold, and whether it keeps it, (T,) each.
-        sure: the class probabilities that each threshold's belief gives, (T, C), or None without a
-            filter.
+        kept: whether each threshold keeps its answer, (T,).
+        shadows: what each threshold's own belief says, or None without a filter: all thresholds
+            then give the device's answer.
     """
 
     block: int
-    judged: Judged
-    sure: NDArray[np.float64] | None
+    kept: NDArray[np.bool_]
+    shadows: Shadows | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +48,18 @@ class Outcome:
     """The answer to an input, and its route.
 
     Attributes:
-        answer: the class index.
+        answer: the answer.
         capacity: the capacity that gave the answer, or 0 for the cloud.
         reason: the reason for the route.
         local: the device's own last answer, or None if no capacity of the student ran.
         follow_up: why the cloud is to be asked later, or `NOT_FOLLOWED`.
         prediction: the device's answer with its confidence, not corrected.
         sure: the class probabilities that the device believes, (C,), or None without a filter.
-        charged: whether a target has been charged with asking about a deferred input.
+        charged: whether no target is to be charged when the cloud answers a deferred input.
         audit: what an audit of this input has to find out, if a risk is tolerated.
     """
 
-    answer: int
+    answer: Answer
     capacity: int
     reason: Reason.ValueType
     local: LocalAnswer | None
@@ -58,5 +71,8 @@ class Outcome:
 
     @property
     def offloaded(self) -> bool:
-        """Whether the input was sent to the cloud, or would have been if it were an option."""
+        """Whether the reason is any other than ACCEPTED.
+
+        The input was then sent to the cloud, or the cloud was not an option or failed.
+        """
         return self.reason != receipt_pb2.REASON_ACCEPTED

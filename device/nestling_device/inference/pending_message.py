@@ -1,4 +1,4 @@
-"""Writes an answered input as a message, and reads from it what the cloud's answer shows later."""
+"""Saves an answered input as a message, and interprets the cloud's later answer to it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,13 +6,15 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import Manifest, RoutingCurve
 from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, FOLLOW_UP_DEFERRED, Receipt
 from nestling.v1.stream_pb2 import PendingInput
-from nestling_core.guarantee.audit_blocks import Verdict
-from nestling_core.guarantee.shadow_beliefs import Judged, told_answers, verdict_of
+from nestling_core.belief.evidence import softmax
+from nestling_core.guarantee.shadow_beliefs import told_answers
+from nestling_core.kinds.kind import Answer, Kind, answer_of
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.telemetry.receipt_chain import fingerprint
 from nestling_device.inference.field_guarantee import CascadeKey
 from nestling_device.inference.input_check import Window
 from nestling_device.inference.offloader import OffloadRequest
-from nestling_device.inference.outcome import Outcome
+from nestling_device.inference.outcome import AuditOfThresholds, Outcome, Shadows
 from nestling_device.sources.source import Origin
 
 # Rounding to single precision may raise a probability above 1 slightly.
@@ -39,6 +41,7 @@ def pending_message(
         follows=fingerprint(receipt.SerializeToString()),
         answered_at_ms=receipt.answered_at_ms,
         answer=receipt.answer,
+        values=receipt.values,
         capacity=receipt.route.capacity,
         cascade_start=key.start,
         cascade_capacity=key.resident,
@@ -53,27 +56,34 @@ def pending_message(
         message.believed.extend(outcome.sure.tolist())
     if outcome.audit is not None:
         message.block = outcome.audit.block
-        message.answers.extend(outcome.audit.judged.answers.tolist())
-        message.kept.extend(outcome.audit.judged.kept.tolist())
-        if outcome.audit.sure is not None:
-            message.shadows.extend(outcome.audit.sure.ravel().tolist())
+        message.kept.extend(outcome.audit.kept.tolist())
+        if outcome.audit.shadows is not None:
+            message.answers.extend(outcome.audit.shadows.answers.tolist())
+            message.shadows.extend(outcome.audit.shadows.sure.ravel().tolist())
     return message
 
 
 def fits(message: PendingInput, manifest: Manifest) -> bool:
     """Return whether a message is complete for a bundle, as `pending_message` writes it."""
-    classes, thresholds = len(manifest.signature.classes), len(message.answers)
+    kind, thresholds = kind_of(manifest.signature), len(message.answers)
+    classes = kind.teacher_outputs
     return (
         0 < message.cascade_start <= message.cascade_capacity <= len(manifest.capacities)
         and len(message.input) == 4 * int(np.prod(manifest.signature.shape))
-        and message.answer < classes
+        and kind.is_valid(answer_in(message))
         and all(map(_is_probability, (message.confidence, message.cloud_right)))
         and all(map(_is_probability, (*message.believed, *message.shadows)))
         and len(message.believed) in {0, classes}
-        and len(message.kept) == thresholds
-        and len(message.shadows) in {0, thresholds * classes}
+        and bool(message.block) == bool(message.kept)
+        and thresholds in {0, len(message.kept)}
+        and len(message.shadows) == thresholds * classes
         and all(answer < classes for answer in message.answers)
     )
+
+
+def answer_in(message: PendingInput) -> Answer:
+    """Return the device's answer in a message."""
+    return Answer(message.answer, tuple(message.values))
 
 
 def _is_probability(value: float) -> bool:
@@ -86,7 +96,7 @@ def request_of(message: PendingInput, manifest: Manifest) -> OffloadRequest:
     return OffloadRequest(
         window=window.astype(np.float32),
         index=message.input_index,
-        device_answer=message.answer,
+        device_answer=answer_in(message),
         audit=message.follow_up == FOLLOW_UP_AUDIT,
     )
 
@@ -96,34 +106,33 @@ def origin_of(message: PendingInput) -> Origin:
     return Origin(file=message.origin_file, window=message.origin_window, id=message.origin_id)
 
 
-def revised_answer(message: PendingInput, curve: RoutingCurve, cloud: NDArray[np.float64]) -> int:
+def revised_answer(
+    message: PendingInput, curve: RoutingCurve, kind: Kind, outputs: NDArray[np.float32]
+) -> Answer:
     """Return the answer that the device would have given if it had asked the cloud at once.
 
     Args:
         message: the pending input.
         curve: the routing curve of the capacities that were loaded.
-        cloud: the class probabilities according to the cloud, (C,).
+        kind: the kind of the task.
+        outputs: the outputs of the cloud's model, (O,).
     """
     if not message.believed or not curve.HasField("filter"):
-        return int(cloud.argmax())
+        return answer_of(kind, outputs)
     sure = np.array(message.believed, np.float64)[None]
-    return int(told_answers(curve.filter, sure, cloud)[0])
+    return Answer(int(told_answers(curve.filter, sure, softmax(outputs))[0]))
 
 
-def verdict_on(
-    message: PendingInput, curve: RoutingCurve, cloud: NDArray[np.float64]
-) -> Verdict | None:
-    """Return what the cloud's answer shows about each threshold, or None if it is no such audit.
+def audit_in(message: PendingInput) -> AuditOfThresholds | None:
+    """Return what an audit has to find out, or None if it is not one under a tolerated risk.
 
     Args:
         message: the pending input.
-        curve: the routing curve of the capacities that were loaded.
-        cloud: the class probabilities according to the cloud, (C,).
     """
     if not message.block:
         return None
-    judged = Judged(np.array(message.answers, np.intp), np.array(message.kept, np.bool_))
-    if not message.shadows or not curve.HasField("filter"):
-        return verdict_of(None, None, judged, cloud)
-    sure = np.array(message.shadows, np.float64).reshape(len(judged.answers), -1)
-    return verdict_of(curve.filter, sure, judged, cloud)
+    kept, shadows = np.array(message.kept, np.bool_), None
+    if message.shadows:
+        sure = np.array(message.shadows, np.float64).reshape(len(kept), -1)
+        shadows = Shadows(np.array(message.answers, np.intp), sure)
+    return AuditOfThresholds(block=message.block, kept=kept, shadows=shadows)

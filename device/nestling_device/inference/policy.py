@@ -1,4 +1,4 @@
-"""Decides where an input is answered.
+"""Decides whether an input stays on the device or goes to the cloud.
 
 The decision rules are pure functions. One rule (`prefers_cloud`) is applied twice: after the first
 capacity has run (gate) and after the last one has run (accept or escalate). An input goes to the

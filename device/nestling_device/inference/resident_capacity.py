@@ -1,6 +1,6 @@
-"""Decides which capacities to load within the limits of the budget.
+"""Decides which capacities fit into the memory and the other limits of the budget.
 
-Nothing here does I/O.
+`capacity_loader` loads them. Nothing here does I/O.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
-"""Finds the route of each input, and takes it.
+"""Takes each input along its route, by the rules in `policy`, `limits` and `field_guarantee`.
 
-The rules for these decisions are in `policy`, `limits` and `field_guarantee`. If the cloud gives no
-answer, the device answers.
+If the cloud gives no answer, the device answers.
 """
 
 import dataclasses
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import FollowUp, Reason
-from nestling_core.belief.evidence import softmax
-from nestling_core.guarantee.shadow_beliefs import Judged, judge, verdict_of
+from nestling_core.guarantee.shadow_beliefs import judge
+from nestling_core.kinds.kind import Kind
 from nestling_device.inference import policy
 from nestling_device.inference.capacity_loader import CapacityLoader
 from nestling_device.inference.cloud_client import Cloud, NoAnswer
@@ -22,16 +21,18 @@ from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.field_guarantee import CascadeKey, FieldGuarantee
 from nestling_device.inference.offload_target import OffloadTarget
 from nestling_device.inference.offloader import OffloadRequest
-from nestling_device.inference.outcome import NOT_FOLLOWED, AuditOfThresholds, Outcome
+from nestling_device.inference.outcome import NOT_FOLLOWED, AuditOfThresholds, Outcome, Shadows
 from nestling_device.inference.stream_belief import StreamBelief
 from nestling_device.inference.student import LocalAnswer, Student
 from nestling_device.inference.target_controller import Target
+from nestling_device.inference.verdict import verdict_on
 
 
 class Router:
     """Answers inputs on the device or in the cloud.
 
     Args:
+        kind: the kind of the task.
         loader: the loader that keeps the capacities in memory.
         student: the student, which runs the loaded capacities.
         belief: the belief about the stream, which the student updates.
@@ -45,6 +46,7 @@ class Router:
     def __init__(
         self,
         *,
+        kind: Kind,
         loader: CapacityLoader,
         student: Student,
         belief: StreamBelief,
@@ -53,6 +55,7 @@ class Router:
         guarantee: FieldGuarantee,
         draw: Callable[[], float],
     ) -> None:
+        self._kind = kind
         self._loader = loader
         self._student = student
         self._belief = belief
@@ -68,7 +71,7 @@ class Router:
         Args:
             request: the input.
             account: the cost account of the input.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
 
         Raises:
             UnanswerableError: the student's output is not finite.
@@ -109,8 +112,8 @@ class Router:
         # be about all inputs that are kept by choice. So it is as if the larger capacity ran.
         limit = skipped or self._limit_after({*self._loaded()}, account)
         local = self._student.answer(request.window, account)
-        judged, sure = self._judge(local)
-        keeps = bool(judged.kept[self._guarantee.in_use])
+        kept, shadows = self._judge(local)
+        keeps = bool(kept[self._guarantee.in_use])
         if limit:
             hard = not keeps and account.budget.defer
             return self._keep(
@@ -119,20 +122,20 @@ class Router:
         audited = self._guarantee.draws(self._draw())
         audit = AuditOfThresholds(
             block=self._guarantee.block,
-            judged=Judged(judged.answers[1:], judged.kept[1:]),
-            sure=None if sure is None else sure[1:],
+            kept=kept[1:],
+            shadows=None if shadows is None else Shadows(shadows.answers[1:], shadows.sure[1:]),
         )
         if keeps:
             self._guarantee.after_input(self._now_ms, audited=audited)
             reason, why = receipt_pb2.REASON_ACCEPTED, receipt_pb2.FOLLOW_UP_AUDIT
             return self._keep(local, reason, why, audit) if audited else self._keep(local, reason)
-        return self._send_and_judge(request, local, judged, audit, account, audited=audited)
+        return self._send_and_judge(request, local, kept, audit, account, audited=audited)
 
     def _send_and_judge(
         self,
         request: OffloadRequest,
         local: LocalAnswer,
-        judged: Judged,
+        kept: NDArray[np.bool_],
         audit: AuditOfThresholds,
         account: CostAccount,
         *,
@@ -147,20 +150,18 @@ class Router:
             if audited:  # its verdict has to come, or it would count as a change
                 return self._keep(local, result.reason, why, audit)
             return self._keep(local, result.reason, why if account.budget.defer else NOT_FOLLOWED)
-        curve = self._loader.curve()
-        parameters = curve.filter if curve.HasField("filter") else None
-        verdict = verdict_of(parameters, audit.sure, audit.judged, softmax(result))
+        verdict = verdict_on(audit, self._loader.curve(), self._kind, local.answer, result)
         self._guarantee.after_input(self._now_ms, audited=audited, verdict=verdict)
-        answer = self._belief.after_answer(result, local.cloud_right, judged.kept)
+        answer = self._belief.after_answer(result, local.cloud_right, kept)
         return Outcome(answer=answer, capacity=0, reason=receipt_pb2.REASON_ESCALATED, local=local)
 
-    def _judge(self, local: LocalAnswer) -> tuple[Judged, NDArray[np.float64] | None]:
-        """Return what each row would do with the input, and what it believes."""
+    def _judge(self, local: LocalAnswer) -> tuple[NDArray[np.bool_], Shadows | None]:
+        """Return which rows would keep the input, and what each of them believes."""
         rows, sure = self._guarantee.rows, self._belief.sure
-        if sure is not None:
-            return judge(sure, local.cloud_right, rows), sure
-        kept = local.cloud_gain <= rows
-        return Judged(np.full(len(rows), local.answer), kept), None
+        if sure is None:
+            return local.cloud_gain <= rows, None
+        judged = judge(sure, local.cloud_right, rows)
+        return judged.kept, Shadows(judged.answers, sure)
 
     def _choose(
         self,

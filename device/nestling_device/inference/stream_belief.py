@@ -1,7 +1,7 @@
 """Carries what the device believes about its stream from one input to the next.
 
 The belief over the classes is filtered by `nestling_core.belief`. If a bundle was calibrated on
-independent inputs, it has no filter, and the device judges every input by itself. In both cases,
+independent inputs, it has no filter, and the device judges every input on its own. In both cases,
 the cloud's answers correct the device's confidence.
 """
 
@@ -16,6 +16,7 @@ from nestling_core.belief import belief_filter, reliability
 from nestling_core.belief.evidence import calibrated, softmax
 from nestling_core.belief.reliability import Prediction, Reliability
 from nestling_core.guarantee import shadow_beliefs
+from nestling_core.kinds.kind import Answer, Kind, agree, answer_of
 
 Floats = NDArray[np.float32]
 
@@ -24,19 +25,19 @@ _ROUNDING = 1e-3
 
 
 class Judgement(NamedTuple):
-    """The answer that the device would give by itself after a capacity has run.
+    """The answer that the device would give on its own after a capacity has run.
 
     Attributes:
-        answer: the class index.
+        answer: the answer.
         confidence: the estimated probability that the answer is right.
     """
 
-    answer: int
+    answer: Answer
     confidence: float
 
 
 class StreamBelief:
-    """The belief about the present input, with corrections of the device's confidence.
+    """The belief about the current input, with corrections of the device's confidence.
 
     For each input, call `begin`, then `after_run` for each capacity that runs, and `after_answer`
     if the cloud answers.
@@ -45,18 +46,20 @@ class StreamBelief:
     (`nestling_core.guarantee.shadow_beliefs`). The device answers with the one that is in use.
 
     Attributes:
-        prediction: the device's answer to the present input with its confidence, not corrected; or
+        prediction: the device's answer to the current input with its confidence, not corrected; or
             None if no capacity has run yet.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, kind: Kind) -> None:
         """Start with all classes equally likely, and without corrections.
 
         Args:
-            classes: the number of classes.
+            kind: the kind of the task. Only single-label tasks have filters.
         """
-        self._classes = classes
-        self._reliability = reliability.as_calibrated(classes)
+        self._kind = kind
+        self._classes = kind.teacher_outputs
+        self._reliability = reliability.as_calibrated(kind.groups)
+        self._own: Answer | None = None
         self._rows: belief_filter.Belief | None = None  # (R, C, C)
         self._in_use = 0
         self.prediction: Prediction | None = None
@@ -84,7 +87,7 @@ class StreamBelief:
             rows: the number of beliefs.
             in_use: the index of the belief with which the device answers.
         """
-        self.prediction, self._corrected = None, corrected
+        self.prediction, self._own, self._corrected = None, None, corrected
         self._filter: StreamFilter | None = curve.filter if curve.HasField("filter") else None
         if self._filter is None:
             self._rows = None
@@ -104,56 +107,59 @@ class StreamBelief:
         return unknown
 
     def after_run(self, logits: Floats, right: float) -> Judgement:
-        """Return what the device would answer after a capacity has run on the present input.
+        """Return what the device would answer after a capacity has run on the current input.
 
         Args:
-            logits: the capacity's logits, which are finite, (C,).
+            logits: the capacity's outputs, which are finite, (O,).
             right: the estimated probability that the capacity is right.
         """
         if self._filter is None:
-            self.prediction = Prediction(int(logits.argmax()), right)
+            self._own, confidence = answer_of(self._kind, logits), right
         else:
             evidence = calibrated(logits, np.array(right))
             self._rows = belief_filter.with_evidence(self._filter, self._predicted, evidence)
             sure = belief_filter.probabilities(self._rows)[self._in_use]
-            best = int(sure.argmax())
-            self.prediction = Prediction(best, float(sure[best]))
-        answer, confidence = self.prediction
+            self._own, confidence = Answer(int(sure.argmax())), float(sure.max())
+        self.prediction = Prediction(self._kind.group(self._own), confidence)
         if self._corrected:
             confidence = reliability.corrected(self._reliability, self.prediction)
-        return Judgement(answer, confidence)
+        return Judgement(self._own, confidence)
 
     def after_answer(
         self, logits: Floats, right: float | None, kept: NDArray[np.bool_] | None = None
-    ) -> int:
-        """Return the final answer after the cloud has answered the present input.
+    ) -> Answer:
+        """Return the final answer after the cloud has answered the current input.
 
         Args:
-            logits: the cloud's logits, (C,).
+            logits: the cloud's outputs, (O,).
             right: the estimated probability that the cloud is right, or None if it is unknown
                 because no capacity ran.
             kept: whether each row would have kept its answer, so that it does not hear the cloud's,
                 (R,). None if every row hears it.
         """
-        answer = int(logits.argmax())
-        if self.prediction is not None and right is not None:
-            self.learn(self.prediction, answer, right)
+        answer = answer_of(self._kind, logits)
+        if self.prediction is not None and self._own is not None and right is not None:
+            self.learn(self.prediction, right, agrees=agree(self._kind, self._own, answer))
         if self._filter is None or self._rows is None:
             return answer
         heard = np.zeros(len(self._rows), np.bool_) if kept is None else kept
         self._rows = shadow_beliefs.after_answer(self._filter, self._rows, heard, softmax(logits))
-        return int(belief_filter.probabilities(self._rows)[self._in_use].argmax())
+        return Answer(int(belief_filter.probabilities(self._rows)[self._in_use].argmax()))
 
-    def learn(self, prediction: Prediction, answer: int, right: float) -> None:
-        """Correct the device's confidence by an answer of the cloud.
+    def learn(self, prediction: Prediction, right: float, *, agrees: bool) -> None:
+        """Correct the device's confidence in later answers, given an answer of the cloud.
 
         Args:
             prediction: what the device predicted about the same input.
-            answer: the cloud's class index.
             right: the estimated probability that the cloud is right.
+            agrees: whether the cloud's answer is the device's.
         """
         self._reliability = reliability.after_cloud_answer(
-            self._reliability, prediction, answer, right
+            self._reliability,
+            prediction,
+            agrees=agrees,
+            cloud_right=right,
+            alternatives=self._kind.alternatives,
         )
 
     def forget_stream(self) -> None:

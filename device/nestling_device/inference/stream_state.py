@@ -37,7 +37,7 @@ class Stream:
 
         Args:
             state: the state after the input before.
-            now_ms: the present Unix time, in milliseconds.
+            now_ms: the current Unix time, in milliseconds.
         """
         # A clock that is set back a little is no gap.
         pause_s = abs(now_ms - state.answered_at_ms) / 1000

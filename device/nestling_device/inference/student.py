@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
+from nestling_core.kinds.kind import Answer
 from nestling_device.bundle.calibration import cascade_to
 from nestling_device.inference import policy
 from nestling_device.inference.capacity_loader import CapacityLoader
@@ -33,7 +34,7 @@ class LocalAnswer(NamedTuple):
     """The device's own answer after one capacity has run.
 
     Attributes:
-        answer: the class index.
+        answer: the answer.
         capacity: the capacity that ran, 1 to K.
         right: the probability that each option (capacities 1 to K, then the cloud) is right, as
             predicted in this run without the belief about the stream, float32 (K + 1,).
@@ -41,7 +42,7 @@ class LocalAnswer(NamedTuple):
             about the stream.
     """
 
-    answer: int
+    answer: Answer
     capacity: int
     right: Floats
     confidence: float
@@ -57,7 +58,9 @@ class LocalAnswer(NamedTuple):
         return self.cloud_right - self.confidence
 
     def cloud_gain_over(self, capacity: int) -> float:
-        """Return the cloud's predicted gain over the device if a larger capacity runs first.
+        """Return the cloud's predicted gain over the device if a larger capacity runs, too.
+
+        The device is then expected to give the better of this answer and the larger capacity's.
 
         Args:
             capacity: the larger capacity, 1 to K.

@@ -7,7 +7,7 @@ from nestling_device.telemetry.sparkplug_node import Gauges
 
 
 def gauges_of(agent: Agent, budget: Budget, *, profile: str, resident: int) -> Gauges:
-    """Return the present gauges.
+    """Return the current gauges.
 
     Args:
         agent: the agent.

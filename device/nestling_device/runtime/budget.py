@@ -9,7 +9,7 @@ from nestling_device.hardware.resources import available_memory_bytes, battery_c
 def budget_of(config: Config) -> Budget:
     """Return the budget for the next input.
 
-    It combines the configured limits and targets with the battery's present charge and the typical
+    It combines the configured limits and targets with the battery's current charge and the typical
     figures of the configured link. Its memory limit is at most the memory that is available now.
     """
     limits, link = config.budget, load_link(config.board.link)

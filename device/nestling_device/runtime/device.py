@@ -224,7 +224,7 @@ class Device:
 
         Args:
             budget: the limits and targets in force.
-            hurry: whether to ask even if more inputs could be sent together later.
+            hurry: whether to ask without waiting for more inputs; pauses and limits still apply.
 
         Returns:
             The follow-ups, already stored in the outbox.
@@ -245,7 +245,7 @@ class Device:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """What is guaranteed at present, or None if no risk can be certified."""
+        """What is guaranteed now, or None, as in `Agent.guarantee`."""
         return self._agent.guarantee
 
     def _switch_bundle(self, memory_bytes: int) -> None:

@@ -1,7 +1,7 @@
 """Stores the inputs that the cloud is still to be asked about, in the outbox's file.
 
 Every function runs in a transaction of its caller, which also stores the receipts of these inputs.
-An input is therefore asked about exactly once, whenever the device is killed.
+Every input therefore gets exactly one follow-up, whenever the device is killed.
 """
 
 import logging

@@ -26,7 +26,7 @@ class SendWindow:
         resend_after_s: float = 5.0,
         longest_wait_s: float = 60.0,
     ) -> None:
-        """Begin with the present state of an outbox.
+        """Begin with the current state of an outbox.
 
         Args:
             acknowledged: the sequence up to which the cloud has acknowledged everything.
@@ -58,7 +58,7 @@ class SendWindow:
 
         Args:
             sequence: the sequence number of the last acknowledged receipt.
-            now_s: the present time of a monotonic clock, in seconds.
+            now_s: the current time of a monotonic clock, in seconds.
         """
         self._acknowledged = max(self._acknowledged, sequence)
         self._sent = max(self._sent, self._acknowledged)
@@ -70,7 +70,7 @@ class SendWindow:
 
         Args:
             sequence: the last sequence that was sent.
-            now_s: the present time of a monotonic clock, in seconds.
+            now_s: the current time of a monotonic clock, in seconds.
         """
         if self._sent == self._acknowledged:
             self._progress_at = now_s
@@ -93,7 +93,7 @@ class SendWindow:
 
         Args:
             last: the newest sequence in the outbox.
-            now_s: the present time of a monotonic clock, in seconds.
+            now_s: the current time of a monotonic clock, in seconds.
         """
         if self._in_flight and self.resend_in_s(now_s=now_s) <= 0:
             self._sent = self._acknowledged
@@ -108,7 +108,7 @@ class SendWindow:
         It is infinite if no receipts are in flight, and zero or negative if they are due.
 
         Args:
-            now_s: the present time of a monotonic clock, in seconds.
+            now_s: the current time of a monotonic clock, in seconds.
         """
         return self._progress_at + self._wait_s - now_s if self._in_flight else float("inf")
 

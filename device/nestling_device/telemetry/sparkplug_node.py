@@ -69,8 +69,8 @@ class Gauges:
         pending: the number of answered inputs that the cloud is still to be asked about.
         tolerated_risk: the tolerated risk in force, or None if there is none.
         guaranteed_since_ms: the Unix time since which the risk is guaranteed, or None if it is not.
-        inputs_to_go: about how many inputs are missing until the risk is guaranteed, or None if it
-            is guaranteed, or if this is unknown.
+        inputs_to_go: about how many more inputs it takes until the risk is guaranteed, or None if
+            it is guaranteed, or if this is unknown.
         guarantee_alarms: how often the risk was found to be exceeded, or None without one.
     """
 
@@ -154,7 +154,7 @@ class SparkplugNode:
     def birth(self, gauges: Gauges, depth: int, *, now_ms: int) -> payload_pb2.Payload:
         """Build NBIRTH, the message that begins a connection or answers a rebirth request.
 
-        Every metric in it has a name, its present value (which may be null) and, except for the
+        Every metric in it has a name, its current value (which may be null) and, except for the
         rebirth metric, an alias. `seq` is reset to 0.
 
         Args:
@@ -189,7 +189,7 @@ class SparkplugNode:
         """Build NDATA, the message that reports changes and receipts.
 
         It contains the gauges that changed since the last message, and a batch of receipts if there
-        is one. `seq` is incremented.
+        is one. Each message increments `seq`.
 
         Args:
             gauges: the device's status.

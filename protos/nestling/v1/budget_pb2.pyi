@@ -67,7 +67,7 @@ class Budget(_message.Message):
     audit_share: _builtins.float
     """Share of the answers that stay on the device by choice that are sent to the cloud too, 0 to 1."""
     defer: _builtins.bool
-    """Whether hard inputs wait for the cloud when it is not an option."""
+    """Whether hard inputs wait for the cloud when it is not an option or fails."""
     def __init__(
         self,
         *,

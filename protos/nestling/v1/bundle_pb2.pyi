@@ -264,8 +264,8 @@ class WireForm(_message.Message):
     """
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """For integers, the difference between two neighboring ones, for each channel. For pictures, the
-        difference between two neighboring levels.
+        """For integers, the step of each channel: the difference between the values that two neighboring
+        integers stand for. For pictures, the same for two neighboring levels.
         """
 
     @_builtins.property

@@ -78,7 +78,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_OVERLOADED: _Reason.ValueType  # 13
     """Fallback: the cloud could not have answered in time, and said when to ask again."""
     REASON_DEFERRED: _Reason.ValueType  # 14
-    """Follow-up: the cloud was asked later, because it was not an option at first."""
+    """Follow-up: the cloud answered later, because it was not an option or failed at first."""
     REASON_AUDITED: _Reason.ValueType  # 15
     """Follow-up: the cloud was asked about an answer that the device had kept."""
     REASON_EXPIRED: _Reason.ValueType  # 16
@@ -115,7 +115,7 @@ REASON_BACK_OFF: Reason.ValueType  # 12
 REASON_OVERLOADED: Reason.ValueType  # 13
 """Fallback: the cloud could not have answered in time, and said when to ask again."""
 REASON_DEFERRED: Reason.ValueType  # 14
-"""Follow-up: the cloud was asked later, because it was not an option at first."""
+"""Follow-up: the cloud answered later, because it was not an option or failed at first."""
 REASON_AUDITED: Reason.ValueType  # 15
 """Follow-up: the cloud was asked about an answer that the device had kept."""
 REASON_EXPIRED: Reason.ValueType  # 16
@@ -132,7 +132,7 @@ class _FollowUpEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FollowUp.Val
     DESCRIPTOR: _descriptor.EnumDescriptor
     FOLLOW_UP_UNSPECIFIED: _FollowUp.ValueType  # 0
     FOLLOW_UP_DEFERRED: _FollowUp.ValueType  # 1
-    """The input was hard, but the cloud was not an option."""
+    """The input was hard, but the cloud was not an option or failed."""
     FOLLOW_UP_AUDIT: _FollowUp.ValueType  # 2
     """The input was drawn at random, to learn how often the cloud would have changed the answer."""
 
@@ -141,7 +141,7 @@ class FollowUp(_FollowUp, metaclass=_FollowUpEnumTypeWrapper):
 
 FOLLOW_UP_UNSPECIFIED: FollowUp.ValueType  # 0
 FOLLOW_UP_DEFERRED: FollowUp.ValueType  # 1
-"""The input was hard, but the cloud was not an option."""
+"""The input was hard, but the cloud was not an option or failed."""
 FOLLOW_UP_AUDIT: FollowUp.ValueType  # 2
 """The input was drawn at random, to learn how often the cloud would have changed the answer."""
 Global___FollowUp: _TypeAlias = FollowUp  # noqa: Y015

@@ -122,7 +122,7 @@ class GuaranteeState(_message.Message):
     in_use: _builtins.int
     """Number of the threshold in use, from 1 for the most cautious one; 0: none, every input is sent."""
     since: _builtins.int
-    """Inputs since the start, or since suspicion last raised the share of audits."""
+    """Inputs since the start, or since near misses last raised the share of audits."""
     alarms: _builtins.int
     certified_at_ms: _builtins.int
     """Unix time at which a threshold was first certified, or after an alarm again, milliseconds; 0: none."""
@@ -313,7 +313,7 @@ class PendingInput(_message.Message):
     origin_file: _builtins.str
     origin_window: _builtins.int
     charged: _builtins.bool
-    """Whether a target has been charged with what asking costs."""
+    """Whether no target is to be charged when the cloud answers this deferred input."""
     @_builtins.property
     def believed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Class probabilities that the device believed when it answered, (C,); empty if the bundle has no

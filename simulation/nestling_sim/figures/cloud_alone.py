@@ -1,4 +1,4 @@
-"""Computes what the cloud would have answered by itself, behind a stream filter of its own.
+"""Computes what the cloud would have answered on its own, behind a stream filter of its own.
 
 The filter is fitted as the device's filters are, but on the cloud's outputs for the task's
 calibration inputs.

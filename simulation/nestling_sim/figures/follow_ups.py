@@ -52,11 +52,11 @@ def follow_up_entry(
 
         - `deferred`: the number of inputs that were to wait for the cloud, of these `revised` the
           number that the cloud answered later, and `changed` the number whose answer it changed.
-        - `audits`: the number of audited answers, and `agreeing` the number that the cloud did not
-          change.
+        - `audits`: the number of audits that the cloud answered, of these `agreeing` the number in
+          which it did not change the answer.
         - `expired`: the number of inputs to which the cloud gave no answer, and about which it is
           not asked any more.
-        - `waiting`: the number of inputs about which it was not asked by the end of the run.
+        - `waiting`: the number of inputs without a follow-up by the end of the run.
         - `accuracy`: the accuracy with revised answers.
         - `energy_mj`: the mean energy of follow-ups for each input of the run.
     """

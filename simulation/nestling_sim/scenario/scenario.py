@@ -61,7 +61,7 @@ class OffloadTable(Table):
     The targets are averages per input (a share, an energy or a latency), or a tolerated risk. A
     device keeps an average over the window, unless the window is 0: then the target becomes a
     static threshold. A share of the kept answers is audited, and with `defer`, hard inputs wait
-    while the cloud is not an option.
+    for the cloud if it is not an option or fails.
     """
 
     share: Share = 0.0

@@ -51,11 +51,13 @@ def receipt_lines(rows: Iterator[ReceiptRow]) -> Iterator[str]:
     Yields:
         Chunks of lines. The first chunk begins with the line of column names.
     """
-    fields = [name for name in ReceiptRow.__dataclass_fields__ if name != "success"]
-    lines: list[list[Any]] = [[*fields, "success"]]
+    lists = ("values", "device_values", "success")
+    fields = [name for name in ReceiptRow.__dataclass_fields__ if name not in lists]
+    lines: list[list[Any]] = [[*fields, *lists]]
     for row in rows:
         values = [getattr(row, name) for name in fields]
-        lines.append([*values, " ".join(f"{value:.6g}" for value in row.success)])
+        joined = [" ".join(f"{value:.6g}" for value in getattr(row, name)) for name in lists]
+        lines.append([*values, *joined])
         if len(lines) >= _LINES_A_CHUNK:
             yield as_csv(lines)
             lines = []

@@ -1,4 +1,4 @@
-"""Reads the target offload share of a device or of the fleet, and how devices follow it.
+"""Reads the target offload share of a device or of the fleet, and how closely devices follow it.
 
 The module also reads the latest changes of targets, and the figures since the last change.
 """

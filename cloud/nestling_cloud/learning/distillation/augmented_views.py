@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.distillation.features import STORED_DTYPE, answers_of
+from nestling_cloud.learning.distillation.outliers import Augment, with_outliers
 from nestling_cloud.learning.distillation.view_tensors import (
     ViewTensors,
     check_room,
@@ -21,6 +22,10 @@ from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.stored_inputs import StoredInputs
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.kind import Kind
+from nestling_core.kinds.labels import SINGLE_LABEL
+from nestling_core.kinds.of_signature import kind_of
 
 # Bytes of float32 inputs that are augmented at a time.
 _PART_BYTES = 64_000_000
@@ -32,8 +37,9 @@ class Batch:
 
     Attributes:
         inputs: the augmented inputs, (N, *shape).
-        labels: the class indices, (N,).
-        logits: the teacher's logits, (N, classes); None if the teacher is not used.
+        kind: the kind of the task, which determines the loss.
+        labels: the true answers, (N, ...), as in `nestling_core.kinds.kind`.
+        logits: the teacher's outputs, (N, O); None if the teacher is not used.
         features: the teacher's features, as in
             `nestling_cloud.learning.distillation.features.Answers`; None if no loss uses them.
     """
@@ -42,6 +48,7 @@ class Batch:
     labels: torch.Tensor
     logits: torch.Tensor | None = None
     features: torch.Tensor | None = None
+    kind: Kind = SINGLE_LABEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +56,11 @@ class AugmentedViews:
     """Augmented copies of the training data with the teacher's answers to each copy.
 
     Attributes:
+        kind: the kind of the task.
         distillation: the options that choose which of the teacher's outputs are used.
         inputs: the inputs of the V copies, (V, N, *shape).
-        labels: the class indices, which all copies share, (N,).
-        logits: the teacher's logits, (V, N, classes); None if the teacher is not used.
+        labels: the true answers, which all copies share, (N, ...).
+        logits: the teacher's outputs, (V, N, O); None if the teacher is not used.
         features: the teacher's features in bfloat16, (V, N, ...); None if no loss uses them.
     """
 
@@ -61,6 +69,7 @@ class AugmentedViews:
     labels: torch.Tensor
     logits: torch.Tensor | None
     features: ViewTensors | None
+    kind: Kind = SINGLE_LABEL
 
     def batch(self, epoch: int, indices: torch.Tensor, device: torch.device = CPU) -> Batch:
         """Return the chosen examples from the copy that is used in an epoch.
@@ -74,6 +83,7 @@ class AugmentedViews:
         """
         view = epoch % len(self.inputs)
         return Batch(
+            kind=self.kind,
             inputs=self.inputs[view][indices].to(device),
             labels=self.labels[indices].to(device),
             logits=None if self.logits is None else self.logits[view][indices].to(device),
@@ -90,7 +100,9 @@ def make_views(
 ) -> AugmentedViews:
     """Return augmented copies of the data with the teacher's answers to each copy.
 
-    The teacher is run only if the distillation uses its logits or its features.
+    The teacher is run only if the distillation uses its outputs or its features. In an anomaly
+    task, half of the copies are made unusual, so that the student also sees what the teacher says
+    of anomalies.
 
     Args:
         task: the task, which provides the augmentation. The student's recipe decides whether the
@@ -104,13 +116,16 @@ def make_views(
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
         ViewsError: the copies are too large for the memory, and the disk has no room for them.
     """
-    copies = augmented_copies(task, examples, generator, distillation.views)
+    kind = kind_of(task.signature)
+    augment = with_outliers(task.augment) if isinstance(kind, Anomaly) else task.augment
+    copies = augmented_copies(augment, examples, generator, distillation.views)
     logits, features = None, None
     if distillation.asks_teacher:
         device = training_device()
         with placed(teacher, device), precision(task.student_recipe, device):
             logits, features = _answers(teacher, copies, distillation)
     return AugmentedViews(
+        kind=kind,
         distillation=distillation,
         inputs=copies,
         labels=torch.from_numpy(examples.labels),
@@ -120,7 +135,7 @@ def make_views(
 
 
 def augmented_copies(
-    task: Task, examples: Examples, generator: torch.Generator, views: int
+    augment: Augment, examples: Examples, generator: torch.Generator, views: int
 ) -> ViewTensors:
     """Return augmented copies of the data, (V, N, *shape).
 
@@ -130,7 +145,7 @@ def augmented_copies(
     larger one in parts.
 
     Args:
-        task: the task, which provides the augmentation.
+        augment: the augmentation, as in `Task`.
         examples: the data to augment.
         generator: the random generator for the augmentation.
         views: the number of copies, V.
@@ -142,7 +157,7 @@ def augmented_copies(
     copies = ViewTensors(views, inputs.shape[1:], len(inputs), _stored_type(examples.inputs))
     for view in range(views):
         for part in _parts(inputs.shape):
-            copies.put(view, part.start, task.augment(inputs[part], generator))
+            copies.put(view, part.start, augment(inputs[part], generator))
     return copies
 
 

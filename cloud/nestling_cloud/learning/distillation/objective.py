@@ -6,7 +6,6 @@ from typing import Protocol
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch
 from nestling_cloud.learning.distillation.losses import (
@@ -17,8 +16,8 @@ from nestling_cloud.learning.distillation.losses import (
     hint_loss,
 )
 from nestling_cloud.learning.distillation.view_tensors import MOST_IN_MEMORY, ViewTensors
+from nestling_cloud.learning.kind_losses import student_loss
 from nestling_cloud.recipes.distillation import Distillation
-from nestling_core.student.losses import distillation_loss
 from nestling_core.student.network import NestedStudent
 
 
@@ -33,7 +32,7 @@ class Objective(Protocol):
         Args:
             features: the output of every layer, followed by the pooled features, as returned by
                 `NestedStudent.features`.
-            logits: the logits of the largest capacity, (N, classes).
+            logits: the outputs of the largest capacity, (N, O).
             batch: the inputs, their labels and the teacher's answers.
         """
         ...
@@ -44,7 +43,7 @@ class Objective(Protocol):
         The smaller capacities use this part too.
 
         Args:
-            logits: the logits of a capacity, (N, classes).
+            logits: the outputs of a capacity, (N, O).
             batch: the inputs, their labels and the teacher's answers.
         """
         ...
@@ -54,17 +53,16 @@ def answer_loss(logits: torch.Tensor, batch: Batch, distillation: Distillation) 
     """Return the loss on the labels and, if the teacher is used, on the teacher's answers.
 
     Args:
-        logits: the logits of the network that learns, (N, classes).
+        logits: the outputs of the network that learns, (N, O).
         batch: the inputs, their labels and the teacher's answers.
         distillation: the temperature, and the weight of the teacher's answers relative to the
             labels.
     """
-    if batch.logits is None:
-        return functional.cross_entropy(logits, batch.labels)
-    return distillation_loss(
+    return student_loss(
+        batch.kind,
         logits,
-        batch.logits,
         batch.labels,
+        batch.logits,
         temperature=distillation.temperature,
         weight=distillation.weight,
     )

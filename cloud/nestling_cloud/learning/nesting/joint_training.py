@@ -18,6 +18,7 @@ from torch import nn
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
+from nestling_cloud.learning.kind_losses import imitation_loss
 from nestling_cloud.learning.loop import BatchLoss, train
 from nestling_cloud.learning.torch_device import device_of, placed, training_device
 from nestling_cloud.progress import Progress
@@ -25,7 +26,6 @@ from nestling_cloud.recipes.nesting import Joint, Rule
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
-from nestling_core.student.losses import soft_divergence
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
 
@@ -189,7 +189,7 @@ def joint_loss(
         if teacher_share < 1:
             if largest_logits is None:
                 largest_logits = _largest_logits(student, batch.inputs)
-            divergence = soft_divergence(logits, largest_logits, TEMPERATURE)
+            divergence = imitation_loss(batch.kind, logits, largest_logits, TEMPERATURE)
             loss = loss + (1 - teacher_share) * divergence
     return loss
 

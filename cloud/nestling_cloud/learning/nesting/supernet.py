@@ -16,13 +16,14 @@ from torch.nn import functional
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.learning.distillation.augmented_views import Batch
 from nestling_cloud.learning.distillation.objective import answer_loss
+from nestling_cloud.learning.kind_losses import imitation_loss
 from nestling_cloud.learning.nesting.width_cost import Widths
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import NestingError
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.blocks import Conv
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.layers import ConvLayer, RecurrentLayer, ShuffleLayer, make_layer
-from nestling_core.student.losses import soft_divergence
 from nestling_core.student.normalization import EPSILON
 from nestling_core.student.normalizer import Normalizer
 from nestling_core.student.plan import head_shape, plan
@@ -57,9 +58,10 @@ class Supernet(nn.Module):
         self._channels = channels  # width of a depthwise layer that comes first
         self.normalizer = Normalizer(channels, len(axes))
         self.layers = nn.ModuleList(layers)
-        self.head = nn.Parameter(torch.empty(head_shape(plans[-1], len(signature.classes), 1)))
+        outputs = kind_of(signature).student_outputs
+        self.head = nn.Parameter(torch.empty(head_shape(plans[-1], outputs, 1)))
         nn.init.normal_(self.head, std=plans[-1].channels(1) ** -0.5)
-        self.offsets = nn.Parameter(torch.zeros(len(signature.classes)))
+        self.offsets = nn.Parameter(torch.zeros(outputs))
 
     def forward(
         self, x: torch.Tensor, widths: Sequence[int], measured: int | None = None
@@ -133,7 +135,7 @@ def supernet_loss(
     logits = supernet(batch.inputs, largest)
     loss = answer_loss(logits, batch, distillation)
     losses = [
-        soft_divergence(supernet(batch.inputs, widths), logits.detach(), TEMPERATURE)
+        imitation_loss(batch.kind, supernet(batch.inputs, widths), logits.detach(), TEMPERATURE)
         for widths in smaller
     ]
     return sum(losses, loss)

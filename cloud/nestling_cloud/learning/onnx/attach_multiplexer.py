@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_cloud.models.plain_confidence import FLOOR, PlainConfidence
+from nestling_cloud.models.plain_confidence import FLOOR, PlainConfidence, PlainRule
 
 
 def attach_multiplexer(
@@ -33,8 +33,9 @@ def attach_multiplexer(
         nodes = _network_nodes(knows_classes=multiplexer.classes is not None)
         constants = _network_constants(multiplexer, capacity)
     else:
-        nodes = _plain_nodes(margin=multiplexer.rule == "margin")
-        constants = _plain_constants(multiplexer, capacity)
+        nodes = _plain_nodes(multiplexer.rule)
+        outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        constants = _plain_constants(multiplexer, capacity, outputs)
     graph.node.extend(nodes)
     graph.initializer.extend(
         numpy_helper.from_array(value, f"multiplexer.{name}") for name, value in constants.items()
@@ -84,22 +85,43 @@ def _network_constants(multiplexer: Multiplexer, capacity: int) -> dict[str, NDA
     }
 
 
-def _plain_nodes(*, margin: bool) -> list[NodeProto]:
-    first = _node("Slice", "largest zero one axis", "first")
-    confidence = (
-        [
-            first,
-            _node("Slice", "largest one two axis", "second"),
-            _node("Sub", "first second", "confidence"),
-        ]
-        if margin
-        else [_node("Slice", "largest zero one axis", "confidence")]
-    )
-    return [
-        _node("Div", "logits temperature", "scaled"),
+def _confidence_nodes(rule: PlainRule) -> list[NodeProto]:
+    """Return the nodes that compute "confidence" from "scaled", the outputs at a temperature."""
+    match rule:
+        case "joint label" | "score distance":
+            return [
+                _node("Abs", "scaled", "distances"),
+                _node("Sigmoid", "distances", "each"),
+                _node("ReduceProd", "each", "confidence", axes=[1], keepdims=1),
+            ]
+        case "expected error":
+            return [
+                _node("Slice", "scaled half end axis", "expected"),
+                _node("Neg", "expected", "precise"),
+                _node("Exp", "precise", "rate"),
+                _node("Neg", "rate", "falling"),
+                _node("Exp", "falling", "beyond"),
+                _node("Sub", "whole beyond", "each"),
+                _node("ReduceProd", "each", "confidence", axes=[1], keepdims=1),
+            ]
+    largest = [
         _node("Softmax", "scaled", "probabilities", axis=1),
         _node("TopK", "probabilities two", "largest places", axis=1),
-        *confidence,
+    ]
+    if rule != "margin":
+        return [*largest, _node("Slice", "largest zero one axis", "confidence")]
+    return [
+        *largest,
+        _node("Slice", "largest zero one axis", "first"),
+        _node("Slice", "largest one two axis", "second"),
+        _node("Sub", "first second", "confidence"),
+    ]
+
+
+def _plain_nodes(rule: PlainRule) -> list[NodeProto]:
+    return [
+        _node("Div", "logits temperature", "scaled"),
+        *_confidence_nodes(rule),
         _node("Add", "confidence floor", "sure"),
         _node("Sub", "whole confidence", "rest"),
         _node("Add", "rest floor", "unsure"),
@@ -112,15 +134,26 @@ def _plain_nodes(*, margin: bool) -> list[NodeProto]:
     ]
 
 
-def _plain_constants(plain: PlainConfidence, capacity: int) -> dict[str, NDArray[np.generic]]:
+def _plain_constants(
+    plain: PlainConfidence, capacity: int, outputs: int
+) -> dict[str, NDArray[np.generic]]:
+    places = _places(plain.rule, outputs)
     return {
+        **{name: np.array([place], np.int64) for name, place in places.items()},
         "temperature": plain.temperatures[capacity - 1].numpy().reshape(1),
-        "zero": np.array([0], np.int64),
-        "one": np.array([1], np.int64),
-        "two": np.array([2], np.int64),
-        "axis": np.array([1], np.int64),
         "floor": np.array([FLOOR], np.float32),
         "whole": np.array([1], np.float32),
         "slope": plain.slopes[capacity - 1].numpy()[None],
         "offset": plain.offsets[capacity - 1].numpy()[None],
     }
+
+
+def _places(rule: PlainRule, outputs: int) -> dict[str, int]:
+    """Return the places in arrays that the nodes of a rule refer to, by name."""
+    match rule:
+        case "joint label" | "score distance":
+            return {}
+        case "expected error":
+            return {"half": outputs // 2, "end": outputs, "axis": 1}
+        case _:
+            return {"zero": 0, "one": 1, "two": 2, "axis": 1}

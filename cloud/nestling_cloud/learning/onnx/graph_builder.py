@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.kinds.of_signature import kind_of
 
 _OPSET = 17
 _IR_VERSION = 9
@@ -87,11 +88,11 @@ class GraphBuilder:
         """Return the serialized model, which maps "input" to "logits" in float32.
 
         Args:
-            signature: the shape of an input, and the classes.
+            signature: the shape of an input, and the kind of the task.
         """
         source = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *signature.shape])
         target = helper.make_tensor_value_info(
-            "logits", TensorProto.FLOAT, ["N", len(signature.classes)]
+            "logits", TensorProto.FLOAT, ["N", kind_of(signature).student_outputs]
         )
         graph = helper.make_graph(self._nodes, self._name, [source], [target], self._initializers)
         model = helper.make_model(

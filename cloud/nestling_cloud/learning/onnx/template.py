@@ -40,11 +40,11 @@ def build_template(
 ) -> bytes:
     """Return the serialized graph of one capacity, without its weights.
 
-    The graph maps "input" (N, *shape), in float32, to "logits" (N, classes).
+    The graph maps "input" (N, *shape), in float32, to "logits" (N, O), the outputs.
 
     Args:
         student: the quantized student, with all its capacities.
-        signature: the shape and classes of the task.
+        signature: the shape and kind of the task.
         layout: the names and shapes of the student's int8 weight tensors.
         capacity: the number of the capacity, 1 to K.
         activations: the integer type of the activations, which does not change the logits.
@@ -57,7 +57,7 @@ def build_template(
         x = graph.layer(x, plan, layer)
     x = graph.node("GlobalAveragePool", [x])
     x = graph.node("Flatten", [x], axis=1)
-    graph.head(x, entry)
+    graph.head(x, entry, student)
     return graph.serialize(signature)
 
 
@@ -217,10 +217,11 @@ class _StudentGraph(GraphBuilder):
         scales = self.constant(f"{name}.scale", _gates(scale, order)[None, :, None])
         return self.node("Mul", [real, scales])
 
-    def head(self, x: str, entry: QuantizedCapacity) -> None:
+    def head(self, x: str, entry: QuantizedCapacity, student: QuantizedStudent) -> None:
         """Add the last layer, which computes "logits".
 
         It sums in integers and scales once, so that all processors give exactly the same logits.
+        The values of a regression task are scaled to their units.
         """
         step = (entry.pooled.scale * entry.head_scale).astype(np.float32)
         integers, _, zero = self.quantized(x, entry.pooled)
@@ -232,7 +233,12 @@ class _StudentGraph(GraphBuilder):
         products = self.node("MatMulInteger", [integers, weight, zero])
         bias = self.constant(f"{HEAD_NAME}.bias", _accumulated(entry.head_bias, step))
         total = self.node("Cast", [self.node("Add", [products, bias])], to=TensorProto.FLOAT)
-        self.node("Mul", [total, self.constant(f"{HEAD_NAME}.step", step)], "logits")
+        if student.center is None or student.spread is None:
+            self.node("Mul", [total, self.constant(f"{HEAD_NAME}.step", step)], "logits")
+            return
+        scaled = self.constant(f"{HEAD_NAME}.step", (step * student.spread).astype(np.float32))
+        center = self.constant(f"{HEAD_NAME}.center", student.center)
+        self.node("Add", [self.node("Mul", [total, scaled]), center], "logits")
 
 
 def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArray[np.int32]:

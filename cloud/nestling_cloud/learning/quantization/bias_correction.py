@@ -44,7 +44,9 @@ def correct_biases(
             expected = reference(inputs, capacity).mean(0)
         with _corrected(student, reference, means), activations_rounded(student, on_grids(grids)):
             actual = student(inputs, capacity).mean(0)
-        student.head_offsets[capacity - 1] += expected - actual
+        shift = expected - actual
+        scale = student.output_scale
+        student.head_offsets[capacity - 1] += shift if scale is None else shift / scale.spread
 
 
 @contextlib.contextmanager

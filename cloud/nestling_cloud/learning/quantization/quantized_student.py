@@ -66,8 +66,8 @@ class QuantizedCapacity:
         input: the 8-bit grid of the normalized input.
         layers: the scales, biases and output range of each layer, in order; None for a shuffle.
         pooled: the 8-bit grid of the pooled features.
-        head_scale: the scale of the last layer's weights for each class, (classes,).
-        head_bias: the bias of each class, not quantized, (classes,).
+        head_scale: the scale of the last layer's weights for each output, (O,).
+        head_bias: the bias of each output, not quantized, (O,).
     """
 
     input: ActivationRange
@@ -89,6 +89,10 @@ class QuantizedStudent:
         mean: the mean of each input channel, which normalization subtracts, (C,).
         deviation: the standard deviation of each input channel, by which normalization divides,
             (C,).
+        center: the constant that is added to each output of a regression task at last, (O,); None
+            in other tasks.
+        spread: the factor by which each such output is multiplied before, (O,); None in other
+            tasks.
     """
 
     plans: tuple[LayerPlan, ...]
@@ -96,3 +100,5 @@ class QuantizedStudent:
     capacities: tuple[QuantizedCapacity, ...]
     mean: Floats
     deviation: Floats
+    center: Floats | None = None
+    spread: Floats | None = None

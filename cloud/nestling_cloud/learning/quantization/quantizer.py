@@ -63,12 +63,15 @@ def quantize(
     if quantization.bias_correction:
         recalibrate(reference, tensors_of(inputs))
         correct_biases(student, reference, grids, sample)
+    scale = student.output_scale
     return QuantizedStudent(
         plans=tuple(layer.plan for layer in student.stack),
         tensors=tensors,
         capacities=tuple(_capacity(student, k, scales, grids[k - 1]) for k in capacities),
         mean=student.normalizer.mean.flatten().numpy().copy(),
         deviation=student.normalizer.deviation.flatten().numpy().copy(),
+        center=None if scale is None else scale.center.numpy().copy(),
+        spread=None if scale is None else scale.spread.numpy().copy(),
     )
 
 

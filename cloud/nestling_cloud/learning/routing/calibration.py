@@ -1,4 +1,4 @@
-"""Finds the thresholds with which devices meet target offload shares and tolerated risks."""
+"""Finds thresholds that meet target offload shares, and suggests some for tolerated risks."""
 
 import itertools
 from collections.abc import Sequence
@@ -61,6 +61,8 @@ def calibrate(
         capacity directly is cheapest. Each curve holds:
 
         - for each target offload share of a grid, the thresholds and the accuracy with them.
+        - the parameters of the stream filter, if `fit_filter` finds any.
+        - the largest offload share that pays, if the capacity is more accurate than the cloud.
         - the plan for certifying a tolerated risk, unless there are fewer than 50 held-out inputs.
         - quantiles, over the held-out inputs, of the probability that the capacity (in a cascade,
           the larger one) is right, as predicted after the first run.

@@ -148,9 +148,9 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
 
     On the given inputs, the accuracy of a cascade may be at most 0.1 percentage points lower than
     the accuracy of running `top` directly, and the loss plus its standard error may be at most 0.5
-    points. With inputs of few people, the standard error is often too large for any cascade. The
-    cost of a rule is its mean number of multiply-accumulates per input, plus a fixed number for
-    each run of a capacity.
+    points. If the inputs come from only a few people, the standard error is often so large that no
+    cascade qualifies. The cost of a rule is its mean number of multiply-accumulates per input, plus
+    a fixed number for each run of a capacity.
 
     Args:
         believed: the predicted success probabilities of the inputs, (K, N, K + 1), as returned by

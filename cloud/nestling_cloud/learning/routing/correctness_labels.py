@@ -1,10 +1,11 @@
-"""Makes the multiplexer's training targets, which estimate each option's success probability."""
+"""Computes the multiplexer's training targets, which estimate each option's success probability."""
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from nestling_cloud.learning.routing.data import Floats, RoutingData
+from nestling_core.kinds.labels import SingleLabel
 
 # Weight of the labels in the training targets; the teacher's probabilities have the rest.
 LABEL_PART = 0.5
@@ -22,12 +23,14 @@ def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Flo
     best (Guo et al. 2017, arXiv 1706.04599). The target is a weighted mean of both estimates.
     docs/results/routing.md compares this mean with each of the two estimates.
 
+    In other kinds of tasks than single-label, the targets are the labels alone.
+
     Args:
         data: the outputs of every option and the labels.
         label_part: the weight of the labels, where 1 uses only the labels and 0 only the teacher.
     """
     labels = data.right.astype(np.float32)
-    if label_part == 1:
+    if label_part == 1 or not isinstance(data.kind, SingleLabel):
         return labels
     answers = [*data.logits.argmax(axis=2), data.cloud.argmax(axis=1)]
     belief = softmax(data.cloud / temperature(data.cloud, data.labels))

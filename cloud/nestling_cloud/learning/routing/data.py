@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.tasks.inputs import Inputs, rows_of
+from nestling_core.kinds.kind import Answers, Kind
+from nestling_core.kinds.labels import SINGLE_LABEL
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -16,7 +18,7 @@ Doubles = NDArray[np.float64]
 STRETCH = 50
 """The number of neighboring inputs that count as one observation."""
 FEWEST_STRETCHES = 10
-"""The number of stretches below which every input counts."""
+"""The number of stretches below which every input counts as an observation of its own."""
 
 # Part of the inputs that the multiplexer and the cascades are fitted on; thresholds and guarantees
 # come from the rest.
@@ -32,18 +34,20 @@ class RoutingData:
 
     Attributes:
         inputs: the inputs, (N, *shape).
-        logits: the logits of each capacity, as a device computes them, (K, N, classes).
-        cloud: the teacher's logits, (N, classes).
-        labels: the true class index of each input, (N,).
+        logits: the outputs of each capacity, as a device computes them, (K, N, O).
+        cloud: the teacher's outputs, (N, O).
+        labels: the true answers, (N, ...), as in `nestling_core.kinds.kind`.
         lengths: the number of inputs in each recording, in order. It is empty if the inputs are
             independent of one another.
+        kind: the kind of the task.
     """
 
     inputs: Inputs
     logits: Floats
     cloud: Floats
-    labels: NDArray[np.int64]
+    labels: Answers
     lengths: Sequence[int] = ()
+    kind: Kind = SINGLE_LABEL
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,14 +63,15 @@ class RoutingData:
 
         The cloud is in the last column.
         """
-        answers = [*self.logits.argmax(axis=2), self.cloud.argmax(axis=1)]
-        return np.stack([answer == self.labels for answer in answers], axis=1)
+        found = [self.kind.answers(outputs) for outputs in (*self.logits, self.cloud)]
+        return np.stack([self.kind.success(answers, self.labels) for answers in found], axis=1)
 
     @property
     def agrees(self) -> Bools:
         """For each input, whether each capacity gives the cloud's answer, (N, K)."""
-        agrees: Bools = self.logits.argmax(axis=2) == self.cloud.argmax(axis=1)
-        return agrees.T
+        cloud = self.kind.answers(self.cloud)
+        found = [self.kind.success(self.kind.answers(outputs), cloud) for outputs in self.logits]
+        return np.stack(found, axis=1)
 
     def cut(self, part: float) -> "tuple[RoutingData, RoutingData]":
         """Cut the inputs in two, in recorded order.
@@ -100,6 +105,7 @@ class RoutingData:
             logits=self.logits[:, chosen],
             cloud=self.cloud[chosen],
             labels=self.labels[chosen],
+            kind=self.kind,
         )
 
 

@@ -1,15 +1,16 @@
 """Measures how many consecutive inputs of a stream count as one observation.
 
 A device certifies a threshold by bets on blocks of inputs. The bets are fair if blocks do not
-depend on each other. Neighboring inputs do: in an easy recording, one input after the other wins.
-The longer the blocks, the less they depend on each other, and the more inputs a certificate takes.
+depend on each other. Neighboring inputs do: in an easy recording, bet after bet pays. The longer
+the blocks, the less they depend on each other, and the more inputs a certificate takes.
 
-The length is therefore measured. Calibration recordings are drawn at random and joined to long
+The length is therefore measured. Calibration recordings are drawn at random and joined into long
 streams, on which the risk of every threshold is known. The bets are placed against the statement
-that a threshold exceeds exactly this risk, which no device may prove more often than it promises.
-The dependence length is the smallest length of a block with which this promise is kept, for each
-threshold, and with all larger lengths too. It is one number for a whole bundle, the largest of all
-its curves: an accurate capacity with a filter leaves too few changes to measure anything finely.
+that a threshold's risk is at least this known risk. The statement is true, so devices must not
+refute it more often than they promise. The dependence length is the smallest length of a block with
+which this promise is kept, for each threshold, and with all larger lengths too. A bundle has only
+one such number, the largest over its curves, because the curve of an accurate capacity with a
+filter has too few changes for a measurement of its own.
 
 The result is deterministic.
 """

@@ -46,7 +46,7 @@ class Design:
 
 
 PLAIN = Design(rule="max-softmax")
-"""The rule that is used unless another one proves better."""
+"""The rule of single-label tasks that is used unless another one proves better."""
 
 
 def fit_multiplexer(

@@ -28,8 +28,8 @@ _SHARES = (
     *(0.18, 0.15, 0.12, 0.1, 0.08, 0.06, 0.04, 0.02, 0.01, 0.0),
 )
 FEWEST_INPUTS = 50
-"""The number of held-out inputs below which there is no plan: with fewer, most thresholds would
-have less than one or two inputs between them."""
+"""The number of held-out inputs below which there is no plan: with fewer, most neighboring
+thresholds would have at most one or two inputs between them."""
 # Gains are at most 1.
 _KEEP_ALL = 1.0
 
@@ -50,7 +50,7 @@ class Planned:
 def input_plan(
     cascade: CascadeRule, held_out: tuple[RoutingData, Floats], fitted: tuple[RoutingData, Floats]
 ) -> Planned | None:
-    """Return the plan for devices that judge every input by itself.
+    """Return the plan for devices that judge every input on its own.
 
     Args:
         cascade: the capacities that run.

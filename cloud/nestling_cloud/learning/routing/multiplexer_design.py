@@ -34,7 +34,9 @@ from nestling_cloud.learning.routing.fit_multiplexer import (
 from nestling_cloud.learning.routing.routed_streams import RoutedStreams
 from nestling_cloud.learning.routing.stream_filter import is_stream
 from nestling_cloud.learning.routing.stream_replay import streams_of
+from nestling_cloud.models.plain_confidence import RULE_OF_KIND
 from nestling_cloud.progress import Progress, SilentProgress
+from nestling_core.kinds.labels import SingleLabel
 
 PLAIN_DESIGNS = (PLAIN, Design(rule="margin"), Design(rule="scaled softmax"))
 NETWORKS = tuple(
@@ -74,7 +76,8 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
     are compared by stretches of at least 50 neighboring inputs, each of which counts as one
     observation. Another design replaces max-softmax only if it is better by more than one standard
     error of the difference. If there are fewer than ten stretches, max-softmax is returned without
-    a comparison.
+    a comparison. In other kinds of tasks than single-label, there is one rule and nothing to
+    compare.
 
     Args:
         data: the outputs of every option, for inputs in recorded order that neither teacher nor
@@ -82,6 +85,8 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
         seed: the random seed for the fits.
         progress: the progress display, advanced once per design.
     """
+    if not isinstance(data.kind, SingleLabel):
+        return Design(rule=RULE_OF_KIND[data.kind.name])
     if len(data) < FEWEST_FITTED:
         return PLAIN
     designs = (*PLAIN_DESIGNS, *NETWORKS)

@@ -1,4 +1,4 @@
-"""Finds thresholds for devices with a stream filter, and what devices send and answer with them."""
+"""Finds thresholds for devices with a stream filter, and replays the streams with them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class RoutedStreams:
         shares: Sequence[float],
         with_gate: Callable[[Doubles], Thresholds] = gate_thresholds,
     ) -> tuple[Thresholds, Replay]:
-        """Return the thresholds at which shares of the inputs are sent, and what is answered then.
+        """Return the thresholds at which shares of the inputs are sent, and the replays at them.
 
         Args:
             shares: the offload shares, 0 to 1.

@@ -22,6 +22,7 @@ from nestling_cloud.learning.routing.stream_replay import (
     replay,
     streams_of,
 )
+from nestling_core.kinds.labels import SingleLabel
 
 # In a cascade, how much larger the cloud's gain has to be for an input to be sent before the larger
 # capacity runs: the prediction is less certain at that time.
@@ -73,7 +74,8 @@ def fit_filter(
 ) -> StreamFilter | None:
     """Return the parameters of the stream filter for a cascade, or None for no filter.
 
-    Without streams, and with more than 32 classes, the result is None.
+    The result is None if the inputs are not streams (see `is_stream`), if there are more than 32
+    classes, or if the kind of the task is not single-label.
 
     Args:
         data: the outputs of every option for the inputs of recordings.
@@ -81,7 +83,8 @@ def fit_filter(
         cascade: the capacities that run.
         shares: the offload shares at which the parameters are compared.
     """
-    if data.cloud.shape[1] > MOST_CLASSES or not is_stream(data):
+    single = isinstance(data.kind, SingleLabel)
+    if not single or data.cloud.shape[1] > MOST_CLASSES or not is_stream(data):
         return None
     deals = [streams_of(data, believed, seed) for seed in range(_DEALS)]
     accuracies = np.mean([_accuracies(data, one, cascade, shares) for one in deals], axis=0)

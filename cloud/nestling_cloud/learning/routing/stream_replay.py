@@ -63,7 +63,7 @@ class Replay:
     Attributes:
         sent: whether each input was sent to the cloud, (R, N).
         answers: the class that was answered, (R, N).
-        device: the class that the device would have answered by itself at that moment, (R, N).
+        device: the class that the device would have answered on its own at that moment, (R, N).
         told: the class that was answered, or would have been, after the cloud's answer, (R, N).
         larger: whether the larger capacity of the cascade ran, (R, N).
     """
@@ -124,7 +124,7 @@ def deal_to_streams(lengths: Sequence[int], seed: int) -> Indices:
 
 
 def streams_of(data: RoutingData, believed: Floats, seed: int) -> Streams:
-    """Return recordings, dealt to streams of about five recordings each.
+    """Deal recordings into streams of about five each, and return the streams.
 
     Args:
         data: the outputs of every option for the inputs of recordings.

@@ -32,7 +32,7 @@ class Instrument(Protocol):
     def watts(self) -> float:
         """Return the power in watts.
 
-        Depending on the instrument, this is a mean over a recent interval or the present power.
+        Depending on the instrument, this is a mean over a recent interval or the current power.
 
         Raises:
             InstrumentError: there is no reading; the next call may succeed.

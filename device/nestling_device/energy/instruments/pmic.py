@@ -82,7 +82,7 @@ class Pmic:
         self.watts()
 
     def watts(self) -> float:
-        """Return the present power of the board, in watts.
+        """Return the current power of the board, in watts.
 
         Raises:
             InstrumentError: the chip cannot be read.

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.learning.measure_wire_forms import calibrated_form, measure_wire_forms
 from nestling_cloud.tasks.examples import Examples
+from nestling_core.kinds.labels import SINGLE_LABEL
 from nestling_core.wire import forms
 from nestling_core.wire.choice import is_sound
 
@@ -33,7 +34,7 @@ def model(tiny_teacher: bytes) -> CloudModel:
 def test_every_form_is_measured_with_its_size_and_what_it_changes(
     model: CloudModel, tiny_weights: Floats
 ) -> None:
-    found = measure_wire_forms(model, examples(drawn(600), tiny_weights))
+    found = measure_wire_forms(model, examples(drawn(600), tiny_weights), SINGLE_LABEL)
 
     assert [form.name for form in found] == forms.candidates(SHAPE)
     assert all(is_sound(form, SHAPE) for form in found)
@@ -56,7 +57,8 @@ def test_form_that_blurs_the_inputs_loses_probability(
     # The range of the calibration is set by inputs that are a hundred times as large.
     inputs[::2] *= 100
 
-    found = {form.name: form for form in measure_wire_forms(model, examples(inputs, tiny_weights))}
+    measured = measure_wire_forms(model, examples(inputs, tiny_weights), SINGLE_LABEL)
+    found = {form.name: form for form in measured}
 
     assert found["int16"].lost < 0.001
     assert found["int6"].lost > 0.05
@@ -66,7 +68,7 @@ def test_form_that_blurs_the_inputs_loses_probability(
 def test_form_that_cannot_represent_an_input_is_missing(
     model: CloudModel, tiny_weights: Floats
 ) -> None:
-    found = measure_wire_forms(model, examples(drawn(50, spread=1e5), tiny_weights))
+    found = measure_wire_forms(model, examples(drawn(50, spread=1e5), tiny_weights), SINGLE_LABEL)
 
     assert [form.name for form in found] == ["fp32", "int16", "int8", "int6"]
 
@@ -78,7 +80,7 @@ def test_large_calibration_data_is_measured_in_part(
     inputs[1::3] *= 1e6  # beyond float16
     inputs[2::3] *= 1e6
 
-    found = measure_wire_forms(model, examples(inputs, tiny_weights))
+    found = measure_wire_forms(model, examples(inputs, tiny_weights), SINGLE_LABEL)
 
     assert "fp16" in [form.name for form in found]
 

@@ -81,7 +81,7 @@ def with_labels(*labels: int) -> Examples:
 
 def with_label_array(labels: NDArray[np.generic]) -> Examples:
     inputs = np.zeros((len(labels), 2, 8), np.float32)
-    return Examples(inputs=inputs, labels=labels)  # type: ignore[arg-type]
+    return Examples(inputs=inputs, labels=labels)
 
 
 UNSOUND = [
@@ -121,7 +121,7 @@ def test_class_without_training_examples_is_named() -> None:
 def test_task_with_one_class_is_refused_before_loading() -> None:
     signature = Signature(shape=[4, 8], classes=["a"])
 
-    with pytest.raises(TaskError, match="task tiny: the signature needs at least two classes"):
+    with pytest.raises(TaskError, match=r"task tiny: a signature .* needs at least two classes"):
         dataclasses.replace(task_of(), signature=signature)
 
 

@@ -21,7 +21,7 @@ SURE = Prediction(1, 0.8)
 
 _probabilities = st.floats(0, 1)
 _predictions = st.builds(Prediction, st.integers(0, CLASSES - 1), _probabilities)
-_answers = st.tuples(_predictions, st.integers(0, CLASSES - 1), _probabilities)
+_answers = st.tuples(_predictions, st.booleans(), _probabilities)
 
 
 def told(
@@ -29,9 +29,14 @@ def told(
 ) -> Reliability:
     found = as_calibrated(CLASSES) if start is None else start
     for agrees in agreements:
-        answer = prediction.answer if agrees else (prediction.answer + 1) % CLASSES
-        found = after_cloud_answer(found, prediction, answer, right)
+        found = after(found, prediction, agrees=agrees, right=right)
     return found
+
+
+def after(found: Reliability, prediction: Prediction, *, agrees: bool, right: float) -> Reliability:
+    return after_cloud_answer(
+        found, prediction, agrees=agrees, cloud_right=right, alternatives=CLASSES - 1
+    )
 
 
 @given(_predictions)
@@ -101,11 +106,11 @@ def test_cloud_that_answers_at_random_teaches_nothing(
 @settings(deadline=None)
 @given(st.lists(_answers, max_size=60))
 def test_offsets_stay_bounded_and_become_surer(
-    answers: list[tuple[Prediction, int, float]],
+    answers: list[tuple[Prediction, bool, float]],
 ) -> None:
     found = as_calibrated(CLASSES)
-    for prediction, answer, right in answers:
-        before, found = found, after_cloud_answer(found, prediction, answer, right)
+    for prediction, agrees, right in answers:
+        before, found = found, after(found, prediction, agrees=agrees, right=right)
         assert np.isfinite(found.mean).all()
         assert (np.abs(found.mean) <= LIMIT).all()
         assert (found.variance > 0).all()
@@ -142,13 +147,13 @@ def test_certainty_keeps_everything_finite(confidence: float, right: float) -> N
 
 def test_order_of_answers_hardly_matters() -> None:
     other = Prediction(1, 0.6)
-    events = [(SURE, 1), (SURE, 0), (other, 1), (other, 2)]
+    events = [(SURE, True), (SURE, False), (other, True), (other, False)]
 
     results = []
     for order in itertools.permutations(events):
         found = as_calibrated(CLASSES)
-        for prediction, answer in order:
-            found = after_cloud_answer(found, prediction, answer, 0.9)
+        for prediction, agrees in order:
+            found = after(found, prediction, agrees=agrees, right=0.9)
         results.append([corrected(found, SURE), corrected(found, other)])
 
     assert np.ptp(results, axis=0).max() < 0.03

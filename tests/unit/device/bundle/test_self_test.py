@@ -110,7 +110,7 @@ def test_bundle_that_names_fewer_classes_than_it_answers_does_not_pass(tmp_path:
         store.download(source, blob)
     del manifest.signature.classes[-1]
 
-    with pytest.raises(SelfTestError, match="the bundle names"):
+    with pytest.raises(SelfTestError, match="the bundle's signature asks for 3"):
         self_test(manifest, CAPACITIES, store, "uint8")
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from nestling.v1 import receipt_pb2
 from nestling.v1.receipt_pb2 import Receipt, Route
+from nestling_core.kinds.labels import SingleLabel
 from nestling_device.commands.answer_format import (
     answer_line,
     guarantee_line,
@@ -15,6 +16,7 @@ from nestling_device.inference.field_guarantee import GuaranteeStatus
 from nestling_device.sources.source import Origin
 
 NO_ORIGIN = Origin()
+KIND = SingleLabel(("sit", "walk", "run"))
 STRANGE = Origin(file="a\nb.npy", window=3, id="porch\x1b[2J\n")
 
 
@@ -22,6 +24,7 @@ def receipt(capacity: int = 2) -> Receipt:
     made = Receipt(
         input_index=4,
         bundle_version="hand-1-abc",
+        answer=2,
         route=Route(capacity=capacity, reason=receipt_pb2.REASON_ESCALATED),
         latency_ms=1.25,
         latency_provenance=receipt_pb2.PROVENANCE_MEASURED,
@@ -34,7 +37,7 @@ def receipt(capacity: int = 2) -> Receipt:
 
 
 def test_json_has_every_key() -> None:
-    assert json.loads(answer_line(receipt(), "run", NO_ORIGIN, as_json=True)) == {
+    assert json.loads(answer_line(receipt(), KIND, NO_ORIGIN, as_json=True)) == {
         "input": 4,
         "answer": "run",
         "confidence": 0.625,
@@ -49,7 +52,7 @@ def test_json_has_every_key() -> None:
 
 
 def test_columns_hold_the_same_values() -> None:
-    line = answer_line(receipt(0), "run", NO_ORIGIN, as_json=False)
+    line = answer_line(receipt(0), KIND, NO_ORIGIN, as_json=False)
 
     assert line.split()[:4] == ["4", "run", "cloud", "escalated"]
     assert line.split()[4:] == ["1.25", "ms", "measured", "3.500", "mJ", "modelled", "87.5%"]
@@ -60,7 +63,7 @@ def test_unknown_energy_has_no_provenance() -> None:
     del bare.energy[:]
 
     assert (
-        json.loads(answer_line(bare, "run", NO_ORIGIN, as_json=True))["energy_provenance"]
+        json.loads(answer_line(bare, KIND, NO_ORIGIN, as_json=True))["energy_provenance"]
         == "unspecified"
     )
 
@@ -69,7 +72,7 @@ def test_unknown_energy_has_no_provenance() -> None:
 def test_confidence_is_the_devices_own_or_the_clouds_success(
     capacity: int, confidence: float
 ) -> None:
-    line = answer_line(receipt(capacity), "run", NO_ORIGIN, as_json=True)
+    line = answer_line(receipt(capacity), KIND, NO_ORIGIN, as_json=True)
 
     assert json.loads(line)["confidence"] == confidence
 
@@ -78,20 +81,20 @@ def test_confidence_is_unknown_if_no_capacity_ran_on_the_input() -> None:
     unseen = receipt(0)
     del unseen.success[:]
 
-    assert json.loads(answer_line(unseen, "run", NO_ORIGIN, as_json=True))["confidence"] is None
-    assert answer_line(unseen, "run", NO_ORIGIN, as_json=False).endswith("-")
+    assert json.loads(answer_line(unseen, KIND, NO_ORIGIN, as_json=True))["confidence"] is None
+    assert answer_line(unseen, KIND, NO_ORIGIN, as_json=False).endswith("-")
 
 
 def test_answer_carries_the_origin_of_its_input() -> None:
     origin = Origin(file="a\nb.npy", window=3, id="porch/1")
 
-    answer = json.loads(answer_line(receipt(), "run", origin, as_json=True))
+    answer = json.loads(answer_line(receipt(), KIND, origin, as_json=True))
 
     assert (answer["file"], answer["window"], answer["id"]) == ("a\nb.npy", 3, "porch/1")
 
 
 def test_line_break_in_a_file_name_is_escaped() -> None:
-    line = answer_line(receipt(), "run", Origin(file="a\nb.npy", window=3), as_json=False)
+    line = answer_line(receipt(), KIND, Origin(file="a\nb.npy", window=3), as_json=False)
 
     assert line.endswith("a\\nb.npy:3")
 
@@ -103,6 +106,7 @@ def follow_up(reason: receipt_pb2.Reason.ValueType = receipt_pb2.REASON_DEFERRED
         route=Route(capacity=0, reason=reason),
         answer=2,
         device_answer=1,
+        agreement=0.0,
         latency_ms=90_000.25,
         latency_provenance=receipt_pb2.PROVENANCE_MEASURED,
         follows=-5,
@@ -112,7 +116,7 @@ def follow_up(reason: receipt_pb2.Reason.ValueType = receipt_pb2.REASON_DEFERRED
 
 
 def test_revision_as_json_has_every_key_and_names_both_answers() -> None:
-    line = revision_line(follow_up(), "walk", "run", Origin(id="w-7"), as_json=True)
+    line = revision_line(follow_up(), KIND, Origin(id="w-7"), as_json=True)
 
     assert json.loads(line) == {
         "input": 4,
@@ -129,9 +133,9 @@ def test_revision_as_json_has_every_key_and_names_both_answers() -> None:
 
 
 def test_revision_in_columns_lines_up_with_an_answer() -> None:
-    answer = answer_line(receipt(0), "run", NO_ORIGIN, as_json=False)
+    answer = answer_line(receipt(0), KIND, NO_ORIGIN, as_json=False)
 
-    line = revision_line(follow_up(), "walk", "run", NO_ORIGIN, as_json=False)
+    line = revision_line(follow_up(), KIND, NO_ORIGIN, as_json=False)
 
     assert line.split() == [
         *("4", "run", "cloud", "deferred", "90.0", "s", "later"),
@@ -142,8 +146,8 @@ def test_revision_in_columns_lines_up_with_an_answer() -> None:
 
 
 def test_origin_of_a_revision_is_escaped_and_stays_on_one_line() -> None:
-    columns = revision_line(follow_up(), "walk", "run", STRANGE, as_json=False)
-    as_json = revision_line(follow_up(), "walk", "run", STRANGE, as_json=True)
+    columns = revision_line(follow_up(), KIND, STRANGE, as_json=False)
+    as_json = revision_line(follow_up(), KIND, STRANGE, as_json=True)
 
     assert columns.endswith("  revises walk  a\\nb.npy:3  porch\\x1b[2J\\n")
     assert len(as_json.splitlines()) == 1
@@ -165,7 +169,7 @@ def test_follow_up_is_revision_if_someone_waits_for_it_or_an_answer_changes(
     reason: receipt_pb2.Reason.ValueType, *, changed: bool, news: bool
 ) -> None:
     made = follow_up(reason)
-    made.device_answer = made.answer - changed
+    made.device_answer, made.agreement = made.answer - changed, float(not changed)
 
     assert is_revision(made) == news
 

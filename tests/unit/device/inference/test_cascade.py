@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration
+from nestling_core.kinds.kind import Answer
 from nestling_core.routing.admission import offload_bytes
 from nestling_core.wire.choice import plain_form
 from nestling_device.bundle.loaded_bundle import LoadedBundle
@@ -126,7 +127,7 @@ def test_failed_offload_at_the_gate_falls_back_to_the_larger_capacity(
     assert routes([receipt]) == [(3, "unreachable")]
     assert receipt.answer == student_class(tmp_path, gated, 3, larger_runs())
     (request,) = rig.cloud.requests
-    assert request.device_answer == student_class(tmp_path, gated, 1, larger_runs())
+    assert request.device_answer == Answer(student_class(tmp_path, gated, 1, larger_runs()))
 
 
 def test_larger_capacity_runs_before_an_input_is_sent_under_a_tolerated_risk(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nestling.v1 import receipt_pb2
 from nestling.v1.bundle_pb2 import WireForm
+from nestling_core.kinds.kind import Answer
 from nestling_core.routing.admission import FRAMING_BYTES, offload_bytes, transfer_ms
 from nestling_core.wire.choice import plain_form
 from nestling_device.inference.cloud_client import Cloud
@@ -118,7 +119,7 @@ def test_offload_request_carries_the_input_index_and_the_student_answer(tmp_path
     )
 
     sent = [(request.index, request.device_answer) for request in rig.cloud.requests]
-    assert sent == [(5, None), (6, escalated.device_answer)]
+    assert sent == [(5, None), (6, Answer(escalated.device_answer))]
     assert routes([gated, escalated]) == [(0, "gated"), (0, "escalated")]
 
 

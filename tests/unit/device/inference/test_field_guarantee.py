@@ -59,7 +59,7 @@ class Agreeing(ScriptedCloud):
     def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         answer = super().offload(request, deadline_ms=deadline_ms)
         assert request.device_answer is not None
-        place = (request.device_answer + self.differs) % CLASSES
+        place = (request.device_answer.code + self.differs) % CLASSES
         answer.logits[:] = 8 * np.eye(CLASSES, dtype=np.float32)[place]
         return answer
 
@@ -446,7 +446,7 @@ def test_damaged_audit_counts_as_a_change_and_the_block_goes_on(
         if damage == "unreadable":
             outbox._database._connection.execute("UPDATE pending SET content = x'ffff'")
         else:
-            del message.answers[-1], message.kept[-1]
+            del message.kept[-1]
             outbox.append(added=[message], removed=[number])
 
         rig.agent.answer(1, SURE, TOLERANT)  # the pause

@@ -12,6 +12,7 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import FOLLOW_UP_AUDIT, FOLLOW_UP_DEFERRED, Receipt
 from nestling.v1.stream_pb2 import PendingInput
+from nestling_core.kinds.kind import Answer
 from nestling_core.telemetry.receipt_chain import fingerprint
 from nestling_device.inference.follow_ups import is_due
 from nestling_device.inference.journal import MOST_PENDING
@@ -88,7 +89,7 @@ def test_hard_input_without_a_link_is_asked_about_when_the_link_is_back(tmp_path
     assert receipt.offload_energy_mj == 0
     assert rig.agent.pending == 0
     assert rig.kept == [first, receipt]
-    assert rig.cloud.requests[0].device_answer == first.answer
+    assert rig.cloud.requests[0].device_answer == Answer(first.answer)
     assert (rig.cloud.requests[0].window == HARD).all()
 
 

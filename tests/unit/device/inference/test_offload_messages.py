@@ -3,6 +3,7 @@ import pytest
 
 from nestling.inference.v2 import inference_pb2
 from nestling.v1.bundle_pb2 import WireForm
+from nestling_core.kinds.kind import Answer
 from nestling_core.routing.admission import (
     FRAMING_BYTES_DOWN,
     FRAMING_BYTES_UP,
@@ -38,7 +39,7 @@ def response(
 def test_infer_request_carries_one_raw_float32_input_and_the_device_id() -> None:
     window = np.arange(6, dtype=np.float32).reshape(2, 3)
 
-    offload = OffloadRequest(window=window.T, index=7, device_answer=0)
+    offload = OffloadRequest(window=window.T, index=7, device_answer=Answer(0))
 
     request = infer_request(offload, plain_form((3, 2)), TEACHER, device_id="pi-1")
 
@@ -61,7 +62,7 @@ def test_infer_request_without_a_student_answer_omits_it() -> None:
 
 def test_encoded_input_is_an_element_of_bytes_with_its_form() -> None:
     window = np.arange(6, dtype=np.float32).reshape(2, 3)
-    offload = OffloadRequest(window=window, index=7, device_answer=0)
+    offload = OffloadRequest(window=window, index=7, device_answer=Answer(0))
 
     request = infer_request(offload, INT8, TEACHER, device_id="pi-1")
 
@@ -76,7 +77,7 @@ def test_encoded_input_is_an_element_of_bytes_with_its_form() -> None:
 def test_request_has_about_the_expected_size(form: WireForm) -> None:
     window = np.random.default_rng(0).normal(size=(6, 100)).astype(np.float32)
     form.payload_bytes = len(forms.encode(form, window))
-    offload = OffloadRequest(window=window, index=12345, device_answer=3)
+    offload = OffloadRequest(window=window, index=12345, device_answer=Answer(3))
 
     request = infer_request(
         offload, form, ModelVersion("wearable-teacher", "01234567"), device_id="pi-4b-1"

@@ -1,6 +1,7 @@
 import pytest
 
 from nestling.v1.stream_pb2 import StreamState
+from nestling_core.kinds.labels import SingleLabel
 from nestling_device.inference.drift import DriftDetector
 from nestling_device.inference.stream_belief import StreamBelief
 from nestling_device.inference.stream_state import Stream, controller_of, detector_of
@@ -41,7 +42,9 @@ def test_state_of_another_bundle_is_not_used() -> None:
 def test_saved_state_restores_controller_and_detector() -> None:
     controller, drift = TargetController(-1.5, 50, "energy"), DriftDetector(2.5, noticed=True)
 
-    state = Stream(source="ward").saved("hand-1", NOW_MS, StreamBelief(4), controller, drift)
+    state = Stream(source="ward").saved(
+        "hand-1", NOW_MS, StreamBelief(SingleLabel(tuple("abcd"))), controller, drift
+    )
 
     assert controller_of(state) == controller
     assert detector_of(state) == drift

@@ -1,0 +1,65 @@
+"""Makes inputs unusual, so that a student also learns what a teacher says of anomalies.
+
+The training data of an anomaly task is normal, and a student that saw nothing else could not know
+how a teacher's score rises. It therefore also learns from inputs that are changed at random in the
+ways in which sensors and machines fail. What the teacher says of them is the label (outlier
+exposure, Hendrycks et al. 2019, but with the teacher's score instead of a class).
+"""
+
+from collections.abc import Callable
+
+import torch
+
+Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+# The largest change, in standard deviations of a channel.
+_STRONGEST = 4.0
+
+
+def with_outliers(augment: Augment) -> Augment:
+    """Return an augmentation after which every second input is also made unusual."""
+
+    def augmented(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        found = augment(inputs, generator)
+        unusual = outliers(found, generator)
+        chosen = torch.rand(len(found), generator=generator) < 0.5
+        return torch.where(chosen.reshape(-1, *(1,) * (found.ndim - 1)), unusual, found)
+
+    return augmented
+
+
+def outliers(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return the inputs, each changed in some of its channels in one of six ways.
+
+    The ways are: an offset, another scale, noise, a constant (a sensor that is stuck), the same
+    channels of another input, and a part that runs backward. How strong the change is varies from
+    input to input, and may be next to nothing.
+
+    Args:
+        inputs: the inputs, (N, C, ...).
+        generator: the random generator.
+    """
+    count, channels = inputs.shape[:2]
+    tail = (1,) * (inputs.ndim - 2)
+    deviation = inputs.transpose(0, 1).flatten(1).std(1).reshape(1, channels, *tail)
+    strength = _STRONGEST * torch.rand(count, 1, *tail, generator=generator) ** 2
+    sign = torch.randint(2, (count, channels, *tail), generator=generator) * 2 - 1
+    mean = inputs.flatten(2).mean(2).reshape(count, channels, *tail)
+    noise = torch.randn(inputs.shape, generator=generator)
+    others = inputs[torch.randperm(count, generator=generator)]
+    ways = torch.stack(
+        [
+            inputs + strength * sign * deviation,
+            mean + (inputs - mean) * torch.exp(sign * strength / 2),
+            inputs + strength * deviation * noise,
+            (mean + strength * sign * deviation / 2).expand_as(inputs),
+            others,
+            inputs.flip(-1),
+        ]
+    )
+    way = torch.randint(len(ways), (count,), generator=generator)
+    changed = ways[way, torch.arange(count)]
+    touched = torch.rand(count, channels, *tail, generator=generator) < torch.rand(
+        count, 1, *tail, generator=generator
+    )
+    return torch.where(touched, changed, inputs)
