@@ -12,7 +12,6 @@ from nestling_cloud.learning.distillation.outliers import Augment, with_outliers
 from nestling_cloud.learning.distillation.view_tensors import (
     ViewTensors,
     check_room,
-    fits_in_memory,
 )
 from nestling_cloud.learning.input_tensors import tensors_of
 from nestling_cloud.learning.loop import precision
@@ -27,8 +26,9 @@ from nestling_core.kinds.kind import Kind
 from nestling_core.kinds.labels import SINGLE_LABEL
 from nestling_core.kinds.of_signature import kind_of
 
-# Bytes of float32 inputs that are augmented at a time.
-_PART_BYTES = 64_000_000
+# A copy of up to so many bytes of float32 is augmented as a whole, and a larger one in parts of
+# this size. An augmentation may need ten times as much for a moment.
+_WHOLE_BYTES, _PART_BYTES = 200_000_000, 64_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +141,8 @@ def augmented_copies(
 
     If they would take more than `view_tensors.MOST_IN_MEMORY` as float32, they are kept in a
     temporary file, in the type in which the inputs themselves are stored. Pictures of uint8 are
-    then clipped to 0 to 1 and rounded. A copy of up to that size is augmented as a whole, and a
-    larger one in parts.
+    then clipped to 0 to 1 and rounded. A copy of up to 200 MB is augmented as a whole, and a larger
+    one in parts of 64 MB.
 
     Args:
         augment: the augmentation, as in `Task`.
@@ -181,7 +181,8 @@ def _stored_type(inputs: Inputs) -> torch.dtype:
 def _parts(shape: Sequence[int]) -> list[slice]:
     """Return the parts in which inputs of a shape are augmented and answered."""
     count, *row_shape = shape
-    size = count if fits_in_memory(shape) else max(1, _PART_BYTES // (4 * math.prod(row_shape)))
+    row_bytes = 4 * math.prod(row_shape)
+    size = count if count * row_bytes <= _WHOLE_BYTES else max(1, _PART_BYTES // row_bytes)
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 

@@ -28,8 +28,8 @@ from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import HEAD_NAME
 from nestling_core.student.sandwich import recalibrate
 
-# Inputs that ranges are measured on, and most bytes of their activations; more hardly change the
-# ranges and cost memory.
+# Inputs that ranges are measured on, and most bytes of their activations with two copies of the
+# largest; more hardly change the ranges and cost memory.
 _RANGE_INPUTS, _RANGE_BYTES = 2048, 1 << 29
 
 _PLAIN = Quantization()
@@ -49,7 +49,7 @@ def quantize(
             rounded values, its normalization is measured again, and its biases may be corrected.
         inputs: the training inputs, (N, *shape). The normalization statistics are measured on all
             of them, and the activation ranges on at most 2048, which are evenly spaced. These are
-            fewer if the activations of 2048 inputs would take more than 512 MiB.
+            fewer if the activations of 2048 inputs would take more than about 512 MiB.
         quantization: the options that choose the methods.
     """
     if quantization.equalize:
@@ -80,7 +80,8 @@ def _sample(student: NestedStudent, inputs: Inputs) -> torch.Tensor:
     """Return the evenly spaced inputs that ranges are measured on."""
     first = torch.from_numpy(inputs[:1])
     outputs = student.features(first, student.config.capacities)
-    one = sum(output.nbytes for output in [first, *outputs])
+    sizes = [output.nbytes for output in (first, *outputs)]
+    one = sum(sizes) + 2 * max(sizes)  # rounding makes copies
     most = max(1, min(_RANGE_INPUTS, _RANGE_BYTES // one))
     return torch.from_numpy(inputs[:: math.ceil(len(inputs) / most)])
 
