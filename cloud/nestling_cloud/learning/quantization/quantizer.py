@@ -30,7 +30,7 @@ from nestling_core.student.sandwich import recalibrate
 
 # Inputs that ranges are measured on, and most bytes of their activations with two copies of the
 # largest; more hardly change the ranges and cost memory.
-_RANGE_INPUTS, _RANGE_BYTES = 2048, 1 << 29
+_RANGE_INPUTS, _RANGE_BYTES = 2048, 600_000_000
 
 _PLAIN = Quantization()
 
@@ -49,7 +49,7 @@ def quantize(
             rounded values, its normalization is measured again, and its biases may be corrected.
         inputs: the training inputs, (N, *shape). The normalization statistics are measured on all
             of them, and the activation ranges on at most 2048, which are evenly spaced. These are
-            fewer if the activations of 2048 inputs would take more than about 512 MiB.
+            fewer if the activations of 2048 inputs would take more than about 600 MB.
         quantization: the options that choose the methods.
     """
     if quantization.equalize:
