@@ -15,6 +15,7 @@ from torch import nn
 from benchmarks.learning.cells import Cell, Cells, Content
 from nestling_cloud.learning.input_tensors import split, tensors_of
 from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks import Examples, Splits, Task, concatenate
@@ -59,7 +60,7 @@ def teacher_cell(cells: Cells, task: Task, seed: int) -> Content:
 
 def teacher_of(task: Task, content: Content) -> nn.Module:
     """Build the trained network from a teacher's cell, in evaluation mode."""
-    teacher = task.teacher(task.signature)
+    teacher = make_teacher(task)
     teacher.load_state_dict(content["state"])
     return teacher.eval()
 

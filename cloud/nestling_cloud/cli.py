@@ -11,15 +11,28 @@ from nestling_cloud.commands import (
     bundle,
     capacities,
     console,
+    data,
     device,
     federated,
+    inputs,
     latency,
     serve,
 )
 from nestling_cloud.errors import CloudError
 from nestling_core.command_line.parser import Parser, escape_unencodable
 
-_COMMANDS = (serve, console, bundle, device, broker_config, federated, latency, capacities)
+_COMMANDS = (
+    serve,
+    console,
+    bundle,
+    inputs,
+    data,
+    device,
+    broker_config,
+    federated,
+    latency,
+    capacities,
+)
 _FAILURE = 1
 _INTERRUPTED = 128 + signal.SIGINT
 

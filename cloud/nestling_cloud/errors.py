@@ -21,6 +21,7 @@
     │   ├── OrderError          channels cannot be put in order of importance
     │   └── RankingError        filters cannot be ranked
     ├── TeacherError            the task's teacher cannot be built, trained or exported
+    ├── OnnxTeacherError    an ONNX file or an exported program cannot be the task's teacher
     ├── DistillationError       a distillation option is invalid or does not suit the teacher
     │   └── TeacherFeatureError the teacher lacks the feature to imitate
     ├── ViewsError              the disk has no room for augmented copies of the training data
@@ -33,6 +34,12 @@
     ├── StoreError              the receipt store cannot be opened
     ├── SchemaError             the store's tables are damaged or have an unsupported version
     ├── ReceiptError            a receipt or a batch of receipts is invalid
+    ├── LabelError              the label of an input is not one that the task has
+    ├── InputExportError        stored inputs cannot be exported
+    ├── InputFolderError        a folder of inputs cannot be read, or does not fit the task
+    ├── InputsError             no such input is stored, or no inputs to delete are named
+    ├── DeletionError           data cannot be deleted, or no data to delete is named
+    ├── ConfirmationError       nobody confirmed that something is to be deleted
     ├── TargetError             the target's share, device id or author is invalid
     ├── ConsoleError            the console cannot listen, or ended unexpectedly
     ├── PasswordError           the console's password cannot be set or read

@@ -171,6 +171,16 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with the task's data files (default: the places that the task searches)",
     )
+    add(
+        "--from",
+        dest="folders",
+        type=input_folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="also train on the labeled inputs of this folder, which `nestling-cloud inputs "
+        "export` wrote; may be repeated",
+    )
     add("--retrain", action="store_true", help="train even if the cache has the bundle")
     add_training(command)
 
@@ -186,6 +196,7 @@ def _run(options: argparse.Namespace) -> None:
     config = RunConfig(
         scenario=scenario,
         data_dir=options.data_dir,
+        folders=tuple(options.folders),
         retrain=options.retrain,
         quick=options.quick,
         out=options.out,

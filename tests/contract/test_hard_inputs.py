@@ -9,6 +9,7 @@ from nestling_cloud.store.store import Store
 def hard_input(device: str, index: int) -> HardInput:
     return HardInput(
         device=device,
+        task="hand",
         received_at_ms=1_700_000_000_000 + index,
         input_index=index,
         values=bytes([index % 256]) * 24,

@@ -26,6 +26,10 @@ class Fleet:
         url = f"{self.cloud.console}/api/v1/{path}"
         return httpx.get(url, params=query or None, headers=self._headers, timeout=DEADLINE_S)
 
+    def delete(self, path: str) -> httpx.Response:
+        url = f"{self.cloud.console}/api/v1/{path}"
+        return httpx.delete(url, headers=self._headers, timeout=DEADLINE_S)
+
     def put_text(self, path: str, body: str) -> httpx.Response:
         url = f"{self.cloud.console}/api/v1/{path}"
         headers = {**self._headers, "Content-Type": "application/json"}
@@ -49,9 +53,25 @@ def serving(folder: Path, teacher: bytes, *arguments: str) -> Iterator[Fleet]:
         The cloud, with a client of its API.
     """
     hand_repository(folder / "repository", teacher)
+    with serving_repository(folder, folder / "repository", *arguments) as fleet:
+        yield fleet
+
+
+@contextmanager
+def serving_repository(folder: Path, repository: Path, *arguments: str) -> Iterator[Fleet]:
+    """Serve a repository, without devices.
+
+    Args:
+        folder: folder for the store and the cloud's state.
+        repository: folder of the repository.
+        arguments: further arguments of the command.
+
+    Yields:
+        The cloud, with a client of its API.
+    """
     state, log = folder / "state", folder / "cloud.log"
     command = cloud_process.command(
-        folder / "repository",
+        repository,
         folder / "receipts.sqlite",
         *("--json", "--console-port", "0", "--state", str(state)),
         *arguments,

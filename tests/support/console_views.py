@@ -137,6 +137,7 @@ def hard_input(shape: Sequence[int], values: "np.typing.ArrayLike | None" = None
     """Return an input of a shape; without `values` it contains 0, 1, 2, ..."""
     made = np.arange(int(np.prod(shape))) if values is None else values
     return HardInput(
+        task="hand",
         device="watch",
         received_at_ms=START_MS,
         input_index=3,

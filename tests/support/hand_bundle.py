@@ -85,6 +85,7 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
         format=MANIFEST_FORMAT,
         task="hand",
         release=release,
+        keep_inputs="hard",
         signature=bundle_pb2.Signature(shape=SHAPE, classes=["a", "b", "c", "d"]),
         tensors=layout,
         capacities=[

@@ -15,5 +15,6 @@ __all__ = [
     "repository",
     "repository_errors",
     "routing_facts",
+    "stored_kind",
     "train_release",
 ]

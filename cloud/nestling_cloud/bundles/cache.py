@@ -86,7 +86,7 @@ def trained_repository(
     if not retrain and os.path.lexists(folder):
         fault = _fault(folder, task)
         if fault is None:
-            report(f"bundle from the cache: {folder}")
+            report(f"bundle from the cache: {folder}; --retrain trains it again")
             return folder
         report(f"the bundle in the cache is damaged and is trained again: {fault}")
     with _writing_to(bundles):  # fails before the training rather than after it

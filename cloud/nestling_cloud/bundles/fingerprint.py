@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from nestling_cloud.bundles.network_content import content_of
+from nestling_cloud.bundles.network_content import answers_bytes, content_of
 from nestling_cloud.bundles.task_source_files import files_behind
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.learning.torch_device import trained_on
-from nestling_cloud.learning.train_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.inputs import batches_of
@@ -41,10 +41,12 @@ LEARNING_CODE = (
     "nestling_cloud.sealed_file",
     "nestling_cloud.tasks.examples",
     "nestling_cloud.tasks.inputs",
+    "nestling_cloud.tasks.keep_inputs",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.row_file",
     "nestling_cloud.tasks.sample",
+    "nestling_cloud.tasks.sounds",
     "nestling_cloud.tasks.stored_inputs",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
@@ -52,6 +54,7 @@ LEARNING_CODE = (
     "nestling_core.execution",
     "nestling_core.file_sync",
     "nestling_core.guarantee",
+    "nestling_core.kinds",
     "nestling_core.nest",
     "nestling_core.parsing",
     "nestling_core.routing",
@@ -68,8 +71,8 @@ def fingerprint(task: Task, splits: Splits, seed: int) -> str:
     - the seed, and the task's name, signature, student and recipes, and whether it is quick;
     - whether torch trains on a graphics processor, and on which;
     - the data;
-    - the layers and weights of the teacher that the task builds, even if the weights come from a
-      file;
+    - the layers and weights of the teacher that the task builds, even if they come from a file, and
+      its answers to a few inputs;
     - the learning code of Nestling, and the code of the task with the modules that it imports;
     - the versions of torch, onnxruntime and numpy.
 
@@ -101,6 +104,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
             "task": task.name,
             "quick": task.quick,
             "trained_on": trained_on(),
+            "keep_inputs": task.stored_inputs,
             "student": repr(task.student),  # includes the types of its blocks
             "recipes": [
                 recipe and dataclasses.asdict(recipe)
@@ -130,6 +134,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         with path.open("rb") as file:
             yield hashlib.file_digest(file, "sha256").digest()
     yield from content_of(teacher)
+    yield answers_bytes(teacher, splits.train.inputs)
 
 
 def _make_teacher(task: Task, seed: int) -> nn.Module:

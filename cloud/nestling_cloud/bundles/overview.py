@@ -20,9 +20,17 @@ from nestling_cloud.bundles.routing_facts import (
     routing_facts,
     routing_lines,
 )
+from nestling_cloud.bundles.stored_kind import stored_kind
+from nestling_core.kinds.kind import name_of
 from nestling_core.nest.bundle_files import activations_in, shared_blobs, teacher_version
 from nestling_core.wire.choice import best_form
 from nestling_core.wire.forms import WIRE_NAMES
+
+_KEPT = {
+    "none": "none",
+    "hard": "those sent because they were hard",
+    "audited": "those drawn at random for audits",
+}
 
 
 def overview(repository: Repository) -> dict[str, Any]:
@@ -44,7 +52,13 @@ def overview(repository: Repository) -> dict[str, Any]:
         "release": manifest.release,
         "quick": manifest.quick,
         "input_shape": list(manifest.signature.shape),
+        "kind": name_of(manifest.signature),
         "classes": list(manifest.signature.classes),
+        "values": [
+            {"name": one.name, "unit": one.unit, "tolerance": one.tolerance}
+            for one in manifest.signature.values
+        ],
+        "keep_inputs": stored_kind(manifest),
         "activations": activations_in(manifest),
         "capacities": _capacities(manifest),
         "cloud": {
@@ -158,6 +172,7 @@ def overview_table(content: dict[str, Any], behavior: Sequence[str]) -> Renderab
         f"calibration accuracy was measured on {_inputs_text(content['calibration_inputs'])} when "
         "the bundle was built; a fleet's own inputs may be harder",
         f"calibration and golden inputs: {content['shared_bytes']:,} B on every device",
+        f"of the inputs that devices send, the cloud may store: {_KEPT[content['keep_inputs']]}",
         *behavior,
         *_wire_forms_table(content["wire_forms"]),
     )

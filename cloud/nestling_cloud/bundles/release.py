@@ -45,6 +45,7 @@ def release_bundle(
         task=task.name,
         quick=task.quick,
         release=release,
+        keep_inputs=task.stored_inputs,
         signature=task.signature,
         tensors=learned.layout,
         capacities=[

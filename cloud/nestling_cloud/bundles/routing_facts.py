@@ -80,7 +80,8 @@ class RoutingFacts:
         rule: the name of the rule that estimates how likely each option is right: "network", or
             that of a plain confidence rule; "" if the bundle does not say.
         inputs: the number of calibration inputs, or 0 if the bundle does not say.
-        network_inputs: the smallest number of calibration inputs with which networks are tried.
+        network_inputs: the smallest number of calibration inputs with which networks are tried, or
+            0 if the kind of the task has only one rule.
         too_few_inputs: whether the rule is plain because there were fewer calibration inputs.
         routes: each capacity, the smallest first, and after it the cascade that ends in it, if any.
         clients: what clients of federated rounds found on their own labeled inputs, or None.
@@ -230,6 +231,8 @@ def _rule_text(facts: RoutingFacts) -> str:
     if facts.rule == _NETWORK:
         return "network, which proved better than the plain confidence rules"
     why = "no network proved better"
+    if not facts.network_inputs:
+        why = "the rule of this kind of task"
     if facts.too_few_inputs:
         why = (
             f"{facts.inputs:,} calibration inputs; networks are tried from {facts.network_inputs:,}"

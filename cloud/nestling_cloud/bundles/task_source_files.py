@@ -7,9 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nestling_cloud.tasks.user_code_errors import is_installed
-
-_OURS = ("nestling", "nestling_core", "nestling_cloud", "nestling_device", "nestling_sim")
+from nestling_cloud.tasks.task_modules import modules_beside
+from nestling_cloud.tasks.user_code_errors import OUR_PACKAGES, is_installed
 
 
 def files_behind(*makers: Any) -> set[Path]:
@@ -22,7 +21,8 @@ def files_behind(*makers: Any) -> set[Path]:
         The set of these files:
 
         - the files that define the functions and classes;
-        - the files of the modules that these files import, directly or indirectly;
+        - the files of the modules that these files import, directly or indirectly, and of all
+          imported modules beside a task file;
         - the files whose paths are in global variables of these modules, if the files exist.
 
         Files of installed libraries and of Nestling are left out, because `fingerprint` hashes
@@ -42,6 +42,7 @@ def files_behind(*makers: Any) -> set[Path]:
             continue
         seen.add(module.__name__)
         found |= _own_file(module)
+        waiting += modules_beside(module)
         for name, value in vars(module).items():
             if name.startswith("__"):
                 continue
@@ -87,5 +88,5 @@ def _is_installed(module: ModuleType) -> bool:
     `files_behind` leaves out such modules.
     """
     path = getattr(module, "__file__", None)
-    ours = module.__name__.partition(".")[0] in _OURS
+    ours = module.__name__.partition(".")[0] in OUR_PACKAGES
     return ours or path is None or is_installed(Path(path))

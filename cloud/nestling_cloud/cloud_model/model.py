@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.errors import CloudError
 from nestling_core.execution.session import open_session, quiet_run
+from nestling_core.parsing.headline import headline
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -53,7 +54,9 @@ class CloudModel:
             content = model.read_bytes() if isinstance(model, Path) else model
             self._session = open_session(content)
         except Exception as err:  # onnxruntime's errors share no base
-            raise ModelError(f"cannot load {self._where}: {err}; export the model again") from err
+            raise ModelError(
+                f"cannot load {self._where}: {headline(str(err))}; export the model again"
+            ) from err
         shape = self._row_shape(INPUT, self._session.get_inputs())
         (classes,) = self._row_shape(OUTPUT, self._session.get_outputs(), axes=1)
         self.signature = Signature(
@@ -71,8 +74,9 @@ class CloudModel:
         try:
             (logits,) = self._session.run([OUTPUT], {INPUT: rows}, quiet_run())
         except Exception as err:  # onnxruntime's errors share no base
-            reason = str(err).strip().split("\n", 1)[0]
-            raise ModelError(f"{self._where} fails on {len(rows)} inputs: {reason}") from err
+            raise ModelError(
+                f"{self._where} fails on {len(rows)} inputs: {headline(str(err))}"
+            ) from err
         answer: NDArray[np.float32] = logits
         wanted = (len(rows), self.signature.classes)
         if answer.shape != wanted:

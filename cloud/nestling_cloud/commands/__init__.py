@@ -9,8 +9,10 @@ __all__ = [
     "bundle",
     "capacities",
     "console",
+    "data",
     "device",
     "federated",
+    "inputs",
     "latency",
     "serve",
 ]

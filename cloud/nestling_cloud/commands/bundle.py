@@ -10,7 +10,13 @@ from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.overview import behavior_lines, overview, overview_table
 from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.commands.model_flags import add_data_dir, add_repository, add_task, add_training
+from nestling_cloud.commands.model_flags import (
+    add_data_dir,
+    add_from,
+    add_repository,
+    add_task,
+    add_training,
+)
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import input_file, output_folder
 from nestling_core.nest.bundle_files import Activations
@@ -40,9 +46,11 @@ def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="examples:\n"
         "  nestling-cloud bundle train --task wearable --repository repository\n"
         "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n"
-        "  nestling-cloud bundle train --task my_task.py:TASK --repository trial --quick\n",
+        "  nestling-cloud bundle train --task my_task.py:TASK --repository trial --quick\n"
+        "  nestling-cloud bundle train --task wearable --repository repository --from november\n",
     )
     _add_learning(parser)
+    add_from(parser)
     parser.set_defaults(run=_train)
 
 
@@ -131,13 +139,19 @@ def _train(options: argparse.Namespace) -> None:
     # Importing torch takes seconds; the other commands should not wait for it.
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.train_release import train_next  # noqa: PLC0415
+    from nestling_cloud.inputs.added_training import with_folders  # noqa: PLC0415
 
     keep_torch_cache()
     task, repository = _task(options), Repository(options.repository)
+    splits, added = with_folders(
+        task, task.load_checked(options.data_dir, options.seed), options.folders
+    )
+    for entry in added:
+        Console(stderr=True).print(entry.text(), highlight=False)
     released = train_next(
         repository,
         task,
-        task.load_checked(options.data_dir, options.seed),
+        splits,
         seed=options.seed,
         progress=ConsoleProgress(Console(stderr=True)),
     )

@@ -44,6 +44,20 @@ def add_cpu(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_from(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--from`, which may be given several times; its folders are `folders`."""
+    parser.add_argument(
+        "--from",
+        dest="folders",
+        type=input_folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="also train on the labeled inputs of this folder, which `nestling-cloud inputs "
+        "export` wrote; may be repeated",
+    )
+
+
 def add_repository(
     parser: argparse.ArgumentParser, folder: Callable[[str], Path] = input_folder
 ) -> None:

@@ -48,6 +48,11 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         metavar="URL|PATH",
         help="database of the receipts (default: receipts.sqlite in the state folder)",
     )
+    add(
+        "--keep-no-inputs",
+        action="store_true",
+        help="store no input of a device, whatever the task's keep_inputs allows",
+    )
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +141,7 @@ def _serve(options: argparse.Namespace) -> None:
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
         threads=options.threads,
+        keep_no_inputs=options.keep_no_inputs,
         console=None
         if options.no_console
         else ConsoleAddress(host=options.console_host, port=options.console_port),

@@ -142,7 +142,7 @@ def distil_ensemble(
     inputs, labels = tensors_of(examples.inputs), torch.from_numpy(examples.labels)
     clients = [(update.capacity, _client(task, whole, update)) for update in updates]
     capacities = task.student.capacities
-    views = augmented_copies(task.augment, examples, generator, recipe.views)
+    views = augmented_copies(task.augmented, examples, generator, recipe.views)
     teacher = CloudModel("the teacher", teacher_onnx)
     blended = (
         [_targets(clients, capacities, teacher, part, recipe) for part in split(view, _BATCH)]

@@ -35,6 +35,7 @@ from nestling_cloud.progress import Progress, SilentProgress
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.quick import quick_task
+from nestling_cloud.tasks.single_label import require_single_label
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.network import NestedStudent
@@ -247,6 +248,7 @@ def _rules(config: RunConfig) -> Rules:
 
 def _task(config: RunConfig, manifest: Manifest) -> tuple[Task, Splits]:
     task = load_task(config.task)
+    require_single_label(task, "federated learning")
     if task.name != manifest.task:
         raise CheckpointError(
             f"the repository has a bundle of task {manifest.task!r}, but {config.task!r} is task "

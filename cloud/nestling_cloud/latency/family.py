@@ -4,7 +4,7 @@ The students of a family have the same signature and differ only in the widths o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from google.protobuf import json_format
@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from nestling.v1.bundle_pb2 import Signature
 from nestling_core.student.blocks import block_fields, block_of
 from nestling_core.student.config import StudentConfig
+from nestling_core.student.log_mel import LogMel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,8 @@ class Family:
 
     Attributes:
         signature: the input shape and the classes of the networks.
-        config: the sizes of the family's widest student. Only its blocks are used.
+        config: the sizes of the family's widest student. Only its blocks and its front end are
+            used.
     """
 
     signature: Signature
@@ -32,6 +34,7 @@ def family_fields(family: Family) -> dict[str, Any]:
     return {
         "signature": json_format.MessageToDict(family.signature),
         "blocks": [block_fields(block) for block in family.config.blocks],
+        "front_end": family.config.front_end and asdict(family.config.front_end),
     }
 
 
@@ -48,4 +51,6 @@ def family_of(fields: Mapping[str, Any]) -> Family:
     except json_format.ParseError as err:
         raise ValueError(str(err)) from err
     blocks = tuple(block_of(block) for block in fields["blocks"])
-    return Family(signature=signature, config=StudentConfig(blocks=blocks, fractions=(1.0,)))
+    front_end = fields["front_end"] and LogMel(**fields["front_end"])
+    config = StudentConfig(blocks=blocks, fractions=(1.0,), front_end=front_end)
+    return Family(signature=signature, config=config)

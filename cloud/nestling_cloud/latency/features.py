@@ -93,7 +93,8 @@ def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
 def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, LayerWork]]:
     """Yield the kind (one of `KINDS`) and the work of every layer of a network.
 
-    The final linear layer counts as dense.
+    The final linear layer counts as dense. The front end does not count: it is the same in all
+    networks of a family, so that it adds the same time to each.
 
     Args:
         family: the family of the network.
@@ -102,7 +103,7 @@ def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, La
     Raises:
         SizesError: the family has no student with these widths.
     """
-    _, *axes = family.signature.shape
+    _, *axes = family.config.read_shape(family.signature.shape)
     layers = plan(family.signature, family.config.narrowed(widths))
     for layer in layers:
         axes = [(length - 1) // layer.stride + 1 for length in axes]

@@ -70,7 +70,7 @@ class LatencyModel:
 
         Args:
             signature: the input shape and the classes of the network.
-            config: the sizes of the student. Only its blocks are used.
+            config: the sizes of the student. Only its blocks and its front end are used.
             widths: the number of channels of each block that has its own width, in order.
 
         Raises:
@@ -78,7 +78,8 @@ class LatencyModel:
             SizesError: the family has no student with these widths.
         """
         own = self._family
-        if config.blocks != own.config.blocks or signature != own.signature:
+        fitted = (own.config.blocks, own.config.front_end, own.signature)
+        if (config.blocks, config.front_end, signature) != fitted:
             raise LatencyModelError(
                 "the latency model was fitted on probes of another student or input; write probes "
                 "of this task with nestling-cloud latency probes, and measure them on the device"

@@ -14,6 +14,7 @@ __all__ = [
     "input_tensors",
     "loop",
     "macs",
+    "make_teacher",
     "nesting",
     "onnx",
     "pipeline",

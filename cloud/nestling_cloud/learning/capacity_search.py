@@ -11,6 +11,7 @@ from nestling_cloud.learning.nesting.width_search import SearchResult, WidthSear
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.single_label import require_single_label
 from nestling_cloud.tasks.task import Task
 
 
@@ -41,12 +42,14 @@ def find_capacities(
         The student's blocks with the widths that were found, and all widths on the search's path.
 
     Raises:
+        TaskError: the task is not a single-label task.
         NestingError: the student has recurrent or shuffle blocks, there is no example to score
             widths on, or the search cannot meet its targets.
         TeacherError: the teacher cannot be made, fails on the task's inputs, or does not output
             float32 logits (N, classes).
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
+    require_single_label(task, "the search for capacities")
     # Both fail on an impossible search, before the teacher is trained.
     Supernet(task.signature, task.student)
     search.smallest(task.student, cost)

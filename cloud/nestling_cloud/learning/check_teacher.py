@@ -11,17 +11,15 @@ from torch import nn
 from nestling.v1.bundle_pb2 import WireForm
 from nestling_cloud.cloud_model.check import run_in_batches, try_model
 from nestling_cloud.cloud_model.model import CloudModel, ModelError
-from nestling_cloud.learning.distillation import answers_of
+from nestling_cloud.learning.distillation import TeacherFeatureError, answers_of
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.macs import network_macs
+from nestling_cloud.learning.make_teacher import TeacherError, make_teacher, name_of
 from nestling_cloud.learning.measure_wire_forms import measure_wire_forms
-from nestling_cloud.learning.onnx.torch_export import export_onnx
-from nestling_cloud.learning.train_teacher import (
-    TeacherError,
-    check_answers,
-    cloud_model_name,
-    make_teacher,
-)
+from nestling_cloud.learning.onnx.adopt_onnx import AdoptedModel
+from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
+from nestling_cloud.learning.onnx.torch_export import export_onnx, export_reason
+from nestling_cloud.learning.train_teacher import check_answers, cloud_model_name
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
@@ -65,7 +63,15 @@ def check_teaching(task: Task, inputs: Inputs) -> None:
     teacher, asked = make_teacher(task), task.distillation
     check_answers(task, teacher, inputs)
     if asked.feature != "none" and not asked.assistants:
-        answers_of(teacher, torch.from_numpy(inputs[:1]), asked.feature)  # raises if it lacks it
+        if isinstance(teacher, OnnxNetwork):
+            raise TeacherFeatureError(
+                f"task {task.name}: distillation by {asked.feature} compares layers inside the "
+                f"teacher, and those of {name_of(teacher)} cannot be seen; leave out "
+                "Distillation(feature=...), or give the teacher as a torch.nn.Module"
+            )
+        shape = task.student.read_shape(task.signature.shape)
+        one = torch.from_numpy(inputs[:1])
+        answers_of(teacher, one, asked.feature, shape=shape)  # raises if it lacks the feature
     _export_and_check(task, teacher, inputs)
 
 
@@ -89,6 +95,7 @@ def prepare_to_serve(
             export.
     """
     onnx, model = _export_and_check(task, teacher, calibration.inputs)
+    adopted = _adopted(teacher)
     try:
         logits = run_in_batches(model, calibration.inputs)
         wire_forms = measure_wire_forms(model, calibration, kind_of(task.signature))
@@ -100,11 +107,17 @@ def prepare_to_serve(
     kind = kind_of(task.signature)
     cloud = LearnedCloud(
         onnx=onnx,
-        macs=network_macs(teacher, task.signature.shape),
+        macs=adopted.macs if adopted else network_macs(teacher, task.signature.shape),
         accuracy=float(kind.success(kind.answers(logits), calibration.labels).mean()),
         wire_forms=wire_forms,
     )
     return cloud, logits
+
+
+def _adopted(teacher: nn.Module) -> AdoptedModel | None:
+    """Return the form in which a teacher that is no torch network is served; None for others."""
+    served = getattr(teacher, "served", None)
+    return served if isinstance(served, AdoptedModel) else None
 
 
 def _export_and_check(task: Task, teacher: nn.Module, inputs: Inputs) -> tuple[bytes, CloudModel]:
@@ -119,7 +132,7 @@ def _export_and_check(task: Task, teacher: nn.Module, inputs: Inputs) -> tuple[b
         answers = try_model(model, task.signature, inputs)
     except ModelError as err:
         raise TeacherError(
-            f"task {task.name}: the teacher {type(teacher).__name__} cannot be served after its "
+            f"task {task.name}: the teacher {name_of(teacher)} cannot be served after its "
             f"export: {err}"
         ) from err
     _check_export(task, teacher, inputs, answers)
@@ -138,19 +151,21 @@ def _check_export(
     difference = float(np.abs(answers - expected).max())
     if not difference <= _EXPORT_TOLERANCE * float(np.abs(expected).max()):
         raise TeacherError(
-            f"task {task.name}: the teacher {type(teacher).__name__} gives other answers once it "
+            f"task {task.name}: the teacher {name_of(teacher)} gives other answers once it "
             f"is exported to ONNX (logits off by {difference:.3g}); remove randomness and Python "
             "conditions from its forward"
         )
 
 
 def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
+    adopted = _adopted(teacher)
+    if adopted is not None:
+        return adopted.onnx
     example = torch.zeros(2, *task.signature.shape)
     try:
         return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
     except Exception as err:  # the exporter may raise anything
-        reason = str(err).strip().split("\n", 1)[0]
         raise TeacherError(
-            f"task {task.name}: the teacher {type(teacher).__name__} cannot be exported to ONNX, "
-            f"which the cloud serves: {reason}"
+            f"task {task.name}: the teacher {name_of(teacher)} cannot be exported to ONNX, "
+            f"which the cloud serves: {export_reason(err)}"
         ) from err

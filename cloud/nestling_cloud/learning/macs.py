@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from torch import nn
 from nestling.v1.bundle_pb2 import Signature
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.config import StudentConfig
+from nestling_core.student.front_end import LogMelLayer
 from nestling_core.student.plan import plan
 
 
@@ -18,7 +18,7 @@ from nestling_core.student.plan import plan
 def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
     """Return the number of multiply-accumulates that a network needs for one input.
 
-    Only linear layers and convolutions along one or two axes are counted.
+    Only linear layers, convolutions along one or two axes, and log-mel front ends are counted.
 
     Args:
         network: the network, which is set to evaluation mode.
@@ -26,13 +26,16 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
     """
     total = 0
 
-    def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
+    def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         nonlocal total
+        if isinstance(layer, LogMelLayer):
+            total += layer.sizes.macs(inputs[0].shape[1:])
+            return
         weight = layer.weight
         assert isinstance(weight, torch.Tensor)
         total += output.numel() * math.prod(weight.shape[1:])
 
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear, LogMelLayer)
     hooks = [
         layer.register_forward_hook(count)
         for layer in network.modules()
@@ -46,7 +49,7 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
 
 
 def activation_counts(signature: Signature, config: StudentConfig, capacity: int) -> list[int]:
-    """Return the number of values in a student's input, followed by those in each layer's output.
+    """Return the number of values that a student's first layer reads, and that each layer outputs.
 
     Args:
         signature: the shape and classes of the task.
@@ -59,7 +62,7 @@ def activation_counts(signature: Signature, config: StudentConfig, capacity: int
 def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
     """Return the number of multiply-accumulates that a capacity (student size) needs for an input.
 
-    Convolutions, recurrent layers and the linear layer at the end are counted.
+    The front end, convolutions, recurrent layers and the linear layer at the end are counted.
 
     Args:
         signature: the shape and classes of the task.
@@ -68,6 +71,8 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
     """
     last = plan(signature, config)[-1]
     layers = sum(layer.macs for layer in _layers(signature, config, capacity))
+    if config.front_end:
+        layers += config.front_end.macs(signature.shape)
     return layers + last.channels(capacity) * kind_of(signature).student_outputs
 
 
@@ -90,7 +95,7 @@ class _LayerCount:
 
 
 def _layers(signature: Signature, config: StudentConfig, capacity: int) -> Iterator[_LayerCount]:
-    channels, *axes = signature.shape
+    channels, *axes = config.read_shape(signature.shape)
     yield _LayerCount(values=channels * math.prod(axes), macs=0)
     for layer in plan(signature, config):
         # Kernels are odd and padded by half their size.

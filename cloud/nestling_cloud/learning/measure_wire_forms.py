@@ -27,6 +27,8 @@ _COVERED = 0.9995
 _SMALLEST_SCALE = 1e-30
 # Inputs that are encoded at a time.
 _BATCH = 8 * MAX_BATCH
+# Difference between two neighboring samples in a file of 16 bits, whose samples are from -1 to 1.
+_SAMPLE = 2.0**-15
 
 
 def measure_wire_forms(model: CloudModel, calibration: Examples, kind: Kind) -> list[WireForm]:
@@ -89,6 +91,9 @@ def _certainty(kind: Kind, outputs: Floats, labels: NDArray[np.generic]) -> floa
 def calibrated_form(name: str, inputs: Floats) -> WireForm:
     """Return a form with scales for the range of some inputs.
 
+    If the inputs are samples of 16 bits, the scale of "int16" is the difference between two of
+    them. A scale for their range would lose something, and deflate to more bytes.
+
     Args:
         name: the form's name.
         inputs: the inputs, (N, *shape).
@@ -105,6 +110,8 @@ def calibrated_form(name: str, inputs: Floats) -> WireForm:
         low, high = channels.min(axis=1), channels.max(axis=1)
         widths = (high.astype(np.float64) - low) / integers.steps
         return WireForm(name=name, scales=_scales(widths), offsets=low.tolist())
+    if integers.bits == 16 and not (channels % np.float32(_SAMPLE)).any():
+        return WireForm(name=name, scales=[_SAMPLE] * len(channels))
     ranges = np.quantile(np.abs(channels), _COVERED, axis=1)
     return WireForm(name=name, scales=_scales(ranges / integers.steps))
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
+from nestling_cloud.learning.anomaly_thresholds import with_thresholds
 from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, prepare_to_serve
-from nestling_cloud.learning.distillation import check_views_fit
+from nestling_cloud.learning.distillation import check_views_fit, inputs_as_trained
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.macs import activation_counts, macs_by_capacity
 from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nest
@@ -29,6 +30,8 @@ from nestling_cloud.learning.train_teacher import fit_threshold, train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Splits
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, arrays_of
@@ -48,8 +51,8 @@ class LearnedCapacity:
         template_int8: the same graph for signed activations, which gives the same logits.
         ring: the int8 weights that this capacity adds to the next smaller one.
         macs: the number of multiply-accumulates of one inference.
-        memory_bytes: the total size of the weights, the template, and the input and output of the
-            layer for which these two are largest together, in bytes.
+        memory_bytes: the total size of the weights, the template, the front end, and the input and
+            output of the layer for which these two are largest together, in bytes.
         accuracy: the share of the calibration inputs that this capacity answers correctly in
             onnxruntime.
         golden_logits: the logits for the golden inputs, (G, classes).
@@ -143,12 +146,17 @@ def finish(
             finite.
     """
     checkpoint = arrays_of(student)
-    quantized = quantize(student, splits.train.inputs, task.quantization)
+    kind = kind_of(task.signature)
+    trained_on = inputs_as_trained(kind, splits.train.inputs)
+    quantized = quantize(student, trained_on, task.quantization)
     nest = compile_nest(quantized, task.signature, task.student)
     unseen = splits.calibration
+    if isinstance(kind, Anomaly):
+        quantized = with_thresholds(quantized, nest.logits(unseen.inputs), unseen.labels)
+        nest = compile_nest(quantized, task.signature, task.student)
     data = RoutingData(
         inputs=unseen.inputs,
-        kind=kind_of(task.signature),
+        kind=kind,
         logits=nest.logits(unseen.inputs),
         cloud=cloud_logits,
         labels=unseen.labels,
@@ -160,7 +168,8 @@ def finish(
     estimator = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
     calibration = calibrate(estimator, fitted, held_out, macs)
     calibration.rule = design.rule
-    calibration.network_inputs = _network_inputs(len(data), len(fitted))
+    if isinstance(kind, SingleLabel):  # other kinds have one rule, and no network
+        calibration.network_inputs = _network_inputs(len(data), len(fitted))
     calibration.fitted_inputs = len(fitted)
     nest = nest.with_multiplexer(estimator)
     golden = _golden_indices(len(unseen))
@@ -186,11 +195,13 @@ def _network_inputs(total: int, fitted: int) -> int:
 
 def _memory_bytes(task: Task, nest: CompiledNest) -> list[int]:
     found = []
+    front_end = task.student.front_end
+    fixed = front_end.memory_bytes(task.signature.shape) if front_end else 0
     for capacity, template in enumerate(nest.templates, start=1):
         counts = activation_counts(task.signature, task.student, capacity)
         activations = max(a + b for a, b in itertools.pairwise(counts))
         weights = sum(len(ring) for ring in nest.rings[:capacity])
-        found.append(weights + len(template) + activations)
+        found.append(fixed + weights + len(template) + activations)
     return found
 
 

@@ -8,15 +8,18 @@ from torch import nn
 from nestling_cloud.learning.distillation import (
     AugmentedViews,
     TeacherObjective,
+    inputs_as_trained,
     make_views,
     train_assistants,
 )
+from nestling_cloud.learning.feature_space import behind_front_end, with_front_end
 from nestling_cloud.learning.nesting import objective_of, train_grown, train_nested
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.quantization import fine_tune
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.network import NestedStudent
 
 
@@ -52,22 +55,23 @@ def train_student(
         task, teacher, examples, task.distillation, generator=generator, progress=progress
     )
     views = make_views(task, teaches, examples, generator, task.distillation)
-    nesting = task.nesting
+    # A front end would compute the same features in every epoch, and once for each capacity.
+    met = inputs_as_trained(kind_of(task.signature), examples.inputs)
+    inner, views, inputs = behind_front_end(task, views, met)
+    nesting = inner.nesting
     if nesting.way == "joint":
-        student = train_nested(
-            task, views, examples.inputs, generator, progress, joint=nesting.joint
-        )
+        student = train_nested(inner, views, inputs, generator, progress, joint=nesting.joint)
     else:
         training_set = TrainingSet(
-            task=task,
+            task=inner,
             views=views,
-            train_inputs=examples.inputs,
+            train_inputs=inputs,
             generator=generator,
             progress=progress,
         )
         student = train_grown(training_set, nesting.grow)
-    fine_tune_on_grid(task, student, views, generator, progress)
-    return student
+    fine_tune_on_grid(inner, student, views, generator, progress)
+    return with_front_end(task, student)
 
 
 def fine_tune_on_grid(

@@ -1,4 +1,4 @@
-"""Makes, checks and trains a task's teacher."""
+"""Checks and trains a task's teacher."""
 
 from typing import NoReturn, Protocol, cast
 
@@ -10,24 +10,29 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
 from nestling_cloud.learning.kind_losses import teacher_loss
 from nestling_cloud.learning.loop import logits_of, train, with_channels_last
+from nestling_cloud.learning.make_teacher import TeacherError, make_teacher, name_of, outputs_of
+from nestling_cloud.learning.onnx.model_ends import gives_probabilities
+from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
 from nestling_cloud.learning.torch_device import training_device
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
 from nestling_cloud.models.output_layer import OutputLayer
+from nestling_cloud.models.tiny_resnet import MEASURED, TinyResNet
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.user_code_errors import blamed
 from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.kinds.regression import Regression
 
 _MEASURED_TOGETHER = 256
+_NO_LOGITS = (
+    "answers with probabilities, which add up to 1, and a student learns from logits: remove the "
+    "softmax at the end of its forward"
+)
 _KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
-
-
-class TeacherError(CloudError):
-    """Raised when a teacher cannot be made or served, or does not map inputs to valid logits."""
 
 
 def train_teacher(
@@ -52,7 +57,7 @@ def train_teacher(
     """
     teacher = make_teacher(task)
     check_answers(task, teacher, examples.inputs)
-    if task.teacher_recipe is None:
+    if task.teacher_recipe is None or isinstance(teacher, OnnxNetwork):
         return teacher
     kind = kind_of(task.signature)
     _fit_scales(teacher, examples)
@@ -62,7 +67,7 @@ def train_teacher(
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        augmented = task.augment(inputs[indices], generator).to(device)
+        augmented = task.augmented(inputs[indices], generator).to(device)
         augmented = with_channels_last(augmented, teacher)
         try:
             if isinstance(kind, Anomaly):
@@ -126,31 +131,13 @@ def _fit_scales(teacher: nn.Module, examples: Examples) -> None:
     for layer in teacher.modules():
         if isinstance(layer, OutputLayer):
             layer.fit(examples.labels)
+        elif isinstance(layer, TinyResNet):
+            layer.fit(examples.inputs[:MEASURED])
 
 
 def cloud_model_name(task: Task) -> str:
     """Return the name under which the inference service offers a task's teacher."""
     return f"{task.name}-teacher"
-
-
-def make_teacher(task: Task) -> nn.Module:
-    """Return the task's teacher as the task provides it, in evaluation mode.
-
-    Raises:
-        TeacherError: the task's function fails, or does not return a network.
-    """
-    try:
-        made = task.teacher(task.signature)
-    except Exception as err:  # a user's function may raise anything
-        raise TeacherError(
-            f"task {task.name}: teacher(signature) failed to make the teacher: {blamed(err)}"
-        ) from err
-    if not isinstance(made, nn.Module):
-        raise TeacherError(
-            f"task {task.name}: teacher(signature) returned {_kind(made)} and not a "
-            "torch.nn.Module; return the network"
-        )
-    return made.eval()
 
 
 @torch.no_grad()
@@ -167,11 +154,13 @@ def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
         TeacherError: the teacher fails on the task's inputs, or does not output float32 values
             (N, O), as the kind of the task asks for.
     """
-    shape, outputs = list(task.signature.shape), kind_of(task.signature).teacher_outputs
+    shape, outputs = list(task.signature.shape), outputs_of(task)
     for count, name in ((2, "two inputs"), (1, "one input")):
         rows = torch.from_numpy(np.resize(inputs[:count], (count, *shape)).astype(np.float32))
         try:
             logits = teacher(rows)
+        except CloudError:  # an ONNX teacher says itself what is wrong
+            raise
         except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails on {name} of {shape}: {blamed(err)}", err)
         found = list(logits.shape) if isinstance(logits, torch.Tensor) else _kind(logits)
@@ -190,6 +179,9 @@ def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
                 teacher,
                 f"answers in {kind}, but the cloud serves float32: end its forward with .float()",
             )
+        single = isinstance(kind_of(task.signature), SingleLabel)
+        if single and gives_probabilities(logits.numpy()):
+            _refuse(task, teacher, _NO_LOGITS)
 
 
 def what_it_returns(task: Task) -> str:
@@ -206,7 +198,7 @@ def what_it_returns(task: Task) -> str:
 def _refuse(
     task: Task, teacher: nn.Module, what: str, cause: BaseException | None = None
 ) -> NoReturn:
-    raise TeacherError(f"task {task.name}: the teacher {type(teacher).__name__} {what}") from cause
+    raise TeacherError(f"task {task.name}: the teacher {name_of(teacher)} {what}") from cause
 
 
 def _kind(thing: object) -> str:

@@ -7,8 +7,11 @@ __all__ = [
     "anomaly_teacher",
     "default_teacher",
     "multiplexer",
+    "onnx_teacher",
     "output_layer",
     "picture_teacher",
     "plain_confidence",
+    "sound_teacher",
     "teacher",
+    "tiny_resnet",
 ]

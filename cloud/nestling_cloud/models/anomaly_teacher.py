@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.student.log_mel import LogMel
 from nestling_core.student.normalizer import Normalizer
 
 _CONV = (nn.Conv1d, nn.Conv2d)
@@ -27,16 +28,21 @@ class AnomalyTeacher(nn.Module):
     Args:
         signature: the input shape of the task.
         width: the number of channels of the first layer; the code has half as many.
+        front_end: what turns sounds (N, 1, T) into the features that are reconstructed; None if the
+            input itself is.
     """
 
-    def __init__(self, signature: Signature, width: int = 32) -> None:
+    def __init__(
+        self, signature: Signature, width: int = 32, front_end: LogMel | None = None
+    ) -> None:
         """Build an untrained network.
 
         Raises:
             ValueError: the input shape does not have one or two axes after the channels.
+            SizesError: the front end does not suit the input shape.
         """
         super().__init__()
-        channels, *axes = signature.shape
+        channels, *axes = front_end.shape(signature.shape) if front_end else signature.shape
         dims = len(axes)
         if dims not in (1, 2):
             raise ValueError(
@@ -44,7 +50,7 @@ class AnomalyTeacher(nn.Module):
             )
         kernel = 5 if dims == 1 else 3
         self.axes = tuple(axes)
-        self.normalizer = Normalizer(channels, dims)
+        self.normalizer = Normalizer(channels, dims, front_end)
         code = max(2, width // 2)
         self.encoder = nn.Sequential(
             _layer(dims, channels, width, kernel, 2),

@@ -19,12 +19,15 @@ class OutputLayer(nn.Linear):
     Args:
         features: the number of features, F.
         signature: the kind of the task.
+        factor: the number by which the outputs are multiplied. With a small one, the first steps of
+            a training with a high learning rate are calmer.
     """
 
-    def __init__(self, features: int, signature: Signature) -> None:
+    def __init__(self, features: int, signature: Signature, factor: float = 1.0) -> None:
         """Build an untrained layer."""
         kind = kind_of(signature)
         super().__init__(features, kind.teacher_outputs)
+        self.factor = factor
         self.scale = OutputScale(kind.teacher_outputs) if isinstance(kind, Regression) else None
 
     def fit(self, labels: NDArray[np.generic]) -> None:
@@ -34,5 +37,5 @@ class OutputLayer(nn.Linear):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the outputs (N, O) for features (N, F)."""
-        outputs = super().forward(features)
+        outputs = self.factor * super().forward(features)
         return outputs if self.scale is None else self.scale(outputs.float())

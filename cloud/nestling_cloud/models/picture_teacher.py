@@ -8,22 +8,28 @@ from nestling_cloud.models.output_layer import OutputLayer
 from nestling_core.student.normalizer import Normalizer
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+def convolution(inputs: int, outputs: int) -> nn.Sequential:
+    """Return a 3 x 3 convolution with a batch normalization and a ReLU.
+
+    Args:
+        inputs: the number of input channels.
+        outputs: the number of output channels.
+    """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two convolutions whose output is added to their input (He et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
+        """Create the convolutions for a number of channels."""
         super().__init__()
-        self.body = nn.Sequential(
-            _convolution(channels, channels), _convolution(channels, channels)
-        )
+        self.body = nn.Sequential(convolution(channels, channels), convolution(channels, channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the output of the block, (N, C, H, W) -> (N, C, H, W)."""
         output: torch.Tensor = x + self.body(x)
         return output
 
@@ -48,13 +54,13 @@ class PictureTeacher(nn.Module):
         super().__init__()
         self.normalizer = Normalizer(signature.shape[0], 2)
         self.body = nn.Sequential(
-            _convolution(signature.shape[0], width),
-            _convolution(width, 2 * width),
+            convolution(signature.shape[0], width),
+            convolution(width, 2 * width),
             nn.MaxPool2d(2),
-            _Residual(2 * width),
-            _convolution(2 * width, 4 * width),
+            Residual(2 * width),
+            convolution(2 * width, 4 * width),
             nn.MaxPool2d(2),
-            _Residual(4 * width),
+            Residual(4 * width),
         )
         self.dropout = nn.Dropout(dropout)
         self.head = OutputLayer(4 * width, signature)

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.models.output_layer import OutputLayer
+from nestling_core.student.log_mel import LogMel
 from nestling_core.student.normalizer import Normalizer
 
 _CONV = (nn.Conv1d, nn.Conv2d)
@@ -36,30 +37,39 @@ class _Residual(nn.Module):
 
 
 class ConvTeacher(nn.Module):
-    """Answers windows (N, C, T) or images (N, C, H, W) with outputs (N, O), for example logits.
+    """Answers windows (N, C, T), images (N, C, H, W) or sounds with outputs (N, O), such as logits.
 
     Args:
         signature: the input shape and the kind of the task.
         width: the number of channels of the first layers; the last layers have twice as many.
         dropout: the probability that a pooled feature is set to 0 in training.
+        front_end: what turns sounds (N, 1, T) into the features that the layers read; None if they
+            read the input itself.
 
     Raises:
         ValueError: the input shape does not have one or two axes after the channels.
+        SizesError: the front end does not suit the input shape.
     """
 
     channels_last = True  # this memory format trains faster
 
-    def __init__(self, signature: Signature, width: int = 32, dropout: float = 0.3) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        width: int = 32,
+        dropout: float = 0.3,
+        front_end: LogMel | None = None,
+    ) -> None:
         """Build an untrained network."""
         super().__init__()
-        channels, *axes = signature.shape
+        channels, *axes = front_end.shape(signature.shape) if front_end else signature.shape
         dims = len(axes)
         if dims not in (1, 2):
             raise ValueError(
                 f"the input shape must be channels and one or two more axes, not {signature.shape}"
             )
         kernel = 5 if dims == 1 else 3
-        self.normalizer = Normalizer(channels, dims)
+        self.normalizer = Normalizer(channels, dims, front_end)
         self.body = nn.Sequential(
             _CONV[dims - 1](channels, width, kernel, 1, kernel // 2, bias=False),
             _NORM[dims - 1](width),

@@ -32,6 +32,7 @@ class ServeConfig:
         broker_kind: the program of the started broker.
         console: the address of the console and the API; None to start neither of them.
         threads: the number of runs of the teacher at the same time; None for one for each core.
+        keep_no_inputs: whether no input is stored, whatever the task allows.
     """
 
     repository: Path
@@ -47,6 +48,7 @@ class ServeConfig:
     broker_kind: BrokerKind = "auto"
     console: ConsoleAddress | None = None
     threads: int | None = None
+    keep_no_inputs: bool = False
 
     @property
     def exposed_host(self) -> str:

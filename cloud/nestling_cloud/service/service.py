@@ -42,10 +42,9 @@ from nestling_cloud.serving.listener import (
 )
 from nestling_cloud.serving.mqtt_delivery import MqttDelivery
 from nestling_cloud.serving.peers import IdentityInterceptor, Peers
-from nestling_cloud.serving.recorder import HardInputRecorder
+from nestling_cloud.serving.recorder import recorder_of
 from nestling_cloud.serving.served_models import ServedModels
 from nestling_cloud.serving.unreadable_requests import UnreadableRequestInterceptor
-from nestling_cloud.store.hard_inputs import HardInputs
 from nestling_cloud.store.store import Store, state_store_url
 from nestling_cloud.task_group import running, wait_for
 from nestling_cloud.telemetry.ingest import Ingest
@@ -108,7 +107,7 @@ async def serve(
         commander = Commander(Targets(store), repository)
         ingest = Ingest(store, broker, on_message=commander.pending.record_report)
         delivery = MqttDelivery(repository, broker)
-        recorder = HardInputRecorder(HardInputs(store).add_all)
+        recorder = recorder_of(store, repository, forbidden=config.keep_no_inputs)
 
         def works() -> list[Coroutine[None, None, None]]:
             made = [ingest.run(), delivery.run(), recorder.run(), models.watch(repository)]

@@ -15,5 +15,6 @@ __all__ = [
     "peers",
     "recorder",
     "served_models",
+    "storage_rule",
     "unreadable_requests",
 ]

@@ -9,10 +9,13 @@ may import no other package of `nestling_cloud`.
 __all__ = [
     "copied_outboxes",
     "database",
+    "deletion",
     "delivery",
     "device_registry",
     "hard_inputs",
     "histogram",
+    "label",
+    "labeled_inputs",
     "newest_receipts",
     "receipt_row",
     "receipt_validation",

@@ -5,6 +5,7 @@ Only one transaction at a time may write.
 
 import contextlib
 import operator
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -107,6 +108,49 @@ class Database:
         with contextlib.ExitStack() as stack:
             for _ in range(_KEPT_OPEN):
                 stack.enter_context(self.engine.connect())
+
+    def rewrite(self, names: Sequence[str]) -> None:
+        """Write tables again without the remains of deleted rows.
+
+        A database only marks the place of a deleted row as free. SQLite's file is rewritten as a
+        whole, which takes as much free space as the file is large, and its write-ahead log is
+        emptied. PostgreSQL rewrites the given tables (VACUUM FULL), each of which is locked
+        meanwhile. Other writers wait.
+
+        Args:
+            names: the names of the tables; those that do not exist are skipped.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database is in use for too long, or the disk is
+                full. Nothing is lost.
+        """
+        if self.engine.dialect.name == "postgresql":
+            self._rewrite_tables(names)
+            return
+        with self._lock, self._outside_transactions() as driver:
+            driver.execute("VACUUM")
+            (busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise sa.exc.OperationalError(
+                    None, None, OSError("other programs read the database; the log is not empty")
+                )
+
+    def _rewrite_tables(self, names: Sequence[str]) -> None:
+        known = set(sa.inspect(self.engine).get_table_names())
+        outside = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._lock, outside.connect() as connection:
+            for name in sorted(known & set(names)):
+                connection.exec_driver_sql(f'VACUUM (FULL) "{name}"')
+
+    @contextlib.contextmanager
+    def _outside_transactions(self) -> Iterator[Any]:
+        connection = self.engine.raw_connection()
+        try:
+            yield connection.driver_connection
+        except sqlite3.Error as err:
+            raise sa.exc.OperationalError(None, None, err) from err
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Wait for a commit in progress, then close every connection."""

@@ -1,4 +1,8 @@
-"""Stores the latest inputs that each device sent to the cloud, so that people can look at them."""
+"""Stores the latest inputs that each device sent to the cloud.
+
+People look at them, and label them (`labeled_inputs`), so that models can be trained with them.
+Labeled inputs stay until they are deleted.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ class HardInput:
 
     Attributes:
         device: the id of the device that sent the input.
+        task: the name of the task of the bundle that was released when the input arrived.
         received_at_ms: the Unix time at which the input arrived.
         input_index: the input's position in the device's source.
         values: the input's values as little-endian float32 in C order.
@@ -32,15 +37,19 @@ class HardInput:
         device_answer: the class index that the device would have answered on its own; None if no
             student ran before the input was sent.
         cloud_answer: the class index that the teacher answered.
+        audited: whether the input was drawn at random for an audit, rather than sent because it
+            was hard.
     """
 
     device: str
+    task: str
     received_at_ms: int
     input_index: int
     values: bytes
     shape: tuple[int, ...]
     device_answer: int | None
     cloud_answer: int
+    audited: bool = False
 
 
 class HardInputs:
@@ -48,8 +57,8 @@ class HardInputs:
 
     Args:
         store: the store that holds the inputs.
-        per_device: the maximum number of inputs to keep for one device.
-        in_all: the maximum number of inputs to keep for all devices together.
+        per_device: the maximum number of inputs without a label to keep for one device.
+        in_all: the maximum number of inputs without a label to keep for all devices together.
     """
 
     def __init__(
@@ -64,7 +73,7 @@ class HardInputs:
         self._in_all = in_all
 
     def add_all(self, given: Sequence[HardInput]) -> None:
-        """Store several inputs, and delete the oldest inputs beyond the limits.
+        """Store several inputs, and delete the oldest inputs without a label beyond the limits.
 
         All inputs are stored in one transaction, which takes about as long as storing one input.
 
@@ -114,17 +123,20 @@ class HardInputs:
 
 def _trim(connection: sa.Connection, condition: sa.ColumnElement[bool], *, keep: int) -> None:
     ids = tables.HARD_INPUTS.c.id
+    unlabeled = sa.and_(condition, tables.HARD_INPUTS.c.label.is_(None))
     first_beyond = (
-        sa.select(ids).where(condition).order_by(ids.desc()).offset(keep).limit(1).scalar_subquery()
+        sa.select(ids).where(unlabeled).order_by(ids.desc()).offset(keep).limit(1).scalar_subquery()
     )
-    connection.execute(sa.delete(tables.HARD_INPUTS).where(condition, ids <= first_beyond))
+    connection.execute(sa.delete(tables.HARD_INPUTS).where(unlabeled, ids <= first_beyond))
 
 
 def _row(given: HardInput) -> dict[str, object]:
     return {
         "device": given.device,
+        "task": given.task,
         "received_at_ms": given.received_at_ms,
         "input_index": given.input_index,
+        "audited": given.audited,
         "input_values": given.values,
         "shape": list(given.shape),
         "device_answer": given.device_answer,
@@ -132,7 +144,13 @@ def _row(given: HardInput) -> dict[str, object]:
     }
 
 
-def _shape(text: str) -> tuple[int, ...]:
+def shape_of(text: str) -> tuple[int, ...]:
+    """Return the shape that a row has as JSON.
+
+    Raises:
+        ValueError: the text is not JSON.
+        TypeError: it is not a list of sizes.
+    """
     shape = parse_json(text)
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise TypeError("its shape is not a list of sizes")
@@ -142,10 +160,12 @@ def _shape(text: str) -> tuple[int, ...]:
 def _hard_input(row: "sa.Row[tuple[object, ...]]") -> HardInput:
     return HardInput(
         device=row.device,
+        task=row.task,
         received_at_ms=row.received_at_ms,
         input_index=row.input_index,
         values=row.input_values,
-        shape=_shape(row.shape),
+        shape=shape_of(row.shape),
         device_answer=row.device_answer,
         cloud_answer=row.cloud_answer,
+        audited=bool(row.audited),
     )

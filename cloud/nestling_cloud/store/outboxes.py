@@ -1,7 +1,8 @@
 """Loads and saves the ledgers of outboxes, which record what arrived from each outbox."""
 
+import hashlib
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -12,6 +13,7 @@ from nestling_cloud.store.receipt_row import LARGEST_INTEGER
 from nestling_cloud.store.watermark import Gap
 
 _KEYS_A_QUERY = 5000
+_FORGOTTEN = ""  # in the column of the device
 _NUMBERS = [column.name for column in tables.OUTBOXES.c if column.type.python_type is int]
 
 _LOG = logging.getLogger(__name__)
@@ -25,21 +27,76 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
     An outbox that the store does not know gets an empty ledger.
 
     Args:
-        connection: the connection for the queries.
+        connection: a connection within a writing transaction.
         keys: the outboxes, each as a pair of the device's id and the outbox's id.
     """
     ledgers = {key: Ledger(device=key[0], outbox_id=key[1]) for key in sorted(keys)}
     wanted = list(ledgers)
-    columns = tables.OUTBOXES.c
     for first in range(0, len(wanted), _KEYS_A_QUERY):
-        key = sa.tuple_(columns.device, columns.outbox_id)
-        query = sa.select(tables.OUTBOXES).where(key.in_(wanted[first : first + _KEYS_A_QUERY]))
-        for row in connection.execute(query).mappings():
-            ledger = _ledger(row)
-            ledgers[ledger.device, ledger.outbox_id] = ledger
-            if ledger.highest > ledger.contiguous:
-                _load_beyond(connection, ledger)
+        some = wanted[first : first + _KEYS_A_QUERY]
+        found = _load(connection, some)
+        unknown = [key for key in some if key not in found]
+        if unknown and _recall(connection, unknown):
+            found |= _load(connection, unknown)
+        ledgers |= found
     return ledgers
+
+
+def _load(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, Ledger]:
+    """Return the stored ledgers of outboxes."""
+    columns, ledgers = tables.OUTBOXES.c, dict[Key, Ledger]()
+    query = sa.select(tables.OUTBOXES).where(sa.tuple_(columns.device, columns.outbox_id).in_(keys))
+    for row in connection.execute(query).mappings():
+        ledger = _ledger(row)
+        ledgers[ledger.device, ledger.outbox_id] = ledger
+        if ledger.highest > ledger.contiguous:
+            _load_beyond(connection, ledger)
+    return ledgers
+
+
+def forget(connection: sa.Connection, device: str) -> None:
+    """Replace the name of a device, and the ids of its outboxes, by a hash that nobody can reverse.
+
+    The hash is over the device's name and the random id of an outbox. What arrives again from the
+    outbox is still recognized by it, and `load` then finds the ledger. Nothing else of the ledger
+    is kept but which receipts are settled.
+
+    Args:
+        connection: a connection within a writing transaction.
+        device: the device's id.
+    """
+    columns, gaps = tables.OUTBOXES.c, tables.GAPS.c
+    query = sa.select(columns.outbox_id, columns.contiguous).where(columns.device == device)
+    for outbox_id, contiguous in connection.execute(query).all():
+        settled = (gaps.device == device, gaps.outbox_id == outbox_id)
+        connection.execute(sa.delete(tables.GAPS).where(*settled, gaps.last_sequence <= contiguous))
+        _rename(connection, (device, outbox_id), _forgotten_key((device, outbox_id)))
+
+
+def _recall(connection: sa.Connection, keys: Sequence[Key]) -> bool:
+    """Give forgotten outboxes that deliver again their names back, and return whether any did."""
+    columns = tables.OUTBOXES.c
+    forgotten = {_forgotten_key(key)[1]: key for key in keys}
+    query = sa.select(columns.outbox_id).where(
+        columns.device == _FORGOTTEN, columns.outbox_id.in_(list(forgotten))
+    )
+    found = connection.execute(query).scalars().all()
+    for digest in found:
+        _rename(connection, (_FORGOTTEN, digest), forgotten[digest])
+    return bool(found)
+
+
+def _rename(connection: sa.Connection, old: Key, new: Key) -> None:
+    """Move a ledger and its gaps, without what only describes the device."""
+    names = {"device": new[0], "outbox_id": new[1]}
+    blank = {"redelivered": 0, "rejected": 0, "previous_id": "", "branch": "", "seen_ms": 0}
+    for table, values in ((tables.OUTBOXES, {**names, **blank}), (tables.GAPS, names)):
+        place = (table.c.device == old[0], table.c.outbox_id == old[1])
+        connection.execute(sa.update(table).where(*place).values(values))
+
+
+def _forgotten_key(key: Key) -> Key:
+    return _FORGOTTEN, hashlib.sha256("\0".join(key).encode()).hexdigest()
 
 
 def _ledger(row: sa.RowMapping) -> Ledger:

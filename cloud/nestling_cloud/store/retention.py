@@ -68,11 +68,15 @@ def _trim_receipts(connection: sa.Connection, keep: int, *, at_most: int) -> Non
     lowest, highest = connection.execute(ends).one()
     if highest is None or highest - lowest < keep:
         return
-    oldest = sa.select(ids).where(ids <= highest - keep, _settled()).order_by(ids).limit(at_most)
+    oldest = sa.select(ids).where(ids <= highest - keep, settled()).order_by(ids).limit(at_most)
     connection.execute(sa.delete(tables.RECEIPTS).where(ids.in_(oldest)))
 
 
-def _settled() -> sa.ColumnElement[bool]:
+def settled() -> sa.ColumnElement[bool]:
+    """Return the condition that every sequence up to that of a receipt is stored or in a gap.
+
+    The row of such a receipt may be deleted: it is recognized without it if it arrives again.
+    """
     receipts, outboxes = tables.RECEIPTS.c, tables.OUTBOXES.c
     return sa.exists().where(
         outboxes.device == receipts.device,

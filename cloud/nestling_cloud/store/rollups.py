@@ -103,27 +103,35 @@ def _add(connection: sa.Connection, table: sa.Table, tallies: Mapping[RowKey, Ta
         return
     names = [column.name for column in table.primary_key]
     by = 2 if "device" in table.c else 1
-    for row in _stored(connection, table, sorted({key[:by] for key in tallies})):
+    for row in stored(connection, table, sorted({key[:by] for key in tallies})):
         figures = tallies.get(tuple(row[: len(names)]))
         if figures is not None:
             figures.add(tally_of(row))
     rows = [
-        {**dict(zip(names, key, strict=True)), **_columns(figures)}
+        {**dict(zip(names, key, strict=True)), **columns_of(figures)}
         for key, figures in sorted(tallies.items())
     ]
     replace_all(connection, table, rows)
 
 
-def _stored(
+def stored(
     connection: sa.Connection, table: sa.Table, keys: Sequence[RowKey]
-) -> Iterable["sa.Row[Any]"]:
+) -> Iterator["sa.Row[Any]"]:
+    """Yield the rows of a rollup whose primary keys begin with one of the given values.
+
+    Args:
+        connection: the connection for the queries.
+        table: the rollup.
+        keys: the values, all equally many and at least one.
+    """
     columns = list(table.primary_key)[: len(keys[0])]
     for first in range(0, len(keys), _KEYS_A_QUERY):
         some = keys[first : first + _KEYS_A_QUERY]
         yield from connection.execute(sa.select(table).where(sa.tuple_(*columns).in_(some)))
 
 
-def _columns(figures: Tally) -> dict[str, Any]:
+def columns_of(figures: Tally) -> dict[str, Any]:
+    """Return sums as the values of a row, by column name."""
     return {
         "answers": figures.answers,
         "estimated_answers": figures.estimated_answers,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store import tables
 
-VERSION = 8
+VERSION = 9
 
 
 class SchemaError(CloudError):

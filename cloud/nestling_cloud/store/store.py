@@ -89,6 +89,7 @@ class Store(Closing):
         damage: the counter of damaged rows that were read.
         reading: the method `Database.reading`, which opens a transaction for reading.
         writing: the method `Database.writing`, which opens a transaction for writing.
+        rewrite: the method `Database.rewrite`, which removes what deleted rows have left.
 
     Args:
         url: the database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
@@ -107,6 +108,7 @@ class Store(Closing):
                 self._database = Database(url)
                 undo.callback(self._database.close)
                 self.reading, self.writing = self._database.reading, self._database.writing
+                self.rewrite = self._database.rewrite
                 self._prepare()
                 self._database.keep_open()
                 undo.pop_all()

@@ -10,9 +10,10 @@ DROPPED = "dropped"  # the device's outbox was full
 REJECTED = "rejected"  # the store received an invalid receipt
 UNREADABLE = "unreadable"  # the row in the device's outbox is damaged
 FORGOTTEN = "forgotten"  # acknowledged once, but the store was wiped or reset since
+DELETED = "deleted"  # an operator deleted the receipt while an earlier one was missing
 
 # Reasons of gaps that stand for one receipt which arrived, with its fingerprint.
-RECEIVED_GAPS = frozenset({REJECTED, UNREADABLE})
+RECEIVED_GAPS = frozenset({REJECTED, UNREADABLE, DELETED})
 
 # Device id in TARGETS of the target for devices without their own.
 FLEET = ""
@@ -227,11 +228,20 @@ HARD_INPUTS = sa.Table(
     METADATA,
     sa.Column("id", _COUNTER, primary_key=True),
     _text("device", 64),
+    _text("task", 64),
     _number("received_at_ms"),
     _number("input_index"),
+    # Drawn at random for an audit, rather than sent because it was hard.
+    sa.Column("audited", sa.Boolean, nullable=False),
     sa.Column("input_values", sa.LargeBinary, nullable=False),
     sa.Column("shape", sa.JSON, nullable=False),
     sa.Column("device_answer", sa.BigInteger),
     _number("cloud_answer"),
+    # JSON as text; all three are NULL without a label. The database does not look into a label.
+    sa.Column("label", sa.Text),
+    sa.Column("labeled_by", sa.String(200)),
+    sa.Column("labeled_at_ms", sa.BigInteger),
     sa.Index("hard_inputs_of_a_device", "device", "id"),
+    # An id names one input forever: a label must not reach another one.
+    sqlite_autoincrement=True,
 )

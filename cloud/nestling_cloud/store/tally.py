@@ -151,6 +151,19 @@ class Tally:
         self.changed += other.changed
         self.expired += other.expired
 
+    def subtract(self, other: "Tally") -> None:
+        """Take the sums of a part away.
+
+        Sums below 0, which rounding and cut-off sums may leave, become 0.
+        """
+        for name in self.__dataclass_fields__:
+            if name != "latencies":
+                setattr(self, name, max(getattr(self, name) - getattr(other, name), 0))
+        for number, count in other.latencies.items():
+            left = self.latencies.pop(number, 0) - count
+            if left > 0:
+                self.latencies[number] = left
+
 
 def kind_of(row: ReceiptRow) -> Kind:
     """Return the kind of a receipt."""

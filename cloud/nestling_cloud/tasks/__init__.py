@@ -5,6 +5,7 @@ may import `recipes` and `models`, but nothing that trains.
 """
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Grow, Joint, Nesting
 from nestling_cloud.recipes.quantization import Quantization
@@ -26,6 +27,7 @@ from nestling_core.student.config import (
     separable_student,
     shuffle_student,
 )
+from nestling_core.student.log_mel import LogMel, log_mel
 
 __all__ = [
     "BUILT_IN",
@@ -39,8 +41,10 @@ __all__ = [
     "Gru",
     "Inputs",
     "Joint",
+    "LogMel",
     "Lstm",
     "Nesting",
+    "OnnxTeacher",
     "Quantization",
     "Recipe",
     "Shuffle",
@@ -61,6 +65,7 @@ __all__ = [
     "inputs",
     "load_task",
     "loader",
+    "log_mel",
     "quick",
     "quick_task",
     "recurrent_student",
@@ -68,9 +73,13 @@ __all__ = [
     "sample",
     "separable_student",
     "shuffle_student",
+    "single_label",
+    "sounds",
+    "spoken_digits",
     "store_inputs",
     "stored_inputs",
     "task",
+    "task_modules",
     "user_code_errors",
     "wearable",
 ]

@@ -76,8 +76,11 @@ class Splits:
             them; their inputs must then be as far apart as those of a device's stream.
         test: whole recordings, which a simulation assigns to devices as streams. Do not use
             these recordings to choose any option.
+        held_out: the names of the groups (devices, subjects) whose inputs are in calibration or
+            test, where the data has names. No later input of such a group is trained on.
     """
 
     train: Examples
     calibration: Examples
     test: Sequence[Examples]
+    held_out: frozenset[str] = frozenset()

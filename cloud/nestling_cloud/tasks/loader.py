@@ -1,15 +1,13 @@
 """Loads a task by its name or from a Python file."""
 
-import hashlib
-import importlib.util
-import sys
 from pathlib import Path
 
-from nestling_cloud.tasks import fashion, wearable
+from nestling_cloud.tasks import fashion, spoken_digits, wearable
 from nestling_cloud.tasks.task import Task, TaskError
-from nestling_cloud.tasks.user_code_errors import blamed
+from nestling_cloud.tasks.task_modules import import_task_file
+from nestling_cloud.tasks.user_code_errors import users_code
 
-BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
+BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK, spoken_digits.TASK)}
 
 
 def load_task(reference: str) -> Task:
@@ -36,24 +34,16 @@ def load_task(reference: str) -> Task:
 def _from_file(path: Path, name: str) -> Task:
     if not path.is_file():
         raise TaskError(f"task file {path} does not exist")
-    # Two files with the same name in different folders must be different modules.
-    place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(f"nestling_task_{path.stem}_{place}", path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise TaskError(f"task file {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except TaskError:
-        raise
-    except Exception as err:
-        raise TaskError(f"task file {path} failed: {blamed(err)}") from err
-    except SystemExit as err:
-        raise TaskError(
-            f"task file {path} exits when it is imported; move the call below "
-            'if __name__ == "__main__"'
-        ) from err
+    with users_code(f"task file {path}", TaskError, passing=TaskError):
+        try:
+            module = import_task_file(path)
+        except SystemExit as err:
+            raise TaskError(
+                f"task file {path} exits when it is imported; move the call below "
+                'if __name__ == "__main__"'
+            ) from err
     task = getattr(module, name, None)
     if not isinstance(task, Task):
         names = [key for key, value in vars(module).items() if isinstance(value, Task)]

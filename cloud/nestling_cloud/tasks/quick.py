@@ -5,7 +5,7 @@ import dataclasses
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.task import Task
 
-_TEACHER_EPOCHS, _STUDENT_EPOCHS = 2, 2
+_TEACHER_EPOCHS, _STUDENT_EPOCHS = 2, 1
 _VIEWS = 2
 
 

@@ -5,14 +5,14 @@ from numpy.typing import NDArray
 
 from nestling_cloud.tasks.examples import Examples, Splits
 
-TRAIN = 4000
+TRAIN = 2000
 """The most training inputs of a sample."""
 CALIBRATION = 1500
 """About the most calibration inputs of a sample."""
 
 
 def sample(splits: Splits) -> Splits:
-    """Return the splits with at most about 4,000 training and 1,500 calibration inputs.
+    """Return the splits with at most about 2,000 training and 1,500 calibration inputs.
 
     Test recordings stay, because nothing is trained on them. Training inputs are taken at equal
     distances from each class, so that subjects and recordings stay in proportion, too. Calibration

@@ -12,21 +12,25 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.models.default_teacher import default_teacher
+from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.inputs import batches_of
+from nestling_cloud.tasks.keep_inputs import KEPT, KeepInputs, default_for
 from nestling_cloud.tasks.label_check import label_fault
 from nestling_cloud.tasks.sample import sample
 from nestling_cloud.tasks.stored_inputs import StoredInputs
-from nestling_cloud.tasks.user_code_errors import blamed
-from nestling_core.kinds.kind import KindError
+from nestling_cloud.tasks.user_code_errors import users_code
+from nestling_core.kinds.kind import KindError, name_of
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.student.blocks import Shuffle, SizesError
 from nestling_core.student.config import StudentConfig
@@ -43,6 +47,13 @@ FEWEST_CALIBRATION = 3
 """The fewest calibration examples: two for fitting the multiplexer and one for thresholds."""
 
 _TRIED = 8  # inputs that the augmentation is tried on
+
+# A teacher that is there already, or a function that makes it.
+_MadeTeacher = nn.Module | OnnxTeacher | ExportedProgram | Path | str
+Teacher = _MadeTeacher | Callable[[Signature], _MadeTeacher]
+
+DEFAULT_TEACHER_RECIPE = Recipe(epochs=8)
+"""How a teacher is trained unless the task says otherwise."""
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -63,12 +74,15 @@ class Task:
         load: a function `(data_dir, seed) -> Splits`, where `data_dir` is the folder that the user
             names, or None, and `seed` is the random seed of the split.
         student: the blocks and widths of the nested student.
-        teacher: a function `(signature) -> network`, where the network maps inputs (N, *shape) to
-            the outputs that the kind of the task asks for, for example logits (N, classes). The
-            default is an untrained network that fits the signature: an autoencoder in an anomaly
-            task, otherwise a residual convolutional network.
-        teacher_recipe: the options of the teacher's training; None if the teacher is already
-            trained.
+        teacher: a function `(signature) -> teacher` or `() -> teacher`, a class of networks, or
+            the teacher itself. The teacher is a network that maps inputs (N, *shape) to the outputs
+            that the kind of the task asks for, for example logits (N, classes); or an
+            `OnnxTeacher`, a program made by `torch.export`, or the path of an .onnx or .pt2 file.
+            The default is an untrained network that fits the signature: an autoencoder in an
+            anomaly task, otherwise a residual convolutional network, either with the student's
+            front end.
+        teacher_recipe: the options of the teacher's training; None if the teacher is a network that
+            is already trained. Files and exported programs are never trained.
         student_recipe: the options of the student's training.
         distillation: the options for what the student learns from the teacher.
         nesting: the options for nesting the student's capacities (sizes) in one another.
@@ -81,14 +95,19 @@ class Task:
             each time, and the student on a few augmented copies of the data.
         quick: whether the task was shortened by `quick_task`. `load_checked` then returns a sample
             of the data, and every bundle of the task is marked as quick.
+        keep_inputs: which of the inputs that devices send to the cloud it may store, with a label
+            if somebody gives one. "none": no input. "hard": those that were sent because they were
+            hard, at once or later, but none that was drawn for an audit. "audited": those drawn at
+            random for an audit, and no other. None, the default, is "none" for pictures and sounds
+            and "hard" for other arrays. The bundle carries it, and no device can change it.
     """
 
     name: str
     signature: Signature
     load: Callable[[Path | None, int], Splits]
     student: StudentConfig
-    teacher: Callable[[Signature], nn.Module] = default_teacher
-    teacher_recipe: Recipe | None = field(default_factory=lambda: Recipe(epochs=8))
+    teacher: Teacher = default_teacher
+    teacher_recipe: Recipe | None = DEFAULT_TEACHER_RECIPE
     student_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
     distillation: Distillation = field(default_factory=Distillation)
     nesting: Nesting = field(default_factory=Nesting)
@@ -96,6 +115,14 @@ class Task:
     wire_tolerance: float = 0.001
     augment: Augment = _no_augment
     quick: bool = False
+    keep_inputs: KeepInputs | None = None
+
+    @property
+    def stored_inputs(self) -> KeepInputs:
+        """Which offloaded inputs a cloud may store: `keep_inputs`, or its default."""
+        if self.keep_inputs is not None:
+            return self.keep_inputs
+        return default_for(self.signature)
 
     def __post_init__(self) -> None:
         """Raise TaskError for values that would otherwise cause an error during or after training.
@@ -121,11 +148,21 @@ class Task:
             raise TaskError(
                 f"task {self.name}: wire_tolerance must be from 0 to 1, not {self.wire_tolerance}"
             )
+        if self.keep_inputs is not None and self.keep_inputs not in KEPT:
+            raise TaskError(
+                f"task {self.name}: keep_inputs must be one of {', '.join(KEPT)}, not "
+                f"{self.keep_inputs!r}"
+            )
         _check_functions(self)
         try:
             plan(self.signature, self.student)
         except SizesError as err:
             raise TaskError(f"task {self.name}, student: {err}") from err
+        if self.nesting.way == "grow" and name_of(self.signature) != SingleLabel.name:
+            raise TaskError(
+                f"task {self.name}: nesting by 'grow' ranks filters by classes and works only with "
+                "single-label tasks; use Nesting(way='joint')"
+            )
         shuffled = any(isinstance(block, Shuffle) for block in self.student.blocks)
         if self.nesting.way == "grow" and shuffled:
             raise TaskError(
@@ -156,57 +193,63 @@ class Task:
             raise TaskError(f"task {self.name}: no test recordings")
         for number, recording in enumerate(splits.test):
             _check(self, f"test[{number}]", recording)
-        _check_augment(self, splits.train)
+        self.augmented(torch.from_numpy(splits.train.inputs[:_TRIED]), torch.Generator())
         return sample(splits) if self.quick else splits
+
+    def augmented(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return randomly changed inputs, after checking what the user's `augment` made of them.
+
+        Args:
+            inputs: the inputs, (N, *shape), which stay as they are.
+            generator: the random generator.
+
+        Raises:
+            TaskError: `augment` fails, or it returns a tensor of another shape or type, or with
+                values that are not finite.
+        """
+        what = f"task {self.name}: augment(inputs, generator)"
+        with users_code(what, TaskError):
+            result = self.augment(inputs.clone(), generator)
+        if not isinstance(result, torch.Tensor):
+            raise TaskError(
+                f"{what} returned a {type(result).__name__}; return the augmented inputs as a "
+                "tensor"
+            )
+        if (result.shape, result.dtype) != (inputs.shape, inputs.dtype):
+            raise TaskError(
+                f"{what} turned {inputs.dtype} {list(inputs.shape)} into {result.dtype} "
+                f"{list(result.shape)}; keep type and shape"
+            )
+        if not torch.isfinite(result).all():
+            raise TaskError(f"{what} returned values that are not finite")
+        return result
 
 
 def _check_functions(task: Task) -> None:
-    if isinstance(task.teacher, nn.Module):
-        raise TaskError(
-            f"task {task.name}: teacher must be a function that returns a network, not a network: "
-            "write teacher=lambda signature: network"
-        )
-    for name in ("load", "teacher", "augment"):
-        if not callable(getattr(task, name)):
+    for name in ("load", "augment"):
+        given = getattr(task, name)
+        if not callable(given):
+            advice = "; write load=lambda data_dir, seed: ..." if isinstance(given, Splits) else ""
             raise TaskError(
-                f"task {task.name}: {name} must be a function, not a "
-                f"{type(getattr(task, name)).__name__}"
+                f"task {task.name}: {name} must be a function, not a {type(given).__name__}{advice}"
             )
+    if not (callable(task.teacher) or isinstance(task.teacher, _MadeTeacher)):
+        raise TaskError(
+            f"task {task.name}: teacher must be a function, a network, or an .onnx or .pt2 file, "
+            f"not a {type(task.teacher).__name__}"
+        )
 
 
 def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:
-    try:
+    what = f"task {task.name}: load(data_dir, seed)"
+    with users_code(what, TaskError):
         splits = task.load(data_dir, seed)
-    except CloudError:
-        raise
-    except Exception as err:  # the user's function may raise anything
-        raise TaskError(f"task {task.name}: load(data_dir, seed) failed: {blamed(err)}") from err
     if not isinstance(splits, Splits):
         raise TaskError(
-            f"task {task.name}: load(data_dir, seed) returned a {type(splits).__name__}, not "
-            "Splits; return Splits(train=..., calibration=..., test=[...])"
+            f"{what} returned a {type(splits).__name__}, not Splits; return "
+            "Splits(train=..., calibration=..., test=[...])"
         )
     return splits
-
-
-def _check_augment(task: Task, examples: Examples) -> None:
-    inputs = torch.from_numpy(examples.inputs[:_TRIED])
-    where = f"task {task.name}: augment(inputs, generator)"
-    try:
-        result = task.augment(inputs.clone(), torch.Generator().manual_seed(0))
-    except Exception as err:  # the user's function may raise anything
-        raise TaskError(f"{where} failed: {blamed(err)}") from err
-    if not isinstance(result, torch.Tensor):
-        raise TaskError(
-            f"{where} returned a {type(result).__name__}; return the augmented inputs as a tensor"
-        )
-    if (result.shape, result.dtype) != (inputs.shape, inputs.dtype):
-        raise TaskError(
-            f"{where} turned {inputs.dtype} {list(inputs.shape)} into {result.dtype} "
-            f"{list(result.shape)}; keep type and shape"
-        )
-    if not torch.isfinite(result).all():
-        raise TaskError(f"{where} returned values that are not finite")
 
 
 def _check(task: Task, part: str, examples: Examples) -> None:

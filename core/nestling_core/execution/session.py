@@ -14,11 +14,14 @@ class SessionError(ValueError):
 
 
 def open_session(
-    model: bytes | Path, external: Mapping[str, NDArray[np.int8]] | None = None
+    model: bytes | Path,
+    external: Mapping[str, NDArray[np.int8]] | None = None,
+    *,
+    threads: int = 1,
 ) -> onnxruntime.InferenceSession:
-    """Return a session that runs a model in one thread.
+    """Return a session that runs a model, by default in one thread.
 
-    The thread does not spin while it waits. On a processor whose fast int8 products may saturate,
+    Threads do not spin while they wait. On a processor whose fast int8 products may saturate,
     the session uses exact products, which are slower.
 
     Args:
@@ -27,17 +30,18 @@ def open_session(
         external: a mapping from the name of each external initializer (weights that are stored
             outside the model) to its value. Each array is C-contiguous and has the shape and the
             type that the model declares. The session copies the arrays or keeps them alive.
+        threads: the number of threads that a run uses.
 
     Raises:
         SessionError: the model does not load, or does not match its external initializers.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if saturates(_processor()):  # selects the exact product, which is slower (ADR 28)
         options.add_session_config_entry("session.x64quantprecision", "1")
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, so they need not be printed too
     if external:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in external.values()]
         options.add_external_initializers(list(external), values)

@@ -73,5 +73,8 @@ class Anomaly:
         (score,) = answer.values or (math.nan,)
         return f"{self.classes[answer.code]} ({score:.2g})"
 
+    def truth_text(self, label: Answers) -> str:
+        return self.classes[int(label[0])]
+
     def details(self, answer: Answer) -> dict[str, Any]:
         return {"score": answer.values[0]} if answer.values else {}

@@ -111,6 +111,10 @@ class Kind(Protocol):
         """Return an answer as a short text for people."""
         ...
 
+    def truth_text(self, label: Answers) -> str:
+        """Return a label, (1, ...), as a short text for people."""
+        ...
+
     def details(self, answer: Answer) -> dict[str, Any]:
         """Return what a program may want to know about an answer besides its text, for JSON."""
         ...

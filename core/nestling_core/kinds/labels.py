@@ -62,6 +62,9 @@ class SingleLabel:
     def text(self, answer: Answer) -> str:
         return self.classes[answer.code]
 
+    def truth_text(self, label: Answers) -> str:
+        return self.text(self.packed(label)[0])
+
     def details(self, answer: Answer) -> dict[str, Any]:
         del answer
         return {}
@@ -124,6 +127,9 @@ class MultiLabel:
 
     def text(self, answer: Answer) -> str:
         return " + ".join(self._names(answer)) or "none"
+
+    def truth_text(self, label: Answers) -> str:
+        return self.text(self.packed(label)[0])
 
     def details(self, answer: Answer) -> dict[str, Any]:
         return {"labels": self._names(answer)}

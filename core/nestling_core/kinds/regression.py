@@ -70,5 +70,8 @@ class Regression:
             return " ".join(f"{value:.4g} {unit}".strip() for _, value, unit in values)
         return ", ".join(f"{name} {value:.4g} {unit}".strip() for name, value, unit in values)
 
+    def truth_text(self, label: Answers) -> str:
+        return self.text(self.packed(label)[0])
+
     def details(self, answer: Answer) -> dict[str, Any]:
         return {"values": dict(zip(self.names, answer.values, strict=True))}

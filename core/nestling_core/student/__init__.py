@@ -7,8 +7,10 @@ does not have. On a device, only `nestling_device.federated` imports this packag
 __all__ = [
     "blocks",
     "config",
+    "front_end",
     "input_rows",
     "layers",
+    "log_mel",
     "losses",
     "messages",
     "network",

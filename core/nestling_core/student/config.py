@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nestling_core.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuffle, SizesError
+from nestling_core.student.log_mel import LogMel
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
@@ -26,11 +27,14 @@ class StudentConfig:
         widths: for each capacity, smallest first, the number of channels of every block that has
             its own channels (convolutions other than depthwise ones, and recurrent blocks), in
             order. If given, the widths replace the fractions.
+        front_end: what turns an input into the features that the first block reads; None if the
+            first block reads the input itself.
     """
 
     blocks: tuple[Block, ...]
     fractions: tuple[float, ...] = FRACTIONS
     widths: tuple[tuple[int, ...], ...] = ()
+    front_end: LogMel | None = None
 
     def __post_init__(self) -> None:
         """Raise SizesError if the sizes do not form a nest."""
@@ -79,6 +83,17 @@ class StudentConfig:
     def _wide(self) -> tuple[Conv | Gru | Lstm, ...]:
         return tuple(block for block in self.blocks if isinstance(block, Conv | Gru | Lstm))
 
+    def read_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of what the first block reads, (channels, axes...).
+
+        Args:
+            shape: the shape of an input of the task.
+
+        Raises:
+            SizesError: the front end does not suit inputs of this shape.
+        """
+        return self.front_end.shape(shape) if self.front_end else tuple(shape)
+
     def widths_at(self, capacity: int) -> tuple[int, ...]:
         """Return each block's number of channels at one capacity.
 
@@ -115,7 +130,7 @@ class StudentConfig:
             replace(block, channels=next(left)) if isinstance(block, Conv | Gru | Lstm) else block
             for block in self.blocks
         )
-        return StudentConfig(blocks=blocks, fractions=(1.0,))
+        return replace(self, blocks=blocks, fractions=(1.0,), widths=())
 
 
 def _share(block: Conv | Gru | Lstm, share: float) -> int:

@@ -12,12 +12,13 @@ record, unless they report a failure. Weights are in array records, and are name
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nestling_core.parsing.untrusted_data import parse_json
 from nestling_core.student.blocks import block_fields, block_of
 from nestling_core.student.config import StudentConfig
+from nestling_core.student.log_mel import LogMel
 
 ARRAYS = "arrays"
 BASELINE = "baseline"
@@ -75,6 +76,7 @@ def student_fields(config: StudentConfig) -> dict[str, Any]:
         "blocks": [block_fields(block) for block in config.blocks],
         "fractions": config.fractions,
         "widths": config.widths,
+        "front_end": config.front_end and asdict(config.front_end),
     }
     return {_STUDENT: json.dumps(sizes)}
 
@@ -88,10 +90,12 @@ def student_config(fields: Mapping[str, Any]) -> StudentConfig:
         ValueError: the text is not JSON, or the sizes do not form a nest.
     """
     sizes = parse_json(fields[_STUDENT])
+    front_end = sizes["front_end"]
     return StudentConfig(
         blocks=tuple(block_of(block) for block in sizes["blocks"]),
         fractions=tuple(sizes["fractions"]),
         widths=tuple(tuple(row) for row in sizes["widths"]),
+        front_end=front_end and LogMel(**front_end),
     )
 
 

@@ -26,7 +26,8 @@ class NestedStudent(nn.Module):
 
     Attributes:
         config: the student's sizes.
-        normalizer: the module that normalizes each channel of the input.
+        normalizer: the module that normalizes each channel of the input, behind the front end if
+            there is one.
         layers: the modules of the blocks, in order.
         pool: the module that computes the mean over all axes after the channels.
         head: the weight of the linear layer at the largest capacity, a nested tensor.
@@ -39,7 +40,7 @@ class NestedStudent(nn.Module):
     channels_last = True
 
     def __init__(self, signature: Signature, config: StudentConfig) -> None:
-        """Create an untrained student for windows (C, T) or images (C, H, W).
+        """Create an untrained student for windows (C, T), images (C, H, W) or sounds (1, T).
 
         Args:
             signature: the task's input shape and kind.
@@ -50,10 +51,10 @@ class NestedStudent(nn.Module):
             SizesError: the blocks do not fit each other, or do not fit the signature.
         """
         super().__init__()
-        channels, *axes = signature.shape
+        channels, *axes = config.read_shape(signature.shape)
         layers = plan(signature, config)
         self.config = config
-        self.normalizer = Normalizer(channels, len(axes))
+        self.normalizer = Normalizer(channels, len(axes), config.front_end)
         self.layers = nn.ModuleList(make_layer(layer) for layer in layers)
         self.pool = Pool()
         self._last = layers[-1]

@@ -7,33 +7,41 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nestling_core.student.front_end import LogMelLayer, features_of
+from nestling_core.student.log_mel import LogMel
+
 
 class Normalizer(nn.Module):
     """A layer that subtracts the mean of each channel and divides by the standard deviation.
 
-    The layer is the identity until `fit` sets both.
+    Until `fit` sets both, it changes nothing. With a front end, the layer first computes features
+    of its input, and all else is about these features.
     """
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
-    def __init__(self, channels: int, dims: int) -> None:
-        """Create a layer that returns its input unchanged until `fit` is called.
+    def __init__(self, channels: int, dims: int, front_end: LogMel | None = None) -> None:
+        """Create a layer that normalizes nothing until `fit` is called.
 
         Args:
-            channels: the number of channels of the inputs.
+            channels: the number of channels of the inputs, or of their features.
             dims: the number of axes after the channels.
+            front_end: what computes features of an input; None to normalize the input itself.
         """
         super().__init__()
+        self.front_end = LogMelLayer(front_end) if front_end else None
         shape = (1, channels, *(1,) * dims)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("deviation", torch.ones(shape))
 
     def fit(self, inputs: NDArray[np.float32]) -> None:
-        """Set the mean and standard deviation to those of training inputs, (N, C, ...).
+        """Set the mean and standard deviation to those of training inputs, (N, *shape).
 
         A standard deviation below 1e-6 is replaced by 1e-6.
         """
+        if self.front_end is not None:
+            inputs = features_of(self.front_end.sizes, torch.from_numpy(inputs)).numpy()
         axes = (0, *range(2, inputs.ndim))
         self._set(inputs.mean(axes, dtype=np.float64), inputs.std(axes, dtype=np.float64))
 
@@ -68,5 +76,7 @@ class Normalizer(nn.Module):
         self.deviation.copy_(torch.from_numpy(floored))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the input with each channel normalized, (N, C, ...) -> (N, C, ...)."""
+        """Return the input, or its features, with each channel normalized, (N, C, ...)."""
+        if self.front_end is not None:
+            x = self.front_end(x)
         return (x - self.mean) / self.deviation

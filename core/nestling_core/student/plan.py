@@ -113,7 +113,7 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
     Raises:
         SizesError: the blocks do not fit each other, or do not fit the signature.
     """
-    channels, *axes = signature.shape
+    channels, *axes = config.read_shape(signature.shape)
     capacities = range(1, config.capacities + 1)
     rows = [iter(config.widths_at(capacity)) for capacity in capacities]
     groups, widths = 1, (channels,) * config.capacities

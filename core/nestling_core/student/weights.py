@@ -41,7 +41,7 @@ def prefix_shapes(
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
     """
-    channels, *axes = signature.shape
+    channels, *axes = config.read_shape(signature.shape)
     layers, kind = plan(signature, config), kind_of(signature)
     outputs = kind.student_outputs
     shapes: dict[str, tuple[int, ...]] = {}

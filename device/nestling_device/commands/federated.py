@@ -77,9 +77,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="loopback port for the SuperNode itself (default: 9094)",
     )
     add(
-        "--keep-inputs",
+        "--no-cloud-check",
         action="store_true",
-        help="do not ask the cloud about held-out inputs, to see whether it is still better",
+        help="do not send held-out inputs to the cloud, to see whether it is still better",
     )
     join.set_defaults(run=_join)
 
@@ -124,7 +124,7 @@ def _join(options: argparse.Namespace) -> int:
         "state": str(state.absolute()),
         "data": str(options.data.absolute()),
         "memory-kb": config.budget.memory_kb,
-        "cloud": "" if options.keep_inputs else config.cloud.address,
+        "cloud": "" if options.no_cloud_check else config.cloud.address,
     }
     _print_contribution(Node.of(node))
     if not options.root_certificates.is_file():

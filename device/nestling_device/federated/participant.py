@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nestling.v1.bundle_pb2 import Manifest
+from nestling_core.kinds.kind import name_of
+from nestling_core.kinds.labels import SingleLabel
 from nestling_core.nest.bundle_files import memory_needed
 from nestling_core.network.address import Address
 from nestling_core.routing.admission import largest_capacity
@@ -82,6 +84,11 @@ class Node:
             raise ClientError(f"{folder} has no bundle yet", advice="run nestling-device run first")
         manifest = parse_manifest(BlobStore(folder / "blobs").read(active.manifest))
         signature = manifest.signature
+        if name_of(signature) != SingleLabel.name:
+            raise ClientError(
+                f"the bundle is of the kind {name_of(signature)!r}",
+                advice="federated learning works only with single-label tasks",
+            )
         memory_bytes = int(float(config["memory-kb"]) * 1000)
         return cls(
             device=str(config["id"]),

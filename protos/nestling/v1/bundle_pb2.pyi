@@ -351,12 +351,17 @@ class Manifest(_message.Message):
     CLOUD_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     GOLDEN_FIELD_NUMBER: _builtins.int
+    KEEP_INPUTS_FIELD_NUMBER: _builtins.int
     QUICK_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Format of this message and of the blobs; a device refuses formats that it does not know."""
     task: _builtins.str
     release: _builtins.int
     """Grows with every release of a task; a device never installs one below those that it accepted."""
+    keep_inputs: _builtins.str
+    """Which offloaded inputs the cloud may store: "hard", "audited" or "none"; anything else, and
+    nothing, mean "none".
+    """
     quick: _builtins.bool
     """Whether the models were trained on a sample of the data for a few epochs, to try the whole way.
     Their accuracies then say nothing about the task.
@@ -389,11 +394,12 @@ class Manifest(_message.Message):
         cloud: Global___CloudModel | None = ...,
         calibration: Global___Blob | None = ...,
         golden: Global___Blob | None = ...,
+        keep_inputs: _builtins.str = ...,
         quick: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "cloud", b"cloud", "golden", b"golden", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "quick", b"quick", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "keep_inputs", b"keep_inputs", "quick", b"quick", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -655,7 +661,7 @@ class Calibration(_message.Message):
     """
     network_inputs: _builtins.int
     """Smallest total number of calibration inputs with which networks are tried. If there are fewer,
-    the rule is plain.
+    the rule is plain. 0: the kind of the task has only one rule.
     """
     fitted_inputs: _builtins.int
     """Number of calibration inputs that the rule, the cascades and the filters were fitted on. With

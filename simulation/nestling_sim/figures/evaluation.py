@@ -16,6 +16,9 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.learning.routing.rivals import RIVALS, Trial
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.tasks import Examples
+from nestling_core.kinds.kind import Kind
+from nestling_core.kinds.labels import SingleLabel
+from nestling_core.kinds.of_signature import kind_of
 from nestling_sim.figures.cloud_alone import cloud_filter, filtered_answers
 from nestling_sim.figures.filtered_run import (
     FilteredRun,
@@ -23,7 +26,7 @@ from nestling_sim.figures.filtered_run import (
     one_capacity,
     stream_places,
 )
-from nestling_sim.figures.follow_ups import revised_answers
+from nestling_sim.figures.follow_ups import answer_in, revised_answers
 from nestling_sim.figures.model_outputs import (
     cloud_outputs,
     released_calibration,
@@ -91,15 +94,16 @@ def evaluate(
         calibration: the task's calibration inputs, on which a filter for the cloud is fitted.
         follow_ups: the receipts of follow-ups.
     """
+    kind = kind_of(repository.manifest().signature)
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
-    labels = np.array([streams[row.device].labels[row.input_index] for row in receipts])
+    labels = np.stack([streams[row.device].labels[row.input_index] for row in receipts])
     resident = np.array([row.resident_capacity for row in receipts])
     logits, right = resident_outputs(repository, inputs, resident)
     cloud = cloud_outputs(repository, inputs)
     trial = Trial(
         logits=logits,
-        device=logits.argmax(axis=1) == labels,
-        cloud=cloud.argmax(axis=1) == labels,
+        device=kind.success(kind.answers(logits), labels),
+        cloud=kind.success(kind.answers(cloud), labels),
         cloud_logits=cloud,
         labels=labels,
     )
@@ -107,28 +111,30 @@ def evaluate(
     return Evaluation(
         device=trial.device,
         cloud=trial.cloud,
-        answered=np.array([row.answer for row in receipts]) == labels,
-        revised=revised_answers(receipts, follow_ups) == labels,
+        answered=kind.success(kind.unpacked(list(map(answer_in, receipts))), labels),
+        revised=kind.success(kind.unpacked(revised_answers(receipts, follow_ups)), labels),
         offloaded=np.array([row.route == "cloud" for row in receipts]),
         cloud_open=np.array([row.reason in _CLOUD_OPEN for row in receipts]),
-        urgency={MULTIPLEXER: own_gain, **rivals_urgency(trial)},
+        urgency={MULTIPLEXER: own_gain, **rivals_urgency(trial, kind)},
         filtered=_filtered(repository, receipts, trial, right, calibration),
     )
 
 
-def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
+def rivals_urgency(trial: Trial, kind: Kind) -> dict[str, Doubles]:
     """Return the scores that the report's other routers assign to the inputs.
 
-    These routers need no training.
+    These routers need no training. Those that rank by class probabilities are left out in other
+    kinds of tasks than single-label.
 
     Args:
         trial: the outputs of the device and of the cloud for the inputs, with the labels.
+        kind: the kind of the task.
 
     Returns:
         A mapping from the name of the router to its scores, float64 (N,). The router sends the
         inputs with the highest scores.
     """
-    shown = {*PLAIN_RIVALS, ORACLE}
+    shown = {*PLAIN_RIVALS, ORACLE} if isinstance(kind, SingleLabel) else {ORACLE}
     return {rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in shown}
 
 
@@ -183,13 +189,13 @@ def same_share(evaluation: Evaluation) -> dict[str, float]:
         "hybrid": float(evaluation.answered.mean()),
         **{
             f"{_key(name)}_same_share": accuracy_at(evaluation, evaluation.urgency[name], count)
-            for name in (*PLAIN_RIVALS, ORACLE)
+            for name in (*_plain_rivals(evaluation), ORACLE)
         },
     }
     if filtered is not None:
         found["device_only_filtered"] = filtered.device()
         found["cloud_only_filtered"] = float(filtered.cloud.mean())
-        for name in PLAIN_RIVALS:
+        for name in _plain_rivals(evaluation):
             ranks = _ranks(evaluation.urgency[name], evaluation.cloud_open)
             found[f"{_key(name)}_filtered_same_share"] = filtered.accuracies(ranks, [count])[0]
     return found
@@ -214,20 +220,24 @@ def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
             (share, accuracy_at(always, evaluation.urgency[name], sent))
             for share, sent in zip(CURVE_SHARES, counts, strict=True)
         ]
-        for name in (MULTIPLEXER, *PLAIN_RIVALS)
+        for name in (MULTIPLEXER, *_plain_rivals(evaluation))
     }
     points["device-only"] = [(0.0, float(evaluation.device.mean()))]
     points["cloud-only"] = [(1.0, float(evaluation.cloud.mean()))]
     if filtered is not None:
         own = filtered.own_accuracies(CURVE_SHARES)
         points[MULTIPLEXER] = list(zip(CURVE_SHARES, own, strict=True))
-        for name in PLAIN_RIVALS:
+        for name in _plain_rivals(evaluation):
             ranks = _ranks(evaluation.urgency[name], always.cloud_open)
             accuracies = filtered.accuracies(ranks, counts)
             points[name + BEHIND_FILTER] = list(zip(CURVE_SHARES, accuracies, strict=True))
         points["device-only" + BEHIND_FILTER] = [(0.0, filtered.device())]
         points["cloud-only" + BEHIND_FILTER] = [(1.0, float(filtered.cloud.mean()))]
     return points
+
+
+def _plain_rivals(evaluation: Evaluation) -> list[str]:
+    return [name for name in PLAIN_RIVALS if name in evaluation.urgency]
 
 
 def _ranks(urgency: Doubles, cloud_open: Bools) -> Doubles:

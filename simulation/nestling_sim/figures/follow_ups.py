@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_core.kinds.kind import Answer
 
 _ANSWERED = frozenset({"deferred", "audited"})
 
@@ -22,19 +23,24 @@ def split(
     )
 
 
+def answer_in(row: ReceiptRow) -> Answer:
+    """Return the answer in a receipt."""
+    return Answer(row.answer, row.values)
+
+
 def revised_answers(
     receipts: Sequence[ReceiptRow], follow_ups: Sequence[ReceiptRow]
-) -> NDArray[np.int64]:
-    """Return the last answer to each input, (N,): the cloud's revision, if there is one.
+) -> list[Answer]:
+    """Return the last answer to each input: the cloud's revision, if there is one.
 
     Args:
         receipts: the receipts of answers.
         follow_ups: the receipts of follow-ups.
     """
-    later = {(row.device, row.follows): row.answer for row in follow_ups if row.reason in _ANSWERED}
-    return np.array(
-        [later.get((row.device, row.fingerprint), row.answer) for row in receipts], np.int64
-    )
+    later = {
+        (row.device, row.follows): answer_in(row) for row in follow_ups if row.reason in _ANSWERED
+    }
+    return [later.get((row.device, row.fingerprint), answer_in(row)) for row in receipts]
 
 
 def follow_up_entry(
@@ -62,7 +68,7 @@ def follow_up_entry(
     """
     announced = Counter(row.follow_up for row in receipts if row.follow_up)
     reasons = Counter(row.reason for row in follow_ups)
-    changed = Counter(row.reason for row in follow_ups if row.answer != row.device_answer)
+    changed = Counter(row.reason for row in follow_ups if row.agreement != 1)
     return {
         "deferred": announced["deferred"],
         "revised": reasons["deferred"],

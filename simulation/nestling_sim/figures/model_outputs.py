@@ -9,6 +9,7 @@ from nestling.v1.bundle_pb2 import Calibration
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.tasks.inputs import Inputs
 from nestling_core.execution.session import open_session
+from nestling_core.kinds.of_signature import kind_of
 from nestling_core.nest.bundle_files import template_of
 from nestling_core.nest.layout import assemble
 from nestling_device.hardware.machine import activations_of
@@ -34,13 +35,14 @@ def resident_outputs(
         resident: the capacity that was resident for each input, 1 to K, (N,).
 
     Returns:
-        The logits, (N, C), and the predicted success probabilities of the capacity and of the
-        cloud, (N, 2).
+        The outputs of the student, (N, O), and the predicted success probabilities of the capacity
+        and of the cloud, (N, 2).
     """
     manifest = repository.manifest()
     rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
     activations = activations_of(platform.machine())  # the same as on the devices of the run
-    logits = np.zeros((len(inputs), len(manifest.signature.classes)), np.float32)
+    outputs = kind_of(manifest.signature).student_outputs
+    logits = np.zeros((len(inputs), outputs), np.float32)
     right = np.zeros((len(inputs), 2), np.float32)
     for number in np.unique(resident).tolist():
         rows = np.flatnonzero(resident == number)
@@ -55,7 +57,7 @@ def resident_outputs(
 
 
 def cloud_outputs(repository: Repository, inputs: Inputs) -> Floats:
-    """Return the logits of the teacher that the cloud serves, (N, C).
+    """Return the outputs of the teacher that the cloud serves, (N, O).
 
     Args:
         repository: the repository with the released bundle.

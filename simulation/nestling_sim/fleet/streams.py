@@ -58,7 +58,7 @@ class Stream:
             )
         start = self.place * len(part) // self.sharing
         return Examples(
-            inputs=np.roll(part.inputs, -start, axis=0), labels=np.roll(part.labels, -start)
+            inputs=np.roll(part.inputs, -start, axis=0), labels=np.roll(part.labels, -start, axis=0)
         )
 
 

@@ -23,11 +23,15 @@ class Moment:
 
     Attributes:
         receipt: the receipt of the input.
-        truth: the index of the true class.
+        truth: the true answer, as a text.
+        answer: the answer that was given, as a text.
+        is_right: whether it is right.
     """
 
     receipt: ReceiptRow
-    truth: int
+    truth: str
+    answer: str
+    is_right: bool
 
     @property
     def confidence(self) -> float:
@@ -45,12 +49,10 @@ class Timeline:
 
     Attributes:
         device: the device's id.
-        classes: the name of each class.
         moments: the inputs, in order.
     """
 
     device: str
-    classes: Sequence[str]
     moments: Sequence[Moment]
 
 

@@ -34,18 +34,20 @@ def stream_picture(timeline: Timeline, capacities: int) -> Figure:
 
 
 def _draw_classes(axes: Axes, timeline: Timeline, *, named: bool) -> None:
-    """Shade every second stretch of one true class, and write the names of the classes."""
+    """Shade every second stretch of one true answer, and write the answers."""
     start = timeline.moments[0].receipt.input_index
     stretches = [
         (truth, len(list(moments)))
         for truth, moments in groupby(timeline.moments, key=lambda moment: moment.truth)
     ]
+    if len(stretches) > len(timeline.moments) / 2:  # values, of which no two are the same
+        return
     for number, (truth, length) in enumerate(stretches):
         if number % 2:
             axes.axvspan(start - 0.5, start + length - 0.5, color=OUTAGE.light, linewidth=0)
         if named and len(stretches) <= _MOST_NAMES:
             axes.annotate(
-                timeline.classes[truth],
+                truth,
                 (start + length / 2 - 0.5, _TOP - 0.02),
                 ha="center",
                 va="top",
@@ -65,7 +67,7 @@ def _draw_belief(axes: Axes, timeline: Timeline) -> None:
         label="belief in the device's answer",
     )
     rows = [moment.receipt for moment in moments]
-    wrong = [moment.receipt for moment in moments if moment.receipt.answer != moment.truth]
+    wrong = [moment.receipt for moment in moments if not moment.is_right]
     asked = [row for row in rows if row.route == CLOUD]
     unanswered = [row for row in rows if is_fallback(row)]
     for label, marked, at, marker, colour in (

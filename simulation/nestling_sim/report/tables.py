@@ -114,12 +114,12 @@ def accuracy_by_share(evidence: Evidence) -> Table:
 def moments(timeline: Timeline) -> Table:
     """Return a table of the inputs of a timeline."""
     return Table(
-        head=("input", "true class", "answer", "answered by", "belief"),
+        head=("input", "truth", "answer", "answered by", "belief"),
         rows=[
             (
                 f"{moment.receipt.input_index}",
-                timeline.classes[moment.truth],
-                timeline.classes[moment.receipt.answer],
+                moment.truth,
+                moment.answer,
                 moment.receipt.route.replace("-", " "),
                 _NOTHING if isnan(moment.confidence) else percent(moment.confidence),
             )

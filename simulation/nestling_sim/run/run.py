@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.inputs.added_training import with_folders
 from nestling_cloud.mqtt.broker_process import BrokerKind, find_broker
 from nestling_cloud.progress import Progress
 from nestling_cloud.service.config import Addresses
@@ -44,6 +45,7 @@ class RunConfig:
     Attributes:
         scenario: the scenario, with its task, seed, devices and conditions.
         data_dir: the folder with the task's data, or None to search the task's usual folders.
+        folders: folders of labeled inputs of devices, which are trained on too.
         retrain: whether to train even if the cache has the bundle.
         quick: whether to train on a sample for a few epochs; the run is then marked as quick.
         out: the folder for results, in which each run makes its own folder.
@@ -56,6 +58,7 @@ class RunConfig:
 
     scenario: Scenario
     data_dir: Path | None = None
+    folders: Sequence[Path] = ()
     retrain: bool = False
     quick: bool = False
     out: Path = Path("runs")
@@ -136,7 +139,10 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
         if config.quick:
             task = quick_task(task)
             listener.notice(QUICK_NOTICE)
-        splits = task.load_checked(config.data_dir, scenario.seed)
+        own = task.load_checked(config.data_dir, scenario.seed)
+        splits, added = with_folders(task, own, config.folders)
+        for entry in added:
+            listener.notice(entry.text())
         dealt = deal(splits.test, len(fleet), scenario.seed)
         streams = {device.device_id: one for device, one in zip(fleet, dealt, strict=True)}
         data = RunData(streams=streams, calibration=splits.calibration)

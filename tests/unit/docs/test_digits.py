@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nestling_cloud.learning.loop import logits_of
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.tasks import Task, concatenate, load_task
 
 REFERENCE = f"{Path(__file__).parents[3]}/docs/examples/digits.py:TASK"
@@ -31,7 +32,7 @@ def test_teacher_comes_trained_and_saw_neither_calibration_nor_test(task: Task) 
     splits, other = task.load(None, 0), task.load(None, 5)
     unseen = concatenate([splits.calibration, *splits.test])
 
-    logits = logits_of(task.teacher(task.signature), torch.from_numpy(unseen.inputs))
+    logits = logits_of(make_teacher(task), torch.from_numpy(unseen.inputs))
 
     assert task.teacher_recipe is None
     assert np.array_equal(splits.train.inputs, other.train.inputs)  # whatever the seed

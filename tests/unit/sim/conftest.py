@@ -43,9 +43,13 @@ def evidence() -> Evidence:
 def _timeline(rows: list[ReceiptRow]) -> Timeline:
     return Timeline(
         device="pi-5-1",
-        classes=[f"exercise {number}" for number in range(7)],
         moments=[
-            Moment(receipt=replace(row, device_confidence=0.6), truth=row.input_index // 30)
+            Moment(
+                receipt=replace(row, device_confidence=0.6),
+                truth=f"exercise {row.input_index // 30}",
+                answer=f"exercise {row.answer}",
+                is_right=row.answer == row.input_index // 30,
+            )
             for row in sorted(rows, key=lambda row: row.input_index)
         ],
     )

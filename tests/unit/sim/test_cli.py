@@ -5,6 +5,9 @@ import pytest
 
 from nestling_sim import cli
 from nestling_sim.scenario.scenario import built_in_scenarios
+from tests.support.fleet_tasks import ROOT
+
+TINY = f"{ROOT / 'tests' / 'support' / 'tiny_task.py'}:TINY_TASK"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,17 @@ def test_unknown_scenario_exits_with_1_and_creates_nothing(
     assert cli.main(["run", "--scenario", "wearble", "--out", str(out)]) == 1
 
     assert "did you mean 'wearable'?" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_folder_of_inputs_that_is_missing_is_reported_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing, out = tmp_path / "november", tmp_path / "runs"
+
+    assert cli.main(["run", "--task", TINY, "--from", str(missing), "--out", str(out)]) == 1
+
+    assert f"cannot read {missing / 'labels.csv'}" in capsys.readouterr().err
     assert not out.exists()
 
 

@@ -1,13 +1,14 @@
 """Serves the REST API.
 
-The API returns the figures of the pages as JSON and CSV. It can also set target offload shares.
+The API returns the figures of the pages as JSON and CSV. It can also set target offload shares, and
+label inputs.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -19,6 +20,7 @@ from nestling_cloud.console.api.csv_answers import (
     receipt_lines,
     totals_table,
 )
+from nestling_cloud.console.api.input_routes import InputRoutes
 from nestling_cloud.console.api.not_found import PREFIX, no_such_device, no_such_route
 from nestling_cloud.console.api.parameters import (
     DEVICE_FIELDS,
@@ -30,6 +32,7 @@ from nestling_cloud.console.api.parameters import (
     SpanName,
     Until,
 )
+from nestling_cloud.console.api.problems import BODY_PROBLEM, PROBLEMS
 from nestling_cloud.console.api.schemas import (
     DeviceMessage,
     DevicesMessage,
@@ -54,28 +57,13 @@ from nestling_cloud.console.data.released_bundle import (
 from nestling_cloud.console.data.rounds import RoundView, rounds_table
 from nestling_cloud.console.data.table import Table
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS
-from nestling_cloud.console.http.problem import Problem, RequestError
+from nestling_cloud.console.http.problem import RequestError
 from nestling_cloud.control.targets import TargetError
 from nestling_cloud.metrics.views import DeviceView, FleetView
 from nestling_cloud.store.time_range import TimeRange
 
 _LATEST_ROUNDS = 1000
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": description}
-    for status, description in (
-        (401, "missing or wrong token"),
-        (403, "request from another site's page, or under a name that is not this machine's"),
-        (404, "no such device, chart or address"),
-        (405, "method not allowed; the Allow header lists the allowed methods"),
-        (422, "invalid parameter or body"),
-        (500, "the cloud could not answer; see its log for the reason"),
-    )
-}
-_BODY_PROBLEM: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "the body is not JSON"}
-}
 
 
 class Api:
@@ -90,8 +78,8 @@ class Api:
 
     def router(self) -> APIRouter:
         """Return a router with all routes of the API, under the path /api/v1."""
-        router = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-        get, put = router.get, partial(router.put, responses=_BODY_PROBLEM)
+        router = APIRouter(prefix=PREFIX, responses=PROBLEMS)
+        get, put = router.get, partial(router.put, responses=BODY_PROBLEM)
         get("/session", include_in_schema=False)(self._session)
         get("/health", summary="What is wrong with the fleet")(self._fleet_health)
         get("/devices/{device}/health", summary="What is wrong with a device")(self._device_health)
@@ -121,6 +109,7 @@ class Api:
         get("/receipts.csv", summary="All receipts of a time range as CSV")(self._receipts_csv)
         get("/rounds", summary="Federated rounds")(self._rounds)
         get("/rounds.csv", summary="Federated rounds as CSV")(self._rounds_csv)
+        InputRoutes(self._parts).add_to(router)
         routes = [route for route in router.routes if isinstance(route, Route)]
 
         async def unknown(request: Request) -> None:

@@ -10,6 +10,7 @@ from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.serving.served_models import ServedModel
+from nestling_cloud.store.labeled_inputs import LabeledInputs
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.ingest_status import ReadUplink
 
@@ -40,6 +41,7 @@ class ConsoleData:
         rounds: the reader of federated rounds.
         start: the instructions for connecting a device to this cloud.
         served: a function that returns the models that answer devices, the newest last.
+        inputs: the inputs that devices sent to the cloud, with their labels.
     """
 
     repository: Repository
@@ -50,6 +52,7 @@ class ConsoleData:
     rounds: StoredRounds
     start: DeviceStart
     served: Callable[[], Sequence[ServedModel]]
+    inputs: LabeledInputs
 
 
 def console_parts(
@@ -82,6 +85,7 @@ def console_parts(
         rounds=rounds,
         start=start,
         served=served,
+        inputs=LabeledInputs(store),
     )
 
 

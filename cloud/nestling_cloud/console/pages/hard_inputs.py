@@ -37,7 +37,8 @@ class HardInputsPanel:
             inputs: the inputs, newest first.
             now_ms: the Unix time now.
         """
-        self._note.show(_note(inputs, now_ms))
+        allowed = self._models is None or self._models.overview["keep_inputs"] != "none"
+        self._note.show(_note(inputs, now_ms, allowed=allowed))
         newest = tuple(inputs[:_SHOWN])
         if newest == self._shown:
             return
@@ -65,8 +66,12 @@ class HardInputsPanel:
         return self._models.class_name(index) if self._models else f"class {index}"
 
 
-def _note(inputs: Sequence[HardInput], now_ms: int) -> str:
+def _note(inputs: Sequence[HardInput], now_ms: int, *, allowed: bool) -> str:
+    if not inputs and not allowed:
+        return "The task does not allow the cloud to store inputs (keep_inputs)."
     if not inputs:
         return "None yet: an input appears here when the device sends it to the cloud."
     last = age(inputs[0].received_at_ms, now_ms)
+    if inputs[0].audited:
+        return f"Drawn at random to learn how often the cloud agrees. Last input: {last}."
     return f"Sent to the cloud because the cloud was expected to answer better. Last input: {last}."

@@ -23,6 +23,7 @@ from nestling_cloud.console.data.units import latency, macs, percent, size
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, block, link
 from nestling_cloud.metrics.views import FleetView
+from nestling_core.kinds.kind import name_of
 
 _SEEN = SPANS["24h"]
 _LIVE_S = 2.0
@@ -84,7 +85,7 @@ def _show_bundle(models: Models, view: FleetView) -> None:
     _show_wire_forms(models)
     _show_routing(models)
     _show_curves(models)
-    _show_classes(models)
+    _show_signature(models)
 
 
 def _show_wire_forms(models: Models) -> None:
@@ -163,17 +164,25 @@ def _show_curves(models: Models) -> None:
     panel.show(curves_table(models), lambda _: echarts.curves_chart(curves, -1))
 
 
-def _show_classes(models: Models) -> None:
+def _show_signature(models: Models) -> None:
     signature = models.signature
     channels = ", ".join(
         f"{name} ({unit})" if unit else name
         for name, unit in zip(signature.channels, signature.units, strict=False)
     )
-    with block("section", "panel spaced", aria_label="Input and classes"):
-        Text("h2", "Input and classes")
+    with block("section", "panel spaced", aria_label="Input and answers"):
+        Text("h2", "Input and answers")
         if channels:
             Text("p", f"Channels: {channels}", "note")
-        Text("p", f"Classes: {', '.join(signature.classes)}", "note")
+        Text("p", f"Kind of task: {name_of(signature)}", "note")
+        if signature.classes:
+            Text("p", f"Classes: {', '.join(signature.classes)}", "note")
+        if signature.values:
+            values = (
+                f"{one.name} (right within {one.tolerance:g} {one.unit})"
+                for one in signature.values
+            )
+            Text("p", f"Values: {', '.join(values)}", "note")
 
 
 def _formatted(models: Models, view: FleetView) -> Table:

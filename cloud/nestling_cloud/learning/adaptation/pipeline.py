@@ -16,6 +16,7 @@ from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Splits
 from nestling_cloud.tasks.inputs import Inputs
+from nestling_cloud.tasks.single_label import require_single_label
 from nestling_cloud.tasks.task import Task
 
 
@@ -47,12 +48,14 @@ def learn_adapted(
         The contents of the bundle, and the frame (orientation) chosen for the target's sensor.
 
     Raises:
+        TaskError: the task is not a single-label task.
         AdaptationError: the inputs or the frames do not fit the task.
         TeacherError: the teacher cannot be made, does not fit the signature, or cannot be exported
             or served, or its answers differ after the export.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
     """
+    require_single_label(task, "adaptation to another domain")
     check_target(task, target)  # fail before the teacher is trained
     frames_of(task, config)
     check_teaching(task, splits.train.inputs)

@@ -15,6 +15,8 @@ from torch import nn
 
 from nestling_cloud.learning.adaptation.losses import information
 from nestling_cloud.learning.loop import logits_of
+from nestling_cloud.learning.onnx.adopt_onnx import AdoptedModel, with_channels_mixed
+from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
 from nestling_cloud.tasks.inputs import Inputs
 
 # A matrix (C, C) that maps a target input to the source's frame.
@@ -110,6 +112,13 @@ class FramedTeacher(nn.Module):
         super().__init__()
         self.teacher = teacher
         self.register_buffer("frame", torch.tensor(frame))
+
+    @property
+    def served(self) -> AdoptedModel | None:
+        """The served form of an ONNX teacher that is wrapped; None for a torch network."""
+        if not isinstance(self.teacher, OnnxNetwork):
+            return None
+        return with_channels_mixed(self.teacher.served, self.frame.numpy())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, classes) for inputs (N, *shape) in the target's frame."""

@@ -1,8 +1,8 @@
 """Contains the parts of distillation, in which a small network learns from a large one.
 
 These are the losses, the teacher's stored answers and the teacher assistants (networks whose size
-is between teacher and student). This package may import the training `loop`, `tasks`, `recipes` and
-`models`, but no other package of `learning`.
+is between teacher and student). This package may import the modules `loop` and `kind_losses` of
+`learning`, and `tasks`, `recipes` and `models`, but no other package of `learning`.
 """
 
 from nestling_cloud.learning.distillation.assistant import train_assistants
@@ -15,6 +15,7 @@ from nestling_cloud.learning.distillation.augmented_views import (
 )
 from nestling_cloud.learning.distillation.features import TeacherFeatureError, answers_of
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
+from nestling_cloud.learning.distillation.outliers import inputs_as_trained
 from nestling_cloud.learning.distillation.view_tensors import ViewsError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "augmented_copies",
     "augmented_views",
     "check_views_fit",
+    "inputs_as_trained",
     "make_views",
     "objective",
     "train_assistants",

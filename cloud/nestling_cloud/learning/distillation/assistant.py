@@ -54,8 +54,9 @@ def train_assistants(
     by_logits = replace(distillation, feature="none", assistants=())
     for width in distillation.assistants:
         views = make_views(task, teacher, examples, generator, by_logits)
-        assistant = ConvTeacher(task.signature, width)
+        assistant = ConvTeacher(task.signature, width, front_end=task.student.front_end)
         fit_normalizer(assistant.normalizer, examples.inputs)
+        assistant.head.fit(examples.labels)
         train(
             assistant,
             _loss_on(assistant, views),

@@ -117,13 +117,14 @@ def make_views(
         ViewsError: the copies are too large for the memory, and the disk has no room for them.
     """
     kind = kind_of(task.signature)
-    augment = with_outliers(task.augment) if isinstance(kind, Anomaly) else task.augment
+    augment = with_outliers(task.augmented) if isinstance(kind, Anomaly) else task.augmented
     copies = augmented_copies(augment, examples, generator, distillation.views)
     logits, features = None, None
     if distillation.asks_teacher:
         device = training_device()
+        shape = task.student.read_shape(task.signature.shape)
         with placed(teacher, device), precision(task.student_recipe, device):
-            logits, features = _answers(teacher, copies, distillation)
+            logits, features = _answers(teacher, copies, distillation, shape)
     return AugmentedViews(
         kind=kind,
         distillation=distillation,
@@ -156,7 +157,7 @@ def augmented_copies(
     inputs = tensors_of(examples.inputs)
     copies = ViewTensors(views, inputs.shape[1:], len(inputs), _stored_type(examples.inputs))
     for view in range(views):
-        for part in _parts(inputs.shape):
+        for part in parts_of(inputs.shape):
             copies.put(view, part.start, augment(inputs[part], generator))
     return copies
 
@@ -178,7 +179,7 @@ def _stored_type(inputs: Inputs) -> torch.dtype:
     return found
 
 
-def _parts(shape: Sequence[int]) -> list[slice]:
+def parts_of(shape: Sequence[int]) -> list[slice]:
     """Return the parts in which inputs of a shape are augmented and answered."""
     count, *row_shape = shape
     row_bytes = 4 * math.prod(row_shape)
@@ -187,14 +188,14 @@ def _parts(shape: Sequence[int]) -> list[slice]:
 
 
 def _answers(
-    teacher: nn.Module, copies: ViewTensors, distillation: Distillation
+    teacher: nn.Module, copies: ViewTensors, distillation: Distillation, shape: Sequence[int]
 ) -> tuple[torch.Tensor, ViewTensors | None]:
     """Return the teacher's logits (V, N, classes) and features (V, N, ...) for all copies."""
     logits, features = [], None
     for view, copy in enumerate(copies):
         found = []
-        for part in _parts(copy.shape):
-            answer = answers_of(teacher, copy[part], distillation.feature)
+        for part in parts_of(copy.shape):
+            answer = answers_of(teacher, copy[part], distillation.feature, shape=shape)
             found.append(answer.logits)
             if answer.features is not None:
                 if features is None:

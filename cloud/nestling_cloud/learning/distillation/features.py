@@ -43,7 +43,12 @@ class Answers:
 
 @torch.no_grad()
 def answers_of(
-    teacher: nn.Module, inputs: InputTensors, feature: Feature, batch: int = 128
+    teacher: nn.Module,
+    inputs: InputTensors,
+    feature: Feature,
+    *,
+    shape: Sequence[int] = (),
+    batch: int = 128,
 ) -> Answers:
     """Return a teacher's logits and inner features for some inputs, on the processor.
 
@@ -51,6 +56,8 @@ def answers_of(
         teacher: the teacher, which maps (N, *shape) to (N, classes) and is set to evaluation mode.
         inputs: the inputs, (N, *shape).
         feature: the inner feature to capture; "none" for the logits only.
+        shape: the shape of what the student's first block reads, by which feature maps are
+            recognized. If it is empty, this is the shape of an input.
         batch: the number of inputs per forward pass.
 
     Raises:
@@ -60,7 +67,7 @@ def answers_of(
     logits: list[torch.Tensor] = []
     features: list[torch.Tensor] = []
     device = device_of(teacher)
-    with _capturing(teacher, inputs.shape[1:]) as captured:
+    with _capturing(teacher, shape or inputs.shape[1:]) as captured:
         for part in split(inputs, batch):
             placed = with_channels_last(part.to(device), teacher)
             logits.append(teacher(placed).float().cpu())
@@ -90,7 +97,7 @@ def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFe
 
     Args:
         teacher: the teacher whose forward passes are observed.
-        shape: the shape of one input, by which feature maps are recognized.
+        shape: the shape of what the first layers read, by which feature maps are recognized.
     """
     captured = _CapturedFeatures()
 
@@ -115,7 +122,7 @@ def _capturing(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFe
 def _is_map(output: Any, shape: Sequence[int]) -> bool:
     """Return whether the output of a module is a feature map.
 
-    A feature map has as many axes as the inputs but another shape, and more than one position
+    A feature map has as many axes as what is read but another shape, and more than one position
     (along the axes after the channels).
     """
     if not isinstance(output, torch.Tensor) or output.ndim != 1 + len(shape):

@@ -10,6 +10,10 @@ from collections.abc import Callable
 
 import torch
 
+from nestling_cloud.tasks.inputs import Inputs
+from nestling_core.kinds.anomaly import Anomaly
+from nestling_core.kinds.kind import Kind
+
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 # The largest change, in standard deviations of a channel.
@@ -28,12 +32,28 @@ def with_outliers(augment: Augment) -> Augment:
     return augmented
 
 
+def inputs_as_trained(kind: Kind, inputs: Inputs) -> Inputs:
+    """Return training inputs as a student of this kind of task meets them, without augmentation.
+
+    Statistics and ranges of a student are measured on them. In an anomaly task, every second one is
+    unusual, and all are in memory; otherwise they are unchanged.
+
+    Args:
+        kind: the kind of the task.
+        inputs: the training inputs, (N, *shape).
+    """
+    if not isinstance(kind, Anomaly):
+        return inputs
+    same = with_outliers(lambda given, _: given)
+    return same(torch.from_numpy(inputs[:]), torch.Generator()).numpy()
+
+
 def outliers(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return the inputs, each changed in some of its channels in one of six ways.
+    """Return the inputs, each changed in some of its channels in one of seven ways.
 
     The ways are: an offset, another scale, noise, a constant (a sensor that is stuck), the same
-    channels of another input, and a part that runs backward. How strong the change is varies from
-    input to input, and may be next to nothing.
+    channels of another input, a course that runs backward, and one that runs faster or slower. How
+    strong the change is varies from input to input, and may be next to nothing.
 
     Args:
         inputs: the inputs, (N, C, ...).
@@ -55,6 +75,7 @@ def outliers(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
             (mean + strength * sign * deviation / 2).expand_as(inputs),
             others,
             inputs.flip(-1),
+            _at_other_speed(inputs, generator),
         ]
     )
     way = torch.randint(len(ways), (count,), generator=generator)
@@ -63,3 +84,15 @@ def outliers(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         count, 1, *tail, generator=generator
     )
     return torch.where(touched, changed, inputs)
+
+
+def _at_other_speed(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return the inputs running up to twice as fast or slow along the last axis.
+
+    A course that ends too early starts over.
+    """
+    count, length = len(inputs), inputs.shape[-1]
+    speed = 2 ** (2 * torch.rand(count, 1, generator=generator) - 1)
+    places = (torch.arange(length) * speed).long() % length  # (N, T)
+    shape = (count, *(1,) * (inputs.ndim - 2), length)
+    return inputs.gather(-1, places.reshape(shape).expand_as(inputs))

@@ -62,6 +62,8 @@ def train_nested(
     inputs = tensors_of(train_inputs)
     student = NestedStudent(task.signature, task.student)
     fit_normalizer(student.normalizer, train_inputs)
+    if student.output_scale is not None:
+        student.output_scale.fit(views.labels.numpy())
     objective = TeacherObjective(student, views)
 
     @torch.no_grad()

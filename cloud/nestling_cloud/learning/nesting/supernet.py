@@ -8,6 +8,7 @@ these widths are measured again (US-Nets, Yu & Huang 2019).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -40,15 +41,15 @@ class Supernet(nn.Module):
 
         Args:
             signature: the shape and classes of the task.
-            config: the student's sizes, of which only the blocks are used.
+            config: the student's sizes, of which only the blocks and the front end are used.
 
         Raises:
             NestingError: the student has a recurrent block, whose gates have no shared
                 normalization to slice, or a shuffle block, which allows only few widths.
         """
         super().__init__()
-        channels, *axes = signature.shape
-        plans = plan(signature, StudentConfig(blocks=config.blocks, fractions=(1.0,)))
+        channels, *axes = config.read_shape(signature.shape)
+        plans = plan(signature, replace(config, fractions=(1.0,), widths=()))
         layers = [make_layer(layer) for layer in plans]
         if any(isinstance(layer, RecurrentLayer | ShuffleLayer) for layer in layers):
             raise NestingError(
@@ -56,7 +57,7 @@ class Supernet(nn.Module):
                 "fractions of recurrent and shuffled students"
             )
         self._channels = channels  # width of a depthwise layer that comes first
-        self.normalizer = Normalizer(channels, len(axes))
+        self.normalizer = Normalizer(channels, len(axes), config.front_end)
         self.layers = nn.ModuleList(layers)
         outputs = kind_of(signature).student_outputs
         self.head = nn.Parameter(torch.empty(head_shape(plans[-1], outputs, 1)))

@@ -45,7 +45,7 @@ def counted_cost(signature: Signature, config: StudentConfig) -> CostOf:
 
     def cost(widths: Widths) -> Cost:
         rows = (widths,) if widths == config.whole else (widths, config.whole)
-        sized = StudentConfig(blocks=config.blocks, widths=rows)
+        sized = replace(config, widths=rows)
         weights = [math.prod(t.prefixes[0].shape) for t in layout(signature, sized)]
         macs = student_macs(signature, sized, 1)
         return Cost(latency_us=macs / _MACS_A_MICROSECOND, bytes=sum(weights))

@@ -4,7 +4,7 @@ Without a search, a capacity uses the same share of every layer's channels.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -134,7 +134,7 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
     count = 1 + sum(len(widths) - 1 for widths in ladders)
     path = tuple(training_set.progress.track(points, count, "slimming the supernet"))
     rows = tuple(point.widths for point in choose(path, search.targets, search.measure))
-    return SearchResult(config=StudentConfig(blocks=student.blocks, widths=rows), path=path)
+    return SearchResult(config=replace(student, widths=rows), path=path)
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:

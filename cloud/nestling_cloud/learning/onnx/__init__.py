@@ -1,8 +1,20 @@
 """Builds the ONNX graphs of capacities and of networks that are exported from torch.
 
 The graph of a capacity is called a template. It does not contain the capacity's int8 weights, which
-are stored separately, but includes the multiplexer. This package may import `quantization` and
-`models`, but no other package of `learning`.
+are stored separately, but includes the multiplexer. The package also brings teachers that are ONNX
+files or exported programs into the form that the cloud serves. It may import `quantization`,
+`models` and `cloud_model`, but no other package of `learning`.
 """
 
-__all__ = ["attach_multiplexer", "compiled_nest", "float_export", "template", "torch_export"]
+__all__ = [
+    "adopt_onnx",
+    "attach_multiplexer",
+    "compiled_nest",
+    "exported_program",
+    "float_export",
+    "model_ends",
+    "onnx_file",
+    "onnx_network",
+    "template",
+    "torch_export",
+]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
+from nestling_cloud.learning.onnx.front_end import add_log_mel
 from nestling_cloud.learning.onnx.graph_builder import GraphBuilder
 from nestling_cloud.learning.quantization import (
     ActivationRange,
@@ -28,6 +29,7 @@ from nestling_cloud.learning.quantization import (
 )
 from nestling_core.nest.bundle_files import Activations, weights_file
 from nestling_core.student.blocks import Conv, Depthwise, Lstm
+from nestling_core.student.log_mel import LogMel
 from nestling_core.student.plan import HEAD_NAME, LayerPlan
 
 
@@ -50,8 +52,9 @@ def build_template(
         activations: the integer type of the activations, which does not change the logits.
     """
     entry = student.capacities[capacity - 1]
-    graph = _StudentGraph(capacity, signature, layout, activations)
-    x = graph.normalize("input", student)
+    read = student.front_end.shape(signature.shape) if student.front_end else signature.shape
+    graph = _StudentGraph(capacity, read[1:], layout, activations)
+    x = graph.normalize(graph.front_end("input", student.front_end), student)
     x = graph.grid(x, entry.input)
     for plan, layer in zip(student.plans, entry.layers, strict=True):
         x = graph.layer(x, plan, layer)
@@ -70,16 +73,19 @@ class _StudentGraph(GraphBuilder):
     def __init__(
         self,
         capacity: int,
-        signature: Signature,
+        axes: Sequence[int],
         layout: Sequence[NestedTensor],
         activations: Activations,
     ) -> None:
         shapes = {t.name: tuple(t.prefixes[capacity - 1].shape) for t in layout}
         super().__init__(f"capacity-{capacity}", weights_file(capacity), shapes)
         self._capacity = capacity
-        self._axes = list(signature.shape[1:])
+        self._axes = list(axes)
         self._activations = activations
         self._grids: dict[str, ActivationRange] = {}
+
+    def front_end(self, x: str, sizes: LogMel | None) -> str:
+        return add_log_mel(self, x, sizes) if sizes else x
 
     def normalize(self, x: str, student: QuantizedStudent) -> str:
         shape = (1, -1, *(1,) * len(self._axes))

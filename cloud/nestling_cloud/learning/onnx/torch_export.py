@@ -1,13 +1,17 @@
-"""Exports a torch network to a self-contained ONNX model."""
+"""Exports torch networks and exported programs to self-contained ONNX models."""
 
+import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import onnx
 import torch
 from torch import nn
+from torch.export import ExportedProgram
+
+from nestling_core.parsing.headline import headline
 
 _OPSET = 18
 
@@ -30,9 +34,7 @@ def export_onnx(
     """
     network.eval()
     batch = torch.export.Dim("N")
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+    with _quietly():
         program = torch.onnx.export(
             network,
             tuple(inputs),
@@ -47,3 +49,38 @@ def export_onnx(
     buffer = io.BytesIO()
     onnx.save_model(program.model_proto, buffer)
     return buffer.getvalue()
+
+
+def export_program(program: ExportedProgram) -> onnx.ModelProto:
+    """Return an exported program as an ONNX model, with the shapes that it was exported with."""
+    with _quietly():
+        made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=_OPSET)
+    assert made is not None  # always so with dynamo=True and no file
+    model: onnx.ModelProto = made.model_proto
+    return model
+
+
+def export_reason(err: BaseException) -> str:
+    """Return why an export failed, in one line.
+
+    The exporter's own errors give advice for authors of exporters; the reason is in their cause.
+    """
+    while err.__cause__ is not None:
+        err = err.__cause__
+    return headline(str(err)) or type(err).__name__
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Silence what the exporter says about its own internals, on both of its ways."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.fx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

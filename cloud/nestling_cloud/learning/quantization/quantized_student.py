@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.learning.quantization.grid import ActivationRange, Floats
+from nestling_core.student.log_mel import LogMel
 from nestling_core.student.plan import LayerPlan
 
 
@@ -89,6 +90,8 @@ class QuantizedStudent:
         mean: the mean of each input channel, which normalization subtracts, (C,).
         deviation: the standard deviation of each input channel, by which normalization divides,
             (C,).
+        front_end: what turns an input into the features that are normalized; None if the input
+            itself is.
         center: the constant that is added to each output of a regression task at last, (O,); None
             in other tasks.
         spread: the factor by which each such output is multiplied before, (O,); None in other
@@ -100,5 +103,6 @@ class QuantizedStudent:
     capacities: tuple[QuantizedCapacity, ...]
     mean: Floats
     deviation: Floats
+    front_end: LogMel | None = None
     center: Floats | None = None
     spread: Floats | None = None

@@ -70,6 +70,7 @@ def quantize(
         capacities=tuple(_capacity(student, k, scales, grids[k - 1]) for k in capacities),
         mean=student.normalizer.mean.flatten().numpy().copy(),
         deviation=student.normalizer.deviation.flatten().numpy().copy(),
+        front_end=student.config.front_end,
         center=None if scale is None else scale.center.numpy().copy(),
         spread=None if scale is None else scale.spread.numpy().copy(),
     )

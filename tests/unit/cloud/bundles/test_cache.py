@@ -11,9 +11,9 @@ import torch
 
 from nestling_cloud.bundles.cache import CacheError, cache_folder, trained_repository
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.learning.loop import TrainingError
-from nestling_cloud.learning.train_teacher import TeacherError
+from nestling_cloud.learning.make_teacher import TeacherError
 from nestling_cloud.progress import SilentProgress
+from nestling_cloud.tasks import TaskError
 from tests.support.teacher_file import load_teacher
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
@@ -47,7 +47,7 @@ def test_bundle_is_trained_once_and_then_taken_from_the_cache(cache: Path, first
 
     second = train(cache, report=reports.append)
 
-    assert reports == [f"bundle from the cache: {first}"]
+    assert reports == [f"bundle from the cache: {first}; --retrain trains it again"]
     assert first == second
     assert first.is_relative_to(cache)
 
@@ -70,7 +70,7 @@ def test_training_that_fails_leaves_no_bundle(tmp_path: Path) -> None:
     splits = tiny_splits()
     splits.train.inputs[-1][0, 0] = np.inf  # `load_checked` would have refused it
 
-    with np.errstate(invalid="ignore"), pytest.raises(TrainingError, match="the loss is nan"):
+    with np.errstate(invalid="ignore"), pytest.raises(TaskError, match="not finite"):
         trained_repository(TINY_TASK, splits, seed=0, progress=SilentProgress(), cache=tmp_path)
 
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
@@ -164,7 +164,7 @@ def test_damaged_bundle_is_trained_again_to_the_same_bytes(first: Path, tmp_path
     damaged, cached = reports
     assert damaged.startswith("the bundle in the cache is damaged and is trained again")
     assert path.read_bytes() == whole
-    assert cached == f"bundle from the cache: {bundle}"
+    assert cached == f"bundle from the cache: {bundle}; --retrain trains it again"
 
 
 class Wordless(TinyTeacher):

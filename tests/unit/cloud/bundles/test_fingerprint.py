@@ -1,18 +1,23 @@
 import dataclasses
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grimp
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from nestling_cloud.bundles.fingerprint import LEARNING_CODE, fingerprint
 from nestling_cloud.tasks import (
     Lstm,
+    OnnxTeacher,
     Recipe,
     Signature,
     Splits,
@@ -21,6 +26,8 @@ from nestling_cloud.tasks import (
     load_task,
     recurrent_student,
 )
+from nestling_core.execution.session import open_session
+from tests.support.onnx_teachers import linear
 from tests.support.teacher_file import load_teacher, save_teacher
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
@@ -46,6 +53,7 @@ OTHER_TASKS = {
     ),
     "teacher recipe": dataclasses.replace(TINY_TASK, teacher_recipe=Recipe(epochs=11, batch=64)),
     "student recipe": dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=20, batch=65)),
+    "stored inputs": dataclasses.replace(TINY_TASK, keep_inputs="none"),
     "augmentation": dataclasses.replace(TINY_TASK, augment=lambda inputs, _generator: inputs),
 }
 
@@ -100,9 +108,12 @@ def test_fingerprint_covers_exactly_the_code_that_affects_a_bundle() -> None:
     says_and_computes_nothing = {
         "nestling_cloud.errors",
         "nestling_cloud.progress",
+        "nestling_cloud.tasks.label_check",
+        "nestling_cloud.tasks.single_label",
         "nestling_cloud.tasks.user_code_errors",
     }
-    of_tasks = {"nestling_cloud.tasks.motion", "nestling_cloud.tasks.pictures"}  # augmentations
+    augmentations = ("motion", "pictures", "sounds")
+    of_tasks = {f"nestling_cloud.tasks.{name}" for name in augmentations}
 
     covered = {
         module: [name for name in LEARNING_CODE if f"{module}.".startswith(f"{name}.")]
@@ -215,3 +226,131 @@ def test_fingerprint_changes_with_what_a_task_file_imports_and_names(
         noise.write_bytes(b"loud")
 
     assert before != fingerprint(load_task(reference), tiny_splits(), 0)
+
+
+def save_onnx(path: Path, scale: float) -> None:
+    model = linear()
+    weights = model.graph.initializer[0]
+    changed = numpy_helper.to_array(weights) * np.float32(scale)
+    weights.CopyFrom(numpy_helper.from_array(changed, "weights"))
+    onnx.save(model, path)
+
+
+def save_parted(path: Path, scale: float) -> None:
+    """Save a model whose weights are in another file."""
+    save_onnx(path, scale)
+    path.with_name("weights.bin").unlink(missing_ok=True)
+    onnx.save(
+        onnx.load(path),
+        path,
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+
+
+def filled(scale: float) -> TinyTeacher:
+    teacher = TinyTeacher(TINY_TASK.signature)
+    with torch.no_grad():
+        for weights in teacher.parameters():
+            weights.fill_(scale)
+    return teacher
+
+
+def save_program(path: Path, scale: float) -> None:
+    torch.export.save(torch.export.export(filled(scale), (torch.zeros(1, 2, 16),)), path)
+
+
+def save_script(path: Path, scale: float) -> None:
+    trace: Any = torch.jit.trace
+    trace(filled(scale), torch.zeros(1, 2, 16)).save(str(path))
+
+
+def load_script(path: Path) -> nn.Module:
+    load: Any = torch.jit.load
+    loaded: nn.Module = load(str(path))
+    return loaded
+
+
+class Indirect(nn.Module):
+    """Keeps the runtime of a file in an attribute, as users write it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.session = open_session(path)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        (logits,) = self.session.run(None, {"samples": x.numpy()})
+        return torch.from_numpy(logits)
+
+
+FILES: dict[str, tuple[Callable[[Path, float], None], Callable[[Path], Any]]] = {
+    "teacher.onnx": (save_onnx, lambda path: path),
+    "parted.onnx": (save_parted, lambda path: lambda _signature: OnnxTeacher(path)),
+    "teacher.pt2": (save_program, lambda path: path),
+    "program": (save_program, torch.export.load),
+    "script": (save_script, lambda path: lambda _signature: load_script(path)),
+    "indirect": (save_onnx, lambda path: lambda _signature: Indirect(path)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit
+@pytest.mark.parametrize("kind", FILES)
+def test_fingerprint_changes_with_the_content_of_a_teachers_file_and_not_with_its_place(
+    tmp_path: Path, kind: str
+) -> None:
+    save, teacher = FILES[kind]
+
+    def fingerprint_of(path: Path) -> str:
+        task = dataclasses.replace(TINY_TASK, teacher=teacher(path), teacher_recipe=None)
+        return fingerprint(task, tiny_splits(), 0)
+
+    path = tmp_path / "first" / kind
+    path.parent.mkdir()
+    save(path, 1.0)
+    before = fingerprint_of(path)
+    shutil.copytree(path.parent, tmp_path / "second")
+
+    assert before == fingerprint_of(path)
+    assert before == fingerprint_of(tmp_path / "second" / kind)
+    save(path, 2.0)
+    assert before != fingerprint_of(path)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"mean": 1.0}, {"std": 2.0}, {"output": "scores"}, {"input": "samples"}],
+)
+def test_fingerprint_changes_with_the_ends_of_an_onnx_teacher(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    save_onnx(tmp_path / "teacher.onnx", 1.0)
+    plain, changed = (
+        dataclasses.replace(
+            TINY_TASK, teacher=OnnxTeacher(tmp_path / "teacher.onnx", **ends), teacher_recipe=None
+        )
+        for ends in ({}, other)
+    )
+
+    assert fingerprint(plain, tiny_splits(), 0) != fingerprint(changed, tiny_splits(), 0)
+
+
+BESIDE_FILE = """
+import dataclasses
+from tests.support.tiny_task import TINY_TASK
+from settings import SHIFT
+TASK = dataclasses.replace(TINY_TASK, augment=lambda inputs, generator: inputs + SHIFT)
+"""
+
+
+def test_fingerprint_changes_with_a_module_beside_the_task_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BESIDE_FILE)
+
+    def fingerprint_with(settings: str) -> str:
+        (tmp_path / "settings.py").write_text(settings)
+        return fingerprint(load_task(f"{tmp_path}/mine.py:TASK"), tiny_splits(), 0)
+
+    before = fingerprint_with("SHIFT = 1")  # a plain number does not tell where it comes from
+
+    assert before == fingerprint_with("SHIFT = 1")
+    assert before != fingerprint_with("SHIFT = 2")

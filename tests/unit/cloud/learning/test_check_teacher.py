@@ -16,8 +16,9 @@ from nestling_cloud.learning.adaptation.pipeline import learn_adapted
 from nestling_cloud.learning.check_teacher import check_teaching, prepare_to_serve
 from nestling_cloud.learning.distillation.features import TeacherFeatureError
 from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.make_teacher import TeacherError
 from nestling_cloud.learning.pipeline import learn
-from nestling_cloud.learning.train_teacher import TeacherError, train_teacher
+from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks import Distillation, Signature, Task
 from tests.support.progress import EpochCounter
@@ -134,8 +135,7 @@ def failing(_signature: Signature) -> nn.Module:
             r"no such file: 'teacher.pt' \(test_check_teacher.py, line \d+\)",
         ),
         (lambda _signature: None, "returned None and not a torch.nn.Module"),
-        (lambda _signature: TinyTeacher, "returned a type and not a torch.nn.Module"),
-        (lambda: TinyTeacher(TINY_TASK.signature), r"TypeError: .* positional argument"),
+        (lambda _a, _b: TinyTeacher(TINY_TASK.signature), r"TypeError: .* positional argument"),
     ],
 )
 def test_function_that_makes_no_teacher_gives_a_readable_error(

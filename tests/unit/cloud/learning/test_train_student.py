@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nestling_cloud.learning.distillation import make_views
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.learning.train_student import fine_tune_on_grid
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.recipes.quantization import Quantization
@@ -18,7 +19,7 @@ def test_student_is_fine_tuned_only_if_its_task_sets_epochs(epochs: int) -> None
     generator = torch.Generator().manual_seed(0)
     student = NestedStudent(task.signature, task.student)
     before = [weights.detach().clone() for weights in student.parameters()]
-    teacher = task.teacher(task.signature).eval()
+    teacher = make_teacher(task)
     views = make_views(task, teacher, examples, generator, task.distillation)
 
     fine_tune_on_grid(task, student, views, generator, SilentProgress())

@@ -7,7 +7,8 @@ from torch import nn
 
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import logits_of, seeded
-from nestling_cloud.learning.train_teacher import TeacherError, train_teacher
+from nestling_cloud.learning.make_teacher import TeacherError
+from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Distillation, Examples, Recipe, Signature

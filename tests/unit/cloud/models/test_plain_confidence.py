@@ -1,3 +1,4 @@
+import math
 from typing import get_args
 
 import numpy as np
@@ -71,3 +72,19 @@ def test_log_odds_of_any_confidence_are_finite(
     rule: PlainRule, probabilities: tuple[float, ...]
 ) -> None:
     assert torch.isfinite(confidence_odds(rule, of(*probabilities))).all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "outputs", "expected"),
+    [
+        ("joint label", [math.log(4), -math.log(9)], 0.8 * 0.9),
+        ("expected error", [7.0, 7.0, 0.0, math.log(0.5)], (1 - math.exp(-1)) * (1 - math.exp(-2))),
+        ("score distance", [-math.log(4)], 0.8),
+    ],
+)
+def test_confidence_of_other_kinds_by_hand(
+    rule: PlainRule, outputs: list[float], expected: float
+) -> None:
+    found = plain(rule)(torch.tensor([outputs]), torch.tensor([0]))
+
+    assert found.numpy() == pytest.approx(np.full((1, CAPACITIES + 1), expected), abs=1e-4)

@@ -6,10 +6,12 @@ import pytest
 
 from nestling.inference.v2.inference_pb2 import ModelInferRequest
 from nestling_cloud.serving.recorder import HardInputRecorder, hard_input
+from nestling_cloud.serving.storage_rule import StorageRule
 from nestling_cloud.store.hard_inputs import HardInput
 
 ROW = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
 LOGITS = np.array([[0.0, 3.0, 1.0]], np.float32)
+RULE = StorageRule(task="hand", keep="hard")
 
 
 def request(
@@ -27,6 +29,7 @@ def request(
 
 def test_hard_input_has_both_answers_and_the_values() -> None:
     expected = HardInput(
+        task="",
         device="pi-1",
         received_at_ms=5,
         input_index=7,
@@ -47,11 +50,14 @@ def test_gated_input_has_no_device_answer() -> None:
 
 
 @pytest.mark.parametrize("audit", [True, False])
-def test_audited_input_is_not_recorded_as_a_hard_one(*, audit: bool) -> None:
+def test_audited_input_is_told_apart_from_a_hard_one(*, audit: bool) -> None:
     given = request()
     given.parameters["audit"].bool_param = audit
 
-    assert (hard_input(given, ROW, LOGITS, now_ms=5) is None) == audit
+    found = hard_input(given, ROW, LOGITS, now_ms=5)
+
+    assert found is not None
+    assert found.audited == audit
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_recorder_continues_after_a_full_disk(caplog: pytest.LogCaptureFixture) 
             kept.extend(batch)
             loop.call_soon_threadsafe(done.set)
 
-        recorder = HardInputRecorder(keep)
+        recorder = HardInputRecorder(keep, lambda: RULE)
         running = asyncio.create_task(recorder.run())
         recorder.offer(request(index=1), ROW, LOGITS)
         async with asyncio.timeout(20):
@@ -106,7 +112,7 @@ def test_recorder_continues_after_a_full_disk(caplog: pytest.LogCaptureFixture) 
 
 
 def test_full_queue_drops_inputs_and_never_waits() -> None:
-    recorder = HardInputRecorder(lambda _: None)
+    recorder = HardInputRecorder(lambda _: None, lambda: RULE)
 
     for index in range(1000):
         recorder.offer(request(index=index), ROW, LOGITS)

@@ -32,6 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def hard_input(index: int) -> HardInput:
     return HardInput(
+        task="hand",
         device="porch",
         received_at_ms=AT_MS,
         input_index=index,

@@ -22,7 +22,7 @@ def test_quick_task_trains_for_few_epochs_on_few_views_and_says_so() -> None:
     assert quick.quick
     assert quick.teacher_recipe is not None
     assert quick.teacher_recipe.epochs <= 3
-    assert (quick.student_recipe.epochs, quick.student_recipe.patience) == (2, 0)
+    assert (quick.student_recipe.epochs, quick.student_recipe.patience) == (1, 0)
     assert (quick.distillation.views, quick.distillation.assistants) == (2, ())
     assert quick.student == thorough.student
     assert quick_task(quick) is quick

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.recipes.recipe import RecipeError
 from nestling_cloud.tasks import (
     Examples,
@@ -22,6 +22,8 @@ from nestling_cloud.tasks import (
     conv_student,
     shuffle_student,
 )
+from nestling_cloud.tasks.fashion import TASK as FASHION
+from nestling_cloud.tasks.wearable import TASK as WEARABLE
 from tests.support.tiny_task import TINY_TASK
 
 
@@ -157,7 +159,7 @@ def test_task_without_augmentation_keeps_inputs() -> None:
 def test_default_teacher_fits_the_signature() -> None:
     task = task_of()
 
-    assert task.teacher(task.signature).eval()(torch.zeros(2, 2, 8)).shape == (2, 3)
+    assert make_teacher(task)(torch.zeros(2, 2, 8)).shape == (2, 3)
 
 
 def test_student_that_does_not_fit_the_signature_is_refused() -> None:
@@ -231,20 +233,18 @@ def test_too_few_calibration_examples_are_refused(count: int) -> None:
         task_of(calibration=with_labels(*[0] * count)).load_checked(None, 0)
 
 
-def test_teacher_given_as_a_network_is_refused_with_the_fix() -> None:
-    network: Any = nn.Linear(16, 3)
-
-    with pytest.raises(
-        TaskError, match=r"teacher must be a function .*write teacher=lambda signature:"
-    ):
-        dataclasses.replace(task_of(), teacher=network)
-
-
-@pytest.mark.parametrize("name", ["load", "teacher", "augment"])
+@pytest.mark.parametrize("name", ["load", "augment"])
 def test_task_without_a_required_function_is_refused(name: str) -> None:
     changed: dict[str, Any] = {name: 3}
 
     with pytest.raises(TaskError, match=f"task tiny: {name} must be a function, not a int"):
+        dataclasses.replace(task_of(), **changed)
+
+
+def test_teacher_that_is_no_function_network_or_file_is_refused() -> None:
+    changed: dict[str, Any] = {"teacher": 3}
+
+    with pytest.raises(TaskError, match=r"task tiny: teacher must be a function, .* not a int"):
         dataclasses.replace(task_of(), **changed)
 
 
@@ -288,3 +288,35 @@ def test_lists_and_tensors_are_refused(what: str) -> None:
 
     with pytest.raises(TaskError, match=f"train: {what} are a list, not a numpy array"):
         task_of(train=dataclasses.replace(examples(), **changed)).load_checked(None, 0)
+
+
+@pytest.mark.parametrize(
+    ("media", "keep", "expected"),
+    [
+        ("", None, "hard"),
+        ("array", None, "hard"),
+        ("picture", None, "none"),
+        ("sound", None, "none"),
+        ("picture", "hard", "hard"),
+        ("sound", "audited", "audited"),
+        ("", "none", "none"),
+    ],
+)
+def test_pictures_and_sounds_are_stored_only_if_the_task_says_so(
+    media: str, keep: Any, expected: str
+) -> None:
+    signature = Signature(shape=[2, 8], classes=["a", "b", "c"], media=media)
+
+    task = dataclasses.replace(task_of(), signature=signature, keep_inputs=keep)
+
+    assert task.stored_inputs == expected
+
+
+@pytest.mark.parametrize("keep", ["all", "", True])
+def test_unknown_word_about_stored_inputs_is_refused(keep: Any) -> None:
+    with pytest.raises(TaskError, match="keep_inputs must be one of none, hard, audited"):
+        dataclasses.replace(task_of(), keep_inputs=keep)
+
+
+def test_pictures_of_clothes_may_be_stored() -> None:
+    assert (FASHION.stored_inputs, WEARABLE.stored_inputs) == ("hard", "hard")

@@ -5,6 +5,7 @@ import pytest
 
 from nestling.v1.bundle_pb2 import StreamFilter
 from nestling_cloud.learning.routing.rivals import Trial
+from nestling_core.kinds.labels import SINGLE_LABEL
 from nestling_sim.figures.evaluation import (
     CURVE_SHARES,
     Evaluation,
@@ -40,7 +41,10 @@ def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
         revised=np.where(offloaded, cloud, device),
         offloaded=offloaded,
         cloud_open=opened,
-        urgency={"bundle's router": np.linspace(0.5, -0.5, 8), **rivals_urgency(trial)},
+        urgency={
+            "bundle's router": np.linspace(0.5, -0.5, 8),
+            **rivals_urgency(trial, SINGLE_LABEL),
+        },
     )
 
 

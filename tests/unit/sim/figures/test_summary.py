@@ -207,6 +207,7 @@ def follow_up(first: ReceiptRow, kind: str, reason: str, answer: int) -> Receipt
         answer=answer,
         follow_up=kind,
         follows=first.fingerprint,
+        agreement=None if reason == "expired" else float(answer == first.answer),
         energy_compute_mj=0.0,
         energy_radio_mj=10.0,
         bytes_up=50,
@@ -256,7 +257,12 @@ def test_revised_answers_are_those_of_the_cloud(rows: list[ReceiptRow]) -> None:
 
     found = revised_answers(rows, follow_ups)
 
-    assert found.tolist() == [3, rows[1].answer, 3, *(row.answer for row in rows[3:])]
+    assert [answer.code for answer in found] == [
+        3,
+        rows[1].answer,
+        3,
+        *(row.answer for row in rows[3:]),
+    ]
 
 
 def test_hybrid_energy_is_from_the_receipts_and_totals_are_sums_of_their_sources(

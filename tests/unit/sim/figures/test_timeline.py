@@ -70,6 +70,7 @@ def rows(evidence: Evidence, sent: dict[str, int]) -> list[ReceiptRow]:
             like,
             device=device,
             input_index=index,
+            answer=0,
             device_answer=None if index == 1 else 0,
             device_confidence=0.75 if index != 1 else 0.0,
             route="cloud" if index < sent[device] else "capacity-1",
@@ -84,7 +85,6 @@ def test_first_device_that_the_cloud_answered_most_often_is_shown(evidence: Evid
 
     assert shown is not None
     assert shown.device == "pi-5-2"
-    assert shown.classes == ["still", "moving"]
     assert {moment.receipt.device for moment in shown.moments} == {"pi-5-2"}
 
 
@@ -93,7 +93,8 @@ def test_moments_are_the_first_inputs_with_truth_and_confidence(evidence: Eviden
 
     assert shown is not None
     assert [moment.receipt.input_index for moment in shown.moments] == list(range(MOST_MOMENTS))
-    assert [moment.truth for moment in shown.moments[:3]] == [0, 1, 0]
+    assert [moment.truth for moment in shown.moments[:3]] == ["still", "moving", "still"]
+    assert [moment.is_right for moment in shown.moments[:3]] == [True, False, True]
     assert shown.moments[0].confidence == 0.75
     assert np.isnan(shown.moments[1].confidence)  # no capacity ran
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from nestling_sim.report import Evidence, as_svg, report_page, stream_picture
-from nestling_sim.report.evidence import Moment, Timeline
+from nestling_sim.report.evidence import Timeline
 from nestling_sim.report.tables import moments
 
 
@@ -39,7 +39,7 @@ def test_picture_marks_offloads_fallbacks_and_wrong_answers(timeline: Timeline) 
             "cloud did not answer",
             [m for m in timeline.moments if m.receipt.reason == "unreachable"],
         ),
-        ("wrong answer", [m for m in timeline.moments if m.receipt.answer != m.truth]),
+        ("wrong answer", [m for m in timeline.moments if not m.is_right]),
     ):
         assert rows
         places = [place for place, _ in line_of(belief, label)]
@@ -62,7 +62,7 @@ def test_every_input_is_in_the_lane_of_what_answered_it(timeline: Timeline) -> N
 
 def test_input_on_which_no_capacity_ran_has_no_belief(timeline: Timeline) -> None:
     first, *rest = timeline.moments
-    silent = Moment(receipt=replace(first.receipt, device_answer=None), truth=first.truth)
+    silent = replace(first, receipt=replace(first.receipt, device_answer=None))
     changed = replace(timeline, moments=[silent, *rest])
 
     assert moments(changed).rows[0][-1] == "-"
@@ -71,7 +71,9 @@ def test_input_on_which_no_capacity_ran_has_no_belief(timeline: Timeline) -> Non
 
 
 def test_many_changes_of_the_class_are_not_named(timeline: Timeline) -> None:
-    changing = [replace(moment, truth=n % 7) for n, moment in enumerate(timeline.moments)]
+    changing = [
+        replace(moment, truth=f"exercise {n // 2 % 7}") for n, moment in enumerate(timeline.moments)
+    ]
 
     assert "exercise" not in as_svg(stream_picture(replace(timeline, moments=changing), 4))
 

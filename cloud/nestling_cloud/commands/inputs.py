@@ -1,0 +1,258 @@
+"""Implements `nestling-cloud inputs`, which labels, exports and deletes stored inputs."""
+
+import argparse
+import getpass
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.commands.confirmation import add_confirmation, confirm
+from nestling_cloud.commands.model_flags import add_repository
+from nestling_cloud.commands.store_flags import add_store, open_store
+from nestling_cloud.commands.time_flags import add_span
+from nestling_cloud.console.data.units import time_utc
+from nestling_cloud.errors import CloudError
+from nestling_cloud.inputs.export import CLOUD, export_inputs
+from nestling_cloud.inputs.released_labels import ReleasedLabels
+from nestling_cloud.store.database import cause_of
+from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs, StoredInput
+from nestling_core.clock import unix_ms
+from nestling_core.command_line.path_flags import output_folder
+
+_SHOWN = 100
+
+
+class InputsError(CloudError):
+    """Raised when there is no such stored input, or nothing says which inputs to delete."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the sub-command `inputs` with its own sub-commands."""
+    parser = subparsers.add_parser(
+        "inputs",
+        help="list, label, export and delete the inputs that devices sent",
+        description="Work with the inputs that devices sent to the cloud and that it may store "
+        "(the task's keep_inputs). The cloud may run meanwhile.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_list(commands)
+    _add_label(commands)
+    _add_export(commands)
+    _add_delete(commands)
+
+
+def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "list",
+        help="list stored inputs, newest first",
+        epilog="examples:\n"
+        "  nestling-cloud inputs list --repository repository --unlabeled\n"
+        "  nestling-cloud inputs list --repository repository --device porch --json\n",
+    )
+    add_repository(parser)
+    add_store(parser)
+    _add_filter(parser)
+    parser.add_argument(
+        "--limit",
+        type=_count,
+        default=_SHOWN,
+        metavar="N",
+        help="most inputs (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=_list)
+
+
+def _add_label(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "label",
+        help="label a stored input",
+        description="Give a stored input its class, for training. A labeled input stays until it "
+        "is deleted. Labeling it again replaces the label.",
+        epilog="examples:\n"
+        "  nestling-cloud inputs label 17 Trouser --repository repository\n"
+        "  nestling-cloud inputs label 17 --remove --repository repository\n",
+    )
+    parser.add_argument("id", type=_count, metavar="ID", help="the input's id, see `inputs list`")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("label", nargs="?", metavar="CLASS", help="the name of its class")
+    what.add_argument("--remove", action="store_true", help="remove the label")
+    add_repository(parser)
+    add_store(parser)
+    parser.add_argument("--json", action="store_true", help="print the input as JSON")
+    parser.set_defaults(run=_label)
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write stored inputs as a folder to train with",
+        description="Write inputs as files in one folder for each class, with a table labels.csv. "
+        "`bundle train --from` reads the folder. Inputs without a label go to the folder "
+        "`unlabeled`.",
+        epilog="examples:\n"
+        "  nestling-cloud inputs export --repository repository --out november --labeled\n"
+        "  nestling-cloud inputs export --repository repository --out porch --device porch "
+        "--label-with cloud\n",
+    )
+    add_repository(parser)
+    add_store(parser)
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="DIR",
+        help="folder to write; new or empty",
+    )
+    _add_filter(parser)
+    parser.add_argument(
+        "--label-with",
+        choices=(CLOUD,),
+        help="label inputs without a label with the cloud's answer, in the table",
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.set_defaults(run=_export)
+
+
+def _add_delete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "delete",
+        help="delete stored inputs with their labels",
+        description="Delete stored inputs, with their labels, and rewrite the database without "
+        "them. `nestling-cloud data delete` also deletes everything else of a device or a span.",
+        epilog="examples:\n"
+        "  nestling-cloud inputs delete --device porch\n"
+        "  nestling-cloud inputs delete --until 2026-11-01 --unlabeled --yes\n"
+        "  nestling-cloud inputs delete --all --dry-run --json\n",
+    )
+    add_store(parser)
+    _add_filter(parser)
+    parser.add_argument("--all", action="store_true", help="all stored inputs")
+    add_confirmation(parser)
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.set_defaults(run=_delete)
+
+
+def _add_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", metavar="NAME", help="only inputs of this device")
+    add_span(parser, "inputs that arrived")
+    labeled = parser.add_mutually_exclusive_group()
+    for flag, value, text in (("--labeled", True, "with"), ("--unlabeled", False, "without")):
+        labeled.add_argument(
+            flag,
+            dest="has_label",
+            action="store_const",
+            const=value,
+            help=f"only inputs {text} a label",
+        )
+
+
+def _filter(options: argparse.Namespace) -> InputFilter:
+    return InputFilter(
+        device=options.device,
+        labeled=options.has_label,
+        since_ms=options.since,
+        until_ms=options.until,
+    )
+
+
+def _list(options: argparse.Namespace) -> None:
+    released = _released(options.repository)
+    with open_store(options) as store:
+        inputs, _ = LabeledInputs(store).page(_filter(options), limit=options.limit)
+    if options.json:
+        print(json.dumps([_as_json(one, released) for one in inputs]))
+        return
+    for one in inputs:
+        values = _as_json(one, released)
+        answers = (
+            f"device: {values['device_answer'] or '-'}  cloud: {values['cloud_answer'] or '-'}"
+        )
+        label = "" if one.label is None else f"  {one.label} ({one.labeled_by})"
+        time = time_utc(one.received_at_ms)
+        print(f"{one.id:7}  {time} UTC  {one.device:20}  {answers}{label}")
+
+
+def _label(options: argparse.Namespace) -> None:
+    released = _released(options.repository)
+    with open_store(options) as store:
+        inputs = LabeledInputs(store)
+        one = inputs.find(options.id)
+        if one is None:
+            raise InputsError(f"no input {options.id} is stored; `inputs list` lists all")
+        if options.remove:
+            changed = inputs.unlabel(one.id)
+        else:
+            label = released.check(one, options.label)
+            by = f"user {getpass.getuser()}"
+            changed = inputs.label(one.id, label, by=by, now_ms=unix_ms())
+    if changed is None:
+        raise InputsError(f"input {options.id} was deleted meanwhile")
+    if options.json:
+        print(json.dumps(_as_json(changed, released)))
+    else:
+        print(f"input {changed.id}: {'no label' if changed.label is None else changed.label}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    released = _released(options.repository)
+    with open_store(options) as store:
+        written = export_inputs(
+            LabeledInputs(store),
+            _filter(options),
+            released,
+            options.out,
+            label_with_cloud=options.label_with == CLOUD,
+        )
+    if options.json:
+        print(json.dumps({**asdict(written), "folder": str(written.folder)}))
+        return
+    skipped = f", {written.skipped} left out (damaged, or of no class)" if written.skipped else ""
+    print(f"{written.folder}: {written.inputs} inputs, {written.labeled} labeled{skipped}")
+
+
+def _delete(options: argparse.Namespace) -> None:
+    chosen = _filter(options)
+    if not options.all and not list(chosen.conditions()):
+        raise InputsError("say which inputs to delete: --device, --since, --until or --all")
+    with open_store(options) as store:
+        inputs = LabeledInputs(store)
+        count = inputs.count(chosen)
+        if not options.dry_run:
+            if count:
+                confirm(options, f"{count} inputs would be deleted, with their labels")
+            try:
+                count = inputs.delete(chosen)
+            except sa.exc.SQLAlchemyError as err:
+                raise InputsError(
+                    f"not all remains of inputs are deleted: {cause_of(err)}; run the command again"
+                ) from err
+    verb = "would be deleted" if options.dry_run else "deleted"
+    print(
+        json.dumps({"inputs": count, "deleted": not options.dry_run})
+        if options.json
+        else f"{count} inputs {verb}"
+    )
+
+
+def _released(repository: Path) -> ReleasedLabels:
+    manifest = Repository(repository).manifest()
+    return ReleasedLabels(task=manifest.task, signature=manifest.signature)
+
+
+def _as_json(one: StoredInput, released: ReleasedLabels) -> dict[str, object]:
+    known = one.task == released.task
+    return {
+        **asdict(one),
+        "device_answer": released.name(one.device_answer) if known else None,
+        "cloud_answer": released.name(one.cloud_answer) if known else None,
+    }
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) < 2**53:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)

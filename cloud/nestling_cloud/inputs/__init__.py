@@ -1,0 +1,6 @@
+"""Turns inputs that devices sent into files, and folders of such files into training data.
+
+This package may import `store` and `tasks`.
+"""
+
+__all__ = ["added_training", "export", "input_file", "input_folder", "released_labels"]

@@ -1,0 +1,127 @@
+"""Inputs that devices sent to a running cloud are labeled, trained on, and deleted."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+
+from nestling.inference.v2 import inference_pb2_grpc
+from nestling.inference.v2.inference_pb2 import ModelInferRequest
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs
+from nestling_cloud.store.store import Store, store_url
+from tests.support.console_fleet import serving_repository
+from tests.support.fleet_tasks import ROOT
+from tests.support.processes import until
+from tests.support.tiny_task import TINY_TASK, tones
+
+TINY = f"{ROOT / 'tests' / 'support' / 'tiny_task.py'}:TINY_TASK"
+FRESH = tones(6, 4242)
+CLASSES = list(TINY_TASK.signature.classes)
+
+
+def cloud(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "nestling_cloud.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def offload(address: str, repository: Path, *, audit: bool = False) -> None:
+    """Send inputs as two devices do."""
+    name = Repository(repository).manifest().cloud.name
+    with grpc.insecure_channel(address) as channel:
+        stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        for index, values in enumerate(FRESH.inputs):
+            request = ModelInferRequest(model_name=name)
+            request.parameters["device_id"].string_param = ("porch", "roof")[index % 2]
+            request.parameters["input_index"].int64_param = index
+            request.parameters["device_answer"].int64_param = 1
+            request.parameters["audit"].bool_param = audit
+            request.inputs.add(name="input", datatype="FP32", shape=(1, *values.shape))
+            request.raw_input_contents.append(values.astype("<f4").tobytes())
+            stub.ModelInfer(request)
+
+
+def stored(store: Path) -> int:
+    with Store(store_url(str(store))) as opened:
+        return LabeledInputs(opened).count(InputFilter())
+
+
+@pytest.fixture
+def repository(tiny_bundle: Path, tmp_path: Path) -> Path:
+    shutil.copytree(tiny_bundle, tmp_path / "repository")
+    return tmp_path / "repository"
+
+
+def test_offloaded_inputs_are_labeled_trained_on_and_deleted(
+    repository: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "receipts.sqlite"
+    with serving_repository(tmp_path, repository) as fleet:
+        offload(fleet.cloud.grpc, repository)
+        offload(fleet.cloud.grpc, repository, audit=True)
+        until(lambda: stored(store) == 6)  # none of the audits
+
+        for one in fleet.get("inputs", labeled=False).json()["inputs"]:
+            label = CLASSES[FRESH.labels[one["input_index"]]]
+            answer = fleet.put(f"inputs/{one['id']}/label", {"label": label})
+            assert answer.json()["labeled_by"] == "token test"
+
+        where = ("--repository", str(repository), "--store", str(store))
+        out = tmp_path / "november"
+        exported = cloud("inputs", "export", *where, "--out", str(out), "--json")
+        assert json.loads(exported.stdout)["labeled"] == 6
+
+        trained = cloud(
+            *("bundle", "train", "--task", TINY, "--repository", str(repository)),
+            *("--from", str(out)),
+        )
+        assert trained.returncode == 0, trained.stderr
+        assert "6 inputs of 2 devices are trained on" in " ".join(trained.stderr.split())
+        assert Repository(repository).manifest().release == 2
+
+        deleted = cloud("data", "delete", "--store", str(store), "--device", "porch", "--yes")
+        assert "3 inputs, 3 labels" in deleted.stdout
+        left = fleet.get("inputs").json()["inputs"]
+        assert {one["device"] for one in left} == {"roof"}
+        assert b"porch" not in store.read_bytes()
+
+        offload(fleet.cloud.grpc, repository)  # the cloud goes on
+        until(lambda: stored(store) == 9)
+
+
+def test_operator_can_forbid_what_the_task_allows(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "forbidding").mkdir()
+    (tmp_path / "allowing").mkdir()
+    with (
+        serving_repository(tmp_path / "forbidding", repository, "--keep-no-inputs") as forbidding,
+        serving_repository(tmp_path / "allowing", repository) as allowing,
+    ):
+        for fleet in (forbidding, allowing):
+            offload(fleet.cloud.grpc, repository)
+        until(lambda: stored(allowing.cloud.store) == len(FRESH))
+
+        assert stored(forbidding.cloud.store) == 0
+
+
+def test_newest_release_decides_what_is_stored(repository: Path, tmp_path: Path) -> None:
+    manifest, store = Repository(repository).manifest(), tmp_path / "receipts.sqlite"
+
+    def release(keep: str) -> None:
+        manifest.release += 1
+        manifest.keep_inputs = keep
+        Repository(repository).release(manifest)
+
+    with serving_repository(tmp_path, repository) as fleet:
+        release("none")
+        offload(fleet.cloud.grpc, repository)
+        release("audited")
+        for audit in (False, True):
+            offload(fleet.cloud.grpc, repository, audit=audit)
+        until(lambda: stored(store) == 6)
+        found = fleet.get("inputs").json()["inputs"]
+
+    assert {(one["audited"], one["task"]) for one in found} == {(True, "tiny")}

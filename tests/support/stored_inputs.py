@@ -1,0 +1,50 @@
+"""Makes stored inputs of the hand-made bundle's shape, for tests of labels and exports."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nestling_cloud.store.hard_inputs import HardInput, HardInputs
+from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs
+from nestling_cloud.store.store import Store
+
+NOON_MS = 1_796_040_000_000  # 2026-11-30 12:00 UTC
+
+
+def stored_input(
+    values: ArrayLike,
+    *,
+    device: str = "porch",
+    task: str = "hand",
+    index: int = 0,
+    at_ms: int = NOON_MS,
+    answers: tuple[int | None, int] = (0, 2),
+) -> HardInput:
+    """Make an input.
+
+    Args:
+        values: the values.
+        device: id of the device.
+        task: name of the task.
+        index: position in the device's source.
+        at_ms: time of arrival.
+        answers: class indexes of the device's and of the cloud's answer.
+    """
+    array = np.asarray(values, "<f4")
+    return HardInput(
+        device=device,
+        task=task,
+        received_at_ms=at_ms,
+        input_index=index,
+        values=array.tobytes(),
+        shape=array.shape,
+        device_answer=answers[0],
+        cloud_answer=answers[1],
+    )
+
+
+def store_inputs(store: Store, inputs: Sequence[HardInput]) -> list[int]:
+    """Store inputs, and return the ids of all stored inputs, oldest first."""
+    HardInputs(store).add_all(inputs)
+    return sorted(one.id for one in LabeledInputs(store).all(InputFilter()))
