@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +35,7 @@ from nestling_cloud.tasks import (
     store_inputs,
 )
 from nestling_cloud.tasks.pictures import flip, shift
+from nestling_cloud.temporary_files import temporary_folder
 from nestling_core.student.normalizer import Normalizer
 
 SHAPE = (3, 96, 96)
@@ -118,8 +118,8 @@ def measure(count: int) -> dict[str, float]:
     Args:
         count: the number of training pictures.
     """
-    with tempfile.TemporaryDirectory(prefix="memory-", dir=_DISK) as folder:
-        path = Path(folder) / _FILE
+    with temporary_folder("nestling-memory-", _DISK) as folder:
+        path = folder / _FILE
         store_inputs(path, _pictures(count + CALIBRATION))
         command = [sys.executable, "-m", "benchmarks.tasks.memory", "--learn", str(path)]
         root = Path(__file__).resolve().parents[2]

@@ -14,5 +14,6 @@ __all__ = [
     "federated",
     "inputs",
     "latency",
+    "model_flags",
     "serve",
 ]

@@ -66,6 +66,7 @@ __all__ = [
     "load_task",
     "loader",
     "log_mel",
+    "pictures",
     "quick",
     "quick_task",
     "recurrent_student",

@@ -81,6 +81,14 @@ def batches_of(inputs: Inputs, size: int | None = None) -> Iterator[NDArray[np.f
         yield inputs[start : start + size]
 
 
+def not_finite(inputs: Inputs) -> NDArray[np.int64]:
+    """Return the indices of the inputs that have values that are not finite, in order."""
+    finite = [
+        np.isfinite(batch).reshape(len(batch), -1).all(axis=1) for batch in batches_of(inputs)
+    ]
+    return np.flatnonzero(~np.concatenate(finite))
+
+
 def joined(parts: Sequence[Inputs]) -> Inputs:
     """Return several parts as one, in order.
 

@@ -23,7 +23,7 @@ from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
-from nestling_cloud.tasks.inputs import batches_of
+from nestling_cloud.tasks.inputs import not_finite
 from nestling_cloud.tasks.keep_inputs import KEPT, KeepInputs, default_for
 from nestling_cloud.tasks.label_check import label_fault
 from nestling_cloud.tasks.sample import sample
@@ -266,11 +266,7 @@ def _check(task: Task, part: str, examples: Examples) -> None:
             f"{where}: inputs are {examples.inputs.dtype} {examples.inputs.shape}, "
             f"the signature requires float32 {wanted}"
         )
-    finite = [
-        np.isfinite(batch).reshape(len(batch), -1).all(axis=1)
-        for batch in batches_of(examples.inputs)
-    ]
-    bad = np.flatnonzero(~np.concatenate(finite))
+    bad = not_finite(examples.inputs)
     if len(bad):
         raise TaskError(
             f"{where}: {len(bad)} inputs have values that are not finite, the first is "
@@ -295,8 +291,7 @@ def _check_kinds(where: str, examples: Examples) -> None:
         )
     for name in ("inputs", "labels"):
         array = getattr(examples, name)
-        stored = name == "inputs" and isinstance(array, StoredInputs)
-        if not stored and not isinstance(array, np.ndarray):
+        if not isinstance(array, (np.ndarray, StoredInputs) if name == "inputs" else np.ndarray):
             raise TaskError(
                 f"{where}: {name} are a {type(array).__name__}, not a numpy array; "
                 "examples_from(loader) converts the batches of a data loader"

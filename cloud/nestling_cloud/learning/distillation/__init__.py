@@ -33,4 +33,5 @@ __all__ = [
     "make_views",
     "objective",
     "train_assistants",
+    "view_tensors",
 ]
