@@ -165,9 +165,16 @@ def _row(known: _Known) -> LabelRow:
     return known.row
 
 
+def _labeled(known: _Known) -> Sequence[str]:
+    row = _row(known)
+    if not row.labels and not row.may_lack_labels:
+        raise _MissingError("has no label in the table")
+    return row.labels
+
+
 _LABELS: dict[LabelPlace, Callable[[_Known], Sequence[str]]] = {
     "folder": _folder,
     "name": lambda known: (_matched(known, LABEL),),
-    "table": lambda known: _row(known).labels,
+    "table": _labeled,
     "column": lambda _: (),
 }

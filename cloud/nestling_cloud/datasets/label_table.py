@@ -23,14 +23,17 @@ class LabelRow:
     """A row of a table of labels.
 
     Attributes:
-        labels: the labels of the file, or the values that a regression estimates.
+        labels: the labels of the file, or the values that a regression estimates; empty if the
+            table leaves them out.
         group: the group of the file, or "".
         part: the name of the part of the data, such as "train", or "".
+        may_lack_labels: whether a file without labels belongs to none of several classes.
     """
 
     labels: Sequence[str]
     group: str = ""
     part: str = ""
+    may_lack_labels: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +106,12 @@ def read_label_table(path: Path) -> LabelTable:
         if is_multiple:
             texts = [text.strip() for text in texts[0].split(SEPARATOR) if text.strip()]
         elif not all(texts):
-            raise DatasetError(f"{path}, line {number}: the label of {name} is missing")
+            texts = []
         rows[name] = LabelRow(
             labels=tuple(texts),
             group="" if group is None else fields[group].strip(),
             part="" if part is None else fields[part].strip(),
+            may_lack_labels=is_multiple,
         )
     return LabelTable(
         path=path,

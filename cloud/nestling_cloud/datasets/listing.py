@@ -7,6 +7,9 @@ from pathlib import Path
 
 from nestling_cloud.datasets.errors import DatasetError
 
+TABLE_NAME = "labels.csv"
+"""The name of a table of labels that lies in the folder itself."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileEntry:
@@ -39,7 +42,8 @@ class Listing:
 def list_files(folder: Path, suffixes: Sequence[str]) -> Listing:
     """List the files in a folder and in the folders below it.
 
-    Names that begin with a dot are left out, and links to folders are not followed.
+    Names that begin with a dot are left out, so is the table `labels.csv` of the folder itself, and
+    links to folders are not followed.
 
     Args:
         folder: the folder.
@@ -56,7 +60,7 @@ def list_files(folder: Path, suffixes: Sequence[str]) -> Listing:
         for name in sorted(names):
             path = Path(place, name)
             below = path.relative_to(folder).as_posix()
-            if name.startswith("."):
+            if name.startswith(".") or below == TABLE_NAME:
                 continue
             if not name.lower().endswith(tuple(suffixes)) or not _is_text(below):
                 others.append(below)

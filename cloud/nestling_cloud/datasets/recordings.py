@@ -41,7 +41,7 @@ def read_recording(name: str, data: bytes) -> Recording:
 
     A CSV file may be separated by semicolons, tabs or commas; where it is separated by semicolons,
     a comma may be the decimal mark. Without a header, columns are named "channel 1" and so on, as
-    are those of a .npy file (samples, channels).
+    are those of a .npy file (samples, channels) or (channels, samples), whose longer axis is time.
 
     Args:
         name: the name of the file, whose end says how it is read.
@@ -161,8 +161,10 @@ def _read_npy(data: bytes) -> Recording:
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except Exception as err:  # numpy's header parsers may raise anything
         raise MediaError(f"is not a readable .npy file: {err}") from err
-    if array.ndim != 2 or array.dtype.kind not in "fiub" or array.shape[1] > _MOST_COLUMNS:
+    if array.ndim != 2 or array.dtype.kind not in "fiub" or min(array.shape) > _MOST_COLUMNS:
         raise MediaError(f"holds {array.dtype} {array.shape}, not numbers (samples, channels)")
+    if array.shape[0] < array.shape[1]:
+        array = array.T  # the longer axis is time
     names = _numbered(array.shape[1])
     columns = {name: array[:, index].astype(np.float64) for index, name in enumerate(names)}
     return Recording(columns=columns, rows=len(array))

@@ -215,17 +215,20 @@ def _one_deal(
 ) -> list[Part]:
     deal: list[Part] = ["train"] * len(order)
     waiting = order.tolist()
-    for part, share in (("test", test), ("calibration", calibration)):
-        wanted, held = share * sizes.sum(), 0.0
+    wanted: list[tuple[Part, float]] = [("test", test), ("calibration", calibration)]
+    for number, (part, share) in enumerate(wanted):
+        # Every later part, and the training data, gets a group too.
+        reserved = 1 + sum(later > 0 for _, later in wanted[number + 1 :])
+        target, held = share * sizes.sum(), 0.0
         # The group that comes nearest to the share is the last one.
         while (
             share > 0
-            and len(waiting) > 1
-            and (held == 0 or abs(held + sizes[waiting[0]] - wanted) < abs(held - wanted))
+            and len(waiting) > reserved
+            and (held == 0 or abs(held + sizes[waiting[0]] - target) < abs(held - target))
         ):
-            number = waiting.pop(0)
-            held += float(sizes[number])
-            deal[number] = "test" if part == "test" else "calibration"
+            group = waiting.pop(0)
+            held += float(sizes[group])
+            deal[group] = part
     return deal
 
 

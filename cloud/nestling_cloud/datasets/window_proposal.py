@@ -17,7 +17,7 @@ _LABELS = ("label", "labels", "class", "target", "activity", "anomaly")
 # Columns that mark events: with them among its inputs, a model would only read the answer.
 _MARKS = re.compile(r"(?i)change[ _]?points?|is_?anomaly|attack|fault|event")
 _NORMAL_NAMES = re.compile(r"(?i)normal|anomaly[ _-]?free|healthy")
-_USUAL_LENGTH, _FEWEST_WINDOWS = 100, 10
+_USUAL_LENGTH, _FEWEST_WINDOWS, _LONGEST_WINDOW = 100, 10, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,4 +130,6 @@ def _names(facts: Facts) -> set[str]:
 
 
 def _length(rows: Sequence[int]) -> int:
+    if len(set(rows)) == 1 and rows[0] <= _LONGEST_WINDOW:
+        return rows[0]  # the files are windows already
     return max(1, min(_USUAL_LENGTH, int(np.median(rows)) // _FEWEST_WINDOWS))

@@ -71,8 +71,13 @@ def _sound_models(shape: Sequence[int], epochs: int) -> Mapping[str, Mapping[str
         "teacher.training": {**training, "weight_decay": 0.05},
         "student": {
             "family": "conv",
-            "strides": [1, 2, 1, 2],
-            "widths": [[20, 20, 24, 24], [32, 32, 32, 32], [48, 48, 48, 48], [64, 64, 64, 64]],
+            "strides": [1, 1, 2, 1, 2, 1],
+            "widths": [
+                [16, 16, 16, 20, 20, 24],
+                [24, 24, 24, 32, 32, 32],
+                [36, 36, 36, 44, 44, 44],
+                [48, 48, 48, 56, 56, 56],
+            ],
         },
         "student.training": training,
         "augment": {

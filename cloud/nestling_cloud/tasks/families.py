@@ -16,6 +16,7 @@ from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.models.sound_teacher import SoundTeacher
 from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.models.tiny_resnet import TinyResNet
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.toml_table import TomlTable, wrapped
 from nestling_core.student.config import (
@@ -33,6 +34,7 @@ _ANOMALY: Kind = "anomaly"
 TEACHERS: dict[str, Callable[..., nn.Module]] = {
     "picture": PictureTeacher,
     "conv": ConvTeacher,
+    "tiny-resnet": TinyResNet,
     "sound": SoundTeacher,
     _ANOMALY: AnomalyTeacher,
 }
@@ -59,7 +61,8 @@ def read_teacher(
     """Return the teacher that a table `[teacher]` describes.
 
     Args:
-        table: the table, with `family`, `width` and `dropout`. Its sub-table is left alone.
+        table: the table, with `family`, and `width` and `dropout` or `widths` and
+            `depths`. Its sub-table is left alone.
         kind: the kind of the task.
         front_end: what turns sounds into features; None if inputs are no sounds.
 
@@ -72,9 +75,14 @@ def read_teacher(
         if (name == _ANOMALY) == (kind == _ANOMALY) and (name != "sound" or front_end)
     ]
     make = TEACHERS[table.text("family", allowed=suitable)]
-    arguments: dict[str, Any] = {"width": table.whole("width", _WIDTH)}
-    if "dropout" in inspect.signature(make).parameters:
-        arguments["dropout"] = table.number("dropout", _DROPOUT)
+    parameters = inspect.signature(make).parameters
+    readers: dict[str, Callable[[str], Any]] = {
+        "width": lambda name: table.whole(name, _WIDTH),
+        "dropout": lambda name: table.number(name, _DROPOUT),
+        "widths": lambda name: table.wholes(name, parameters[name].default),
+        "depths": lambda name: table.wholes(name, parameters[name].default, low=0),
+    }
+    arguments = {name: read(name) for name, read in readers.items() if name in parameters}
     if front_end is not None:
         arguments["front_end"] = front_end
     return partial(make, **arguments)

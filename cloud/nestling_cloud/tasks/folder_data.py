@@ -102,7 +102,13 @@ class _Division:
             train=self._examples(files["train"]),
             calibration=self._examples(self._by_group(files["calibration"])),
             test=list(self._recordings(files["test"])),
+            held_out=self._held_out(),
         )
+
+    def _held_out(self) -> frozenset[str]:
+        """Return the groups that are not trained on."""
+        pairs = zip(self._survey.items, self._survey.parts, strict=True)
+        return frozenset(item.group for item, part in pairs if part != "train" and item.group)
 
     def _files(self, part: Part) -> list[int]:
         """Return the numbers of the files in a part of the data that have inputs, in any order."""

@@ -1,11 +1,13 @@
 """Makes a task file from a folder of pictures, sounds or recordings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nestling_cloud.atomic_file import SHARED, write_whole
 from nestling_cloud.datasets.facts import Media
+from nestling_cloud.datasets.label_table import read_label_table
+from nestling_cloud.datasets.listing import TABLE_NAME
 from nestling_cloud.datasets.look import look
 from nestling_cloud.datasets.proposal import Proposal, Wishes, propose, task_name
 from nestling_cloud.datasets.survey import Survey, survey
@@ -36,6 +38,8 @@ def new_task(
 ) -> NewTask:
     """Look at a folder, and decide what a task of it would be.
 
+    A table `labels.csv` in the folder is used unless the user names a table or a pattern.
+
     Args:
         media: what the files of the folder hold.
         folder: the folder.
@@ -47,6 +51,8 @@ def new_task(
         DatasetError: the folder cannot be read, its labels are not found or do not fit what the
             user says, or it cannot be divided in three.
     """
+    if wishes.table is None and not wishes.pattern and (folder / TABLE_NAME).is_file():
+        wishes = replace(wishes, table=read_label_table(folder / TABLE_NAME))
     found = look(folder, media, progress)
     proposal = propose(found, wishes)
     surveyed = survey(found, proposal.plan, wishes.table, wishes.seed)

@@ -90,11 +90,13 @@ class TomlTable:
         """Return a list of texts."""
         return tuple(self._list(key, str, "texts", default))
 
-    def wholes(self, key: str, default: Sequence[int] | None = None) -> tuple[int, ...]:
-        """Return a list of positive whole numbers."""
+    def wholes(
+        self, key: str, default: Sequence[int] | None = None, *, low: int = 1
+    ) -> tuple[int, ...]:
+        """Return a list of whole numbers of at least `low`."""
         found = tuple(self._list(key, int, "whole numbers", default))
-        if any(number < 1 for number in found):
-            raise self.error(key, f"found {list(found)}; allowed: numbers of at least 1")
+        if any(number < low for number in found):
+            raise self.error(key, f"found {list(found)}; allowed: numbers of at least {low}")
         return found
 
     def numbers(self, key: str, default: Sequence[float] | None = None) -> tuple[float, ...]:

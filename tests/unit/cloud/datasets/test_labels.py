@@ -102,6 +102,15 @@ def test_several_labels_of_a_file_make_a_multi_label_task(tmp_path: Path) -> Non
     assert labels.astype(int).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
 
 
+def test_file_without_a_label_in_the_table_is_set_aside(tmp_path: Path) -> None:
+    table = read_label_table(written(tmp_path, "file,label\n1,cat\n2,\n"))
+
+    found = items_of(["1.png", "2.png"], Places(labels="table"), table)
+
+    assert [item.name for item in found.items] == ["1.png"]
+    assert found.set_aside == {"2.png": "has no label in the table"}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -110,7 +119,6 @@ def test_several_labels_of_a_file_make_a_multi_label_task(tmp_path: Path) -> Non
         ("file\nx\n", "no column of labels"),
         ("file,label\nx,1\nx,2\n", "line 3: it names 'x' again"),
         ("file,label\nx,1\ny\n", "line 3: 1 fields instead of 2"),
-        ("file,label\nx,\n", "line 2: the label of x is missing"),
         ("file,label\n,1\n", "line 2: it names no file"),
     ],
 )

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from nestling_cloud.datasets.errors import DatasetError
 from nestling_cloud.errors import CloudError
@@ -80,6 +81,32 @@ channels = [16, 16]
 strides = [2, 1]
 fractions = [0.5, 1.0]
 """
+SOUNDS = """\
+name = "words"
+media = "sound"
+data = "clips"
+classes = ["no", "yes"]
+keep_inputs = "audited"
+
+[sound]
+rate_hz = 8000
+seconds = 0.5
+
+[log_mel]
+mels = 32
+
+[labels]
+place = "folder"
+
+[teacher]
+family = "sound"
+width = 8
+
+[student]
+family = "conv"
+channels = [16, 16]
+strides = [1, 2]
+"""
 
 
 def written(folder: Path, text: str) -> str:
@@ -117,6 +144,31 @@ def test_regression_has_values_and_their_columns_are_no_inputs(tmp_path: Path) -
     assert task.student.fractions == (0.5, 1.0)
 
 
+def test_every_family_of_teachers_fits_its_inputs(tmp_path: Path) -> None:
+    for family, keys in (
+        ("conv", "width = 8"),
+        ("picture", "width = 8\ndropout = 0.1"),
+        ("tiny-resnet", "widths = [8, 16, 16]\ndepths = [0, 1, 1]"),
+    ):
+        text = PICTURES.replace('family = "picture"\nwidth = 16', f'family = "{family}"\n{keys}')
+        task = load_task(written(tmp_path, text))
+        assert isinstance(task.teacher, partial)
+        network = task.teacher(task.signature).eval()
+        assert network(torch.zeros(2, 3, 24, 32)).shape == (2, 2)
+
+
+def test_sounds_have_features_inside_teacher_and_student(tmp_path: Path) -> None:
+    task = load_task(written(tmp_path, SOUNDS))
+
+    assert (task.signature.media, task.signature.rate_hz) == ("sound", 8000)
+    assert task.student.front_end is not None
+    assert (task.student.front_end.mels, task.student.front_end.bands_as_channels) == (32, True)
+    assert isinstance(task.teacher, partial)
+    network = task.teacher(task.signature).eval()
+    assert network(torch.zeros(2, 1, 4000)).shape == (2, 2)
+    assert task.keep_inputs == "audited"
+
+
 def test_teacher_may_be_a_file(tmp_path: Path) -> None:
     before, _, after = PICTURES.partition("[teacher]")
     student = after.partition("[student]")[2]
@@ -144,7 +196,7 @@ def test_teacher_may_be_a_file(tmp_path: Path) -> None:
         (
             'family = "picture"',
             'family = "anomaly"',
-            r"\[teacher\] family: .*allowed: conv, picture",
+            r"\[teacher\] family: .*allowed: conv, picture, tiny-resnet",
         ),
         ("epochs = 3", "epochs = 3.5", r"\[teacher.training\] epochs: found 3.5; allowed: a whole"),
         ("epochs = 3", "epochs = 0", "at least 1 epoch"),
