@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.datasets.label_table import BESIDE, SEPARATOR
 from nestling_cloud.errors import CloudError
 from nestling_cloud.inputs.input_file import InputFileError, encode_input, input_values
 from nestling_cloud.inputs.label_forms import (
-    SEPARATOR,
     label_columns,
     label_fields,
     label_line,
@@ -32,15 +32,7 @@ from nestling_core.kinds.kind import name_of
 TABLE = "labels.csv"
 FILE = "file"
 # The columns after those of the label.
-COLUMNS = (
-    "group",
-    "device",
-    "time",
-    "device_answer",
-    "cloud_answer",
-    "device_confidence",
-    "labeled_by",
-)
+COLUMNS = ("group", *BESIDE)
 UNLABELED = "unlabeled"
 TOGETHER = "inputs"
 CLOUD = "cloud"

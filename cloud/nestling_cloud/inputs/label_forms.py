@@ -10,10 +10,10 @@ On a command line, the words of a label are the names of classes, or NAME=NUMBER
 from collections.abc import Mapping, Sequence
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.datasets.label_table import SEPARATOR
 from nestling_cloud.store.label import Label, LabelError, check_label
 from nestling_core.kinds.kind import name_of
 
-SEPARATOR = "|"
 _LABEL = "label"
 
 

@@ -1,8 +1,9 @@
 """Checks labels against the bundle that is released, and shows answers as its task does."""
 
 from dataclasses import dataclass
+from typing import Self
 
-from nestling.v1.bundle_pb2 import Signature
+from nestling.v1.bundle_pb2 import Manifest, Signature
 from nestling_cloud.store.label import Label, LabelError, check_label, label_of
 from nestling_cloud.store.labeled_inputs import StoredInput
 from nestling_core.kinds.kind import Answer, Kind, KindError
@@ -20,6 +21,11 @@ class ReleasedLabels:
 
     task: str
     signature: Signature
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """Return what a bundle says about labels and answers."""
+        return cls(task=manifest.task, signature=manifest.signature)
 
     def check(self, one: StoredInput, label: object) -> Label:
         """Return a label that somebody gave to an input.

@@ -133,7 +133,7 @@ class InputRoutes:
             raise RequestError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, f"no label is known: {err}"
             ) from err
-        return ReleasedLabels(task=manifest.task, signature=manifest.signature)
+        return ReleasedLabels.of(manifest)
 
 
 def _message(number: int, changed: StoredInput | None, released: ReleasedLabels) -> InputMessage:

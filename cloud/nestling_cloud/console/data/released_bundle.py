@@ -21,6 +21,7 @@ from nestling_cloud.bundles.routing_facts import (
 )
 from nestling_cloud.console.data.table import Table, table
 from nestling_cloud.console.data.units import number
+from nestling_cloud.inputs.released_labels import ReleasedLabels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,11 @@ class Models:
     def nest(self) -> int:
         """The number of capacities (sizes of the student)."""
         return len(self.overview["capacities"])
+
+    @property
+    def labels(self) -> ReleasedLabels:
+        """What this bundle says about labels and answers."""
+        return ReleasedLabels(task=self.overview["task"], signature=self.signature)
 
     def class_name(self, index: int | None) -> str:
         """Return the name of a class.
