@@ -35,8 +35,8 @@ def stored_input(
         agrees: whether they agree.
     """
     array = np.asarray(values, "<f4")
-    device, cloud = (Answer(one) if isinstance(one, int) else one for one in answers)
-    assert cloud is not None
+    own, reference = (Answer(one) if isinstance(one, int) else one for one in answers)
+    assert reference is not None
     return HardInput(
         device=device,
         task=task,
@@ -44,8 +44,8 @@ def stored_input(
         input_index=index,
         values=array.tobytes(),
         shape=array.shape,
-        device_answer=device,
-        cloud_answer=cloud,
+        device_answer=own,
+        cloud_answer=reference,
         agrees=agrees,
     )
 

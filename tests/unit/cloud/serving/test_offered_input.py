@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nestling.inference.v2.inference_pb2 import ModelInferRequest
+from nestling.offload_parameters import values_text
 from nestling_cloud.serving.offered_input import OfferedInput, offered_input
 from nestling_cloud.store.hard_inputs import HardInput
 from nestling_core.kinds.anomaly import Anomaly
@@ -67,30 +68,26 @@ def test_hard_input_has_both_answers_and_the_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "answer", "values", "outputs", "cloud", "agrees"),
+    ("kind", "device", "outputs", "cloud", "agrees"),
     [
-        (SINGLE, 1, None, (0, 3, 1), Answer(1), True),
-        (MULTI, 0b101, None, (2, -1, 1), Answer(0b101), True),
-        (MULTI, 0b100, None, (2, -1, 1), Answer(0b101), False),
-        (MULTI, 0, None, (-2, -1, -1), Answer(0), True),
-        (VALUES, 0, "300.5 1.0", (350.5, 1.125), Answer(0, (350.5, 1.125)), True),
-        (VALUES, 0, "300.5 1.0", (350.5, 1.25), Answer(0, (350.5, 1.25)), False),
-        (ANOMALY, 1, "1.5", (0.0,), Answer(0, (1.0,)), False),
+        (SINGLE, Answer(1), (0, 3, 1), Answer(1), True),
+        (MULTI, Answer(0b101), (2, -1, 1), Answer(0b101), True),
+        (MULTI, Answer(0b100), (2, -1, 1), Answer(0b101), False),
+        (MULTI, Answer(0), (-2, -1, -1), Answer(0), True),
+        (VALUES, Answer(0, (300.5, 1.0)), (350.5, 1.125), Answer(0, (350.5, 1.125)), True),
+        (VALUES, Answer(0, (300.5, 1.0)), (350.5, 1.25), Answer(0, (350.5, 1.25)), False),
+        (ANOMALY, Answer(1, (1.5,)), (0.0,), Answer(0, (1.0,)), False),
     ],
 )
 def test_answers_of_every_kind_are_compared_as_the_kind_does(
-    kind: Kind,
-    answer: int,
-    values: str | None,
-    outputs: Sequence[float],
-    cloud: Answer,
-    agrees: bool,
+    kind: Kind, device: Answer, outputs: Sequence[float], cloud: Answer, *, agrees: bool
 ) -> None:
-    found = stored(request(answer=answer, values=values), outputs, kind)
+    values = values_text(device.values) if device.values else None
+
+    found = stored(request(answer=device.code, values=values), outputs, kind)
 
     assert found is not None
-    assert found.device_answer == Answer(answer, tuple(map(float, (values or "").split())))
-    assert found.cloud_answer == cloud
+    assert (found.device_answer, found.cloud_answer) == (device, cloud)
     assert found.agrees is agrees
 
 
