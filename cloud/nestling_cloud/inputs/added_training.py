@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nestling_cloud.inputs.input_folder import InputFolderError, LabeledFolder, read_folder
 from nestling_cloud.tasks.examples import Examples, Splits
-from nestling_cloud.tasks.inputs import batches_of
+from nestling_cloud.tasks.inputs import appended, batches_of
 from nestling_cloud.tasks.task import Task
 from nestling_core.kinds.kind import Answers
 
@@ -109,17 +109,26 @@ def _held_out(found: LabeledFolder, splits: Splits) -> NDArray[np.bool_]:
     if not len(found.inputs):
         return of_groups
     rows = found.inputs.reshape(len(found.inputs), -1).astype(np.float64)
-    same = np.zeros(len(rows), bool)
-    for part in _parts(splits):
-        held = part.reshape(len(part), -1).astype(np.float64)
-        mean = held.mean(0)
+    mean, same = _mean(splits), np.zeros(len(rows), bool)
+    for held in _held(splits):
         same |= _any_same(rows - mean, held - mean)
     return of_groups | same
 
 
-def _parts(splits: Splits) -> Iterator[NDArray[np.float32]]:
+def _held(splits: Splits) -> Iterator[NDArray[np.float64]]:
+    """Yield the calibration and test inputs as rows of values, a batch at a time."""
     for examples in (splits.calibration, *splits.test):
-        yield from batches_of(examples.inputs)
+        for batch in batches_of(examples.inputs):
+            yield batch.reshape(len(batch), -1).astype(np.float64)
+
+
+def _mean(splits: Splits) -> NDArray[np.float64]:
+    """Return the mean of the calibration and test inputs."""
+    total, count = np.float64(0), 0
+    for held in _held(splits):
+        total, count = total + held.sum(0), count + len(held)
+    mean: NDArray[np.float64] = total / count
+    return mean
 
 
 def _any_same(rows: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -138,7 +147,7 @@ def _extended(train: Examples, inputs: NDArray[np.float32], labels: Answers) -> 
     # The inputs of a device are not consecutive ones: each is a recording of its own.
     lengths = [*train.lengths, *[1] * len(labels)] if train.lengths else ()
     return Examples(
-        inputs=np.concatenate([train.inputs, inputs]),
+        inputs=appended(train.inputs, inputs),
         labels=np.concatenate([train.labels, labels]),
         lengths=lengths,
     )
