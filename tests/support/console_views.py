@@ -93,6 +93,7 @@ def answer_point(**changed: Any) -> AnswerPoint:
         route="capacity-2",
         reason="accepted",
         answer=1,
+        values=(),
         device_confidence=0.75,
         resident_capacity=2,
         latency_ms=3.0,

@@ -6,6 +6,7 @@ come. So no device is in both parts, unless its inputs are in the task's own dat
 inputs that are calibration or test inputs themselves, are left out.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,11 +125,11 @@ def _held(splits: Splits) -> Iterator[NDArray[np.float64]]:
 
 def _mean(splits: Splits) -> NDArray[np.float64]:
     """Return the mean of the calibration and test inputs."""
-    total, count = np.float64(0), 0
+    total, count = np.zeros(math.prod(splits.calibration.inputs.shape[1:])), 0
     for held in _held(splits):
-        total, count = total + held.sum(0), count + len(held)
-    mean: NDArray[np.float64] = total / count
-    return mean
+        total += held.sum(0)
+        count += len(held)
+    return total / count
 
 
 def _any_same(rows: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[np.bool_]:

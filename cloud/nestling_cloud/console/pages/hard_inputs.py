@@ -6,7 +6,7 @@ from nicegui import ui
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.console.charts.input_pictures import input_picture
-from nestling_cloud.console.data.released_bundle import Models
+from nestling_cloud.console.data.released_bundle import Models, answer_numbers
 from nestling_cloud.console.data.units import age, time_utc
 from nestling_cloud.console.pages.markup import Text, block
 from nestling_cloud.store.hard_inputs import HardInput
@@ -62,12 +62,9 @@ class HardInputsPanel:
             Text("p", f"input {one.input_index}, {time_utc(one.received_at_ms)} UTC", "note")
 
     def _text(self, one: HardInput, answer: Answer) -> str:
-        known = self._models.labels.text(one.task, answer) if self._models else None
-        return known or f"unknown to the released bundle ({_numbers(answer)})"
-
-
-def _numbers(answer: Answer) -> str:
-    return ", ".join(f"{value:.4g}" for value in answer.values) or str(answer.code)
+        if self._models is None:
+            return answer_numbers(answer)
+        return self._models.answer_text(answer, one.task)
 
 
 def _note(inputs: Sequence[HardInput], now_ms: int, *, allowed: bool) -> str:

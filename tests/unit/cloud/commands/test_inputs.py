@@ -109,6 +109,7 @@ def test_label_is_given_and_removed(place: Path, capsys: pytest.CaptureFixture[s
 def test_label_has_the_form_of_the_kind(
     place: Path,
     capsys: pytest.CaptureFixture[str],
+    *,
     signature: Signature,
     words: tuple[str, ...],
     label: Any,
