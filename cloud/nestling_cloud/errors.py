@@ -25,6 +25,7 @@
     ├── OnnxTeacherError    an ONNX file or an exported program cannot be the task's teacher
     ├── DistillationError       a distillation option is invalid or does not suit the teacher
     │   └── TeacherFeatureError the teacher lacks the feature to imitate
+    ├── ViewsError              the disk has no room for augmented copies of the training data
     ├── QuantizationError       a quantization option is invalid, or excludes another option
     ├── AdaptationError         the student cannot be adapted with these inputs or frames
     ├── ExportError             a bundle cannot be exported, or the exported files are wrong

@@ -21,8 +21,10 @@ from nestling_cloud.commands.folder_flags import (
     wishes_given,
     wishes_of,
 )
+from nestling_cloud.commands.model_flags import add_training
 from nestling_cloud.datasets.findings import problems
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.torch_device import use_cpu
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.progress import ConsoleProgress, Progress
 from nestling_cloud.service.config import Addresses
@@ -193,9 +195,12 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         "export` wrote; may be repeated",
     )
     add("--retrain", action="store_true", help="train even if the cache has the bundle")
+    add_training(command)
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.cpu:
+        use_cpu()
     scenario = load_scenario(options.scenario)
     progress = ConsoleProgress(Console(stderr=True))
     changes = {"task": _task(options, scenario.seed, progress), "seed": options.seed}
@@ -207,6 +212,7 @@ def _run(options: argparse.Namespace) -> None:
         data_dir=options.data_dir,
         folders=tuple(options.folders),
         retrain=options.retrain,
+        quick=options.quick,
         out=options.out,
         broker_kind=options.broker_kind,
         console=options.console,

@@ -15,8 +15,10 @@ from torch import nn
 from nestling_cloud.bundles.network_content import answers_bytes, content_of
 from nestling_cloud.bundles.task_source_files import files_behind
 from nestling_cloud.learning.make_teacher import make_teacher
+from nestling_cloud.learning.torch_device import trained_on
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.inputs import batches_of
 from nestling_cloud.tasks.task import Task
 
 # The code that a bundle follows from; a change to the console retrains nothing. A package stands
@@ -43,6 +45,8 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.keep_inputs",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
+    "nestling_cloud.tasks.row_file",
+    "nestling_cloud.tasks.sample",
     "nestling_cloud.tasks.sounds",
     "nestling_cloud.tasks.stored_inputs",
     "nestling_cloud.tasks.task",
@@ -66,7 +70,8 @@ def fingerprint(task: Task, splits: Splits, seed: int) -> str:
 
     The hash covers:
 
-    - the seed, and the task's name, signature, student and recipes;
+    - the seed, and the task's name, signature, student and recipes, and whether it is quick;
+    - whether torch trains on a graphics processor, and on which;
     - the data;
     - the layers and weights of the teacher that the task builds, even if they come from a file, and
       its answers to a few inputs;
@@ -99,6 +104,8 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
+            "quick": task.quick,
+            "trained_on": trained_on(),
             "keep_inputs": task.stored_inputs,
             "student": repr(task.student),  # includes the types of its blocks
             # A function is covered by its file, an object of a task file by its values.
@@ -147,7 +154,11 @@ def _make_teacher(task: Task, seed: int) -> nn.Module:
 
 
 def _examples(examples: Examples) -> Iterator[bytes]:
-    yield np.ascontiguousarray(examples.inputs).tobytes()
+    inputs = hashlib.sha256()
+    for batch in batches_of(examples.inputs):
+        inputs.update(np.ascontiguousarray(batch).data)
+    yield f"{examples.inputs.dtype} {examples.inputs.shape}".encode()
+    yield inputs.digest()
     yield np.ascontiguousarray(examples.labels).tobytes()
     yield np.array(examples.lengths, np.int64).tobytes()
 

@@ -46,6 +46,7 @@ def release_bundle(
     manifest = bundle_pb2.Manifest(
         format=MANIFEST_FORMAT,
         task=task.name,
+        quick=task.quick,
         release=release,
         keep_inputs=task.stored_inputs,
         signature=task.signature,

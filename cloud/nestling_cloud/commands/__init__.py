@@ -15,6 +15,7 @@ __all__ = [
     "folder_flags",
     "inputs",
     "latency",
+    "model_flags",
     "serve",
     "task",
 ]

@@ -24,6 +24,26 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Add the flags `--quick` and `--cpu` of a command that trains a bundle."""
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="train on a sample for a few epochs, to try the whole way in about a minute; the "
+        "bundle is marked as quick",
+    )
+    add_cpu(parser)
+
+
+def add_cpu(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--cpu` of a command that trains."""
+    parser.add_argument(
+        "--cpu",
+        action="store_true",
+        help="train on the processor even if torch finds a graphics processor",
+    )
+
+
 def add_from(parser: argparse.ArgumentParser) -> None:
     """Add the flag `--from`, which may be given several times; its folders are `folders`."""
     parser.add_argument(

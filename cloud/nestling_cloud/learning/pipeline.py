@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.learning.anomaly_thresholds import with_thresholds
 from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, prepare_to_serve
-from nestling_cloud.learning.distillation import inputs_as_trained
+from nestling_cloud.learning.distillation import check_views_fit, inputs_as_trained
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.macs import activation_counts, macs_by_capacity
 from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nest
@@ -105,8 +105,10 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
             or served, or its answers differ after the export.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
     check_teaching(task, splits.train.inputs)
+    check_views_fit(task, splits.train)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     fit_threshold(teacher, splits.calibration)

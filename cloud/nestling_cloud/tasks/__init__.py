@@ -15,6 +15,7 @@ from nestling_cloud.tasks.examples import Examples, Splits, concatenate
 from nestling_cloud.tasks.files import DataFiles, DataMissingError
 from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.loader import BUILT_IN, load_task
+from nestling_cloud.tasks.quick import quick_task
 from nestling_cloud.tasks.stored_inputs import StoredInputs, StoredInputsError, store_inputs
 from nestling_cloud.tasks.task import Task, TaskError
 from nestling_core.student.blocks import Conv, Depthwise, Gru, Lstm, Shuffle
@@ -66,7 +67,12 @@ __all__ = [
     "loader",
     "log_mel",
     "new_task",
+    "pictures",
+    "quick",
+    "quick_task",
     "recurrent_student",
+    "row_file",
+    "sample",
     "separable_student",
     "shuffle_student",
     "single_label",

@@ -1,7 +1,7 @@
 """Defines what inputs may be: an array in memory, or a file that is read in batches."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, SupportsIndex, overload
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,20 @@ class Inputs(Protocol):
         """Return the number of inputs."""
         ...
 
-    @overload
-    def __getitem__(self, rows: SupportsIndex, /) -> Any: ...
-    @overload
-    def __getitem__(self, rows: Rows, /) -> NDArray[np.float32]: ...
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Return one input (*shape), or several inputs (N, *shape), in memory.
+
+        `StoredInputs` take an index, a slice, indices or a mask, but no tuple.
+        """
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield every input in order."""
+        ...
+
+    def __array__(self) -> NDArray[np.float32]:
+        """Return all inputs in memory."""
+        ...
 
 
 def rows_of(inputs: Inputs, rows: Rows) -> Inputs:
@@ -69,6 +79,14 @@ def batches_of(inputs: Inputs, size: int | None = None) -> Iterator[NDArray[np.f
     size = size or batch_size(inputs)
     for start in range(0, len(inputs), size):
         yield inputs[start : start + size]
+
+
+def not_finite(inputs: Inputs) -> NDArray[np.int64]:
+    """Return the indices of the inputs that have values that are not finite, in order."""
+    finite = [
+        np.isfinite(batch).reshape(len(batch), -1).all(axis=1) for batch in batches_of(inputs)
+    ]
+    return np.flatnonzero(~np.concatenate(finite))
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:

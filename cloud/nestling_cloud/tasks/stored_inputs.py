@@ -1,13 +1,12 @@
 """Reads a task's inputs from a file, so that they need not fit in memory.
 
 The file is in numpy's format (`.npy`), with one row per input. `store_inputs` writes it. Rows are
-read with `pread`, so the file never counts as memory of the process.
+read when they are used, and the file never counts as memory of the process.
 """
 
 import errno
 import os
-import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, SupportsIndex
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.tasks.row_file import RowFile
 from nestling_cloud.temporary_files import temporary_file
 from nestling_core.file_sync import sync_folder
 
@@ -39,7 +39,8 @@ class StoredInputs:
 
     They are used like a float32 array (N, *shape): `inputs[3]`, `inputs[10:20]`,
     `inputs[indices]` and `inputs[mask]` return float32 arrays in memory. The values of a uint8 file
-    are divided by 255. `rows` returns a part of the inputs without reading it.
+    are divided by 255. `rows` returns a part of the inputs without reading it. numpy's functions
+    read all of them.
 
     The inputs can be pickled; the copy opens the file again. They can also be used by forked
     processes and by several threads.
@@ -122,6 +123,15 @@ class StoredInputs:
             return row
         return self._file.read(self._at(rows))
 
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield every input, (*shape), in order."""
+        return (self[index] for index in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return all inputs in memory, so that numpy's functions accept them."""
+        del copy  # it is always a copy
+        return self[:].astype(dtype or np.float32, copy=False)
+
     def raw(self, rows: Rows) -> NDArray[Any]:
         """Return several inputs as they are in the file, of type `stored_type`, in memory."""
         return self._file.read_raw(self._at(rows))
@@ -144,61 +154,56 @@ class StoredInputs:
 
 
 class _File:
-    """An open file of rows."""
+    """An open file of inputs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             with path.open("rb") as file:
-                self.dtype, shape, self._start = _header(file)
-                self._descriptor = os.dup(file.fileno())
+                dtype, shape, start = _header(file)
+                descriptor = os.dup(file.fileno())
         except Exception as err:  # numpy's parser of headers may raise anything
             raise StoredInputsError(f"{path} is not a file of inputs: {err}") from err
-        weakref.finalize(self, os.close, self._descriptor)
-        self.count, self.row_shape = shape[0], shape[1:]
-        self._row_bytes = self.dtype.itemsize * int(np.prod(self.row_shape))
-        size = os.fstat(self._descriptor).st_size
-        if size != self._start + self.count * self._row_bytes:
+        self.count = shape[0]
+        self._rows = RowFile(
+            descriptor, name=str(path), dtype=dtype, row_shape=shape[1:], start=start
+        )
+        size, wanted = os.fstat(descriptor).st_size, self._rows.size_of(self.count)
+        if size != wanted:
             raise StoredInputsError(
                 f"{path} is damaged: {size:,} bytes, but {self.count:,} inputs of "
-                f"{list(self.row_shape)} need {self._start + self.count * self._row_bytes:,}; "
-                "write it again"
+                f"{list(shape[1:])} need {wanted:,}; write it again"
             )
 
     def __reduce__(self) -> tuple[type["_File"], tuple[Path]]:
         return _File, (self.path,)
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        return self._rows.dtype
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return self._rows.row_shape
+
     def read(self, rows: range | NDArray[np.int64]) -> NDArray[np.float32]:
-        raw = self.read_raw(rows)
-        if raw.dtype == np.uint8:
-            pictures: NDArray[np.float32] = np.divide(raw, WHITE, dtype=np.float32)
-            return pictures
-        return raw.astype(np.float32, copy=False)
+        return as_read(self.read_raw(rows))
 
     def read_raw(self, rows: range | NDArray[np.int64]) -> NDArray[Any]:
-        wanted = np.asarray(rows, np.int64)
-        found = np.empty((len(wanted), *self.row_shape), self.dtype)
-        if not found.size:
-            return found
-        flat = found.reshape(-1).view(np.uint8).data
-        # Neighbors in the file are read by one call.
-        ends = [*np.flatnonzero(np.diff(wanted) != 1) + 1, len(wanted)]
-        begin = 0
-        for end in ends:
-            part = flat[begin * self._row_bytes : end * self._row_bytes]
-            self._fill(part, self._start + int(wanted[begin]) * self._row_bytes)
-            begin = end
-        return found
+        try:
+            return self._rows.read(rows)
+        except EOFError as err:
+            raise StoredInputsError(str(err)) from err
+        except OSError as err:
+            raise StoredInputsError(f"{self.path} cannot be read: {err.strerror}") from err
 
-    def _fill(self, part: memoryview, offset: int) -> None:
-        while part:
-            try:
-                count = os.preadv(self._descriptor, [part], offset)
-            except OSError as err:
-                raise StoredInputsError(f"{self.path} cannot be read: {err.strerror}") from err
-            if not count:
-                raise StoredInputsError(f"{self.path} was cut short while it was read")
-            part, offset = part[count:], offset + count
+
+def as_read(raw: NDArray[Any]) -> NDArray[np.float32]:
+    """Return stored values as float32; uint8 values are divided by 255."""
+    if raw.dtype == np.uint8:
+        pictures: NDArray[np.float32] = np.divide(raw, WHITE, dtype=np.float32)
+        return pictures
+    return raw.astype(np.float32, copy=False)
 
 
 def _header(file: IO[bytes]) -> tuple["np.dtype[Any]", tuple[int, ...], int]:

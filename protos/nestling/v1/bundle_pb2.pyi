@@ -353,6 +353,7 @@ class Manifest(_message.Message):
     GOLDEN_FIELD_NUMBER: _builtins.int
     KEEP_INPUTS_FIELD_NUMBER: _builtins.int
     FRONT_END_FIELD_NUMBER: _builtins.int
+    QUICK_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Format of this message and of the blobs; a device refuses formats that it does not know."""
     task: _builtins.str
@@ -361,6 +362,10 @@ class Manifest(_message.Message):
     keep_inputs: _builtins.str
     """Which offloaded inputs the cloud may store: "hard", "audited" or "none"; anything else, and
     nothing, mean "none".
+    """
+    quick: _builtins.bool
+    """Whether the models were trained on a sample of the data for a few epochs, to try the whole way.
+    Their accuracies then say nothing about the task.
     """
     @_builtins.property
     def signature(self) -> Global___Signature: ...
@@ -398,10 +403,11 @@ class Manifest(_message.Message):
         golden: Global___Blob | None = ...,
         keep_inputs: _builtins.str = ...,
         front_end: Global___Blob | None = ...,
+        quick: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "cloud", b"cloud", "front_end", b"front_end", "golden", b"golden", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "front_end", b"front_end", "golden", b"golden", "keep_inputs", b"keep_inputs", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "front_end", b"front_end", "golden", b"golden", "keep_inputs", b"keep_inputs", "quick", b"quick", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

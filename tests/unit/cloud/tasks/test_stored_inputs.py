@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nestling_cloud.tasks import (
+    Examples,
     StoredInputs,
     StoredInputsError,
+    concatenate,
     store_inputs,
 )
 from nestling_cloud.tasks.inputs import batch_size, batches_of, joined, rows_of
@@ -41,7 +43,7 @@ def test_pictures_are_read_from_0_to_1_as_float32(tmp_path: Path) -> None:
     assert np.array_equal(inputs.raw(slice(3, 5)), PICTURES[3:5])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_rows_are_chosen_as_from_an_array(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -117,6 +119,18 @@ def test_inputs_of_different_files_are_not_joined(tmp_path: Path) -> None:
         joined([one, other])
     with pytest.raises(StoredInputsError, match="write all of them to one file"):
         joined([one, FLOATS])
+
+
+def test_recordings_in_a_file_are_concatenated(tmp_path: Path) -> None:
+    inputs, labels = stored(tmp_path, FLOATS), np.arange(40) % 2
+    recordings = [
+        Examples(inputs=inputs, labels=labels).rows(part) for part in (slice(0, 7), slice(7, 20))
+    ]
+
+    whole = concatenate(recordings)
+
+    assert whole.lengths == [7, 13]
+    assert np.array_equal(whole.inputs[:], FLOATS[:20])
 
 
 def test_batches_are_all_inputs_in_order(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from tests.support.onnx_teachers import (
 from tests.support.tiny_task import CLASSES, LENGTH, TINY_TASK, tones
 
 FLOAT = TensorProto.FLOAT
-ROWS = tones(5, 0).inputs
+ROWS = tones(5, 0).inputs[:]
 PLAIN = OnnxTeacher("teacher.onnx")
 EXPECTED = Expected(count=CLASSES, activations=frozenset({"Softmax", "Sigmoid"}))
 
