@@ -13,6 +13,7 @@ from nestling_cloud.commands.confirmation import add_confirmation, confirm
 from nestling_cloud.commands.model_flags import add_repository
 from nestling_cloud.commands.store_flags import add_store, open_store
 from nestling_cloud.commands.time_flags import add_span
+from nestling_cloud.console.api.input_schemas import InputMessage
 from nestling_cloud.console.data.units import time_utc
 from nestling_cloud.errors import CloudError
 from nestling_cloud.inputs.export import CLOUD, export_inputs
@@ -260,11 +261,8 @@ def _released(repository: Path) -> ReleasedLabels:
 
 
 def _as_json(one: StoredInput, released: ReleasedLabels) -> dict[str, object]:
-    return {
-        **asdict(one),
-        "device_answer": released.label(one.task, one.device_answer),
-        "cloud_answer": released.label(one.task, one.cloud_answer),
-    }
+    """Return what the API says about an input."""
+    return InputMessage.of(one, released).model_dump(mode="json")
 
 
 def _count(text: str) -> int:

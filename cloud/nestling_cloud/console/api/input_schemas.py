@@ -111,7 +111,9 @@ class InputMessage(ViewMessage):
     cloud_answer: AnswerMessage
     agrees: bool | None = Field(description=_AGREES)
     label: Any = Field(description=f"the label that somebody gave; null without one; {_LABEL}")
-    labeled_by: str | None = Field(description='who gave it: "console", or "token NAME"')
+    labeled_by: str | None = Field(
+        description='who gave it: "console", "token NAME" or "user NAME"'
+    )
     labeled_at_ms: int | None
 
     @classmethod

@@ -90,6 +90,7 @@ def test_label_is_given_and_removed(place: Path, capsys: pytest.CaptureFixture[s
     assert run(place, "label", "1", "d", "--json") == 0
     one = json.loads(capsys.readouterr().out)
     assert (one["id"], one["label"]) == (1, "d")
+    assert one["cloud_answer"] == {"text": "c", "label": "c", "code": 2, "values": []}
     assert one["labeled_by"].startswith("user ")
 
     assert run(place, "label", "1", "--remove") == 0
