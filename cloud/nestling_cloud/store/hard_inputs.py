@@ -154,7 +154,10 @@ def _row(given: HardInput) -> dict[str, object]:
 
 
 def shape_of(text: str) -> tuple[int, ...]:
-    """Return the shape that a row has as JSON.
+    """Parse the shape of an input, which a row holds as JSON.
+
+    Args:
+        text: the JSON text, a list of sizes.
 
     Raises:
         ValueError: the text is not JSON.

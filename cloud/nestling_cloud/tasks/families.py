@@ -142,7 +142,8 @@ def read_log_mel(table: TomlTable, rate_hz: int) -> LogMel:
     """Return the front end of sounds that a table `[log_mel]` describes.
 
     Args:
-        table: the table, with `window_ms`, `hop_ms`, `mels` and `remove_mean`.
+        table: the table, with `window_ms`, `hop_ms`, `mels` and `remove_mean` (true if missing,
+            unlike in `LogMel`).
         rate_hz: the number of samples in a second of the task's inputs.
 
     Raises:

@@ -174,12 +174,16 @@ def read_toml(path: Path) -> TomlTable:
 
 
 def wrapped(table: TomlTable, make: Callable[..., _T], arguments: Mapping[str, Any]) -> _T:
-    """Call a function with keyword arguments, and blame its errors on a table.
+    """Call a function with arguments from a table, and return what it returns.
 
     Args:
         table: the table that the arguments come from.
-        make: the function, which raises an error about unsuitable arguments.
-        arguments: the arguments.
+        make: the function, which raises TypeError or ValueError for unsuitable arguments.
+        arguments: the keyword arguments.
+
+    Raises:
+        TaskError: the function raised a TypeError or a ValueError. The text names the table and its
+            line. Other errors are passed through.
     """
     try:
         return make(**arguments)

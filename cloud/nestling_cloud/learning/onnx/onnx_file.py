@@ -26,14 +26,16 @@ class OnnxTeacherError(CloudError):
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Return the model of an ONNX file with all weights inside, which onnxruntime can load.
+    """Return the model of an ONNX file with all weights inside.
+
+    Whether onnxruntime can run it is not checked; `open_model` does that.
 
     Args:
         path: the ONNX file. Weights that it refers to are read from files in its folder.
 
     Raises:
-        OnnxTeacherError: the file or its weights are missing or damaged, the model is larger than
-            2 GB, or onnxruntime cannot run it. The text says why, after the name of the teacher.
+        OnnxTeacherError: the file or its weights are missing or damaged. The text says why, after
+            the name of the teacher.
     """
     return load_weights(_parsed(read_file(path)), path.parent)
 
