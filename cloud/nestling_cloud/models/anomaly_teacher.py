@@ -22,8 +22,8 @@ class AnomalyTeacher(nn.Module):
     """Scores inputs (N, C, ...) by how badly an autoencoder reconstructs them.
 
     The autoencoder learns normal inputs only, so that it fails on what differs from them (Sakurada
-    & Yairi 2014). The errors of a channel are measured in units of its mean error on the training
-    data. The score is the mean of the squared errors, divided by a threshold.
+    & Yairi 2014). The mean squared error of each channel is divided by its mean on the training
+    data. The score is the mean of these ratios over the channels, divided by a threshold.
 
     Args:
         signature: the input shape of the task.
@@ -95,8 +95,9 @@ class AnomalyTeacher(nn.Module):
 
     @torch.no_grad()
     def fit_threshold(self, scores: torch.Tensor, labels: torch.Tensor) -> None:
-        """Set the threshold that tells inputs that were not trained on apart best.
+        """Set the threshold that best separates normal inputs from anomalies.
 
+        It is chosen on inputs that the teacher was not trained on.
         With anomalies among them, it is the one with the best F1 score. Without any, one normal
         input in a hundred counts as an anomaly.
 
@@ -126,15 +127,16 @@ class AnomalyTeacher(nn.Module):
 
 
 def best_threshold(scores: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the score above which an input counts as an anomaly.
+    """Return the logarithm of the score above which an input counts as an anomaly.
 
     Args:
-        scores: the scores of some inputs, (N,).
+        scores: the natural logarithms of the scores of some inputs, (N,).
         labels: 0 for a normal input and 1 for an anomaly, (N,).
 
     Returns:
         The threshold with the best F1 score. If there are no anomalies, it is the one above which
-        one normal input in a hundred is; if there are only anomalies, the smallest score.
+        one normal input in a hundred is. If every input should count, it is 0.001 below the
+        smallest.
     """
     order = scores.argsort(descending=True)
     ranked, anomalous = scores[order].double(), labels[order].double()

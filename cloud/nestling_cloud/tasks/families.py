@@ -71,8 +71,8 @@ def read_teacher(
     """
     suitable = [
         name
-        for name in sorted(TEACHERS)
-        if (name == _ANOMALY) == (kind == _ANOMALY) and (name != "sound" or front_end)
+        for name, family in sorted(TEACHERS.items())
+        if (name == _ANOMALY) == (kind == _ANOMALY) and _reads(family, front_end)
     ]
     make = TEACHERS[table.text("family", allowed=suitable)]
     parameters = inspect.signature(make).parameters
@@ -86,6 +86,14 @@ def read_teacher(
     if front_end is not None:
         arguments["front_end"] = front_end
     return partial(make, **arguments)
+
+
+def _reads(family: Callable[..., nn.Module], front_end: LogMel | None) -> bool:
+    """Return whether a family reads inputs with this front end, or without one."""
+    parameter = inspect.signature(family).parameters.get("front_end")
+    if parameter is None:
+        return front_end is None
+    return front_end is not None or parameter.default is None
 
 
 def read_teacher_file(table: TomlTable) -> OnnxTeacher | Path:
