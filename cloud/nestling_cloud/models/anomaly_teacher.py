@@ -97,9 +97,9 @@ class AnomalyTeacher(nn.Module):
     def fit_threshold(self, scores: torch.Tensor, labels: torch.Tensor) -> None:
         """Set the threshold that best separates normal inputs from anomalies.
 
-        It is chosen on inputs that the teacher was not trained on.
-        With anomalies among them, it is the one with the best F1 score. Without any, one normal
-        input in a hundred counts as an anomaly.
+        The inputs should be ones that the teacher was not trained on. With anomalies among them,
+        the threshold is the one with the best F1 score. Without any, one normal input in a hundred
+        counts as an anomaly.
 
         Args:
             scores: what `forward` returned for these inputs so far, (N, 1).

@@ -56,7 +56,10 @@ class MediaReader:
         try:
             with open_regular(path) as file:
                 return self.read(file.read())
-        except (OSError, MediaError) as err:
+        except OSError as err:
+            reason = err.strerror or err
+            raise SourceError(f"{one_line(str(path))} cannot be opened: {reason}") from err
+        except MediaError as err:
             raise SourceError(f"{one_line(str(path))} {err}") from err
 
     def read(self, data: bytes) -> Windows:

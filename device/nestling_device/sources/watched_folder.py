@@ -67,8 +67,8 @@ class WatchedFolder:
     ) -> None:
         """Watch a folder.
 
-        Files whose names begin with a dot are ignored, and so are those that end neither in .npy
-        nor as the task's media do.
+        Files whose names begin with a dot are ignored, and so are those with neither the extension
+        .npy nor one of the task's pictures or sounds.
 
         Args:
             folder: an existing, writable folder.
@@ -270,7 +270,8 @@ def _no_answer(windows: Sequence[int]) -> str:
 def _check_size(size_bytes: int) -> None:
     if size_bytes > LARGEST_FILE_BYTES:
         raise ValueError(
-            f"takes {size_bytes} bytes of memory, more than {LARGEST_FILE_BYTES}; split it"
+            f"takes {size_bytes} bytes of memory, more than {LARGEST_FILE_BYTES}; split it or make "
+            "it smaller"
         )
 
 
