@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nestling_cloud.learning.quantization import QuantizedStudent
-from nestling_cloud.models.anomaly_teacher import best_threshold
+from nestling_cloud.models.anomaly_scorer import best_threshold
 
 
 def with_thresholds(

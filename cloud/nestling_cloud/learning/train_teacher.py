@@ -9,11 +9,13 @@ from torch import nn
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.kind_losses import teacher_loss
-from nestling_cloud.learning.loop import logits_of, train, with_channels_last
+from nestling_cloud.learning.loop import TrainingError, logits_of, train, with_channels_last
 from nestling_cloud.learning.make_teacher import TeacherError, make_teacher, name_of, outputs_of
 from nestling_cloud.learning.onnx.model_ends import gives_probabilities
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
+from nestling_cloud.models.anomaly_scorer import AnomalyScorer
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
+from nestling_cloud.models.neighbor_teacher import NeighborTeacher
 from nestling_cloud.models.output_layer import OutputLayer
 from nestling_cloud.models.tiny_resnet import TinyResNet
 from nestling_cloud.progress import Progress
@@ -57,6 +59,9 @@ def train_teacher(
     check_answers(task, teacher, examples.inputs)
     if task.teacher_recipe is None or isinstance(teacher, OnnxNetwork):
         return teacher
+    if isinstance(teacher, NeighborTeacher):
+        _remember(teacher, examples)
+        return teacher
     kind = kind_of(task.signature)
     _fit_scales(teacher, examples)
     inputs = torch.from_numpy(examples.inputs)
@@ -92,6 +97,13 @@ def train_teacher(
     return teacher
 
 
+def _remember(teacher: NeighborTeacher, examples: Examples) -> None:
+    try:
+        teacher.fit(examples.inputs, examples.labels, examples.lengths)
+    except ValueError as err:
+        raise TrainingError(f"teacher: {err}; give more") from err
+
+
 def fit_threshold(teacher: nn.Module, calibration: Examples) -> None:
     """Set the threshold of an anomaly task's built-in teacher; do nothing for other teachers.
 
@@ -99,7 +111,7 @@ def fit_threshold(teacher: nn.Module, calibration: Examples) -> None:
         teacher: the trained teacher.
         calibration: examples that it was not trained on.
     """
-    if isinstance(teacher, AnomalyTeacher):
+    if isinstance(teacher, AnomalyScorer):
         scores = logits_of(teacher, torch.from_numpy(calibration.inputs))
         teacher.fit_threshold(scores, torch.from_numpy(calibration.labels))
 
