@@ -1,6 +1,6 @@
 # CI calls these same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test test-fresh test-arm64 lint protos screenshots clean
+.PHONY: help setup simulate test test-fresh test-arm64 test-gpu lint protos screenshots clean
 .PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams bench-offload
 
 PYTHON ?= python3
@@ -37,6 +37,9 @@ test-fresh: ## simulate and test on a bare Debian, from a clean clone (ARGS=trix
 
 test-arm64: setup ## run the device on an emulated Raspberry Pi 4 (needs root, debootstrap, qemu-user-static)
 	PYTHON=$(CURDIR)/$(BIN)/python tests/arm64/run.sh
+
+test-gpu: setup ## run the tests that need a graphics processor; elsewhere they are skipped
+	OMP_NUM_THREADS=1 $(BIN)/python -P -m pytest -m gpu tests $(ARGS)
 
 lint: setup ## check style, types, import layers and generated protos
 	$(BIN)/ruff check .

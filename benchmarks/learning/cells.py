@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from nestling_cloud.bundles.cache import cache_folder
+from nestling_cloud.cache_folder import cache_folder
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import nn
 
 from benchmarks.learning.cells import Cell, Cells, Content
+from nestling_cloud.learning.input_tensors import split, tensors_of
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.make_teacher import make_teacher
 from nestling_cloud.learning.train_teacher import train_teacher
@@ -69,7 +70,7 @@ def _digest(load: Callable[[Path | None, int], Splits], seed: int) -> str:
     splits = load(None, seed)
     digest = hashlib.sha256()
     for examples in (splits.train, splits.calibration, *splits.test):
-        digest.update(examples.inputs.tobytes())
+        digest.update(examples.inputs[:].tobytes())
         digest.update(examples.labels.tobytes())
     return digest.hexdigest()
 
@@ -98,6 +99,6 @@ def accuracy(network: Callable[[torch.Tensor], torch.Tensor], examples: Examples
         examples: the inputs with their labels.
     """
     with torch.no_grad():
-        batches = torch.split(torch.from_numpy(examples.inputs), 512)
+        batches = split(tensors_of(examples.inputs), 512)
         answers = torch.cat([network(batch).argmax(1) for batch in batches]).numpy()
     return float(100 * np.mean(answers == examples.labels))

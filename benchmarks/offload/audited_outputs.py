@@ -153,7 +153,7 @@ class Bundle:
     def _run(self, capacity: int, examples: Examples) -> CapacityOutput:
         read = self.repository.read_whole
         session = open_capacity(self.repository.manifest(), capacity, "uint8", read)
-        return run_capacity(session, examples.inputs)
+        return run_capacity(session, examples.inputs[:])
 
     def _ask(self, examples: Examples) -> Floats:
         cloud = self.repository.manifest().cloud

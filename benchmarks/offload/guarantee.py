@@ -19,8 +19,9 @@ from benchmarks.offload.audited_streams import (
     true_risks,
 )
 from benchmarks.small_fashion import small_fashion
-from nestling_cloud.bundles.cache import cache_folder, trained_repository
+from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.cache_folder import cache_folder
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Examples, Splits, Task, concatenate
 from nestling_cloud.tasks.wearable import TASK as WEARABLE

@@ -12,7 +12,7 @@ from benchmarks.offload.radio import radio_ratio
 from benchmarks.offload.serving import ServingResult, measure_serving
 from benchmarks.report import Figure, ResultTable, figure, parse_arguments, publish, result_table
 from benchmarks.small_fashion import small_fashion
-from nestling_cloud.bundles.cache import cache_folder
+from nestling_cloud.cache_folder import cache_folder
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks.wearable import TASK as WEARABLE
 from nestling_cloud.temporary_files import temporary_folder

@@ -16,6 +16,7 @@ from benchmarks.learning.nests import Study
 from benchmarks.learning.rounding import as_bytes, open_capacities, rounded_cell, session_logits
 from benchmarks.learning.teacher import teacher_cell, teacher_of, test_of
 from benchmarks.small_fashion import small_fashion
+from nestling_cloud.learning.input_tensors import tensors_of
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.routing import RoutingData
 from nestling_cloud.tasks import Examples
@@ -131,7 +132,7 @@ def _all_logits(cells: Cells, study: Study, parts: Mapping[str, Examples]) -> Co
     sessions = open_capacities(task, as_bytes(rounded["template"]), as_bytes(rounded["ring"]))
     return {
         name: {
-            "cloud": logits_of(teacher, torch.from_numpy(examples.inputs)),
+            "cloud": logits_of(teacher, tensors_of(examples.inputs)),
             "logits": torch.stack([session_logits(session, examples) for session in sessions]),
         }
         for name, examples in parts.items()

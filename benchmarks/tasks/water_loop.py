@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import Signature, Value
 from nestling_cloud.models.neighbor_teacher import NeighborTeacher
 from nestling_cloud.models.teacher import ConvTeacher
-from nestling_cloud.tasks import Distillation, Examples, Quantization, Recipe, Splits, Task, TaskError
+from nestling_cloud.tasks import (
+    Distillation,
+    Examples,
+    Quantization,
+    Recipe,
+    Splits,
+    Task,
+    TaskError,
+)
 from nestling_cloud.tasks import concatenate, conv_student
 from nestling_cloud.tasks.files import DataMissingError
 
@@ -93,7 +101,10 @@ def deal(seed: int) -> tuple[list[Recording], list[Recording], list[Recording]]:
     for group in GROUPS:
         found = [read_recording(path) for path in sorted((folder / group).glob("*.csv"))]
         mixed = [found[place] for place in rng.permutation(len(found))]
-        first, second = round(TRAIN_PART * len(found)), round((TRAIN_PART+CALIBRATION_PART) * len(found))
+        first, second = (
+            round(TRAIN_PART * len(found)),
+            round((TRAIN_PART + CALIBRATION_PART) * len(found)),
+        )
         train += mixed[:first]
         calibration += mixed[first:second]
         test += mixed[second:]
@@ -103,7 +114,10 @@ def deal(seed: int) -> tuple[list[Recording], list[Recording], list[Recording]]:
 def anomaly_examples(recording: Recording, hop: int = HOP_S, least: float = 0.5) -> Examples:
     rows = np.concatenate([recording.sensors[:2], recording.flow[None]])
     anomalous = recording.windows(recording.anomalous[None].astype(np.float32), hop)
-    return Examples(inputs=recording.windows(rows, hop), labels=(anomalous.mean((1, 2)) >= least).astype(np.int64))
+    return Examples(
+        inputs=recording.windows(rows, hop),
+        labels=(anomalous.mean((1, 2)) >= least).astype(np.int64),
+    )
 
 
 def flow_examples(recording: Recording, hop: int = HOP_S) -> Examples:
@@ -111,7 +125,12 @@ def flow_examples(recording: Recording, hop: int = HOP_S) -> Examples:
     return Examples(inputs=recording.windows(recording.sensors, hop), labels=flow)
 
 
-def load(examples: Callable[[Recording], Examples], train_examples: Callable[[Recording], Examples], _data_dir: Path | None, seed: int) -> Splits:
+def load(
+    examples: Callable[[Recording], Examples],
+    train_examples: Callable[[Recording], Examples],
+    _data_dir: Path | None,
+    seed: int,
+) -> Splits:
     train, calibration, test = deal(seed)
     return Splits(
         train=concatenate([train_examples(one) for one in train]),

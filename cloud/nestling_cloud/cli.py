@@ -17,6 +17,7 @@ from nestling_cloud.commands import (
     inputs,
     latency,
     serve,
+    task,
 )
 from nestling_cloud.errors import CloudError
 from nestling_core.command_line.parser import Parser, escape_unencodable
@@ -24,6 +25,7 @@ from nestling_core.command_line.parser import Parser, escape_unencodable
 _COMMANDS = (
     serve,
     console,
+    task,
     bundle,
     inputs,
     data,

@@ -8,8 +8,10 @@
     ├── CacheError              the folder for cached bundles cannot be used
     ├── SealError               a file's content does not match its seal, or the seal is missing
     ├── UnfitBundleError        the bundle cannot be served or cannot run on a device
+    ├── DatasetError            a folder or a table of labels cannot be used as data
     ├── TaskError               the task was not found, or its data or functions are invalid
     │   └── DataMissingError    the task's data files were not found or cannot be read
+    ├── StoredInputsError       a file of inputs cannot be written, or is damaged
     ├── ProbesError             a folder of probes cannot be written or read
     ├── TableError              a latency table cannot be read, or does not match the probes
     ├── LatencyModelError       a latency model cannot be fitted, or was fitted to another family
@@ -23,6 +25,7 @@
     ├── OnnxTeacherError    an ONNX file or an exported program cannot be the task's teacher
     ├── DistillationError       a distillation option is invalid or does not suit the teacher
     │   └── TeacherFeatureError the teacher lacks the feature to imitate
+    ├── ViewsError              the disk has no room for augmented copies of the training data
     ├── QuantizationError       a quantization option is invalid, or excludes another option
     ├── AdaptationError         the student cannot be adapted with these inputs or frames
     ├── ExportError             a bundle cannot be exported, or the exported files are wrong

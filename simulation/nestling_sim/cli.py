@@ -14,10 +14,21 @@ from typing import get_args
 from rich.console import Console
 
 from nestling_cloud.bundles.cache import keep_torch_cache
+from nestling_cloud.commands.folder_flags import (
+    add_folder,
+    add_wishes,
+    folder_of,
+    wishes_given,
+    wishes_of,
+)
+from nestling_cloud.commands.model_flags import add_training
+from nestling_cloud.datasets.findings import problems
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.torch_device import use_cpu
 from nestling_cloud.mqtt.broker_process import BrokerKind
-from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.progress import ConsoleProgress, Progress
 from nestling_cloud.service.config import Addresses
+from nestling_cloud.tasks.new_task import new_task, save
 from nestling_core.command_line.parser import Parser, escape_unencodable
 from nestling_core.command_line.path_flags import input_folder, output_folder
 from nestling_device.errors import DeviceError
@@ -37,6 +48,8 @@ examples:
       train again with another seed, which changes subjects and weights
   nestling-sim run --task docs/examples/digits.py:TASK
       run a task of your own
+  nestling-sim run --pictures photos
+      make a task of a folder of pictures, a folder for each class, and run it
   nestling-sim run --scenario federated
       run a fleet that learns from its own streams and installs the result
   nestling-sim run --scenario my-fleet.toml --json
@@ -130,6 +143,8 @@ def _add_run(commands: "argparse._SubParsersAction[Parser]") -> None:
         help=f"built-in scenario ({names}) or a file (default: %(default)s)",
     )
     _add_training(command)
+    add_folder(command, required=False)
+    add_wishes(command.add_argument_group("what to make of the folder"))
     add(
         "--out",
         type=output_folder,
@@ -159,7 +174,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add(
         "--task",
-        metavar="NAME|FILE.py:NAME",
+        metavar="NAME|FILE.toml|FILE.py:NAME",
         help="task to train and run (default: the scenario's)",
     )
     add("--seed", type=_seed, metavar="N", help="random seed, from 0 (default: the scenario's)")
@@ -180,11 +195,15 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         "export` wrote; may be repeated",
     )
     add("--retrain", action="store_true", help="train even if the cache has the bundle")
+    add_training(command)
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.cpu:
+        use_cpu()
     scenario = load_scenario(options.scenario)
-    changes = {"task": options.task, "seed": options.seed}
+    progress = ConsoleProgress(Console(stderr=True))
+    changes = {"task": _task(options, scenario.seed, progress), "seed": options.seed}
     scenario = scenario.model_copy(
         update={key: value for key, value in changes.items() if value is not None}
     )
@@ -193,6 +212,7 @@ def _run(options: argparse.Namespace) -> None:
         data_dir=options.data_dir,
         folders=tuple(options.folders),
         retrain=options.retrain,
+        quick=options.quick,
         out=options.out,
         broker_kind=options.broker_kind,
         console=options.console,
@@ -202,11 +222,31 @@ def _run(options: argparse.Namespace) -> None:
         serving=_print_console, finished=partial(_print_result, options), notice=_print_notice
     )
     try:
-        run(config, ConsoleProgress(Console(stderr=True)), listener)
+        run(config, progress, listener)
     except _StopSignal:
         if not options.finished:
             raise
         print("nestling-sim: stopped serving; nothing is left running", file=sys.stderr)
+
+
+def _task(options: argparse.Namespace, seed: int, progress: Progress) -> str | None:
+    """Return the task that the flags name, after writing a task file if they name a folder."""
+    found, unused = folder_of(options), wishes_given(options)
+    if found is None and unused:
+        raise SimError(f"{', '.join(unused)}: name a folder with --pictures, --sounds or --windows")
+    if found is None:
+        task: str | None = options.task
+        return task
+    if options.task is not None:
+        raise SimError("--task and a folder: give one of them")
+    wishes = wishes_of(options, seed if options.seed is None else options.seed)
+    made = new_task(*found, wishes, progress)
+    path = options.out / f"{made.name}.toml"
+    save(made, path)
+    for problem in problems(made.survey):
+        _print_notice(f"warning: {problem.text}")
+    _print_notice(f"task file: {path}; edit it, and run it with --task {path}")
+    return str(path)
 
 
 def _print_result(options: argparse.Namespace, result: Result) -> None:

@@ -97,7 +97,8 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
             )
         ],
         cloud=bundle_pb2.CloudModel(name="hand-teacher", wire_forms=WIRE_FORMS),
-        **named,
+        calibration=named["calibration"],
+        golden=named["golden"],
     )
     return manifest, {blob_of(data).sha256: data for data in [*rings, *templates, *shared.values()]}
 

@@ -33,6 +33,8 @@ COMMANDS = {
     ("nestling-cloud", "console", "token", "add"),
     ("nestling-cloud", "console", "token", "list"),
     ("nestling-cloud", "console", "token", "remove"),
+    ("nestling-cloud", "task", "new"),
+    ("nestling-cloud", "task", "check"),
     ("nestling-cloud", "bundle", "train"),
     ("nestling-cloud", "bundle", "adapt"),
     ("nestling-cloud", "bundle", "show"),

@@ -10,6 +10,7 @@ __all__ = [
     "export",
     "guarantee_text",
     "overview",
+    "quick_notice",
     "release",
     "repository",
     "repository_errors",

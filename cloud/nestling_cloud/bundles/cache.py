@@ -14,6 +14,7 @@ from nestling_cloud.bundles.fingerprint import fingerprint
 from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
+from nestling_cloud.cache_folder import cache_folder
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.pipeline import LearnedTask, learn
 from nestling_cloud.progress import Progress
@@ -28,17 +29,6 @@ _MAKING = ".making-"
 
 class CacheError(CloudError):
     """Raised when a trained bundle cannot be stored in the cache folder."""
-
-
-def cache_folder() -> Path:
-    """Return the path of the cache folder.
-
-    This is `$NESTLING_CACHE` if that is set, otherwise `nestling` in the user's cache folder.
-    """
-    named = os.environ.get("NESTLING_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nestling"
 
 
 def keep_torch_cache() -> None:

@@ -15,8 +15,10 @@ from torch import nn
 from nestling_cloud.bundles.network_content import answers_bytes, content_of
 from nestling_cloud.bundles.task_source_files import files_behind
 from nestling_cloud.learning.make_teacher import make_teacher
+from nestling_cloud.learning.torch_device import trained_on
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.inputs import batches_of
 from nestling_cloud.tasks.task import Task
 
 # The code that a bundle follows from; a change to the console retrains nothing. A package stands
@@ -33,14 +35,20 @@ LEARNING_CODE = (
     "nestling_cloud.bundles.repository",
     "nestling_cloud.bundles.repository_errors",
     "nestling_cloud.cloud_model",
+    "nestling_cloud.datasets.picture_graph",
     "nestling_cloud.learning",
     "nestling_cloud.models",
     "nestling_cloud.recipes",
     "nestling_cloud.sealed_file",
     "nestling_cloud.tasks.examples",
+    "nestling_cloud.tasks.inputs",
+    "nestling_cloud.tasks.keep_inputs",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
+    "nestling_cloud.tasks.row_file",
+    "nestling_cloud.tasks.sample",
     "nestling_cloud.tasks.sounds",
+    "nestling_cloud.tasks.stored_inputs",
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary_files",
     "nestling_core.belief",
@@ -48,6 +56,7 @@ LEARNING_CODE = (
     "nestling_core.file_sync",
     "nestling_core.guarantee",
     "nestling_core.kinds",
+    "nestling_core.media",
     "nestling_core.nest",
     "nestling_core.parsing",
     "nestling_core.routing",
@@ -61,7 +70,8 @@ def fingerprint(task: Task, splits: Splits, seed: int) -> str:
 
     The hash covers:
 
-    - the seed, and the task's name, signature, student and recipes;
+    - the seed, and the task's name, signature, student and recipes, and whether it is quick;
+    - whether torch trains on a graphics processor, and on which;
     - the data;
     - the layers and weights of the teacher that the task builds, even if they come from a file, and
       its answers to a few inputs;
@@ -94,8 +104,12 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
+            "quick": task.quick,
+            "trained_on": trained_on(),
             "keep_inputs": task.stored_inputs,
             "student": repr(task.student),  # includes the types of its blocks
+            # A function is covered by its file, an object of a task file by its values.
+            "augment": repr(task.augment) if dataclasses.is_dataclass(task.augment) else "",
             "recipes": [
                 recipe and dataclasses.asdict(recipe)
                 for recipe in (
@@ -140,7 +154,11 @@ def _make_teacher(task: Task, seed: int) -> nn.Module:
 
 
 def _examples(examples: Examples) -> Iterator[bytes]:
-    yield np.ascontiguousarray(examples.inputs).tobytes()
+    inputs = hashlib.sha256()
+    for batch in batches_of(examples.inputs):
+        inputs.update(np.ascontiguousarray(batch).data)
+    yield f"{examples.inputs.dtype} {examples.inputs.shape}".encode()
+    yield inputs.digest()
     yield np.ascontiguousarray(examples.labels).tobytes()
     yield np.array(examples.lengths, np.int64).tobytes()
 

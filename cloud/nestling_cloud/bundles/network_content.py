@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
+from nestling_cloud.tasks.inputs import Inputs
 
 _ASKED = 64  # inputs
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
@@ -34,7 +34,7 @@ def content_of(network: nn.Module) -> Iterator[bytes]:
 
 
 @torch.no_grad()
-def answers_bytes(network: nn.Module, inputs: NDArray[np.float32]) -> bytes:
+def answers_bytes(network: nn.Module, inputs: Inputs) -> bytes:
     """Return a network's answers to some inputs as bytes; nothing if it fails.
 
     The answers differ where the network does, even if it keeps its weights in an object that

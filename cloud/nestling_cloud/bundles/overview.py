@@ -8,9 +8,11 @@ from google.protobuf.message import DecodeError
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_cloud.bundles.guarantee_text import guarantee_estimates, guarantee_lines
+from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.bundles.routing_facts import (
@@ -48,6 +50,7 @@ def overview(repository: Repository) -> dict[str, Any]:
         "task": manifest.task,
         "bundle_version": desired.bundle_version,
         "release": manifest.release,
+        "quick": manifest.quick,
         "input_shape": list(manifest.signature.shape),
         "kind": name_of(manifest.signature),
         "classes": list(manifest.signature.classes),
@@ -158,6 +161,7 @@ def overview_table(content: dict[str, Any], behavior: Sequence[str]) -> Renderab
     shape = " x ".join(map(str, content["input_shape"]))
     cloud = content["cloud"]
     return Group(
+        *([Text(QUICK_NOTICE, style="bold red")] if content["quick"] else []),
         f"{content['bundle_version']}: task {content['task']}, release {content['release']}, "
         f"input {shape}, {len(content['classes'])} classes",
         _table(content),

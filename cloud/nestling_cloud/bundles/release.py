@@ -4,9 +4,11 @@ from nestling.v1 import bundle_pb2
 from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
 from nestling_cloud.bundles.release_check import try_bundle
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.datasets.picture_graph import picture_graph
 from nestling_cloud.learning.pipeline import LearnedTask
 from nestling_cloud.learning.train_teacher import cloud_model_name
 from nestling_cloud.tasks.task import Task
+from nestling_core.media.front_end import PICTURE
 from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
 from nestling_core.student.weights import write_arrays
 
@@ -40,9 +42,11 @@ def release_bundle(
         wire_tolerance=task.wire_tolerance,
         onnx=blob_of(learned.cloud.onnx),
     )
+    is_picture = task.signature.media == PICTURE
     manifest = bundle_pb2.Manifest(
         format=MANIFEST_FORMAT,
         task=task.name,
+        quick=task.quick,
         release=release,
         keep_inputs=task.stored_inputs,
         signature=task.signature,
@@ -61,6 +65,7 @@ def release_bundle(
         cloud=cloud,
         calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
+        front_end=repository.add(picture_graph(task.signature)) if is_picture else None,
     )
     try_bundle(manifest, repository.read_whole, learned.cloud.onnx)
     # Before anything else is written: a refused release leaves nothing.

@@ -10,6 +10,9 @@ from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
 from nestling_cloud.cloud_model.check import try_model
 from nestling_cloud.cloud_model.model import CloudModel, ModelError
 from nestling_cloud.errors import CloudError
+from nestling_core.execution.session import SessionError
+from nestling_core.media.errors import MediaError
+from nestling_core.media.front_end import PictureFrontEnd
 from nestling_core.nest.bundle_files import Activations, activations_in
 from nestling_core.nest.capacity import check_capacity, golden_inputs, open_capacity, run_capacity
 from nestling_core.routing.calibration import BadCalibrationError, parse_calibration
@@ -41,11 +44,13 @@ def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
     try:
         golden = GoldenInputs.FromString(read(manifest.golden))
         parse_calibration(read(manifest.calibration), len(manifest.capacities))
+        if manifest.HasField("front_end"):
+            PictureFrontEnd(read(manifest.front_end), manifest.signature)
         for activations in get_args(Activations):
             _try_capacities(manifest, golden, activations, read)
         model = CloudModel(manifest.cloud.name, teacher)
         try_model(model, manifest.signature, golden_inputs(manifest, golden))
-    except (BadCalibrationError, DecodeError, ModelError) as err:
+    except (BadCalibrationError, DecodeError, MediaError, ModelError, SessionError) as err:
         raise UnfitBundleError(
             f"release {manifest.release} of {manifest.task} failed its check and was not made: "
             f"{err}"

@@ -1,5 +1,7 @@
 """Checks a cloud model before its release, with the same code that will serve it."""
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,13 +11,26 @@ from nestling_core.kinds.of_signature import kind_of
 
 Rows = NDArray[np.float32]
 
+
+class Inputs(Protocol):
+    """Many inputs (N, *shape), of which some are taken at a time, like an array."""
+
+    def __len__(self) -> int:
+        """Return the number of inputs."""
+        ...
+
+    def __getitem__(self, rows: slice, /) -> Rows:
+        """Return some of the inputs, (n, *shape)."""
+        ...
+
+
 # One input, two, an odd number, and the most that the batcher runs at once.
 _COUNTS = (1, 2, 3, MAX_BATCH)
 # Difference allowed for sums in another order, as a fraction of the largest logit.
 _TOLERANCE = 1e-3
 
 
-def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
+def try_model(model: CloudModel, signature: Signature, inputs: Inputs) -> Rows:
     """Return a model's logits after checking that an input gets the same logits in any batch.
 
     The model runs on one input at a time, and then on batches of the first 1, 2, 3 and `MAX_BATCH`
@@ -37,7 +52,8 @@ def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
             its batch or on chance.
     """
     _check_signature(model, signature)
-    rows = np.ascontiguousarray(np.resize(inputs, (MAX_BATCH, *signature.shape)), np.float32)
+    repeated = np.resize(inputs[:MAX_BATCH], (MAX_BATCH, *signature.shape))
+    rows = np.ascontiguousarray(repeated, np.float32)
     alone = np.concatenate([model.run(row[None]) for row in rows])
     _check_finite(model, alone)
     allowed = _TOLERANCE * float(np.abs(alone).max()) + np.finfo(np.float32).tiny
@@ -53,7 +69,7 @@ def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
     return alone
 
 
-def run_in_batches(model: CloudModel, inputs: Rows) -> Rows:
+def run_in_batches(model: CloudModel, inputs: Inputs) -> Rows:
     """Return the logits (N, classes) of inputs, computed in batches of up to `MAX_BATCH`.
 
     Args:
@@ -63,8 +79,8 @@ def run_in_batches(model: CloudModel, inputs: Rows) -> Rows:
     Raises:
         ModelError: the model fails, or its logits are not finite.
     """
-    parts = np.split(inputs, range(MAX_BATCH, len(inputs), MAX_BATCH))
-    logits = np.concatenate([model.run(part) for part in parts])
+    starts = range(0, max(len(inputs), 1), MAX_BATCH)
+    logits = np.concatenate([model.run(inputs[start : start + MAX_BATCH]) for start in starts])
     _check_finite(model, logits)
     return logits
 

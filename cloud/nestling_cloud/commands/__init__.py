@@ -1,7 +1,7 @@
 """Contains the sub-commands of `nestling-cloud`, and the flags that several of them share.
 
 Each sub-command is a module. This package may import every other package of the cloud. Only `cli`
-imports this package.
+imports this package, except that the simulator shares `folder_flags`.
 """
 
 __all__ = [
@@ -12,7 +12,10 @@ __all__ = [
     "data",
     "device",
     "federated",
+    "folder_flags",
     "inputs",
     "latency",
+    "model_flags",
     "serve",
+    "task",
 ]

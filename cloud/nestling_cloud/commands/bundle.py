@@ -8,14 +8,22 @@ from rich.console import Console
 
 from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.overview import behavior_lines, overview, overview_table
+from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.commands.model_flags import add_data_dir, add_from, add_repository, add_task
+from nestling_cloud.commands.model_flags import (
+    add_data_dir,
+    add_from,
+    add_repository,
+    add_task,
+    add_training,
+)
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import input_file, output_folder
 from nestling_core.nest.bundle_files import Activations
 
 if TYPE_CHECKING:
     from nestling_cloud.learning.adaptation import FrameChoice
+    from nestling_cloud.tasks import Task
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,6 +46,7 @@ def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="examples:\n"
         "  nestling-cloud bundle train --task wearable --repository repository\n"
         "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n"
+        "  nestling-cloud bundle train --task my_task.py:TASK --repository trial --quick\n"
         "  nestling-cloud bundle train --task wearable --repository repository --from november\n",
     )
     _add_learning(parser)
@@ -82,6 +91,7 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
     add_repository(parser, output_folder)
     add("--seed", type=int, default=0, help="random seed of the training (default: %(default)s)")
     add_data_dir(parser)
+    add_training(parser)
 
 
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -130,10 +140,9 @@ def _train(options: argparse.Namespace) -> None:
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.train_release import train_next  # noqa: PLC0415
     from nestling_cloud.inputs.added_training import with_folders  # noqa: PLC0415
-    from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
-    task, repository = load_task(options.task), Repository(options.repository)
+    task, repository = _task(options), Repository(options.repository)
     splits, added = with_folders(
         task, task.load_checked(options.data_dir, options.seed), options.folders
     )
@@ -150,8 +159,22 @@ def _train(options: argparse.Namespace) -> None:
     print(released.bundle_version)
 
 
+def _task(options: argparse.Namespace) -> "Task":
+    """Return the task to train, and hide graphics processors if the user asks for that."""
+    from nestling_cloud.learning.torch_device import use_cpu  # noqa: PLC0415
+    from nestling_cloud.tasks import load_task, quick_task  # noqa: PLC0415
+
+    if options.cpu:
+        use_cpu()
+    task = load_task(options.task)
+    return quick_task(task) if options.quick else task
+
+
 def _print_behavior(repository: Repository) -> None:
-    Console(stderr=True).print("\n".join(behavior_lines(repository)), highlight=False)
+    console = Console(stderr=True)
+    console.print("\n".join(behavior_lines(repository)), highlight=False)
+    if repository.manifest().quick:
+        console.print(QUICK_NOTICE, style="bold red", highlight=False)
 
 
 def _adapt(options: argparse.Namespace) -> None:
@@ -159,10 +182,9 @@ def _adapt(options: argparse.Namespace) -> None:
     from nestling_cloud.bundles.train_release import adapt_next  # noqa: PLC0415
     from nestling_cloud.learning.adaptation import AdaptationConfig, inertial_frames  # noqa: PLC0415
     from nestling_cloud.learning.adaptation.target_inputs import read_target  # noqa: PLC0415
-    from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
-    task, console = load_task(options.task), Console(stderr=True)
+    task, console = _task(options), Console(stderr=True)
     repository = Repository(options.repository)
     released, choice = adapt_next(
         repository,

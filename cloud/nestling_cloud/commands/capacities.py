@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nestling_cloud.commands.model_flags import add_data_dir, add_task
+from nestling_cloud.commands.model_flags import add_cpu, add_data_dir, add_task
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import input_file, input_folder
@@ -81,6 +81,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         help="random seed of the data split and the training (default: %(default)s)",
     )
     add_data_dir(parser)
+    add_cpu(parser)
     add(
         "--epochs",
         type=_epochs,
@@ -95,9 +96,12 @@ def _run(options: argparse.Namespace) -> None:
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.learning.capacity_search import find_capacities  # noqa: PLC0415
     from nestling_cloud.learning.nesting.width_search import WidthSearch  # noqa: PLC0415
+    from nestling_cloud.learning.torch_device import use_cpu  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
+    if options.cpu:
+        use_cpu()
     search = WidthSearch(targets=options.targets, measure=options.by)
     task = load_task(options.task)
     cost = _cost(task, options)

@@ -12,8 +12,8 @@ def add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
         required=True,
-        metavar="NAME|FILE.py:NAME",
-        help="a built-in task, or the task NAME in your Python file",
+        metavar="NAME|FILE.toml|FILE.py:NAME",
+        help="a built-in task, a task file, or the task NAME in your Python file",
     )
 
 
@@ -21,6 +21,26 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     """Add the flag `--data-dir`."""
     parser.add_argument(
         "--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files"
+    )
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Add the flags `--quick` and `--cpu` of a command that trains a bundle."""
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="train on a sample for a few epochs, to try the whole way in about a minute; the "
+        "bundle is marked as quick",
+    )
+    add_cpu(parser)
+
+
+def add_cpu(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--cpu` of a command that trains."""
+    parser.add_argument(
+        "--cpu",
+        action="store_true",
+        help="train on the processor even if torch finds a graphics processor",
     )
 
 

@@ -19,10 +19,14 @@ from numpy.typing import NDArray
 from nestling_cloud.cloud_model.check import run_in_batches
 from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.federated.aggregation import Update
+from nestling_cloud.learning.distillation import augmented_copies
+from nestling_cloud.learning.input_tensors import split, tensors_of
 from nestling_cloud.learning.loop import train
+from nestling_cloud.learning.torch_device import training_device
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.losses import distillation_loss
 from nestling_core.student.network import NestedStudent
@@ -133,26 +137,28 @@ def distil_ensemble(
     Raises:
         ModelError: the teacher cannot be loaded, fails, or its logits are not finite.
         TrainingError: the loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
-    inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
+    inputs, labels = tensors_of(examples.inputs), torch.from_numpy(examples.labels)
     clients = [(update.capacity, _client(task, whole, update)) for update in updates]
     capacities = task.student.capacities
-    views = torch.stack([task.augmented(inputs, generator) for _ in range(recipe.views)])
-    targets = torch.stack(
-        [
-            _targets(clients, capacities, teacher_logits(teacher_onnx, view.numpy()), view, recipe)
-            for view in views
-        ]
-    )  # (views, K, N, classes)
+    views = augmented_copies(task.augmented, examples, generator, recipe.views)
+    teacher = CloudModel("the teacher", teacher_onnx)
+    blended = (
+        [_targets(clients, capacities, teacher, part, recipe) for part in split(view, _BATCH)]
+        for view in views
+    )
+    targets = torch.stack([torch.cat(parts, dim=1) for parts in blended])  # (views, K, N, classes)
     student = student_of(task.signature, task.student, whole)
+    device = training_device()
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         view = epoch % recipe.views
         return ensemble_loss(
             student,
-            views[view][indices],
-            targets[view][:, indices],
-            labels[indices],
+            views[view][indices].to(device),
+            targets[view][:, indices].to(device),
+            labels[indices].to(device),
             recipe.soft_weight,
         )
 
@@ -164,6 +170,7 @@ def distil_ensemble(
         generator=generator,
         progress=progress,
         what="distilling teacher and ensemble",
+        device=device,
     )
     recalibrate(student, inputs)
     return student
@@ -178,16 +185,16 @@ def _client(task: Task, whole: Arrays, update: Update) -> NestedStudent:
 def _targets(
     clients: Sequence[tuple[int, NestedStudent]],
     capacities: int,
-    teacher: NDArray[np.float32],
+    teacher: CloudModel,
     inputs: torch.Tensor,
     recipe: EnsembleRecipe,
 ) -> torch.Tensor:
     """Return the logits that each capacity learns from, (K, N, classes).
 
     `clients` has a pair for each client: the largest capacity that the client trained, and its
-    student. `teacher` has the teacher's logits for the inputs, (N, classes).
+    student.
     """
-    logits = torch.from_numpy(teacher)
+    logits = torch.from_numpy(run_in_batches(teacher, inputs.numpy()))
     return torch.stack(
         [
             blend(
@@ -201,12 +208,12 @@ def _targets(
 
 
 def _logits(client: NestedStudent, inputs: torch.Tensor, capacity: int) -> torch.Tensor:
-    parts = torch.split(inputs, _BATCH)
     with torch.no_grad():
-        return torch.cat([client(part, capacity) for part in parts])
+        logits: torch.Tensor = client(inputs, capacity)
+        return logits
 
 
-def teacher_logits(onnx: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+def teacher_logits(onnx: bytes, inputs: Inputs) -> NDArray[np.float32]:
     """Return the teacher's logits (N, classes), computed in the same way as for devices.
 
     Args:

@@ -28,11 +28,13 @@ from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules
 from nestling_cloud.federated.update_checks import HeldOutComparison
 from nestling_cloud.learning.check_teacher import LearnedCloud
+from nestling_cloud.learning.input_tensors import split, tensors_of
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.progress import Progress, SilentProgress
 from nestling_cloud.tasks.examples import Examples, Splits
 from nestling_cloud.tasks.loader import load_task
+from nestling_cloud.tasks.quick import quick_task
 from nestling_cloud.tasks.single_label import require_single_label
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.messages import LocalRecipe
@@ -252,6 +254,8 @@ def _task(config: RunConfig, manifest: Manifest) -> tuple[Task, Splits]:
             f"the repository has a bundle of task {manifest.task!r}, but {config.task!r} is task "
             f"{task.name!r}; name the task that the bundle was trained for"
         )
+    if manifest.quick:  # what is learned from a quick bundle is quick, too
+        task = quick_task(task)
     data_dir = Path(config.data_dir) if config.data_dir else None
     return task, task.load_checked(data_dir, config.seed)
 
@@ -270,9 +274,9 @@ def _checkpoint(repository: Repository, version: str, task: Task) -> Arrays:
 
 @torch.no_grad()
 def _accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]:
-    inputs = torch.split(torch.from_numpy(examples.inputs), 512)
+    inputs = tensors_of(examples.inputs)
     answers = (
-        torch.cat([student(part, capacity).argmax(1) for part in inputs]).numpy()
+        torch.cat([student(part, capacity).argmax(1) for part in split(inputs, 512)]).numpy()
         for capacity in range(1, student.config.capacities + 1)
     )
     return tuple(float(np.mean(answer == examples.labels)) for answer in answers)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nestling_cloud.inputs.input_folder import InputFolderError, LabeledFolder, read_folder
 from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.inputs import batches_of
 from nestling_cloud.tasks.task import Task
 
 # Two inputs are the same if their difference has at most this share of the held-out input's energy
@@ -116,8 +117,8 @@ def _held_out(found: LabeledFolder, splits: Splits) -> NDArray[np.bool_]:
 
 
 def _parts(splits: Splits) -> Iterator[NDArray[np.float32]]:
-    yield splits.calibration.inputs
-    yield np.concatenate([recording.inputs for recording in splits.test])
+    for examples in (splits.calibration, *splits.test):
+        yield from batches_of(examples.inputs)
 
 
 def _any_same(rows: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ __all__ = [
     "capacity_search",
     "check_teacher",
     "distillation",
+    "input_tensors",
     "loop",
     "macs",
     "make_teacher",
@@ -19,6 +20,7 @@ __all__ = [
     "pipeline",
     "quantization",
     "routing",
+    "torch_device",
     "train_student",
     "train_teacher",
 ]

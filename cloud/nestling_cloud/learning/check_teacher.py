@@ -21,6 +21,7 @@ from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
 from nestling_cloud.learning.onnx.torch_export import export_onnx, export_reason
 from nestling_cloud.learning.train_teacher import check_answers, cloud_model_name
 from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
 from nestling_core.kinds.of_signature import kind_of
 
@@ -45,7 +46,7 @@ class LearnedCloud:
     wire_forms: Sequence[WireForm]
 
 
-def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
+def check_teaching(task: Task, inputs: Inputs) -> None:
     """Raise an error if the task's teacher cannot teach the student or cannot be served.
 
     This check precedes the training, so that an unsuitable teacher is noticed early.
@@ -119,9 +120,7 @@ def _adopted(teacher: nn.Module) -> AdoptedModel | None:
     return served if isinstance(served, AdoptedModel) else None
 
 
-def _export_and_check(
-    task: Task, teacher: nn.Module, inputs: NDArray[np.float32]
-) -> tuple[bytes, CloudModel]:
+def _export_and_check(task: Task, teacher: nn.Module, inputs: Inputs) -> tuple[bytes, CloudModel]:
     """Return the teacher as serialized ONNX, and the model that the cloud loads from it.
 
     Raise TeacherError if the teacher cannot be exported or served, or if the model's answers differ
@@ -141,13 +140,13 @@ def _export_and_check(
 
 
 def _check_export(
-    task: Task, teacher: nn.Module, inputs: NDArray[np.float32], answers: NDArray[np.float32]
+    task: Task, teacher: nn.Module, inputs: Inputs, answers: NDArray[np.float32]
 ) -> None:
     """Raise TeacherError if the exported model's answers differ too much from the network's.
 
     `inputs` is repeated or cut to the number of `answers`, which are those of the exported model.
     """
-    rows = np.resize(inputs, (len(answers), *task.signature.shape))
+    rows = np.resize(inputs[: len(answers)], (len(answers), *task.signature.shape))
     expected = logits_of(teacher, torch.from_numpy(rows)).numpy()
     difference = float(np.abs(answers - expected).max())
     if not difference <= _EXPORT_TOLERANCE * float(np.abs(expected).max()):

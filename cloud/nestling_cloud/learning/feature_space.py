@@ -2,20 +2,22 @@
 
 import dataclasses
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.learning.distillation import AugmentedViews
+from nestling_cloud.learning.distillation.augmented_views import parts_of
+from nestling_cloud.learning.distillation.view_tensors import ViewTensors
+from nestling_cloud.learning.input_tensors import tensors_of
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.front_end import features_of
 from nestling_core.student.network import NestedStudent
 
 
 def behind_front_end(
-    task: Task, views: AugmentedViews, inputs: NDArray[np.float32]
-) -> tuple[Task, AugmentedViews, NDArray[np.float32]]:
+    task: Task, views: AugmentedViews, inputs: Inputs
+) -> tuple[Task, AugmentedViews, Inputs]:
     """Return the task and the data of a student as its first block sees them.
 
     The student of this task has no front end, and its inputs are features. If the task's student
@@ -38,8 +40,13 @@ def behind_front_end(
     inner = dataclasses.replace(
         task, signature=signature, student=dataclasses.replace(task.student, front_end=None)
     )
-    copies = torch.stack([features_of(front_end, view) for view in views.inputs])
-    features = features_of(front_end, torch.from_numpy(inputs)).numpy()
+    given, read = tensors_of(inputs), tuple(signature.shape)
+    copies = ViewTensors(len(views.inputs), read, len(given), torch.float32)
+    for index, view in enumerate(views.inputs):
+        for part in parts_of(view.shape):
+            copies.put(index, part.start, features_of(front_end, view[part]))
+    found = [features_of(front_end, given[part]) for part in parts_of(given.shape)]
+    features = torch.cat(found).numpy()
     return inner, dataclasses.replace(views, inputs=copies), features
 
 

@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.input_tensors import split
 from nestling_cloud.learning.muon import Muon
+from nestling_cloud.learning.torch_device import CPU, device_of, make_deterministic, placed
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import TRAINING_THREADS, Recipe
+from nestling_core.student.input_rows import InputRows
 
 # Share of the training data, taken from its end, that early stopping is scored on.
 HELD_OUT = 0.1
@@ -32,7 +35,7 @@ def seeded(seed: int) -> torch.Generator:
     algorithms.
     """
     torch.set_num_threads(TRAINING_THREADS)
-    torch.use_deterministic_algorithms(mode=True)
+    make_deterministic()
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
 
@@ -47,6 +50,7 @@ def train(
     progress: Progress,
     what: str,
     score: Callable[[slice], float] | None = None,
+    device: torch.device = CPU,
 ) -> None:
     """Train a network by minimizing a loss with the recipe's optimizer.
 
@@ -66,52 +70,56 @@ def train(
             the examples, on which the network is not trained. The network ends up with the weights
             that had the best score. Without a score function, or if the recipe's patience is 0,
             the network is trained on all examples for all epochs.
+        device: the device to train on, usually `torch_device.training_device()`. The network is
+            moved there for the training. The loss function has to move its batches.
 
     Raises:
         TrainingError: there are too few examples for a batch, or the loss or a weight is no longer
             finite.
     """
     torch.set_num_threads(recipe.threads)
-    for parameter in network.parameters():
-        parameter.data = with_channels_last(parameter.data, network)
-    best = _BestWeights(network, recipe.patience, count, score)
-    learned = best.border
-    if learned < 2:
-        raise TrainingError(f"{what}: {count} examples are too few to learn from; give more")
-    batch = min(recipe.batch, learned)
-    optimizers = _optimizers(network, recipe)
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(
-            one,
-            recipe.learning_rate,
-            total_steps=recipe.epochs * (learned // batch),
-            cycle_momentum="betas" in one.defaults,
-        )
-        for one in optimizers
-    ]
-    for epoch in progress.track(range(recipe.epochs), recipe.epochs, what):
-        network.train()
-        for indices in _batches(learned, batch, generator):
-            with precision(recipe):
-                loss = loss_of(indices, epoch)
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"{what}: the loss is {loss.item()} in epoch {epoch + 1}; try a smaller "
-                    "learning rate"
-                )
-            network.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            for optimizer, schedule in zip(optimizers, schedules, strict=True):
-                optimizer.step()
-                schedule.step()
-        network.eval()
-        if best.is_over():
-            break
-    best.restore()
-    if not all(torch.isfinite(weight).all() for weight in network.parameters()):
-        raise TrainingError(
-            f"{what}: not all weights are finite after the last step; try a smaller learning rate"
-        )
+    with placed(network, device):
+        for parameter in network.parameters():
+            parameter.data = with_channels_last(parameter.data, network)
+        best = _BestWeights(network, recipe.patience, count, score)
+        learned = best.border
+        if learned < 2:
+            raise TrainingError(f"{what}: {count} examples are too few to learn from; give more")
+        batch = min(recipe.batch, learned)
+        optimizers = _optimizers(network, recipe)
+        schedules = [
+            torch.optim.lr_scheduler.OneCycleLR(
+                one,
+                recipe.learning_rate,
+                total_steps=recipe.epochs * (learned // batch),
+                cycle_momentum="betas" in one.defaults,
+            )
+            for one in optimizers
+        ]
+        for epoch in progress.track(range(recipe.epochs), recipe.epochs, what):
+            network.train()
+            for indices in _batches(learned, batch, generator):
+                with precision(recipe, device):
+                    loss = loss_of(indices, epoch)
+                if not torch.isfinite(loss):
+                    raise TrainingError(
+                        f"{what}: the loss is {loss.item()} in epoch {epoch + 1}; try a smaller "
+                        "learning rate"
+                    )
+                network.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+                for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                    optimizer.step()
+                    schedule.step()
+            network.eval()
+            if best.is_over():
+                break
+        best.restore()
+        if not all(torch.isfinite(weight).all() for weight in network.parameters()):
+            raise TrainingError(
+                f"{what}: not all weights are finite after the last step; try a smaller "
+                "learning rate"
+            )
 
 
 def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -130,12 +138,20 @@ def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimize
     return made
 
 
-def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
+def precision(
+    recipe: Recipe, device: torch.device = CPU
+) -> contextlib.AbstractContextManager[object]:
     """Return a context in which torch autocasts to bfloat16 if the recipe asks for it.
 
-    On a processor without instructions for bfloat16, the context changes nothing.
+    On a device without instructions for bfloat16, the context changes nothing.
+
+    Args:
+        recipe: the options of the training.
+        device: the device that computes.
     """
-    if recipe.half and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  # no other way
+    if recipe.half and device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    if recipe.half and device == CPU and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  # no other way
         return torch.autocast("cpu", torch.bfloat16)
     return contextlib.nullcontext()
 
@@ -206,8 +222,10 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 
 
 @torch.no_grad()
-def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> torch.Tensor:
+def logits_of(network: nn.Module, inputs: InputRows, batch: int = 128) -> torch.Tensor:
     """Return the logits (N, classes) that a network computes for many inputs, without gradients.
+
+    The inputs are moved to the network's device, and the logits are on the processor.
 
     Args:
         network: the network, which is set to evaluation mode.
@@ -215,5 +233,6 @@ def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> tor
         batch: the number of inputs per forward pass.
     """
     network.eval()
-    parts = torch.split(inputs, batch)
-    return torch.cat([network(with_channels_last(part, network)) for part in parts])
+    device = device_of(network)
+    parts = (part.to(device) for part in split(inputs, batch))
+    return torch.cat([network(with_channels_last(part, network)).cpu() for part in parts])

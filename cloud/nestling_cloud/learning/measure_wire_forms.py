@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import WireForm
 from nestling_cloud.cloud_model.check import run_in_batches
-from nestling_cloud.cloud_model.model import CloudModel
+from nestling_cloud.cloud_model.model import MAX_BATCH, CloudModel
 from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.inputs import batches_of
 from nestling_core.belief.evidence import softmax
 from nestling_core.kinds.kind import Kind
 from nestling_core.kinds.labels import SingleLabel
@@ -24,6 +25,8 @@ _MOST_INPUTS, _MOST_BYTES = 4000, 1 << 28
 # larger values gets larger scales.
 _COVERED = 0.9995
 _SMALLEST_SCALE = 1e-30
+# Inputs that are encoded at a time.
+_BATCH = 8 * MAX_BATCH
 # Difference between two neighboring samples in a file of 16 bits, whose samples are from -1 to 1.
 _SAMPLE = 2.0**-15
 
@@ -48,7 +51,7 @@ def measure_wire_forms(model: CloudModel, calibration: Examples, kind: Kind) -> 
     Raises:
         ModelError: the teacher has no finite answer to an input.
     """
-    most = max(1, min(_MOST_INPUTS, _MOST_BYTES // calibration.inputs[0].nbytes))
+    most = max(1, min(_MOST_INPUTS, _MOST_BYTES // calibration.inputs[:1].nbytes))
     step = -(-len(calibration) // most)
     inputs, labels = calibration.inputs[::step], calibration.labels[::step]
     plain = run_in_batches(model, inputs)
@@ -57,19 +60,25 @@ def measure_wire_forms(model: CloudModel, calibration: Examples, kind: Kind) -> 
     for name in forms.candidates(inputs.shape[1:]):
         form = calibrated_form(name, inputs)
         try:
-            payloads = [forms.encode(form, window) for window in inputs]
+            sent = [_sent(model, form, part) for part in batches_of(inputs, _BATCH)]
         except WireError:
             continue
-        wire = forms.wire_name(name)
-        decoded = [forms.decode(wire, payload, inputs.shape[1:]) for payload in payloads]
-        made = run_in_batches(model, np.stack(decoded))
+        made = np.concatenate([outputs for outputs, _ in sent])
         changed = kind.answers(made)
-        form.payload_bytes = float(np.mean([len(payload) for payload in payloads]))
+        form.payload_bytes = float(np.mean([size for _, sizes in sent for size in sizes]))
         form.accuracy = float(kind.success(changed, labels).mean())
         form.changed = float(1 - kind.success(changed, answers).mean())
         form.lost = _certainty(kind, plain, labels) - _certainty(kind, made, labels)
         found.append(form)
     return found
+
+
+def _sent(model: CloudModel, form: WireForm, inputs: Floats) -> tuple[Floats, list[int]]:
+    """Return the model's outputs for inputs that are sent in a form, and their sizes in bytes."""
+    payloads = [forms.encode(form, window) for window in inputs]
+    wire = forms.wire_name(form.name)
+    decoded = [forms.decode(wire, payload, inputs.shape[1:]) for payload in payloads]
+    return run_in_batches(model, np.stack(decoded)), [len(payload) for payload in payloads]
 
 
 def _certainty(kind: Kind, outputs: Floats, labels: NDArray[np.generic]) -> float:

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.learning.anomaly_thresholds import with_thresholds
 from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, prepare_to_serve
-from nestling_cloud.learning.distillation import inputs_as_trained
+from nestling_cloud.learning.distillation import check_views_fit, inputs_as_trained
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.macs import activation_counts, macs_by_capacity
 from nestling_cloud.learning.onnx.compiled_nest import CompiledNest, compile_nest
 from nestling_cloud.learning.quantization import quantize
 from nestling_cloud.learning.routing import (
     FEWEST_FITTED,
-    FITTED_PART,
+    USUAL_NETWORK_INPUTS,
     RoutingData,
     calibrate,
     choose_design,
@@ -105,8 +105,10 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
             or served, or its answers differ after the export.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
     check_teaching(task, splits.train.inputs)
+    check_views_fit(task, splits.train)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     fit_threshold(teacher, splits.calibration)
@@ -184,7 +186,7 @@ def finish(
 
 def _network_inputs(total: int, fitted: int) -> int:
     """Return the smallest number of calibration inputs with which networks are tried."""
-    usual = math.ceil(FEWEST_FITTED / FITTED_PART)
+    usual = USUAL_NETWORK_INPUTS
     # Because recordings are kept whole, the fitted part may be smaller or larger than usual.
     if fitted < FEWEST_FITTED:
         return max(usual, math.ceil(FEWEST_FITTED * total / fitted))

@@ -1,25 +1,28 @@
 """Checks and trains a task's teacher."""
 
+import math
 from typing import NoReturn, Protocol, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
 from nestling_cloud.learning.kind_losses import teacher_loss
 from nestling_cloud.learning.loop import TrainingError, logits_of, train, with_channels_last
 from nestling_cloud.learning.make_teacher import TeacherError, make_teacher, name_of, outputs_of
 from nestling_cloud.learning.onnx.model_ends import gives_probabilities
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
+from nestling_cloud.learning.torch_device import training_device
 from nestling_cloud.models.anomaly_scorer import AnomalyScorer
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
-from nestling_cloud.models.neighbor_teacher import NeighborTeacher
+from nestling_cloud.models.neighbor_teacher import MOST_WINDOWS, NeighborTeacher
 from nestling_cloud.models.output_layer import OutputLayer
-from nestling_cloud.models.tiny_resnet import TinyResNet
+from nestling_cloud.models.tiny_resnet import MEASURED, TinyResNet
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples
+from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.tasks.user_code_errors import blamed
 from nestling_core.kinds.anomaly import Anomaly
@@ -64,22 +67,25 @@ def train_teacher(
         return teacher
     kind = kind_of(task.signature)
     _fit_scales(teacher, examples)
-    inputs = torch.from_numpy(examples.inputs)
+    inputs = tensors_of(examples.inputs)
     labels = torch.from_numpy(examples.labels)
+    device = training_device()
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        augmented = with_channels_last(task.augmented(inputs[indices], generator), teacher)
+        augmented = task.augmented(inputs[indices], generator).to(device)
+        augmented = with_channels_last(augmented, teacher)
         try:
             if isinstance(kind, Anomaly):
-                return _own_loss(teacher, augmented, labels[indices])
+                return _own_loss(teacher, augmented, labels[indices].to(device))
             outputs = teacher(augmented).float()
         except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails while it is trained: {blamed(err)}", err)
-        return teacher_loss(kind, outputs, labels[indices])
+        return teacher_loss(kind, outputs, labels[indices].to(device))
 
     def score(part: slice) -> float:
-        answers = kind.answers(logits_of(teacher, inputs[part]).numpy())
+        held_out = tensors_of(rows_of(examples.inputs, part))
+        answers = kind.answers(logits_of(teacher, held_out).numpy())
         return float(kind.success(answers, examples.labels[part]).mean())
 
     train(
@@ -91,15 +97,21 @@ def train_teacher(
         progress=progress,
         what="teacher",
         score=score,
+        device=device,
     )
     if isinstance(teacher, AnomalyTeacher):
-        teacher.fit_usual_errors(torch.split(inputs[labels == 0], _MEASURED_TOGETHER))
+        normal = tensors_of(rows_of(examples.inputs, examples.labels == 0))
+        teacher.fit_usual_errors(split(normal, _MEASURED_TOGETHER))
     return teacher
 
 
 def _remember(teacher: NeighborTeacher, examples: Examples) -> None:
+    """Show a teacher normal windows, evenly spaced if there are many, and their recordings."""
+    normal = np.flatnonzero(examples.labels == 0)
+    chosen = normal[:: math.ceil(len(normal) / MOST_WINDOWS) or 1]
+    ends = np.cumsum(examples.lengths if len(examples.lengths) > 1 else [1] * len(examples))
     try:
-        teacher.fit(examples.inputs, examples.labels, examples.lengths)
+        teacher.fit(rows_of(examples.inputs, chosen), np.searchsorted(ends, chosen, side="right"))
     except ValueError as err:
         raise TrainingError(f"teacher: {err}; give more") from err
 
@@ -112,7 +124,7 @@ def fit_threshold(teacher: nn.Module, calibration: Examples) -> None:
         calibration: examples that it was not trained on.
     """
     if isinstance(teacher, AnomalyScorer):
-        scores = logits_of(teacher, torch.from_numpy(calibration.inputs))
+        scores = logits_of(teacher, tensors_of(calibration.inputs))
         teacher.fit_threshold(scores, torch.from_numpy(calibration.labels))
 
 
@@ -132,12 +144,12 @@ def _fit_scales(teacher: nn.Module, examples: Examples) -> None:
     """Fit the layers that scale a teacher's inputs and outputs, if it has any, to training data."""
     normalizer = getattr(teacher, "normalizer", None)
     if normalizer is not None:
-        normalizer.fit(examples.inputs)
+        fit_normalizer(normalizer, examples.inputs)
     for layer in teacher.modules():
         if isinstance(layer, OutputLayer):
             layer.fit(examples.labels)
         elif isinstance(layer, TinyResNet):
-            layer.fit(examples.inputs)
+            layer.fit(examples.inputs[:MEASURED])
 
 
 def cloud_model_name(task: Task) -> str:
@@ -146,7 +158,7 @@ def cloud_model_name(task: Task) -> str:
 
 
 @torch.no_grad()
-def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
+def check_answers(task: Task, teacher: nn.Module, inputs: Inputs) -> None:
     """Raise TeacherError unless a teacher returns valid outputs for one input and for two inputs.
 
     Args:
@@ -161,7 +173,7 @@ def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -
     """
     shape, outputs = list(task.signature.shape), outputs_of(task)
     for count, name in ((2, "two inputs"), (1, "one input")):
-        rows = torch.from_numpy(np.resize(inputs, (count, *shape)).astype(np.float32))
+        rows = torch.from_numpy(np.resize(inputs[:count], (count, *shape)).astype(np.float32))
         try:
             logits = teacher(rows)
         except CloudError:  # an ONNX teacher says itself what is wrong

@@ -1,7 +1,7 @@
 """Defines the default teacher of anomaly tasks, which reconstructs normal inputs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -78,7 +78,7 @@ class AnomalyTeacher(AnomalyScorer):
         return functional.mse_loss(self._reconstructed(normal), normal)
 
     @torch.no_grad()
-    def fit_usual_errors(self, batches: Sequence[torch.Tensor]) -> None:
+    def fit_usual_errors(self, batches: Iterable[torch.Tensor]) -> None:
         """Measure the usual error of each channel.
 
         Args:

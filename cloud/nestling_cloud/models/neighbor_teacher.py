@@ -18,7 +18,8 @@ _SMALLEST = 1e-6
 _NOWHERE = 1e6
 # Units and neighbors determine each other; they hardly change after a few rounds.
 _ROUNDS = 6
-_COMPARED = 4096
+MOST_WINDOWS = 4096
+"""The number of windows from which a teacher learns as well as from more."""
 
 Statistic = Literal["level", "noise", "roughness"]
 
@@ -91,39 +92,29 @@ class NeighborTeacher(AnomalyScorer):
         return torch.cat([found[name]() for name in self.counted], dim=1)
 
     @torch.no_grad()
-    def fit(
-        self,
-        inputs: NDArray[np.float32],
-        labels: NDArray[np.integer],
-        lengths: Sequence[int],
-    ) -> None:
+    def fit(self, windows: NDArray[np.float32], recordings: NDArray[np.integer]) -> None:
         """Remember normal windows, and find the units of their statistics.
 
-        Of many windows, evenly spaced ones are used.
+        The time grows with the square of the number of windows; `MOST_WINDOWS` are plenty.
 
         Args:
-            inputs: the training windows, (N, C, ...).
-            labels: 0 for a normal window and 1 for an anomaly, (N,).
-            lengths: the number of windows in each recording, in order; empty if the windows are
-                independent.
+            windows: normal training windows, (N, C, ...).
+            recordings: the number of the recording that each window is from, (N,). If all differ,
+                the windows are independent.
 
         Raises:
-            ValueError: there are fewer normal windows than neighbors.
+            ValueError: there are fewer windows than neighbors, or only one recording.
         """
-        normal = np.flatnonzero(labels == 0)
-        if len(normal) <= self.neighbors:
+        if len(windows) < self.neighbors or len(np.unique(recordings)) < 2:
             raise ValueError(
-                f"{len(normal)} normal windows are too few for {self.neighbors} neighbors"
+                f"{len(windows)} normal windows of {len(np.unique(recordings))} recordings are too "
+                f"few for {self.neighbors} neighbors and a comparison between recordings"
             )
-        chosen = _spaced(normal, _COMPARED)
-        windows = torch.from_numpy(inputs[chosen])
-        noise = _noise(windows).median(0).values
-        self.usual_noise.copy_(noise.clamp_min(_SMALLEST))
-        found = self.statistics(windows)
-        recordings = np.repeat(np.arange(len(lengths)), lengths) if len(lengths) > 1 else None
-        origin = torch.from_numpy(np.arange(len(labels)) if recordings is None else recordings)
-        self.units.copy_(_usual_differences(found, origin[chosen]))
-        kept = _spaced(np.arange(len(chosen)), len(self.memory))
+        given = torch.from_numpy(windows)
+        self.usual_noise.copy_(_noise(given).median(0).values.clamp_min(_SMALLEST))
+        found = self.statistics(given)
+        self.units.copy_(_usual_differences(found, torch.from_numpy(recordings)))
+        kept = np.unique(np.linspace(0, len(found) - 1, len(self.memory)).astype(np.intp))
         self.memory.fill_(_NOWHERE)
         self.memory[: len(kept)] = found[kept] / self.units
 
@@ -132,13 +123,6 @@ def _noise(x: torch.Tensor) -> torch.Tensor:
     """Return the standard deviation of each channel, (N, C)."""
     flat = x.flatten(2)
     return (flat - flat.mean(2, keepdim=True)).square().mean(2).sqrt()
-
-
-def _spaced(values: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Return at most `count` of the values, evenly spaced."""
-    if len(values) <= count:
-        return values
-    return values[np.linspace(0, len(values) - 1, count).astype(np.intp)]
 
 
 def _usual_differences(statistics: torch.Tensor, origin: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,7 @@ _PATCH = 2
 # Keeps directions without variance from being amplified without limit.
 _FLOOR = 5e-4
 # Pictures from which the whitening is measured.
-_MEASURED = 5000
+MEASURED = 5000
 _FACTOR = 1 / 9
 
 
@@ -56,7 +56,7 @@ class Whitening(nn.Module):
         self.kernels.copy_(torch.cat([shaped, -shaped]))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the whitened patches, (N, C, H, W) -> (N, 8 C, H - 1, W - 1), without negatives."""
+        """Return the positive parts of whitened patches, (N, C, H, W) -> (N, 8 C, H - 1, W - 1)."""
         return functional.relu(functional.conv2d(x, self.kernels))
 
 
@@ -112,7 +112,7 @@ class TinyResNet(nn.Module):
     @torch.no_grad()
     def fit(self, inputs: NDArray[np.float32]) -> None:
         """Measure the whitening of some training inputs, (N, C, H, W), after the normalization."""
-        self.whitening.fit(self.normalizer(torch.from_numpy(inputs[:_MEASURED])))
+        self.whitening.fit(self.normalizer(torch.from_numpy(inputs[:MEASURED])))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the outputs (N, O) for pictures (N, C, H, W)."""

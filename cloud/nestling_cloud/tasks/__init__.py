@@ -13,7 +13,10 @@ from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.batches import examples_from
 from nestling_cloud.tasks.examples import Examples, Splits, concatenate
 from nestling_cloud.tasks.files import DataFiles, DataMissingError
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.loader import BUILT_IN, load_task
+from nestling_cloud.tasks.quick import quick_task
+from nestling_cloud.tasks.stored_inputs import StoredInputs, StoredInputsError, store_inputs
 from nestling_cloud.tasks.task import Task, TaskError
 from nestling_core.student.blocks import Conv, Depthwise, Gru, Lstm, Shuffle
 from nestling_core.student.config import (
@@ -36,6 +39,7 @@ __all__ = [
     "Examples",
     "Grow",
     "Gru",
+    "Inputs",
     "Joint",
     "LogMel",
     "Lstm",
@@ -46,6 +50,8 @@ __all__ = [
     "Shuffle",
     "Signature",
     "Splits",
+    "StoredInputs",
+    "StoredInputsError",
     "StudentConfig",
     "Task",
     "TaskError",
@@ -56,16 +62,26 @@ __all__ = [
     "examples",
     "examples_from",
     "fashion",
+    "inputs",
     "load_task",
     "loader",
     "log_mel",
+    "new_task",
+    "pictures",
+    "quick",
+    "quick_task",
     "recurrent_student",
+    "row_file",
+    "sample",
     "separable_student",
     "shuffle_student",
     "single_label",
     "sounds",
     "spoken_digits",
+    "store_inputs",
+    "stored_inputs",
     "task",
+    "task_file",
     "task_modules",
     "user_code_errors",
     "wearable",

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nestling_cloud.tasks.inputs import Inputs, joined, rows_of
+from nestling_cloud.tasks.stored_inputs import Rows
 from nestling_core.kinds.kind import Answers
 
 
@@ -14,7 +15,8 @@ class Examples:
     """Inputs and their labels, in the order of recording.
 
     Attributes:
-        inputs: the inputs in the signature's units, float32, (N, *signature.shape).
+        inputs: the inputs in the signature's units, float32, (N, *signature.shape). They are an
+            array, or `StoredInputs` if they may be too large for the memory.
         labels: the true answer to each input:
 
             - in a single-label task, the index of the class, int64 (N,);
@@ -27,7 +29,7 @@ class Examples:
             independent of one another. `concatenate` sets it.
     """
 
-    inputs: NDArray[np.float32]
+    inputs: Inputs
     labels: Answers
     lengths: Sequence[int] = ()
 
@@ -35,15 +37,27 @@ class Examples:
         """Return the number of inputs."""
         return len(self.labels)
 
+    def rows(self, rows: Rows) -> "Examples":
+        """Return some of the examples as independent ones, without reading inputs from a file.
+
+        Args:
+            rows: a slice, indices, or a mask with one value for each example.
+        """
+        return Examples(inputs=rows_of(self.inputs, rows), labels=self.labels[rows])
+
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
     """Return several recordings as one set of examples that knows where each recording ends.
 
     Args:
         parts: the recordings in order. A part that was itself concatenated keeps its recordings.
+            Stored inputs must be parts of one file.
+
+    Raises:
+        StoredInputsError: some inputs are in a file, but not all of them in the same one.
     """
     return Examples(
-        inputs=np.concatenate([part.inputs for part in parts]),
+        inputs=joined([part.inputs for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
         lengths=[length for part in parts for length in part.lengths or [len(part)]],
     )

@@ -104,7 +104,7 @@ def pictures(paths: dict[str, Path], part: str, rng: np.random.Generator) -> Exa
 
 def cut(examples: Examples, start: int, end: int) -> Examples:
     """Return the examples from index `start` to index `end - 1`."""
-    return Examples(inputs=examples.inputs[start:end], labels=examples.labels[start:end])
+    return examples.rows(slice(start, end))
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:

@@ -1,9 +1,10 @@
-"""Loads a task by its name or from a Python file."""
+"""Loads a task by its name, or from a TOML or Python file."""
 
 from pathlib import Path
 
 from nestling_cloud.tasks import fashion, spoken_digits, wearable
 from nestling_cloud.tasks.task import Task, TaskError
+from nestling_cloud.tasks.task_file import load_task_file
 from nestling_cloud.tasks.task_modules import import_task_file
 from nestling_cloud.tasks.user_code_errors import users_code
 
@@ -11,22 +12,27 @@ BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK, spoken_dig
 
 
 def load_task(reference: str) -> Task:
-    """Return a built-in task or a task from a Python file.
+    """Return a built-in task, or a task from a TOML or Python file.
 
     Args:
-        reference: the name of a built-in task, or `path/to/file.py:NAME` for the `Task` object
-            `NAME` in your own file.
+        reference: the name of a built-in task, `path/to/task.toml`, or `path/to/file.py:NAME` for
+            the `Task` object `NAME` in your own file.
 
     Raises:
-        TaskError: there is no such task, file or object, or importing the file fails. If the name
-            is wrong, the error text lists the names that exist.
+        TaskError: there is no such task, file or object, importing the file fails, or a TOML file
+            has an unknown key or a wrong value. If the name is wrong, the error text lists the
+            names that exist.
+        CloudError: a value in a TOML file is out of its range.
     """
     if reference in BUILT_IN:
         return BUILT_IN[reference]
+    if reference.endswith(".toml"):
+        return load_task_file(Path(reference))
     file, colon, name = reference.rpartition(":")
     if not colon:
         raise TaskError(
-            f"no task {reference!r}: use one of {', '.join(BUILT_IN)}, or path/to/file.py:NAME"
+            f"no task {reference!r}: use one of {', '.join(BUILT_IN)}, path/to/task.toml, or "
+            "path/to/file.py:NAME"
         )
     return _from_file(Path(file), name)
 

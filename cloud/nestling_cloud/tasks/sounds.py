@@ -12,13 +12,14 @@ def shift(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
     Samples that the shift leaves without a value become 0.
 
     Args:
-        inputs: the sounds, (N, 1, T).
+        inputs: the sounds, or windows of several channels, (N, C, T).
         most: the largest shift, in samples.
         generator: the random generator.
     """
-    count, _, length = inputs.shape
+    count, channels, length = inputs.shape
     start = torch.randint(2 * most + 1, (count, 1, 1), generator=generator)
-    return functional.pad(inputs, (most, most)).gather(2, start + torch.arange(length))
+    places = (start + torch.arange(length)).expand(-1, channels, -1)
+    return functional.pad(inputs, (most, most)).gather(2, places)
 
 
 def change_speed(inputs: torch.Tensor, amount: float, generator: torch.Generator) -> torch.Tensor:

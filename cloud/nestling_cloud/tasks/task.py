@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,7 +23,11 @@ from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.examples import Examples, Splits
+from nestling_cloud.tasks.inputs import not_finite
+from nestling_cloud.tasks.keep_inputs import KEPT, KeepInputs, default_for
 from nestling_cloud.tasks.label_check import label_fault
+from nestling_cloud.tasks.sample import sample
+from nestling_cloud.tasks.stored_inputs import StoredInputs
 from nestling_cloud.tasks.user_code_errors import users_code
 from nestling_core.kinds.kind import KindError, name_of
 from nestling_core.kinds.labels import SingleLabel
@@ -44,13 +47,6 @@ FEWEST_CALIBRATION = 3
 """The fewest calibration examples: two for fitting the multiplexer and one for thresholds."""
 
 _TRIED = 8  # inputs that the augmentation is tried on
-
-KeepInputs = Literal["none", "hard", "audited"]
-"""Which offloaded inputs a cloud may store."""
-
-_KEPT: tuple[KeepInputs, ...] = ("none", "hard", "audited")
-# What shows or records people unasked is not stored unless the task says so.
-_PRIVATE_MEDIA = frozenset({"picture", "sound"})
 
 # A teacher that is there already, or a function that makes it.
 _MadeTeacher = nn.Module | OnnxTeacher | ExportedProgram | Path | str
@@ -97,6 +93,8 @@ class Task:
         augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
             of the same shape and type. The teacher is trained on batches that are augmented again
             each time, and the student on a few augmented copies of the data.
+        quick: whether the task was shortened by `quick_task`. `load_checked` then returns a sample
+            of the data, and every bundle of the task is marked as quick.
         keep_inputs: which of the inputs that devices send to the cloud it may store, with a label
             if somebody gives one. "none": no input. "hard": those that were sent because they were
             hard, at once or later, but none that was drawn for an audit. "audited": those drawn at
@@ -116,6 +114,7 @@ class Task:
     quantization: Quantization = field(default_factory=Quantization)
     wire_tolerance: float = 0.001
     augment: Augment = _no_augment
+    quick: bool = False
     keep_inputs: KeepInputs | None = None
 
     @property
@@ -123,7 +122,7 @@ class Task:
         """Which offloaded inputs a cloud may store: `keep_inputs`, or its default."""
         if self.keep_inputs is not None:
             return self.keep_inputs
-        return "none" if self.signature.media in _PRIVATE_MEDIA else "hard"
+        return default_for(self.signature)
 
     def __post_init__(self) -> None:
         """Raise TaskError for values that would otherwise cause an error during or after training.
@@ -149,9 +148,9 @@ class Task:
             raise TaskError(
                 f"task {self.name}: wire_tolerance must be from 0 to 1, not {self.wire_tolerance}"
             )
-        if self.keep_inputs is not None and self.keep_inputs not in _KEPT:
+        if self.keep_inputs is not None and self.keep_inputs not in KEPT:
             raise TaskError(
-                f"task {self.name}: keep_inputs must be one of {', '.join(_KEPT)}, not "
+                f"task {self.name}: keep_inputs must be one of {', '.join(KEPT)}, not "
                 f"{self.keep_inputs!r}"
             )
         _check_functions(self)
@@ -195,7 +194,7 @@ class Task:
         for number, recording in enumerate(splits.test):
             _check(self, f"test[{number}]", recording)
         self.augmented(torch.from_numpy(splits.train.inputs[:_TRIED]), torch.Generator())
-        return splits
+        return sample(splits) if self.quick else splits
 
     def augmented(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return randomly changed inputs, after checking what the user's `augment` made of them.
@@ -267,7 +266,7 @@ def _check(task: Task, part: str, examples: Examples) -> None:
             f"{where}: inputs are {examples.inputs.dtype} {examples.inputs.shape}, "
             f"the signature requires float32 {wanted}"
         )
-    bad = np.flatnonzero(~np.isfinite(examples.inputs).reshape(len(examples), -1).all(axis=1))
+    bad = not_finite(examples.inputs)
     if len(bad):
         raise TaskError(
             f"{where}: {len(bad)} inputs have values that are not finite, the first is "
@@ -292,7 +291,7 @@ def _check_kinds(where: str, examples: Examples) -> None:
         )
     for name in ("inputs", "labels"):
         array = getattr(examples, name)
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, (np.ndarray, StoredInputs) if name == "inputs" else np.ndarray):
             raise TaskError(
                 f"{where}: {name} are a {type(array).__name__}, not a numpy array; "
                 "examples_from(loader) converts the batches of a data loader"

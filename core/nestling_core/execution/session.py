@@ -58,6 +58,12 @@ def quiet_run() -> onnxruntime.RunOptions:
     return options
 
 
+def runtime_version() -> str:
+    """Return the version of onnxruntime, for example "1.32.0"."""
+    version: str = onnxruntime.__version__
+    return version
+
+
 def saturates(processor: str) -> bool:
     """Return whether fast products of int8 vectors may saturate on a processor.
 

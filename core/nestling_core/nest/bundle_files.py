@@ -110,9 +110,11 @@ def rings_and_templates(
 def shared_blobs(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
     """Return the blobs that every device needs, whatever its budget.
 
-    These blobs are the calibration and the golden inputs (inputs with known logits).
+    These blobs are the calibration, the golden inputs (inputs with known logits), and the front end
+    (the graph that makes inputs from pictures), if there is one.
     """
-    return [manifest.calibration, manifest.golden]
+    front_end = [manifest.front_end] if manifest.HasField("front_end") else []
+    return [manifest.calibration, manifest.golden, *front_end]
 
 
 def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:

@@ -8,6 +8,7 @@ __all__ = [
     "blocks",
     "config",
     "front_end",
+    "input_rows",
     "layers",
     "log_mel",
     "losses",

@@ -1,5 +1,7 @@
 """Normalizes each channel of the input inside the network, which can then accept raw inputs."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -41,11 +43,37 @@ class Normalizer(nn.Module):
         if self.front_end is not None:
             inputs = features_of(self.front_end.sizes, torch.from_numpy(inputs)).numpy()
         axes = (0, *range(2, inputs.ndim))
-        mean = inputs.mean(axes, dtype=np.float64).reshape(self.mean.shape)
-        deviation = inputs.std(axes, dtype=np.float64).reshape(self.mean.shape)
-        self.mean.copy_(torch.from_numpy(mean))
+        self._set(inputs.mean(axes, dtype=np.float64), inputs.std(axes, dtype=np.float64))
+
+    def fit_batches(self, batches: Iterable[NDArray[np.float32]]) -> None:
+        """Set the mean and standard deviation to those of inputs that come in batches.
+
+        The result may differ from that of `fit` in the last bits, because sums are made in another
+        order (Chan et al. 1979).
+
+        Args:
+            batches: at least one input in total, in batches (N, C, ...).
+        """
+        count, mean, squares = 0, np.zeros(1), np.zeros(1)
+        for batch in batches:
+            axes = (0, *range(2, batch.ndim))
+            added = batch.size // batch.shape[1]
+            found = batch.mean(axes, dtype=np.float64)
+            apart = found - mean
+            squares = (
+                squares
+                + added * batch.var(axes, dtype=np.float64)
+                + apart**2 * (count * added / (count + added))
+            )
+            mean = mean + apart * (added / (count + added))
+            count += added
+        self._set(mean, np.sqrt(squares / count))
+
+    def _set(self, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> None:
+        self.mean.copy_(torch.from_numpy(mean.reshape(self.mean.shape)))
         # A constant channel becomes zero instead of dividing by zero.
-        self.deviation.copy_(torch.from_numpy(np.maximum(deviation, 1e-6)))
+        floored = np.maximum(deviation.reshape(self.mean.shape), 1e-6)
+        self.deviation.copy_(torch.from_numpy(floored))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the input, or its features, with each channel normalized, (N, C, ...)."""

@@ -12,6 +12,7 @@ import math
 
 import torch
 
+from nestling_core.student.input_rows import InputRows
 from nestling_core.student.losses import soft_divergence
 from nestling_core.student.network import NestedStudent
 
@@ -64,7 +65,7 @@ def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
 
 
 @torch.no_grad()
-def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | None = None) -> None:
+def recalibrate(student: NestedStudent, inputs: InputRows, largest: int | None = None) -> None:
     """Replace the statistics of the normalizations with those of inputs without augmentation.
 
     During training, the running averages lag behind the weights. They lag most at capacities that
@@ -75,8 +76,8 @@ def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | Non
     Args:
         student: the nested student, which is left in evaluation mode. The momentum of its
             normalizations changes too.
-        inputs: the inputs, (N, *shape). A single input has no variance, so the statistics are then
-            reset to a mean of 0 and a variance of 1.
+        inputs: the inputs, (N, *shape), of which at most 512 are taken at a time. A single input
+            has no variance, so the statistics are then reset to a mean of 0 and a variance of 1.
         largest: the largest capacity to recalibrate, or None for K. All smaller capacities are
             recalibrated too.
     """
@@ -90,6 +91,7 @@ def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | Non
     for step in range(parts if len(inputs) > 1 else 0):  # one input has no variance
         for norm in norms:
             norm.momentum = 1.0 / (step + 1)
+        batch = inputs[step::parts].to(student.head.device)
         for capacity in capacities:
-            student(inputs[step::parts], capacity)
+            student(batch, capacity)
     student.eval()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nestling.v1.bundle_pb2 import Calibration, Manifest
+from nestling_core.media.front_end import PictureFrontEnd
 from nestling_device.bundle.calibration import read_calibration
 from nestling_device.bundle.nest import Nest
 from nestling_device.delivery.blob_store import BlobStore
@@ -22,6 +23,7 @@ class LoadedBundle:
         held: the largest capacity that may run; capacities 1 to `held` are on the device.
         nest: the capacities in memory.
         calibration: the cascades, and the routing curves with the thresholds.
+        front_end: what makes inputs of decoded pictures, or None if inputs are no pictures.
     """
 
     manifest: Manifest
@@ -29,6 +31,7 @@ class LoadedBundle:
     held: int
     nest: Nest
     calibration: Calibration
+    front_end: PictureFrontEnd | None = None
 
 
 def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
@@ -49,4 +52,22 @@ def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
         held=installed.capacity,
         nest=Nest(manifest, blobs, installed.activations),
         calibration=read_calibration(manifest, blobs),
+        front_end=open_front_end(manifest, blobs),
     )
+
+
+def open_front_end(manifest: Manifest, blobs: BlobStore) -> PictureFrontEnd | None:
+    """Open what makes inputs of decoded pictures, or return None if inputs are no pictures.
+
+    Args:
+        manifest: the bundle's manifest.
+        blobs: the store that holds the bundle's blobs.
+
+    Raises:
+        DeliveryError: the blob of the graph is missing or damaged.
+        SessionError: onnxruntime cannot open the graph.
+        MediaError: the graph does not give inputs of the task.
+    """
+    if not manifest.HasField("front_end"):
+        return None
+    return PictureFrontEnd(blobs.read(manifest.front_end), manifest.signature)

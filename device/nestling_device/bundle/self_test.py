@@ -7,6 +7,7 @@ from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_core.nest.bundle_files import Activations
 from nestling_core.nest.capacity import CapacityError, check_capacity
 from nestling_device.bundle.calibration import read_calibration
+from nestling_device.bundle.loaded_bundle import open_front_end
 from nestling_device.bundle.nest import Nest
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.bundle_source import DeliveryError
@@ -19,7 +20,7 @@ def self_test(
     """Check that a bundle works on this device.
 
     The test runs the golden inputs (inputs with known logits) through capacities 1 to `capacity`,
-    and reads the calibration.
+    reads the calibration, and opens the front end, if there is one.
 
     Args:
         manifest: the bundle's manifest.
@@ -35,6 +36,7 @@ def self_test(
         nest = Nest(manifest, blobs, activations)
         _answer_golden_inputs(nest, manifest, capacity, blobs)
         read_calibration(manifest, blobs)
+        open_front_end(manifest, blobs)
     except DeliveryError:
         raise
     # Anything that fails here would fail again at every start after the switch. onnxruntime alone

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from nestling_core.command_line.path_flags import input_file
+from nestling_core.media.pictures import PICTURE_SUFFIXES
+from nestling_core.media.sounds import SOUND_SUFFIX
 from nestling_core.network.address import Address, AddressError
 from nestling_device.commands.setting_flags import PREFIX, add_setting
 from nestling_device.commands.target_flags import add_targets
@@ -11,6 +13,8 @@ from nestling_device.config import schema
 from nestling_device.config.fields import NotAllowedError
 from nestling_device.config.schema import Config
 
+# Ends of the names of files that may be replayed.
+_RECORDINGS = (".npy", *PICTURE_SUFFIXES, SOUND_SUFFIX)
 _ENROLLED = "the address that this device enrolled with"
 
 
@@ -94,7 +98,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--source",
         type=_source,
         metavar="SOURCE",
-        help="where inputs come from: golden, FILE.npy, folder:DIR, socket:PATH, camera or imu "
+        help="where inputs come from: golden, FILE.npy (or a JPEG, PNG or WAV file), folder:DIR, "
+        "socket:PATH, camera or imu "
         "(default: golden, the inputs that every bundle carries)",
     )
     add_setting(
@@ -178,13 +183,13 @@ def address(text: str) -> Address:
 
 
 def _source(text: str) -> dict[tuple[str, str], object]:
-    """Return the settings that `KIND`, `KIND:PATH` or `FILE.npy` stands for.
+    """Return the settings that `KIND`, `KIND:PATH` or the path of a recording stands for.
 
     The settings are a mapping from the pair (table, key) to the value. Raise
     `argparse.ArgumentTypeError` if there is no such kind.
     """
     kind, _, path = text.partition(":")
-    if text.endswith(".npy") and kind not in {"recording", "folder", "socket"}:
+    if text.lower().endswith(_RECORDINGS) and kind not in {"recording", "folder", "socket"}:
         kind, path = "recording", text
     kinds = schema.kind_of(schema.SourceTable, "kind")
     try:

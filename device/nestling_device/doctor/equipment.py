@@ -6,6 +6,8 @@ The checks do not disturb a running device.
 import os
 from pathlib import Path
 
+from nestling_core.media.front_end import PICTURE, SOUND
+from nestling_device.bundle.loaded_bundle import open_front_end
 from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.energy.measured_costs import read_costs
 from nestling_device.hardware.i2c import open_bus
@@ -14,6 +16,7 @@ from nestling_device.hardware.resources import POWER_SUPPLIES, battery_charge
 from nestling_device.runtime.open_instrument import open_instrument
 from nestling_device.sources.camera import open_camera
 from nestling_device.sources.imu import find_imu
+from nestling_device.sources.media_reader import MediaReader, is_media_file
 from nestling_device.sources.replay import read_recording
 from nestling_device.sources.source import SourceError
 from nestling_device.storage.snapshot import read_bundle
@@ -105,6 +108,8 @@ def _try(subject: CheckedDevice) -> str:
             f"{folder} is not a writable folder",
             advice="create it, or name another in [source] path",
         )
+    if table.kind == "folder":
+        _media(subject)  # whether what reads pictures is installed
     return f"{table.kind} {table.place}"
 
 
@@ -112,5 +117,22 @@ def _try_recording(subject: CheckedDevice, path: Path) -> str:
     bundle = read_bundle(subject.state_dir)
     if bundle is None:
         return f"recording {path}; it can be checked once a bundle is installed"
-    windows = read_recording(path, subject.manifest(bundle).signature.shape)
+    signature = subject.manifest(bundle).signature
+    media = _media(subject) if is_media_file(path, signature) else None
+    if media is not None:
+        media.read_file(path)
+        return f"recording {path}, one {signature.media}"
+    windows = read_recording(path, signature.shape)
     return f"recording {path}, {len(windows)} windows"
+
+
+def _media(subject: CheckedDevice) -> MediaReader | None:
+    """Return the reader of the pictures or sounds that the installed bundle takes, if any."""
+    bundle = read_bundle(subject.state_dir)
+    if bundle is None:
+        return None
+    manifest = subject.manifest(bundle)
+    if manifest.signature.media not in {PICTURE, SOUND}:
+        return None
+    front_end = open_front_end(manifest, subject.blobs)
+    return MediaReader(manifest.signature, lambda: front_end)

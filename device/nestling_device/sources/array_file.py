@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from nestling_device.sources.source import SourceError, Windows, one_line
 
+ARRAY_SUFFIX = ".npy"
+"""The end of the names of files with arrays."""
+
 # float32 represents every whole number up to this one exactly.
 _LARGEST_WHOLE = 1 << np.finfo(np.float32).nmant + 1
 _FLOATS, _INTEGERS = "f", "iu"

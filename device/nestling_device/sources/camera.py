@@ -6,12 +6,13 @@ Each picture is one input.
 import importlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling_core.media.front_end import PictureFrontEnd
 from nestling_device.sources.source import Input, Origin, SourceError, Windows
 
 _log = logging.getLogger(__name__)
@@ -114,12 +115,19 @@ class Camera:
 
     live = False
 
-    def __init__(self, camera: Picamera, shape: Sequence[int]) -> None:
+    def __init__(
+        self,
+        camera: Picamera,
+        shape: Sequence[int],
+        front_end: Callable[[], PictureFrontEnd | None] = lambda: None,
+    ) -> None:
         """Start the camera.
 
         Args:
             camera: the camera. The source closes it, even if the shape is refused.
             shape: the shape of the task's inputs.
+            front_end: a function that returns what scales pictures in the bundle in use, or None if
+                the bundle leaves it to the source.
 
         Raises:
             SourceError: the task's inputs are not pictures.
@@ -135,9 +143,11 @@ class Camera:
         _, height, width = self._shape
         factor = -(-_SMALLEST_SIDE // min(height, width))
         # "BGR888" is libcamera's name for bytes in the order red, green, blue.
-        main = {"size": (width * factor, height * factor), "format": "BGR888"}
+        self._size = (width * factor, height * factor)
+        main = {"size": self._size, "format": "BGR888"}
         camera.configure(camera.create_video_configuration(main=main))
         camera.start()
+        self._front_end = front_end
         self._failures = 0
         self._closed = threading.Event()
 
@@ -152,7 +162,7 @@ class Camera:
             SourceError: ten consecutive pictures failed.
         """
         try:
-            window = to_window(self._camera.capture_array("main"), self._shape)
+            window = self._window(self._camera.capture_array("main"))
         except (RuntimeError, OSError, ValueError, ZeroDivisionError) as err:
             self._failures += 1
             if self._failures == _MOST_FAILURES:
@@ -165,6 +175,13 @@ class Camera:
             return None
         self._failures = 0
         return Input(window=window)
+
+    def _window(self, picture: NDArray[np.uint8]) -> Windows:
+        front_end = self._front_end()
+        if front_end is None:
+            return to_window(picture, self._shape)
+        width, height = self._size  # what lies beyond is padding
+        return front_end.input_of(np.ascontiguousarray(picture[:height, :width, :3]))
 
     def settle(self, line: str) -> None:
         """Do nothing, because no producer waits for the answer."""

@@ -7,7 +7,7 @@ file cannot be moved, it stays where it is, and the method returns False.
 import itertools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,20 +17,24 @@ _log = logging.getLogger(__name__)
 
 ANSWERED = "answered"
 REJECTED = "rejected"
-_SUFFIX = ".npy"
 _LONGEST_NAME_BYTES = 255
 
 
 class DropFolder:
-    """A folder in which .npy files appear, with its subfolders `answered` and `rejected`."""
+    """A folder in which files appear, with its subfolders `answered` and `rejected`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suffixes: Sequence[str] = (".npy",)) -> None:
         """Check that the folder can be used, and create its subfolders.
+
+        Args:
+            folder: the folder.
+            suffixes: the ends of the names of the files to list, in lower case.
 
         Raises:
             SourceError: the folder does not exist or cannot be written.
         """
         self._folder = folder
+        self._suffixes = tuple(suffixes)
         self._listed = True
         try:
             with os.scandir(folder):
@@ -57,7 +61,7 @@ class DropFolder:
         return self._folder / name
 
     def names(self) -> list[str]:
-        """Return the sorted names of the entries that end in .npy.
+        """Return the sorted names of the entries that have one of the suffixes.
 
         The entries may be of any type. Hidden ones are left out. The result is empty if the folder
         cannot be listed.
@@ -68,7 +72,8 @@ class DropFolder:
                 names += [
                     entry.name
                     for entry in entries
-                    if entry.name.endswith(_SUFFIX) and not entry.name.startswith(".")
+                    if entry.name.lower().endswith(self._suffixes)
+                    and not entry.name.startswith(".")
                 ]
             self._listed = True
         except OSError as err:  # an unplugged drive may come back
@@ -142,8 +147,8 @@ def _free_path(folder: Path, name: str) -> Path:
 
     If necessary, the name is shortened, and a number is appended to it.
     """
-    stem = name.removesuffix(_SUFFIX)
-    tails = (f"-{number}{_SUFFIX}" if number else _SUFFIX for number in itertools.count())
+    stem, dot, end = name.rpartition(".")
+    tails = (f"-{number}{dot}{end}" if number else f"{dot}{end}" for number in itertools.count())
     paths = (folder / _join(stem, tail) for tail in tails)
     return next(path for path in paths if not os.path.lexists(path))
 

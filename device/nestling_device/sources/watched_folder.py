@@ -1,4 +1,4 @@
-"""Supplies the inputs in the .npy files of a watched folder, in the order of the files' names.
+"""Supplies the inputs in the files of a watched folder, in the order of the files' names.
 
 A file may be written slowly, so a file that cannot be read yet is left alone while it changes. A
 file that stays unreadable is moved to a subfolder, together with a text file that states the
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nestling_device.sources.array_file import array_of, open_regular, to_windows
+from nestling_device.sources.array_file import ARRAY_SUFFIX, array_of, open_regular, to_windows
 from nestling_device.sources.cursor import Cursor, FileId
 from nestling_device.sources.drop_folder import DropFolder
+from nestling_device.sources.media_reader import MediaReader
 from nestling_device.sources.source import Input, Origin, Windows, one_line, readable_name
 
 # A whole file is held in memory twice: as it is on the disk, and as float32.
@@ -62,10 +63,12 @@ class WatchedFolder:
         written: Callable[[], int],
         keep_answered: bool = True,
         settle_s: float = 5.0,
+        media: MediaReader | None = None,
     ) -> None:
         """Watch a folder.
 
-        Files whose names begin with a dot or do not end in .npy are ignored.
+        Files whose names begin with a dot are ignored, and so are those that end neither in .npy
+        nor as the task's media do.
 
         Args:
             folder: an existing, writable folder.
@@ -78,11 +81,13 @@ class WatchedFolder:
                 they are deleted.
             settle_s: the time in seconds without a change after which an unreadable file is
                 rejected.
+            media: the reader of the task's pictures or sounds, or None if the task has neither.
 
         Raises:
             SourceError: the folder does not exist or cannot be written.
         """
-        self._files = DropFolder(folder)
+        self._media = media
+        self._files = DropFolder(folder, (ARRAY_SUFFIX, *(media.suffixes if media else ())))
         self._shape = tuple(shape)
         self._cursor = cursor
         self._written = written
@@ -234,13 +239,15 @@ class WatchedFolder:
 
         Raises:
             OSError: the file cannot be opened.
-            ValueError: the file has changed, is too large, or has no valid windows. The error's
+            ValueError: the file has changed, is too large, or has no valid input. The error's
                 text continues a sentence that begins with the file's name.
         """
         with open_regular(self._files.path(file.name)) as opened:
             if _file_id(file.name, os.fstat(opened.fileno())) != file:
                 raise ValueError("is still being written")
             _check_size(file.size)
+            if self._media is not None and not file.name.lower().endswith(ARRAY_SUFFIX):
+                return self._media.read(opened.read())[None]
             try:
                 array = array_of(opened)
             except Exception as err:

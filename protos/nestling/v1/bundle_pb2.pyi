@@ -352,6 +352,8 @@ class Manifest(_message.Message):
     CALIBRATION_FIELD_NUMBER: _builtins.int
     GOLDEN_FIELD_NUMBER: _builtins.int
     KEEP_INPUTS_FIELD_NUMBER: _builtins.int
+    FRONT_END_FIELD_NUMBER: _builtins.int
+    QUICK_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Format of this message and of the blobs; a device refuses formats that it does not know."""
     task: _builtins.str
@@ -360,6 +362,10 @@ class Manifest(_message.Message):
     keep_inputs: _builtins.str
     """Which offloaded inputs the cloud may store: "hard", "audited" or "none"; anything else, and
     nothing, mean "none".
+    """
+    quick: _builtins.bool
+    """Whether the models were trained on a sample of the data for a few epochs, to try the whole way.
+    Their accuracies then say nothing about the task.
     """
     @_builtins.property
     def signature(self) -> Global___Signature: ...
@@ -377,6 +383,12 @@ class Manifest(_message.Message):
     def golden(self) -> Global___Blob:
         """A GoldenInputs message."""
 
+    @_builtins.property
+    def front_end(self) -> Global___Blob:
+        """ONNX graph that turns a decoded picture, uint8 (height, width, 3), into an input in 8 bits, of which
+        255 is the 1 of the signature's float32; absent unless the inputs are pictures.
+        """
+
     def __init__(
         self,
         *,
@@ -390,10 +402,12 @@ class Manifest(_message.Message):
         calibration: Global___Blob | None = ...,
         golden: Global___Blob | None = ...,
         keep_inputs: _builtins.str = ...,
+        front_end: Global___Blob | None = ...,
+        quick: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "cloud", b"cloud", "golden", b"golden", "signature", b"signature"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "cloud", b"cloud", "front_end", b"front_end", "golden", b"golden", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "keep_inputs", b"keep_inputs", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "front_end", b"front_end", "golden", b"golden", "keep_inputs", b"keep_inputs", "quick", b"quick", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_core.execution.session import open_session
 from nestling_core.kinds.of_signature import kind_of
 from nestling_core.nest.bundle_files import template_of
@@ -55,7 +56,7 @@ def resident_outputs(
     return logits, right
 
 
-def cloud_outputs(repository: Repository, inputs: Floats) -> Floats:
+def cloud_outputs(repository: Repository, inputs: Inputs) -> Floats:
     """Return the outputs of the teacher that the cloud serves, (N, O).
 
     Args:

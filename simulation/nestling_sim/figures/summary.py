@@ -70,6 +70,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "task": outcome.task,
         "seed": outcome.seed,
         "bundle_version": outcome.bundle_version,
+        "quick": outcome.manifest.quick,
         "devices": len(outcome.runs),
         "inputs": outcome.inputs,
         "recordings": outcome.recordings,

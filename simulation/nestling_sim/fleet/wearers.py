@@ -82,7 +82,7 @@ def _stretches(stream: Examples) -> Sequence[Sequence[int]]:
 
 
 def _select(stream: Examples, rows: Sequence[int]) -> Examples:
-    return Examples(inputs=stream.inputs[list(rows)], labels=stream.labels[list(rows)])
+    return stream.rows(list(rows))
 
 
 def write_local(examples: Examples, path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.palette import css_variables
 from nestling_sim.report import federated, refusals, tables
 from nestling_sim.report.accuracy import accuracy_picture
@@ -33,7 +34,8 @@ def report_page(evidence: Evidence) -> str:
         evidence: the data of the run.
     """
     summary = evidence.summary
-    title = f"Nestling · {summary['task']} · seed {summary['seed']}"
+    quick = " · quick" if summary["quick"] else ""
+    title = f"Nestling · {summary['task']} · seed {summary['seed']}{quick}"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -51,7 +53,7 @@ def report_page(evidence: Evidence) -> str:
 <header><h1>Simulated run of {escape(summary["task"])}</h1>
 <p>Bundle {escape(summary["bundle_version"])} on {summary["devices"]} simulated devices,
 {summary["inputs"]} inputs, seed {summary["seed"]}{escape(tables.shared_recordings(summary))}</p>
-</header>
+{_quick(summary)}</header>
 <main>
 <div class="tiles">{"".join(tile.html() for tile in _tiles(summary))}</div>
 {_federated(summary)}{_pictures(evidence)}
@@ -60,6 +62,10 @@ def report_page(evidence: Evidence) -> str:
 </body>
 </html>
 """
+
+
+def _quick(summary: Mapping[str, Any]) -> str:
+    return f'<p class="quick">{escape(QUICK_NOTICE)}</p>\n' if summary["quick"] else ""
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[Tile]:

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_sim.report.federated import gains
 from nestling_sim.report.follow_ups import asked_later
 from nestling_sim.report.refusals import never_sent, reasons_line
@@ -20,6 +21,7 @@ def summary_table(summary: Mapping[str, Any]) -> RenderableType:
     title = f"{summary['bundle_version']} on {summary['devices']} devices, seed {summary['seed']}"
     return Group(
         Text(title, style="bold"),
+        *([Text(QUICK_NOTICE, style="bold red")] if summary["quick"] else []),
         _rich(comparison(summary), emphasis="hybrid"),
         Text(
             f"latency in ms: {summary['latency_provenance']} for the board / "

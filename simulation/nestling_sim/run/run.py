@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nestling_cloud.bundles.cache import trained_repository
+from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.inputs.added_training import with_folders
 from nestling_cloud.mqtt.broker_process import BrokerKind, find_broker
 from nestling_cloud.progress import Progress
 from nestling_cloud.service.config import Addresses
-from nestling_cloud.tasks import Splits, Task, load_task
+from nestling_cloud.tasks import Splits, Task, load_task, quick_task
 from nestling_cloud.temporary_files import temporary_folder
 from nestling_sim.figures.evaluation import curves, evaluate
 from nestling_sim.figures.finished_run import FinishedRun
@@ -46,6 +47,7 @@ class RunConfig:
         data_dir: the folder with the task's data, or None to search the task's usual folders.
         folders: folders of labeled inputs of devices, which are trained on too.
         retrain: whether to train even if the cache has the bundle.
+        quick: whether to train on a sample for a few epochs; the run is then marked as quick.
         out: the folder for results, in which each run makes its own folder.
         broker_kind: the kind of broker that the cloud starts.
         console: whether to serve the console while the simulation runs.
@@ -58,6 +60,7 @@ class RunConfig:
     data_dir: Path | None = None
     folders: Sequence[Path] = ()
     retrain: bool = False
+    quick: bool = False
     out: Path = Path("runs")
     broker_kind: BrokerKind = "auto"
     console: bool = False
@@ -133,6 +136,9 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
     raise_open_files_limit(len(fleet))
     with watch.stage("data"):
         task = load_task(scenario.task)
+        if config.quick:
+            task = quick_task(task)
+            listener.notice(QUICK_NOTICE)
         own = task.load_checked(config.data_dir, scenario.seed)
         splits, added = with_folders(task, own, config.folders)
         for entry in added:

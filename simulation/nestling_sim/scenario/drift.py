@@ -62,7 +62,7 @@ def drifted(examples: Examples, drift: Drift) -> Examples:
         DriftError: the number of channels is not a multiple of three, or the inputs have no time
             axis that can be resampled.
     """
-    inputs = examples.inputs
+    inputs = np.asarray(examples.inputs)
     if not np.array_equal(drift.turn, np.eye(3)):
         inputs = _turned(inputs, drift.turn)
     if drift.speed != 1:

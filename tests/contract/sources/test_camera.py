@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.datasets.picture_graph import picture_graph
+from nestling_core.media.front_end import PictureFrontEnd
 from nestling_device.sources.camera import Camera, choose_camera
 from nestling_device.sources.source import Source, SourceError, Windows
 from tests.support.source_contract import Fed, SourceContract
@@ -155,3 +158,17 @@ def test_task_without_pictures_is_rejected_and_the_camera_is_closed(
     with pytest.raises(SourceError, match="a camera gives"):
         Camera(camera, shape)
     assert camera.closed == 1
+
+
+def test_picture_is_scaled_by_the_bundles_graph_without_the_padding() -> None:
+    signature = Signature(shape=[3, 4, 8], media="picture")
+    front_end = PictureFrontEnd(picture_graph(signature), signature)
+    camera = SimulatedCamera()
+    source = Camera(camera, (3, 4, 8), lambda: front_end)
+    camera.colour = (51, 102, 255)
+
+    taken = source.take(1.0)
+
+    assert taken is not None
+    np.testing.assert_array_equal(taken.window[:, 0, -1], np.array([0.2, 0.4, 1], np.float32))
+    assert np.ptp(taken.window, axis=(1, 2)).max() == 0

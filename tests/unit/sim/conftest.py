@@ -106,6 +106,7 @@ def _summary(rows: list[ReceiptRow]) -> dict[str, Any]:
         "task": "wearable",
         "seed": 3,
         "bundle_version": "wearable-1-0f3a9c21",
+        "quick": False,
         "devices": len(_DEVICES),
         "inputs": len(rows),
         "recordings": 42,

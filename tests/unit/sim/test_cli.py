@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from nestling_cloud.progress import SilentProgress
+from nestling_cloud.tasks import load_task
 from nestling_sim import cli
 from nestling_sim.scenario.scenario import built_in_scenarios
 from tests.support.fleet_tasks import ROOT
+from tests.support.folders import write_pictures
 
 TINY = f"{ROOT / 'tests' / 'support' / 'tiny_task.py'}:TINY_TASK"
 
@@ -90,3 +93,33 @@ def test_signal_unwinds_and_a_second_one_does_not_interrupt_the_clean_up(
     assert steps == ["cleaned"]
     assert signalled.value.number == number
     assert signal.getsignal(number) is before
+
+
+def test_folder_becomes_a_task_file_beside_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NESTLING_CACHE", str(tmp_path / "cache"))
+    write_pictures(tmp_path / "shapes", 12)
+    options = cli._parser().parse_args(
+        ["run", "--pictures", str(tmp_path / "shapes"), "--size", "8x8", "--out", str(tmp_path)]
+    )
+
+    reference = cli._task(options, 0, SilentProgress())
+
+    assert reference == str(tmp_path / "shapes.toml")
+    assert list(load_task(reference).signature.shape) == [3, 8, 8]
+    assert "task file: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--size", "8x8"], "--size: name a folder with --pictures"),
+        (["--pictures", ".", "--task", "wearable"], "give one of them"),
+    ],
+)
+def test_flags_that_do_not_go_together_exit_with_1(
+    flags: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", "--out", str(tmp_path), *flags]) == 1
+    assert reason in capsys.readouterr().err

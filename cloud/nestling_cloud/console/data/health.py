@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from nestling_cloud.bundles.quick_notice import QUICK_NOTICE
 from nestling_cloud.console.data.rounds import RoundView
 from nestling_cloud.console.data.units import age, number, percent
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX, FleetCondition, Losses
@@ -72,6 +73,7 @@ class Snapshot:
         fleet: the condition of the devices.
         desired: the bundle version that devices should run, or "" if there is none or it cannot be
             read.
+        quick: whether this bundle was trained with `--quick`.
         release_fault: the reason why the released bundle cannot be read, or "" if it can be read.
         offloads: the numbers of offloads in the last five minutes.
         last_round: the last federated round, or None if there was none.
@@ -81,6 +83,7 @@ class Snapshot:
     uplink: IngestStatus
     fleet: FleetCondition
     desired: str
+    quick: bool = False
     release_fault: str = ""
     offloads: Offloads = Offloads()
     last_round: RoundView | None = None
@@ -127,6 +130,8 @@ def _of_cloud(snapshot: Snapshot) -> Iterator[Finding]:
         )
     if snapshot.release_fault:
         yield _fault(f"There is no bundle for devices to run: {snapshot.release_fault}")
+    if snapshot.quick:
+        yield _warning(f"The bundle {snapshot.desired} is {QUICK_NOTICE}")
     seen_ms = snapshot.fleet.last_seen_ms
     if seen_ms is not None and seen_ms > snapshot.now_ms + _CLOCK_MARGIN_MS:
         yield _fault(

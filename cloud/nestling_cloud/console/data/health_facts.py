@@ -92,25 +92,27 @@ class HealthFacts:
         return await self._snapshot.get("now", _FRESH_S, lambda: self._read(offloads))
 
     def _read(self, offloads: Offloads) -> Snapshot:
-        desired, release_fault = self._released()
+        desired, quick, release_fault = self._released()
         last = self._rounds.latest(1)
         return Snapshot(
             now_ms=unix_ms(),
             uplink=self._uplink(),
             fleet=fleet_condition(self._store),
             desired=desired,
+            quick=quick,
             release_fault=release_fault,
             offloads=offloads,
             last_round=last[-1] if last else None,
         )
 
-    def _released(self) -> tuple[str, str]:
+    def _released(self) -> tuple[str, bool, str]:
+        """Return the version of the bundle, whether it is quick, and why it cannot be read."""
         try:
-            self._repository.manifest()
+            quick = self._repository.manifest().quick
             desired = self._repository.desired()
         except (RepositoryError, OSError) as err:
-            return "", str(err)
-        return desired.bundle_version if desired else "", ""
+            return "", False, str(err)
+        return desired.bundle_version if desired else "", quick, ""
 
 
 def _offloads(totals: Totals) -> Offloads:

@@ -56,7 +56,8 @@ def _show_bundle(models: Models, view: FleetView) -> None:
     shape = " x ".join(map(str, overview["input_shape"]))
     with heading("Models") as sub:
         sub.show(
-            f"{models.bundle_version}: task {overview['task']}, release {overview['release']}, "
+            f"{models.bundle_version}{' (quick)' if overview['quick'] else ''}: "
+            f"task {overview['task']}, release {overview['release']}, "
             f"input {shape}, {len(overview['classes'])} classes"
         )
     with block("section", "panel spaced", aria_label="Capacities", data_panel="capacities"):

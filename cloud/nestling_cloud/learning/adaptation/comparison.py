@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.adaptation.cross_domain import AdaptationConfig, adapt
+from nestling_cloud.learning.input_tensors import InputTensors, split, tensors_of
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.progress import Progress
@@ -14,6 +15,9 @@ from nestling_cloud.tasks.domains import Domains
 from nestling_cloud.tasks.examples import Examples
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
+
+# Inputs that are scored at a time.
+_SCORED = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +120,12 @@ def accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]:
         student: the nested student in evaluation mode.
         examples: the data to measure on.
     """
-    inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
+    inputs, labels = tensors_of(examples.inputs), torch.from_numpy(examples.labels)
     return tuple(
-        (student(inputs, capacity).argmax(dim=1) == labels).double().mean().item()
+        (_answers(student, inputs, capacity) == labels).double().mean().item()
         for capacity in range(1, student.config.capacities + 1)
     )
+
+
+def _answers(student: NestedStudent, inputs: InputTensors, capacity: int) -> torch.Tensor:
+    return torch.cat([student(part, capacity).argmax(dim=1) for part in split(inputs, _SCORED)])

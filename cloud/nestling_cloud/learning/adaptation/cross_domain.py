@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nestling_cloud.learning.adaptation.sensor_frame import (
@@ -19,10 +18,12 @@ from nestling_cloud.learning.adaptation.sensor_frame import (
     turn,
 )
 from nestling_cloud.learning.adaptation.target_inputs import AdaptationError, check_target
+from nestling_cloud.learning.input_tensors import tensors_of
 from nestling_cloud.learning.loop import logits_of, seeded
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Examples, concatenate
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import recalibrate
@@ -62,7 +63,7 @@ def adapt(
     task: Task,
     teacher: nn.Module,
     source: Examples,
-    target: NDArray[np.float32],
+    target: Inputs,
     config: AdaptationConfig,
     *,
     seed: int,
@@ -78,7 +79,7 @@ def adapt(
     Args:
         task: the task, which sets the student's sizes and recipe.
         teacher: the teacher trained on the source.
-        source: the labeled data of the source.
+        source: the labeled data of the source, which is kept in memory even if it is in a file.
         target: the unlabeled inputs of the target, (N, *shape).
         config: what is known about the shift between the domains.
         seed: the random seed for initial weights, shuffling and augmentation.
@@ -94,7 +95,7 @@ def adapt(
     framed = FramedTeacher(teacher, choice.frame)
     examples = training_set(framed, source, target)
     student = train_student(task, framed, examples, seeded(seed), progress)
-    recalibrate(student, torch.from_numpy(target))  # it will only run on the target domain
+    recalibrate(student, tensors_of(target))  # it will only run on the target domain
     return AdaptedNetworks(student=student, teacher=framed, choice=choice)
 
 
@@ -122,7 +123,7 @@ def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
     return config.frames or (tuple(map(tuple, np.eye(channels).tolist())),)
 
 
-def training_set(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]) -> Examples:
+def training_set(teacher: FramedTeacher, source: Examples, target: Inputs) -> Examples:
     """Return the student's training data, which joins both domains in the target's frame.
 
     The examples of the source come first, followed by those of the target, whose labels are the
@@ -145,16 +146,16 @@ def into_target(teacher: FramedTeacher, source: Examples) -> Examples:
         source: the labeled data of the source.
     """
     back = torch.linalg.inv(teacher.frame)
-    turned = turn(torch.from_numpy(source.inputs), back).numpy()
+    turned = turn(torch.from_numpy(source.inputs[:]), back).numpy()
     return replace(source, inputs=turned)
 
 
-def with_pseudo_labels(teacher: FramedTeacher, target: NDArray[np.float32]) -> Examples:
+def with_pseudo_labels(teacher: FramedTeacher, target: Inputs) -> Examples:
     """Return the target's inputs with the teacher's most likely classes as labels.
 
     Args:
         teacher: the teacher, which answers inputs in the target's frame.
         target: the unlabeled inputs of the target, (N, *shape).
     """
-    answers = logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
+    answers = logits_of(teacher, tensors_of(target)).argmax(dim=1).numpy()
     return Examples(inputs=target, labels=answers)

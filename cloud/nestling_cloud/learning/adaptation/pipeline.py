@@ -1,8 +1,5 @@
 """Trains the contents of a bundle (a release) for a domain that has only unlabeled inputs."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nestling_cloud.learning.adaptation.cross_domain import (
     AdaptationConfig,
     adapt,
@@ -18,6 +15,7 @@ from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.examples import Splits
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.single_label import require_single_label
 from nestling_cloud.tasks.task import Task
 
@@ -25,7 +23,7 @@ from nestling_cloud.tasks.task import Task
 def learn_adapted(
     task: Task,
     splits: Splits,
-    target: NDArray[np.float32],
+    target: Inputs,
     config: AdaptationConfig,
     *,
     seed: int,

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nestling_cloud.learning.adaptation.losses import information
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.onnx.adopt_onnx import AdoptedModel, with_channels_mixed
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
+from nestling_cloud.tasks.inputs import Inputs
 
 # A matrix (C, C) that maps a target input to the source's frame.
 Frame = tuple[tuple[float, ...], ...]
@@ -60,9 +60,7 @@ class FrameChoice:
     gain: float
 
 
-def choose_frame(
-    teacher: nn.Module, target: NDArray[np.float32], frames: Sequence[Frame]
-) -> FrameChoice:
+def choose_frame(teacher: nn.Module, target: Inputs, frames: Sequence[Frame]) -> FrameChoice:
     """Return the frame in which the teacher's answers carry the most information about the inputs.
 
     The first frame is chosen unless another frame is better by at least 0.1 nats. The choice

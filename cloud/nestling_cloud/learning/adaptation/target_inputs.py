@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.tasks.inputs import Inputs, batches_of
 from nestling_cloud.tasks.task import Task
 
 
@@ -40,7 +41,7 @@ def read_target(task: Task, path: Path) -> NDArray[np.float32]:
     return found
 
 
-def check_target(task: Task, target: NDArray[np.float32]) -> None:
+def check_target(task: Task, target: Inputs) -> None:
     """Raise AdaptationError if unlabeled inputs do not fit the task.
 
     Args:
@@ -62,5 +63,5 @@ def check_target(task: Task, target: NDArray[np.float32]) -> None:
             f"task {task.name}: target inputs are {target.dtype} {target.shape}, the signature "
             f"asks for float32 {expected}"
         )
-    if not np.isfinite(target).all():
+    if not all(np.isfinite(batch).all() for batch in batches_of(target)):
         raise AdaptationError(f"task {task.name}: some target inputs are not finite; remove them")

@@ -6,10 +6,17 @@ is between teacher and student). This package may import the modules `loop` and 
 """
 
 from nestling_cloud.learning.distillation.assistant import train_assistants
-from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views
+from nestling_cloud.learning.distillation.augmented_views import (
+    AugmentedViews,
+    Batch,
+    augmented_copies,
+    check_views_fit,
+    make_views,
+)
 from nestling_cloud.learning.distillation.features import TeacherFeatureError, answers_of
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.learning.distillation.outliers import inputs_as_trained
+from nestling_cloud.learning.distillation.view_tensors import ViewsError
 
 __all__ = [
     "AugmentedViews",
@@ -17,10 +24,14 @@ __all__ = [
     "Objective",
     "TeacherFeatureError",
     "TeacherObjective",
+    "ViewsError",
     "answers_of",
+    "augmented_copies",
     "augmented_views",
+    "check_views_fit",
     "inputs_as_trained",
     "make_views",
     "objective",
     "train_assistants",
+    "view_tensors",
 ]

@@ -11,7 +11,9 @@ from torch import nn
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, make_views
 from nestling_cloud.learning.distillation.objective import answer_loss
+from nestling_cloud.learning.input_tensors import fit_normalizer
 from nestling_cloud.learning.loop import BatchLoss, train
+from nestling_cloud.learning.torch_device import device_of, training_device
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.distillation import Distillation
@@ -53,7 +55,7 @@ def train_assistants(
     for width in distillation.assistants:
         views = make_views(task, teacher, examples, generator, by_logits)
         assistant = ConvTeacher(task.signature, width, front_end=task.student.front_end)
-        assistant.normalizer.fit(examples.inputs)
+        fit_normalizer(assistant.normalizer, examples.inputs)
         assistant.head.fit(examples.labels)
         train(
             assistant,
@@ -63,6 +65,7 @@ def train_assistants(
             generator=generator,
             progress=progress,
             what=f"teacher assistant of width {width}",
+            device=training_device(),
         )
         teacher = assistant
     return teacher
@@ -70,7 +73,7 @@ def train_assistants(
 
 def _loss_on(assistant: nn.Module, views: AugmentedViews) -> BatchLoss:
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        batch = views.batch(epoch, indices)
+        batch = views.batch(epoch, indices, device_of(assistant))
         return answer_loss(assistant(batch.inputs).float(), batch, views.distillation)
 
     return loss_of

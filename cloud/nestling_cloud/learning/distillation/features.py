@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.distillation.losses import attention_map
+from nestling_cloud.learning.input_tensors import InputTensors, split
 from nestling_cloud.learning.loop import with_channels_last
+from nestling_cloud.learning.torch_device import device_of
 from nestling_cloud.recipes.distillation import DistillationError, Feature
 
 # Half the memory of float32 but the same range, so that no teacher's activations overflow.
@@ -42,13 +44,13 @@ class Answers:
 @torch.no_grad()
 def answers_of(
     teacher: nn.Module,
-    inputs: torch.Tensor,
+    inputs: InputTensors,
     feature: Feature,
     *,
     shape: Sequence[int] = (),
     batch: int = 128,
 ) -> Answers:
-    """Return a teacher's logits and inner features for some inputs.
+    """Return a teacher's logits and inner features for some inputs, on the processor.
 
     Args:
         teacher: the teacher, which maps (N, *shape) to (N, classes) and is set to evaluation mode.
@@ -64,11 +66,13 @@ def answers_of(
     teacher.eval()
     logits: list[torch.Tensor] = []
     features: list[torch.Tensor] = []
+    device = device_of(teacher)
     with _capturing(teacher, shape or inputs.shape[1:]) as captured:
-        for part in torch.split(inputs, batch):
-            logits.append(teacher(with_channels_last(part, teacher)).float())
+        for part in split(inputs, batch):
+            placed = with_channels_last(part.to(device), teacher)
+            logits.append(teacher(placed).float().cpu())
             if feature != "none":
-                features.append(_feature(captured, feature).to(STORED_DTYPE))
+                features.append(_feature(captured, feature).to(STORED_DTYPE).cpu())
     return Answers(logits=torch.cat(logits), features=torch.cat(features) if features else None)
 
 

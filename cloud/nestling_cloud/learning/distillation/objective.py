@@ -1,5 +1,6 @@
 """Defines the loss by which a nested student's largest capacity (size) learns from a teacher."""
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from nestling_cloud.learning.distillation.losses import (
     attention_map,
     hint_loss,
 )
+from nestling_cloud.learning.distillation.view_tensors import MOST_IN_MEMORY, ViewTensors
 from nestling_cloud.learning.kind_losses import student_loss
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_core.student.network import NestedStudent
@@ -91,7 +93,7 @@ class TeacherObjective(nn.Module):
         if views.features is not None:
             self._follow(student.stack[-1].plan.channels(student.config.capacities), views.features)
 
-    def _follow(self, channels: int, features: torch.Tensor) -> None:
+    def _follow(self, channels: int, features: ViewTensors) -> None:
         """Set up the regressor and the scale or center for comparing features with the teacher's.
 
         Args:
@@ -102,7 +104,8 @@ class TeacherObjective(nn.Module):
             return
         # Even at equal widths: a nest's first channels need not correspond to the teacher's.
         self._regressor = Regressor(channels, features.shape[2])
-        first = features[0].float()
+        count = max(1, MOST_IN_MEMORY // (4 * math.prod(features.shape[2:])))
+        first = features[0][:count].float()
         if self._distillation.feature == "hints":  # so that a weight suits every teacher
             self._unit = first.square().mean().sqrt().clamp_min(1e-6)
         else:  # embeddings after a ReLU all point the same way unless they are centered
@@ -128,8 +131,13 @@ class TeacherObjective(nn.Module):
         *_, last, pooled = features
         match self._distillation.feature:
             case "hints":
-                return hint_loss(self._regressor(last), teacher / self._unit)
+                return hint_loss(self._regressor(last), teacher / _on(teacher, self._unit))
             case "attention":
                 return attention_loss(attention_map(last), teacher)
             case _:
-                return angular_loss(self._regressor(pooled), teacher - self._center)
+                return angular_loss(self._regressor(pooled), teacher - _on(teacher, self._center))
+
+
+def _on(features: torch.Tensor, value: float | torch.Tensor) -> float | torch.Tensor:
+    """Return a value on the device of the features."""
+    return value.to(features.device) if isinstance(value, torch.Tensor) else value

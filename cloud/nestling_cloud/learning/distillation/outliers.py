@@ -8,10 +8,9 @@ exposure, Hendrycks et al. 2019, but with the teacher's score instead of a class
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_core.kinds.anomaly import Anomaly
 from nestling_core.kinds.kind import Kind
 
@@ -34,11 +33,11 @@ def with_outliers(augment: Augment) -> Augment:
     return augmented
 
 
-def inputs_as_trained(kind: Kind, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+def inputs_as_trained(kind: Kind, inputs: Inputs) -> Inputs:
     """Return training inputs as a student of this kind of task meets them, without augmentation.
 
     Statistics and ranges of a student are measured on them. In an anomaly task, every second one is
-    unusual; otherwise they are unchanged.
+    unusual, and all are in memory; otherwise they are unchanged.
 
     Args:
         kind: the kind of the task.
@@ -47,8 +46,7 @@ def inputs_as_trained(kind: Kind, inputs: NDArray[np.float32]) -> NDArray[np.flo
     if not isinstance(kind, Anomaly):
         return inputs
     same = with_outliers(lambda given, _: given)
-    found: NDArray[np.float32] = same(torch.from_numpy(inputs), torch.Generator()).numpy()
-    return found
+    return same(torch.from_numpy(inputs[:]), torch.Generator()).numpy()
 
 
 def outliers(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

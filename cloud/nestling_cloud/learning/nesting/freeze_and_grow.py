@@ -6,8 +6,7 @@ capacity is trained and frozen. Finally, each larger capacity in turn gets its f
 only the weights that they add (the ring) are trained.
 """
 
-import torch
-
+from nestling_cloud.learning.input_tensors import tensors_of
 from nestling_cloud.learning.nesting.pruning import prune
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.recipes.nesting import Grow
@@ -33,7 +32,7 @@ def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
     student = prune(training_set, grow)
     for capacity in range(1, student.config.capacities + 1):
         grow_ring(student, training_set, capacity, grow)
-    recalibrate(student, torch.from_numpy(training_set.train_inputs))
+    recalibrate(student, tensors_of(training_set.train_inputs))
     return student
 
 

@@ -12,18 +12,19 @@ A rule chooses the capacities that an optimizer step trains:
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
+from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
 from nestling_cloud.learning.kind_losses import imitation_loss
 from nestling_cloud.learning.loop import BatchLoss, train
+from nestling_cloud.learning.torch_device import device_of, placed, training_device
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.nesting import Joint, Rule
 from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
@@ -35,7 +36,7 @@ _SCORED = 512
 def train_nested(
     task: Task,
     views: AugmentedViews,
-    train_inputs: NDArray[np.float32],
+    train_inputs: Inputs,
     generator: torch.Generator,
     progress: Progress,
     *,
@@ -58,20 +59,23 @@ def train_nested(
         TrainingError: the data is too small, or the loss or a weight is no longer finite.
     """
     joint = joint or Joint()
-    inputs = torch.from_numpy(train_inputs)
+    inputs = tensors_of(train_inputs)
     student = NestedStudent(task.signature, task.student)
-    student.normalizer.fit(train_inputs)
+    fit_normalizer(student.normalizer, train_inputs)
     if student.output_scale is not None:
         student.output_scale.fit(views.labels.numpy())
     objective = TeacherObjective(student, views)
 
     @torch.no_grad()
     def score(part: slice) -> float:
-        batches = zip(*(torch.split(x[part], _SCORED) for x in (inputs, views.labels)), strict=True)
-        right = [student(x, k).argmax(1) == y for x, y in batches for k in capacities]
+        held_out = tensors_of(rows_of(train_inputs, part)), views.labels[part]
+        batches = zip(*(split(x, _SCORED) for x in held_out), strict=True)
+        right = [
+            student(x.to(device), k).argmax(1).cpu() == y for x, y in batches for k in capacities
+        ]
         return float(torch.cat(right).float().mean())
 
-    capacities = range(1, task.student.capacities + 1)
+    capacities, device = range(1, task.student.capacities + 1), training_device()
     train(
         nn.ModuleList([student, objective]),
         objective_of(student, objective, views, generator, joint),
@@ -81,8 +85,10 @@ def train_nested(
         progress=progress,
         what=f"nested student of {len(capacities)} capacities",
         score=score,
+        device=device,
     )
-    recalibrate(student, inputs)
+    with placed(student, device):
+        recalibrate(student, inputs)
     return student
 
 
@@ -122,7 +128,7 @@ def objective_of(
         return joint_loss(
             student,
             objective,
-            views.batch(epoch, indices),
+            views.batch(epoch, indices, device_of(student)),
             capacities=next(steps),
             teacher_share=joint.teacher_share,
         )
@@ -172,7 +178,7 @@ def joint_loss(
             gradient flows, with the weight `1 - teacher_share`.
     """
     largest = student.config.capacities
-    loss, largest_logits = torch.zeros(()), None
+    loss, largest_logits = torch.zeros((), device=batch.inputs.device), None
     for capacity in sorted(capacities, reverse=True):
         *outputs, pooled = student.features(batch.inputs, capacity)
         logits = student.classify(pooled, capacity)

@@ -9,6 +9,7 @@ import itertools
 import numpy as np
 import torch
 
+from nestling_cloud.learning.input_tensors import fit_normalizer, tensors_of
 from nestling_cloud.learning.nesting.channel_order import ranked_layers, reorder
 from nestling_cloud.learning.nesting.filter_ranking import best_first, draw_triplets, filter_worths
 from nestling_cloud.learning.nesting.training_set import TrainingSet
@@ -42,7 +43,7 @@ def prune(training_set: TrainingSet, grow: Grow) -> NestedStudent:
     """
     task = training_set.task
     steps = NestedStudent(task.signature, pruning_config(task.student, grow.prunings))
-    steps.normalizer.fit(training_set.train_inputs)
+    fit_normalizer(steps.normalizer, training_set.train_inputs)
     ranked_layers(steps)  # raises before anything is trained
     largest = steps.config.capacities
     training_set.teach(steps, above=0, up_to=largest, share=1.0, what="largest capacity")
@@ -104,7 +105,7 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
         OrderError: the student has a shuffle block, so its channels cannot be reordered.
         RankingError: there is only one class, or no class has two inputs.
     """
-    recalibrate(student, torch.from_numpy(training_set.train_inputs), capacity)
+    recalibrate(student, tensors_of(training_set.train_inputs), capacity)
     labels = training_set.views.labels.numpy()
     rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=training_set.generator)))
     chosen = rng.permutation(len(labels))[:_RANKING_INPUTS]

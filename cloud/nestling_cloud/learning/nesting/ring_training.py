@@ -43,4 +43,7 @@ class FrozenNest:
     def restore(self) -> None:
         """Restore the frozen parameter values of the student from the copies, bit for bit."""
         for name, parameter in self._parameters.items():
-            parameter.copy_(torch.where(self._free[name], parameter, self._kept[name]))
+            device = parameter.device  # it changes once, when the training begins
+            free, kept = self._free[name].to(device), self._kept[name].to(device)
+            self._free[name], self._kept[name] = free, kept
+            parameter.copy_(torch.where(free, parameter, kept))

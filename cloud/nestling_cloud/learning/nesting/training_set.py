@@ -2,15 +2,15 @@
 
 import dataclasses
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews
 from nestling_cloud.learning.distillation.objective import answer_loss
 from nestling_cloud.learning.loop import train
 from nestling_cloud.learning.nesting.ring_training import FrozenNest
+from nestling_cloud.learning.torch_device import device_of, training_device
 from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.task import Task
 from nestling_core.student.network import NestedStudent
 
@@ -29,7 +29,7 @@ class TrainingSet:
 
     task: Task
     views: AugmentedViews
-    train_inputs: NDArray[np.float32]
+    train_inputs: Inputs
     generator: torch.Generator
     progress: Progress
 
@@ -53,7 +53,7 @@ class TrainingSet:
 
         def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
             frozen.restore()  # undo what the previous step moved
-            batch = views.batch(epoch, indices)
+            batch = views.batch(epoch, indices, device_of(student))
             return answer_loss(student(batch.inputs, up_to), batch, views.distillation)
 
         train(
@@ -64,5 +64,6 @@ class TrainingSet:
             generator=self.generator,
             progress=self.progress,
             what=what,
+            device=training_device(),
         )
         frozen.restore()

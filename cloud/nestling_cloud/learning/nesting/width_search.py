@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nestling_cloud.learning.input_tensors import fit_normalizer
 from nestling_cloud.learning.loop import train
 from nestling_cloud.learning.nesting.search_space import random_widths, smallest_widths, units
 from nestling_cloud.learning.nesting.slimming import (
@@ -23,6 +24,7 @@ from nestling_cloud.learning.nesting.slimming import (
 from nestling_cloud.learning.nesting.supernet import Supernet, supernet_loss
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.nesting.width_cost import CostOf, Widths
+from nestling_cloud.learning.torch_device import device_of, training_device
 from nestling_cloud.recipes.nesting import NestingError
 from nestling_core.student.config import StudentConfig
 
@@ -114,7 +116,7 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
     """
     student, labels = training_set.task.student, training_set.views.labels.numpy()
     supernet = Supernet(training_set.task.signature, student)
-    supernet.normalizer.fit(training_set.train_inputs)
+    fit_normalizer(supernet.normalizer, training_set.train_inputs)
     held = held_out(labels, search.held_out)
     if not held.any():
         raise NestingError(
@@ -162,7 +164,7 @@ def _train(
         drawn = [random_widths(student, smallest, training_set.generator) for _ in range(drawings)]
         return supernet_loss(
             supernet,
-            views.batch(epoch, places[indices]),
+            views.batch(epoch, places[indices], device_of(supernet)),
             views.distillation,
             [student.whole, smallest, *drawn],
         )
@@ -175,6 +177,7 @@ def _train(
         generator=training_set.generator,
         progress=training_set.progress,
         what="supernet",
+        device=training_device(),
     )
 
 

@@ -14,6 +14,7 @@ from nestling_cloud.learning.onnx.template import build_template
 from nestling_cloud.learning.quantization import QuantizedStudent
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.models.plain_confidence import PlainConfidence
+from nestling_cloud.tasks.inputs import Inputs, batches_of
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble, ring_bytes
 from nestling_core.student.config import StudentConfig
@@ -36,7 +37,7 @@ class CompiledNest:
     templates: Sequence[bytes]
     templates_int8: Sequence[bytes]
 
-    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def logits(self, inputs: Inputs) -> NDArray[np.float32]:
         """Return the logits of each capacity, computed in onnxruntime as on a device.
 
         Args:
@@ -45,14 +46,15 @@ class CompiledNest:
         Returns:
             The logits, (K, N, classes).
         """
-        return np.stack(
-            [
-                open_session(template, assemble(self.layout, self.rings[:number])).run(
-                    None, {"input": inputs}
-                )[0]
-                for number, template in enumerate(self.templates, start=1)
-            ]
-        )
+        sessions = [
+            open_session(template, assemble(self.layout, self.rings[:number]))
+            for number, template in enumerate(self.templates, start=1)
+        ]
+        parts = [
+            np.stack([session.run(None, {"input": batch})[0] for session in sessions])
+            for batch in batches_of(inputs)
+        ]
+        return np.concatenate(parts, axis=1)
 
     def with_multiplexer(self, multiplexer: Multiplexer | PlainConfidence) -> "CompiledNest":
         """Return the compiled student with a multiplexer or a plain rule added to its graphs."""

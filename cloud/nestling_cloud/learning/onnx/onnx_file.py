@@ -4,13 +4,16 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
-import onnxruntime
 
 from nestling_cloud.errors import CloudError
-from nestling_core.execution.session import SessionError, open_session
+from nestling_core.execution.session import SessionError, open_session, runtime_version
 from nestling_core.parsing.headline import headline
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 # Operators of these domains may be known to onnxruntime; all others are custom.
 _KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"}
@@ -118,7 +121,7 @@ def serialize(model: onnx.ModelProto) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def open_model(model: onnx.ModelProto, threads: int = 1) -> onnxruntime.InferenceSession:
+def open_model(model: onnx.ModelProto, threads: int = 1) -> "onnxruntime.InferenceSession":
     """Return a session of onnxruntime with a model.
 
     Args:
@@ -143,7 +146,7 @@ def runtime_reason(error: str) -> str:
 
 def _why(model: onnx.ModelProto, error: str) -> str:
     """Return why onnxruntime does not load a model, and what to do."""
-    runtime = f"onnxruntime {onnxruntime.__version__}"
+    runtime = f"onnxruntime {runtime_version()}"
     custom = sorted(set(_custom_operators(model)))
     if custom:
         return (

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import nn
 
@@ -21,6 +21,9 @@ from nestling_cloud.learning.onnx.onnx_file import (
 )
 from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_core.execution.session import quiet_run
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ class OnnxNetwork(nn.Module):
             ) from err
         return torch.from_numpy(logits)
 
-    def _session(self) -> onnxruntime.InferenceSession:
+    def _session(self) -> "onnxruntime.InferenceSession":
         threads = torch.get_num_threads()
         if threads not in self._sessions:
             model = onnx.load_from_string(self.served.onnx)

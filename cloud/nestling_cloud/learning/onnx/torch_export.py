@@ -47,8 +47,19 @@ def export_onnx(
         )
     assert program is not None  # always so with dynamo=True and no file
     buffer = io.BytesIO()
-    onnx.save_model(program.model_proto, buffer)
+    onnx.save_model(_without_origins(program.model_proto), buffer)
     return buffer.getvalue()
+
+
+def _without_origins(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model without what the exporter notes about its origin, such as paths of sources."""
+    model.ClearField("metadata_props")
+    graph = model.graph
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    graph.ClearField("metadata_props")
+    return model
 
 
 def export_program(program: ExportedProgram) -> onnx.ModelProto:

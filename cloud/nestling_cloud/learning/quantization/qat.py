@@ -26,6 +26,7 @@ from nestling_cloud.learning.quantization.weight_scales import (
     tensor_grids,
     weight_scales,
 )
+from nestling_cloud.learning.torch_device import training_device
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.quantization import Quantization, WeightMethod
 from nestling_cloud.recipes.recipe import Recipe
@@ -47,10 +48,10 @@ class _RoundedWeight(nn.Module):
         self._method = method
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        whole = weight.detach().numpy()
+        whole = weight.detach().cpu().numpy()
         scale = weight_scales(whole, self._grid, self._method)
         rounded = torch.from_numpy(round_weight(whole, scale) * spread(scale, whole.ndim))
-        return weight + (rounded - weight).detach()
+        return weight + (rounded.to(weight.device) - weight).detach()
 
 
 class _MovingRanges:
@@ -153,4 +154,5 @@ def fine_tune(
             generator=generator,
             progress=progress,
             what="student on 8-bit grids",
+            device=training_device(),
         )

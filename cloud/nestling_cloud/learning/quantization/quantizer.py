@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nestling_cloud.learning.input_tensors import tensors_of
 from nestling_cloud.learning.quantization.activation_ranges import activation_range
 from nestling_cloud.learning.quantization.bias_correction import correct_biases
 from nestling_cloud.learning.quantization.equalization import equalize
@@ -21,19 +22,21 @@ from nestling_cloud.learning.quantization.quantized_student import (
 )
 from nestling_cloud.learning.quantization.weight_scales import tensor_grids, weight_scales
 from nestling_cloud.recipes.quantization import Quantization, RangeMethod
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_core.student.layers import ConvLayer, Layer, RecurrentLayer
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import HEAD_NAME
 from nestling_core.student.sandwich import recalibrate
 
-# Inputs that ranges are measured on; more hardly change them and cost memory.
-_RANGE_INPUTS = 2048
+# Inputs that ranges are measured on, and most bytes of their activations with two copies of the
+# largest; more hardly change the ranges and cost memory.
+_RANGE_INPUTS, _RANGE_BYTES = 2048, 600_000_000
 
 _PLAIN = Quantization()
 
 
 def quantize(
-    student: NestedStudent, inputs: Floats, quantization: Quantization = _PLAIN
+    student: NestedStudent, inputs: Inputs, quantization: Quantization = _PLAIN
 ) -> QuantizedStudent:
     """Return the quantized form of a trained nested student.
 
@@ -45,19 +48,20 @@ def quantize(
         student: the trained student, which is changed in place. Its weights are replaced by their
             rounded values, its normalization is measured again, and its biases may be corrected.
         inputs: the training inputs, (N, *shape). The normalization statistics are measured on all
-            of them, and the activation ranges on at most 2048, which are evenly spaced.
+            of them, and the activation ranges on at most 2048, which are evenly spaced. These are
+            fewer if the activations of 2048 inputs would take more than about 600 MB.
         quantization: the options that choose the methods.
     """
     if quantization.equalize:
         equalize(student)
     reference = copy.deepcopy(student)
     tensors, scales = _round_weights(student, quantization)
-    recalibrate(student, torch.from_numpy(inputs))
-    sample = torch.from_numpy(inputs[:: math.ceil(len(inputs) / _RANGE_INPUTS)])
+    recalibrate(student, tensors_of(inputs))
+    sample = _sample(student, inputs)
     capacities = range(1, student.config.capacities + 1)
     grids = [list(_grids(student, k, sample, quantization.ranges)) for k in capacities]
     if quantization.bias_correction:
-        recalibrate(reference, torch.from_numpy(inputs))
+        recalibrate(reference, tensors_of(inputs))
         correct_biases(student, reference, grids, sample)
     scale = student.output_scale
     return QuantizedStudent(
@@ -70,6 +74,17 @@ def quantize(
         center=None if scale is None else scale.center.numpy().copy(),
         spread=None if scale is None else scale.spread.numpy().copy(),
     )
+
+
+@torch.no_grad()
+def _sample(student: NestedStudent, inputs: Inputs) -> torch.Tensor:
+    """Return the evenly spaced inputs that ranges are measured on."""
+    first = torch.from_numpy(inputs[:1])
+    outputs = student.features(first, student.config.capacities)
+    sizes = [output.nbytes for output in (first, *outputs)]
+    one = sum(sizes) + 2 * max(sizes)  # rounding makes copies
+    most = max(1, min(_RANGE_INPUTS, _RANGE_BYTES // one))
+    return torch.from_numpy(inputs[:: math.ceil(len(inputs) / most)])
 
 
 def _round_weights(

@@ -24,7 +24,11 @@ from nestling_cloud.learning.routing.fit_multiplexer import (
     beliefs,
     fit_multiplexer,
 )
-from nestling_cloud.learning.routing.multiplexer_design import FEWEST_FITTED, choose_design
+from nestling_cloud.learning.routing.multiplexer_design import (
+    FEWEST_FITTED,
+    USUAL_NETWORK_INPUTS,
+    choose_design,
+)
 from nestling_cloud.learning.routing.operating_points import GATED_PART, SHARES, operating_point
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "FITTED_PART",
     "GATED_PART",
     "SHARES",
+    "USUAL_NETWORK_INPUTS",
     "CascadeRule",
     "Design",
     "Estimator",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_core.kinds.kind import Answers, Kind
 from nestling_core.kinds.labels import SINGLE_LABEL
 
@@ -41,7 +42,7 @@ class RoutingData:
         kind: the kind of the task.
     """
 
-    inputs: Floats
+    inputs: Inputs
     logits: Floats
     cloud: Floats
     labels: Answers
@@ -100,7 +101,7 @@ class RoutingData:
     def part(self, chosen: NDArray[np.intp]) -> "RoutingData":
         """Return the data of the inputs with the chosen indices, as independent inputs."""
         return RoutingData(
-            inputs=self.inputs[chosen],
+            inputs=rows_of(self.inputs, chosen),
             logits=self.logits[:, chosen],
             cloud=self.cloud[chosen],
             labels=self.labels[chosen],

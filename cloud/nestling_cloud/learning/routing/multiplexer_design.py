@@ -8,6 +8,7 @@ that it was not fitted on.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from nestling_cloud.learning.routing.cascade import at_once
 from nestling_cloud.learning.routing.correctness_labels import LABEL_PART
 from nestling_cloud.learning.routing.data import (
     FEWEST_STRETCHES,
+    FITTED_PART,
     STRETCH,
     Doubles,
     Floats,
@@ -52,6 +54,8 @@ _RECIPE = dataclasses.replace(RECIPE, epochs=15)
 _STANDARD_ERRORS = 1.0
 FEWEST_FITTED = STRETCH * FEWEST_STRETCHES
 """The fewest inputs to fit on with which networks are tried."""
+USUAL_NETWORK_INPUTS = math.ceil(FEWEST_FITTED / FITTED_PART)
+"""The fewest calibration inputs with which networks are usually tried, fitted on or not."""
 # The filter with which designs for streams are compared.
 _FILTER = StreamFilter(stay=0.9, reread=0.1, misread=0.2, weight=0.6, doubt=0.05)
 

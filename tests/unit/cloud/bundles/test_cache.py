@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from nestling_cloud.bundles.cache import CacheError, cache_folder, trained_repository
+from nestling_cloud.bundles.cache import CacheError, trained_repository
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.cache_folder import cache_folder
 from nestling_cloud.learning.make_teacher import TeacherError
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import TaskError
@@ -68,7 +69,7 @@ def test_cache_holds_no_incomplete_bundle(cache: Path, first: Path) -> None:
 
 def test_training_that_fails_leaves_no_bundle(tmp_path: Path) -> None:
     splits = tiny_splits()
-    splits.train.inputs[-1, 0, 0] = np.inf  # `load_checked` would have refused it
+    splits.train.inputs[-1][0, 0] = np.inf  # `load_checked` would have refused it
 
     with np.errstate(invalid="ignore"), pytest.raises(TaskError, match="not finite"):
         trained_repository(TINY_TASK, splits, seed=0, progress=SilentProgress(), cache=tmp_path)

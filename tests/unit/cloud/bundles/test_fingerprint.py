@@ -82,7 +82,7 @@ def test_fingerprint_changes_with_the_seed() -> None:
 
 
 def in_train(splits: Splits) -> None:
-    splits.train.inputs[-1, -1, -1] += 1e-3
+    splits.train.inputs[-1][-1, -1] += 1e-3
 
 
 def in_calibration(splits: Splits) -> None:
@@ -90,7 +90,7 @@ def in_calibration(splits: Splits) -> None:
 
 
 def in_test(splits: Splits) -> None:
-    splits.test[1].inputs[0, 0, 0] += 1e-3
+    splits.test[1].inputs[0][0, 0] += 1e-3
 
 
 @pytest.mark.parametrize("change", [in_train, in_calibration, in_test])

@@ -23,6 +23,8 @@ from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks import Distillation, OnnxTeacher, Recipe, Signature, Task
+from nestling_core.kinds.of_signature import kind_of
+from tests.support.kind_tasks import ANOMALY, MULTI_LABEL, REGRESSION
 from tests.support.onnx_teachers import SHAPE, Recurrent, Wrapped, linear, network, traced
 from tests.support.pitch_teacher import MIRRORED, Matcher
 from tests.support.progress import EpochCounter
@@ -242,3 +244,35 @@ def test_onnx_network_fails_in_words(tmp_path: Path) -> None:
         OnnxTeacherError, match=r"^task tiny: the teacher teacher\.onnx fails on 1 inputs: "
     ):
         teacher(torch.zeros(1, 5, 5))
+
+
+class Ended(nn.Module):
+    """A teacher of windows of another task, with an activation at its end."""
+
+    body: nn.Module
+
+    def __init__(self, task: Task, activation: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        length, outputs = task.signature.shape[1], kind_of(task.signature).teacher_outputs
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(2 * length, outputs))
+        self.end = activation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values: torch.Tensor = self.end(self.body(x))
+        return values
+
+
+@pytest.mark.parametrize("task", [ANOMALY, MULTI_LABEL, REGRESSION])
+def test_onnx_teacher_of_every_kind_answers_what_the_task_learns_from(
+    task: Task, tmp_path: Path
+) -> None:
+    made = Ended(task, nn.Sigmoid()).eval()
+    path = tmp_path / "teacher.onnx"
+    onnx.save(traced(made, free=True, shape=task.signature.shape), path)
+    inputs = torch.from_numpy(task.load(None, 0).train.inputs[:5])
+
+    found = make_teacher(dataclasses.replace(task, teacher=path, teacher_recipe=None))(inputs)
+
+    logits = kind_of(task.signature).name == "multi-label"
+    torch.testing.assert_close(found, made.body(inputs) if logits else made(inputs))

@@ -165,9 +165,9 @@ def test_accuracies_are_those_of_the_calibration_subjects(
     unseen = trained.splits.calibration
 
     for capacity in CAPACITIES:
-        right = bundle.logits(capacity, unseen.inputs).argmax(1) == unseen.labels
+        right = bundle.logits(capacity, unseen.inputs[:]).argmax(1) == unseen.labels
         assert bundle.manifest.capacities[capacity - 1].accuracy == pytest.approx(right.mean())
-    teacher = bundle.teacher().run(None, {"input": unseen.inputs})[0]
+    teacher = bundle.teacher().run(None, {"input": unseen.inputs[:]})[0]
     found = (teacher.argmax(1) == unseen.labels).mean()
     assert bundle.manifest.cloud.accuracy == pytest.approx(found, abs=0.005)
 
@@ -175,8 +175,8 @@ def test_accuracies_are_those_of_the_calibration_subjects(
 def test_models_generalize_to_unseen_subjects(trained: TrainedTask, bundle: Bundle) -> None:
     test = concatenate(trained.splits.test)
 
-    teacher = bundle.teacher().run(None, {"input": test.inputs})[0]
-    largest = bundle.logits(len(CAPACITIES), test.inputs)
+    teacher = bundle.teacher().run(None, {"input": test.inputs[:]})[0]
+    largest = bundle.logits(len(CAPACITIES), test.inputs[:])
 
     chance = 1 / len(trained.task.signature.classes)
     assert (teacher.argmax(1) == test.labels).mean() > 3 * chance

@@ -123,7 +123,7 @@ def test_student_of_the_checkpoint_answers_almost_as_the_devices_graphs(
 
     for capacity in (1, 2):
         nest.load(capacity)
-        found = nest.run(inputs).logits.argmax(1)
+        found = nest.run(inputs[:]).logits.argmax(1)
         with torch.no_grad():
             expected = student(torch.from_numpy(inputs), capacity).argmax(1).numpy()
         assert (found == expected).mean() > 0.9  # the rest is rounding to eight bits

@@ -68,7 +68,7 @@ def test_student_is_planned_for_the_features() -> None:
 
 def test_front_end_has_no_arrays_in_a_checkpoint_and_a_student_comes_back_from_one() -> None:
     student = NestedStudent(SOUND_TASK.signature, SOUND_TASK.student).eval()
-    student.normalizer.fit(notes(20, 0).inputs)
+    student.normalizer.fit(notes(20, 0).inputs[:])
     arrays = arrays_of(student)
 
     again = student_of(SOUND_TASK.signature, SOUND_TASK.student, arrays)
@@ -80,7 +80,7 @@ def test_front_end_has_no_arrays_in_a_checkpoint_and_a_student_comes_back_from_o
 
 def test_normalization_is_that_of_the_features() -> None:
     student = NestedStudent(SOUND_TASK.signature, SOUND_TASK.student)
-    inputs = notes(300, 0).inputs
+    inputs = notes(300, 0).inputs[:]
 
     student.normalizer.fit(inputs)
 
@@ -226,7 +226,7 @@ def test_searched_capacities_keep_the_front_end() -> None:
 
 def test_device_trains_its_prefix_on_samples() -> None:
     made = notes(120, 5)
-    given = split(made.inputs, made.labels)
+    given = split(made.inputs[:], made.labels)
     torch.manual_seed(0)
     student = NestedStudent(SOUND_TASK.signature, SOUND_TASK.student)
     student.normalizer.fit(given.inputs)
@@ -249,7 +249,7 @@ def test_teacher_is_trained_on_augmented_samples() -> None:
 
 
 def test_samples_of_sixteen_bits_are_sent_exactly() -> None:
-    inputs = notes(50, 0).inputs
+    inputs = notes(50, 0).inputs[:]
     inputs[0, 0, :2] = (32767 / 32768, -32767 / 32768)
 
     form = calibrated_form("int16", inputs)
@@ -260,7 +260,7 @@ def test_samples_of_sixteen_bits_are_sent_exactly() -> None:
 
 
 def test_soft_samples_take_fewer_bytes_than_with_a_scale_for_their_range() -> None:
-    soft = np.rint(notes(50, 0).inputs * 0.01 * 32768) / np.float32(32768)
+    soft = np.rint(notes(50, 0).inputs[:] * 0.01 * 32768) / np.float32(32768)
 
     form = calibrated_form("int16", soft)
     fine = calibrated_form("int16", soft + np.float32(1e-6))

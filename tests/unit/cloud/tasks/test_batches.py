@@ -27,7 +27,7 @@ def test_lists_arrays_and_columns_of_labels_are_accepted() -> None:
 
     found = examples_from(batches())
 
-    assert found.inputs.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert found.inputs[:].tolist() == [[1, 2], [3, 4], [5, 6]]
     assert found.labels.tolist() == [0, 1, 2]
 
 

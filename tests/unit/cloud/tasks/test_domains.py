@@ -2,10 +2,10 @@ import hashlib
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from nestling_cloud.tasks import Examples, concatenate
 from nestling_cloud.tasks.domains import Domains
+from nestling_cloud.tasks.inputs import Inputs
 from nestling_cloud.tasks.wearable import TASK, load_sides
 
 
@@ -14,7 +14,7 @@ def domains() -> Domains:
     return load_sides(None, 0)
 
 
-def digests(inputs: NDArray[np.float32]) -> set[bytes]:
+def digests(inputs: Inputs) -> set[bytes]:
     return {hashlib.sha256(window.tobytes()).digest() for window in inputs}
 
 

@@ -10,6 +10,12 @@ from nestling_cloud.tasks import TaskError, load_task
 from nestling_cloud.tasks.task_modules import import_task_file, modules_beside
 
 
+@pytest.fixture(autouse=True)
+def with_compiled_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python write compiled files, which it does for users."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+
+
 def write(folder: Path, **files: str) -> Path:
     for name, text in files.items():
         path = folder / f"{name.replace('__', '/')}.py"

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, GuaranteePlan
+from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, GuaranteePlan, Signature
+from nestling_cloud.datasets.picture_graph import picture_graph
 from nestling_device.bundle.calibration import CalibrationError
 from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
@@ -225,3 +226,9 @@ def test_invalid_cascade_does_not_pass(
 ) -> None:
     with pytest.raises(CalibrationError, match="release the bundle again"):
         try_bundle(tmp_path, calibration=cascades(change))
+
+
+def test_front_end_that_does_not_give_inputs_of_the_task_does_not_pass(tmp_path: Path) -> None:
+    for number, graph in enumerate((b"no graph", picture_graph(Signature(shape=[3, 4, 4])))):
+        with pytest.raises(SelfTestError, match="release it again"):
+            try_bundle(tmp_path / str(number), front_end=graph)

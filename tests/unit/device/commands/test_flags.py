@@ -22,6 +22,8 @@ def read(*arguments: str) -> Config:
     [
         ("golden", "golden", ""),
         ("day.npy", "recording", "day.npy"),
+        ("a/cat.JPG", "recording", "a/cat.JPG"),
+        ("yes.wav", "recording", "yes.wav"),
         ("a:b/day.npy", "recording", "a:b/day.npy"),
         ("recording:day", "recording", "day"),
         ("folder:/in/x.npy", "folder", "/in/x.npy"),

@@ -15,7 +15,7 @@ RECIPE = LocalRecipe(epochs=8, batch=16, learning_rate=1e-2)
 
 def examples() -> LocalExamples:
     made = slow_tones(200, seed=5)
-    return split(made.inputs, made.labels)
+    return split(made.inputs[:], made.labels)
 
 
 def student() -> NestedStudent:

@@ -158,7 +158,7 @@ def test_target_that_does_not_fit_the_task_is_refused(
 @pytest.mark.parametrize("frame", [((1.0,),), ((1.0, 0.0), (1.0, 0.0))])
 def test_frame_that_does_not_fit_or_cannot_be_inverted_is_refused(frame: Frame) -> None:
     with pytest.raises(AdaptationError, match="invertible matrix of 2 x 2 channels"):
-        adapted(DOMAINS.target.inputs, config=AdaptationConfig(frames=(SAME, frame)))
+        adapted(DOMAINS.target.inputs[:], config=AdaptationConfig(frames=(SAME, frame)))
 
 
 def test_training_set_is_the_transformed_source_then_the_pseudo_labeled_target() -> None:

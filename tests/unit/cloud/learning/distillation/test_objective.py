@@ -99,12 +99,12 @@ def test_feature_loss_is_added_with_its_weight(feature: Feature) -> None:
     *_, last, pooled = network.features(batch.inputs, LARGEST)
     teacher = batch.features.float()
     if feature == "hints":
-        unit = views.features[0].float().square().mean().sqrt()
+        unit = views.features[0][:].float().square().mean().sqrt()
         feature_loss = hint_loss(objective._regressor(last), teacher / unit)
     elif feature == "attention":
         feature_loss = attention_loss(attention_map(last), teacher)
     else:
-        center = views.features[0].float().mean(0)
+        center = views.features[0][:].float().mean(0)
         feature_loss = angular_loss(objective._regressor(pooled), teacher - center)
     expected = loss_of(network, objective, plain) + 3.0 * feature_loss
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
@@ -139,7 +139,8 @@ def test_unit_of_hints_does_not_depend_on_the_teachers_scale() -> None:
     for scale in (1.0, 1000.0):
         views = views_of(Distillation(weight=0.0, feature="hints"))
         assert views.features is not None
-        views.features.mul_(scale)
+        for view, copy in enumerate(views.features):
+            views.features.put(view, 0, copy[:] * scale)
         network = student()
         losses.append(loss_of(network, TeacherObjective(network, views), first_batch(views)).item())
 

@@ -30,7 +30,7 @@ from tests.support.onnx_teachers import (
 from tests.support.tiny_task import CLASSES, LENGTH, TINY_TASK, tones
 
 FLOAT = TensorProto.FLOAT
-ROWS = tones(5, 0).inputs
+ROWS = tones(5, 0).inputs[:]
 PLAIN = OnnxTeacher("teacher.onnx")
 EXPECTED = Expected(count=CLASSES, activations=frozenset({"Softmax", "Sigmoid"}))
 
@@ -65,8 +65,9 @@ def test_fixed_batch_is_freed(opset: int, batch: int) -> None:
 
 
 @pytest.mark.parametrize("free", [False, True])
-def test_batch_that_is_written_into_a_reshape_is_freed(free: bool) -> None:
-    model = traced(Wrapped("constant reshape"), free=free)
+@pytest.mark.parametrize("way", ["constant reshape", "constant flattening"])
+def test_batch_that_is_written_into_a_reshape_is_freed(way: str, free: bool) -> None:
+    model = traced(Wrapped(way), free=free)
 
     np.testing.assert_allclose(served(model), answers(network()), atol=1e-5)
     assert "Scan" not in {node.op_type for node in adopted_graph(model).node}
@@ -81,6 +82,12 @@ def test_network_that_takes_single_inputs_only_is_run_once_for_each() -> None:
 
     np.testing.assert_allclose(served(model), answers(Recurrent(batch=1)), atol=1e-5)
     assert [node.op_type for node in adopted_graph(model).node] == ["Scan"]
+
+
+def test_network_that_would_mix_a_batch_is_run_once_for_each_input() -> None:
+    model = traced(Wrapped("largest of the batch"))  # declares a batch of one
+
+    np.testing.assert_allclose(served(model), answers(Wrapped("largest of the batch")), atol=1e-5)
 
 
 def test_batch_of_several_that_cannot_be_freed_is_refused() -> None:
@@ -132,11 +139,21 @@ def test_inputs_are_normalized_before_the_network() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("way", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("way", ["softmax", "sigmoid", "softmax and back"])
 def test_softmax_or_sigmoid_at_the_end_is_removed(way: str) -> None:
-    np.testing.assert_allclose(
-        served(traced(Wrapped(way), free=True)), answers(network()), atol=1e-5
-    )
+    model = traced(Wrapped(way), free=True)
+
+    np.testing.assert_allclose(served(model), answers(network()), atol=1e-5)
+
+
+@pytest.mark.parametrize("way", ["softmax", "sigmoid", "probabilities by hand"])
+def test_values_stay_where_a_task_does_not_learn_from_logits(way: str) -> None:
+    expected = Expected(count=CLASSES, activations=frozenset())
+
+    adopted = adopt(traced(Wrapped(way), free=True), PLAIN, SHAPE, expected)
+
+    found = CloudModel("tiny-teacher", adopted.onnx).run(ROWS)
+    np.testing.assert_allclose(found, answers(Wrapped(way)), atol=1e-5)
 
 
 @pytest.mark.parametrize("way", ["probabilities by hand", "log softmax"])
@@ -195,13 +212,13 @@ def test_file_without_shapes_is_served() -> None:
 
 def test_branches_may_use_tensors_from_outside() -> None:
     branch = helper.make_graph(
-        [helper.make_node("MatMul", ["flat", "weights"], ["inside"])],
+        [helper.make_node("MatMul", ["input", "weights"], ["inside"])],
         "branch",
         [],
         [helper.make_tensor_value_info("inside", FLOAT, None)],
     )
     nodes = [
-        helper.make_node("Flatten", ["samples"], ["flat"]),
+        helper.make_node("Flatten", ["samples"], ["input"]),
         helper.make_node("If", ["yes"], ["scores"], then_branch=branch, else_branch=other(branch)),
     ]
     weights = np.eye(2 * LENGTH, CLASSES, dtype=np.float32)

@@ -57,6 +57,11 @@ def test_exported_model_is_valid_and_contains_all_weights(model: bytes) -> None:
     assert [value.name for value in parsed.graph.input] == ["x", "y"]
 
 
+def test_exported_model_names_no_file_of_this_machine(model: bytes) -> None:
+    assert b"test_torch_export" not in model
+    assert b"site-packages" not in model
+
+
 def test_network_is_exported_in_evaluation_mode(network: nn.Module) -> None:
     network.train()
 
