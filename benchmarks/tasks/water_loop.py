@@ -25,10 +25,9 @@ from nestling_cloud.tasks import (
     Recipe,
     Splits,
     Task,
-    TaskError,
+    concatenate,
+    conv_student,
 )
-from nestling_cloud.tasks import concatenate, conv_student
-from nestling_cloud.tasks.files import DataMissingError
 
 VARIABLE = "NESTLING_WATER_LOOP"
 GROUPS = ("valve1", "valve2", "other")

@@ -111,7 +111,7 @@ def _remember(teacher: NeighborTeacher, examples: Examples) -> None:
     chosen = normal[:: math.ceil(len(normal) / MOST_WINDOWS) or 1]
     ends = np.cumsum(examples.lengths if len(examples.lengths) > 1 else [1] * len(examples))
     try:
-        teacher.fit(rows_of(examples.inputs, chosen), np.searchsorted(ends, chosen, side="right"))
+        teacher.fit(examples.inputs[chosen], np.searchsorted(ends, chosen, side="right"))
     except ValueError as err:
         raise TrainingError(f"teacher: {err}; give more") from err
 

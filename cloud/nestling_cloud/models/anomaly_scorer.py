@@ -1,4 +1,4 @@
-"""Defines what the built-in teachers of anomaly tasks share, which is a threshold of their score."""
+"""Defines what the built-in teachers of anomaly tasks share, a threshold of their scores."""
 
 import torch
 from torch import nn
