@@ -37,6 +37,7 @@ HOP_S = 10
 # Parts of the recordings of each group; the rest are for the test.
 TRAIN_PART, CALIBRATION_PART = 0.5, 0.25
 TOLERANCE_L_MIN = 2.0
+SEEDS = 6
 
 Floats = NDArray[np.float32]
 
@@ -55,20 +56,15 @@ class Recording:
     flow: Floats
     anomalous: NDArray[np.bool_]
 
-    def windows(self, rows: Floats, hop: int) -> Floats:
-        """Return the windows of some rows, (N, C, WINDOW_S).
-
-        Args:
-            rows: the channels, (C, T).
-            hop: the number of rows from the start of a window to that of the next one.
-        """
-        view = np.lib.stride_tricks.sliding_window_view(rows, WINDOW_S, axis=1)[:, ::hop]
-        return np.ascontiguousarray(view.swapaxes(0, 1))
+    @property
+    def vibration(self) -> Floats:
+        """The logarithm of both accelerometers in mg, plus 1, (2, T)."""
+        return np.log1p(1000 * self.sensors[:2])
 
 
 SENSORS = (
-    ("Accelerometer1RMS", "g"),
-    ("Accelerometer2RMS", "g"),
+    ("Accelerometer1RMS", "ln mg"),
+    ("Accelerometer2RMS", "ln mg"),
     ("Current", "A"),
     ("Pressure", "bar"),
     ("Temperature", "°C"),
@@ -110,18 +106,28 @@ def deal(seed: int) -> tuple[list[Recording], list[Recording], list[Recording]]:
     return train, [calibration[i] for i in rng.permutation(len(calibration))], test
 
 
-def anomaly_examples(recording: Recording, hop: int = HOP_S, least: float = 0.5) -> Examples:
-    rows = np.concatenate([recording.sensors[:2], recording.flow[None]])
-    anomalous = recording.windows(recording.anomalous[None].astype(np.float32), hop)
-    return Examples(
-        inputs=recording.windows(rows, hop),
-        labels=(anomalous.mean((1, 2)) >= least).astype(np.int64),
-    )
+def anomaly_examples(recording: Recording, least: float = 0.5) -> Examples:
+    """Return the windows of both accelerometers and the flow, and which are anomalies.
+
+    Args:
+        recording: the recording.
+        least: the share of anomalous rows from which a window is an anomaly.
+    """
+    rows = np.concatenate([recording.vibration, np.log1p(recording.flow[None])])
+    anomalous = windows(recording.anomalous[None].astype(np.float32)).mean((1, 2))
+    return Examples(inputs=windows(rows), labels=(anomalous >= least).astype(np.int64))
 
 
-def flow_examples(recording: Recording, hop: int = HOP_S) -> Examples:
-    flow = recording.windows(recording.flow[None], hop)[:, :, -1]
-    return Examples(inputs=recording.windows(recording.sensors, hop), labels=flow)
+def flow_examples(recording: Recording) -> Examples:
+    """Return the windows of the other sensors, and the flow rate at the end of each."""
+    rows = np.concatenate([recording.vibration, recording.sensors[2:]])
+    return Examples(inputs=windows(rows), labels=windows(recording.flow[None])[:, :, -1])
+
+
+def windows(rows: Floats) -> Floats:
+    """Return the windows of some rows, (C, T) -> (N, C, WINDOW_S)."""
+    view = np.lib.stride_tricks.sliding_window_view(rows, WINDOW_S, axis=1)[:, ::HOP_S]
+    return np.ascontiguousarray(view.swapaxes(0, 1))
 
 
 def load(
@@ -149,7 +155,7 @@ def _signature(columns: Sequence[tuple[str, str]], **kind: object) -> Signature:
 
 ANOMALY = Task(
     name="water-loop-anomaly",
-    signature=_signature((*SENSORS[:2], FLOW), kind="anomaly", classes=["normal", "anomaly"]),
+    signature=_signature((*SENSORS[:2], (FLOW[0], "ln L/min")), kind="anomaly", classes=["normal", "anomaly"]),
     load=partial(load, anomaly_examples, partial(anomaly_examples, least=1e-3)),
     student=conv_student(channels=(32, 48, 64), kernel=5, strides=(2, 2, 1)),
     teacher=partial(NeighborTeacher, statistics=("level",)),
