@@ -131,7 +131,7 @@ def _describe(task: Task, splits: Splits, seed: int) -> Cell:
             "task": task.name,
             "seed": seed,
             "data": digest.hexdigest(),
-            "teacher": repr(make_teacher(task)),
+            "teacher": hashlib.sha256(repr(make_teacher(task)).encode()).hexdigest(),
             "recipe": task.teacher_recipe and asdict(task.teacher_recipe),
             "augment": getattr(task.augment, "__qualname__", repr(task.augment)),
         },

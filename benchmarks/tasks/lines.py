@@ -7,6 +7,7 @@ file, which is trained as it is. A teacher as an ONNX file needs the few lines o
 import wave
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,8 +23,8 @@ from nestling_cloud.tasks import Examples, OnnxTeacher, Signature, Splits, Task,
 
 def load(data_dir, seed):
     data = np.load("windows.npz")
-    parts = [Examples(inputs=data[f"{p}_x"], labels=data[f"{p}_y"]) for p in ("train", "cal", "test")]
-    return Splits(train=parts[0], calibration=parts[1], test=[parts[2]])
+    parts = [Examples(inputs=data[f"x{i}"], labels=data[f"y{i}"]) for i in range(3)]
+    return Splits(train=parts[0], calibration=parts[1], test=parts[2:])
 
 TASK = Task(
     name="mine",
@@ -108,13 +109,14 @@ _FOLDERS: Mapping[str, Callable[[Path, int, Generator], None]] = {
 
 
 def _write_windows(path: Path, rng: Generator) -> None:
-    arrays = {}
-    for part in ("train", "cal", "test"):
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for part in range(3):  # training, calibration and test
         labels = rng.integers(0, len(CLASSES), 4 * _OF_CLASS)
         noise = rng.normal(size=(len(labels), 1, _LENGTH))
-        arrays[f"{part}_x"] = (noise + labels[:, None, None]).astype(np.float32)
-        arrays[f"{part}_y"] = labels
-    np.savez(path, **arrays)
+        arrays[f"x{part}"] = (noise + labels[:, None, None]).astype(np.float32)
+        arrays[f"y{part}"] = labels
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _teacher() -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from benchmarks.tasks.figures import figures
 from benchmarks.tasks.plan import CELLS, PlanError, check_folders
 from benchmarks.tasks.results import run_parts
 from benchmarks.tasks.tables import tables
-from nestling_cloud.bundles.cache import cache_folder
+from nestling_cloud.cache_folder import cache_folder
 
 _NOTE = """
 **Pictures.** CIFAR-10 as JPEG files in class folders; the task is what `nestling-cloud task new

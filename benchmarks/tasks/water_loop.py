@@ -7,7 +7,7 @@ and test data share no recording. Inputs are raw windows; nothing is normalized 
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,17 +25,20 @@ from nestling_cloud.tasks import (
     Recipe,
     Splits,
     Task,
+    TaskError,
     concatenate,
     conv_student,
 )
+from nestling_cloud.tasks.files import DataMissingError
 
 VARIABLE = "NESTLING_WATER_LOOP"
 GROUPS = ("valve1", "valve2", "other")
 NORMAL = "anomaly-free"
 WINDOW_S = 60
 HOP_S = 10
-# Parts of the recordings of each group; the rest are for the test.
-TRAIN_PART, CALIBRATION_PART = 0.5, 0.25
+# Where training and calibration recordings end in a group; the rest are for the test.
+_PARTS = (0.5, 0.75)
+_FEWEST = 3  # recordings of a group
 TOLERANCE_L_MIN = 2.0
 SEEDS = 6
 
@@ -63,47 +66,78 @@ class Recording:
 
 
 SENSORS = (
-    ("Accelerometer1RMS", "ln mg"),
-    ("Accelerometer2RMS", "ln mg"),
-    ("Current", "A"),
-    ("Pressure", "bar"),
-    ("Temperature", "°C"),
-    ("Thermocouple", "°C"),
-    ("Voltage", "V"),
+    *("Accelerometer1RMS", "Accelerometer2RMS", "Current", "Pressure"),
+    *("Temperature", "Thermocouple", "Voltage"),
 )
-FLOW = ("Volume Flow RateRMS", "L/min")
+UNITS = ("ln mg", "ln mg", "A", "bar", "°C", "°C", "V")
+FLOW = "Volume Flow RateRMS"
+
+
+def find_recordings() -> dict[str, list[Path]]:
+    """Return the files of the recordings of each group, and of the one without anomalies.
+
+    Raises:
+        DataMissingError: the folder is not named, or lacks recordings of a group.
+    """
+    named = os.environ.get(VARIABLE, "")
+    found = {group: sorted(Path(named, group).glob("*.csv")) for group in (*GROUPS, NORMAL)}
+    for group, paths in found.items():
+        if not named or len(paths) < (1 if group == NORMAL else _FEWEST):
+            raise DataMissingError(
+                f"{VARIABLE} is {named!r}: its folder {group} has {len(paths)} recordings (*.csv), "
+                "which are too few; name the folder `data` of the data set"
+            )
+    return found
 
 
 def read_recording(path: Path) -> Recording:
-    """Return the recording in a file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
-    sensors = [[float(row[name]) for row in rows] for name, _ in SENSORS]
-    return Recording(
-        sensors=np.array(sensors, np.float32),
-        flow=np.array([float(row[FLOW[0]]) for row in rows], np.float32),
-        anomalous=np.array([float(row.get("anomaly") or 0) > 0 for row in rows]),
-    )
+    """Return the recording in a file.
+
+    Raises:
+        TaskError: the file lacks a column or has a value that is not a number.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter=";"))
+        return Recording(
+            sensors=np.array([[float(row[name]) for row in rows] for name in SENSORS], np.float32),
+            flow=np.array([float(row[FLOW]) for row in rows], np.float32),
+            anomalous=np.array([float(row.get("anomaly") or 0) > 0 for row in rows]),
+        )
+    except (OSError, KeyError, TypeError, ValueError) as err:
+        raise TaskError(f"{path} is not a recording of the water loop: {err!r}") from err
 
 
 def deal(seed: int) -> tuple[list[Recording], list[Recording], list[Recording]]:
-    """Return the recordings for training, for calibration and for the test."""
-    folder = Path(os.environ[VARIABLE])
-    rng = np.random.default_rng(seed)
-    train = [read_recording(path) for path in sorted((folder / NORMAL).glob("*.csv"))]
-    calibration: list[Recording] = []
-    test: list[Recording] = []
+    """Return the recordings for training, for calibration and for the test.
+
+    Each group is dealt alike, so that all states of the loop occur everywhere. Calibration
+    recordings are in a random order, because routers are fitted on the first ones.
+
+    Args:
+        seed: the random seed.
+
+    Raises:
+        DataMissingError: the folder is not named, or lacks recordings of a group.
+        TaskError: a file is not a recording of the water loop.
+    """
+    found, rng = find_recordings(), np.random.default_rng(seed)
+    train, calibration, test = list(found[NORMAL]), list[Path](), list[Path]()
     for group in GROUPS:
-        found = [read_recording(path) for path in sorted((folder / group).glob("*.csv"))]
-        mixed = [found[place] for place in rng.permutation(len(found))]
-        first, second = (
-            round(TRAIN_PART * len(found)),
-            round((TRAIN_PART + CALIBRATION_PART) * len(found)),
-        )
-        train += mixed[:first]
-        calibration += mixed[first:second]
-        test += mixed[second:]
-    return train, [calibration[i] for i in rng.permutation(len(calibration))], test
+        mixed = [found[group][place] for place in rng.permutation(len(found[group]))]
+        ends = [round(part * len(mixed)) for part in _PARTS]
+        for part, paths in zip((train, calibration, test), _cut(mixed, ends), strict=True):
+            part.extend(paths)
+    calibration = [calibration[place] for place in rng.permutation(len(calibration))]
+    return (
+        [read_recording(path) for path in train],
+        [read_recording(path) for path in calibration],
+        [read_recording(path) for path in test],
+    )
+
+
+def _cut(paths: list[Path], ends: list[int]) -> list[list[Path]]:
+    return [paths[: ends[0]], paths[ends[0] : ends[1]], paths[ends[1] :]]
 
 
 def anomaly_examples(recording: Recording, least: float = 0.5) -> Examples:
@@ -136,6 +170,13 @@ def load(
     _data_dir: Path | None,
     seed: int,
 ) -> Splits:
+    """Return the examples of a task on the water loop.
+
+    Args:
+        examples: a function that returns the examples of a recording.
+        train_examples: the same for training recordings.
+        seed: the seed that deals the recordings.
+    """
     train, calibration, test = deal(seed)
     return Splits(
         train=concatenate([train_examples(one) for one in train]),
@@ -144,18 +185,15 @@ def load(
     )
 
 
-def _signature(columns: Sequence[tuple[str, str]], **kind: object) -> Signature:
-    return Signature(
-        shape=[len(columns), WINDOW_S],
-        channels=[name for name, _ in columns],
-        units=[unit for _, unit in columns],
-        **kind,
-    )
-
-
 ANOMALY = Task(
     name="water-loop-anomaly",
-    signature=_signature((*SENSORS[:2], (FLOW[0], "ln L/min")), kind="anomaly", classes=["normal", "anomaly"]),
+    signature=Signature(
+        shape=[3, WINDOW_S],
+        channels=[*SENSORS[:2], FLOW],
+        units=[*UNITS[:2], "ln L/min"],
+        kind="anomaly",
+        classes=["normal", "anomaly"],
+    ),
     load=partial(load, anomaly_examples, partial(anomaly_examples, least=1e-3)),
     student=conv_student(channels=(32, 48, 64), kernel=5, strides=(2, 2, 1)),
     teacher=partial(NeighborTeacher, statistics=("level",)),
@@ -165,8 +203,10 @@ ANOMALY = Task(
 )
 FLOW_RATE = Task(
     name="water-loop-flow",
-    signature=_signature(
-        SENSORS,
+    signature=Signature(
+        shape=[len(SENSORS), WINDOW_S],
+        channels=SENSORS,
+        units=UNITS,
         kind="regression",
         values=[Value(name="flow rate", unit="L/min", tolerance=TOLERANCE_L_MIN)],
     ),
