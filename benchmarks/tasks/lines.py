@@ -62,26 +62,20 @@ def measure_lines(folder: Path) -> dict[str, int]:
             (data / label).mkdir(parents=True)
             for index in range(_OF_CLASS):
                 write(data / label / f"{index:03d}", number, rng)
-        task = folder / f"{name}.toml"
-        run_command("task", "new", f"--{name}", str(data), "--out", str(task))
-        _train(folder, str(task))
+        run_command("task", "new", f"--{name}", name, "--out", f"{name}.toml", folder=folder)
+        _train(f"{name}.toml", folder)
         found[name] = 0
-    source = folder / "mine.py"
-    source.write_text(
-        ONNX_TASK.replace('"windows', f'"{folder}/windows').replace(
-            '"teacher.', f'"{folder}/teacher.'
-        ),
-        "utf-8",
-    )
+    (folder / "mine.py").write_text(ONNX_TASK, "utf-8")
     _write_windows(folder / "windows.npz", rng)
     onnx.save(_teacher(), str(folder / "teacher.onnx"))
-    _train(folder, f"{source}:TASK")
+    _train("mine.py:TASK", folder)
     return {**found, "onnx": lines_of(ONNX_TASK)}
 
 
-def _train(folder: Path, task: str) -> None:
+def _train(task: str, folder: Path) -> None:
+    repository = f"bundles-of-{Path(task).stem}"
     run_command(
-        "bundle", "train", "--task", task, "--repository", str(folder / "repository"), "--quick"
+        "bundle", "train", "--task", task, "--repository", repository, "--quick", folder=folder
     )
 
 

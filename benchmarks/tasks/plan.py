@@ -78,24 +78,25 @@ def task_of_folder(folder: Path, data: Path) -> Task:
         PlanError: the command fails.
     """
     path = folder / "pictures.toml"
-    run_command("task", "new", "--pictures", str(data), "--out", str(path), "--name", PICTURES)
+    new = ("task", "new", "--pictures", str(data.resolve()), "--name", PICTURES)
+    run_command(*new, "--out", str(path), folder=folder)
     return load_task(str(path))
 
 
-def run_command(*arguments: str) -> str:
-    """Run `nestling-cloud` in a process of its own, and return what it printed.
+def run_command(*arguments: str, folder: Path) -> None:
+    """Run `nestling-cloud` in a process of its own.
 
     Args:
         *arguments: the arguments of the command.
+        folder: the folder to run it in.
 
     Raises:
         PlanError: the command fails.
     """
     command = [str(Path(sys.executable).with_name("nestling-cloud")), *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise PlanError(f"nestling-cloud {' '.join(arguments)} failed: {done.stderr.strip()}")
-    return done.stdout
 
 
 _TRAINED: Mapping[str, Sequence[Trained]] = {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.streams.curves import FILTERED, OURS, SHARES, curves_from
-from benchmarks.streams.fitted import fit_router, starts_of
+from benchmarks.streams.fitted import DEVICES, fit_router, starts_of
 from benchmarks.tasks.learned import Learned
 from nestling_cloud.learning.routing import (
     RoutingData,
@@ -126,11 +126,10 @@ def measure_margins(learned: Learned, seed: int) -> Margins:
         learned: a trained single-label task.
         seed: the seed of the router's fit.
     """
-    test = learned.test
-    whole = test if test.lengths else replace(test, lengths=[len(test)])
-    router = fit_router(learned.calibration, whole, seed)
+    test = _for_devices(learned.test)
+    router = fit_router(learned.calibration, test, seed)
     found = {}
-    for start, rule in starts_of(whole).items():
+    for start, rule in starts_of(test).items():
         plain = curves_from(router, rule, None)
         found[start] = {PLAIN: _differences(plain, "margin")}
         stream_filter = router.filter_of(rule)
@@ -138,6 +137,14 @@ def measure_margins(learned: Learned, seed: int) -> Margins:
             behind = curves_from(router, rule, stream_filter)
             found[start][BEHIND] = _differences(behind, f"margin{FILTERED}")
     return found
+
+
+def _for_devices(test: RoutingData) -> RoutingData:
+    """Return test inputs with a recording for every device, cut where there are too few."""
+    if len(test.lengths) >= DEVICES:
+        return test
+    parts = np.array_split(np.arange(len(test)), DEVICES)
+    return replace(test, lengths=[len(part) for part in parts])
 
 
 def _differences(curves: Mapping[str, list[float]], rival: str) -> dict[float, float]:

@@ -22,6 +22,8 @@ MOST_WINDOWS = 4096
 """The number of windows from which a teacher learns as well as from more."""
 
 Statistic = Literal["level", "noise", "roughness"]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+"""All statistics of a channel."""
 
 
 class NeighborTeacher(AnomalyScorer):
@@ -53,7 +55,7 @@ class NeighborTeacher(AnomalyScorer):
         signature: Signature,
         remembered: int = 2048,
         neighbors: int = 3,
-        statistics: Sequence[Statistic] = get_args(Statistic),
+        statistics: Sequence[Statistic] = STATISTICS,
     ) -> None:
         """Create a teacher that remembers nothing yet."""
         super().__init__()
