@@ -26,6 +26,7 @@ from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs
 from nestling_cloud.store.store import Store
 from nestling_cloud.store.tally import Kind, Tally
 from nestling_cloud.store.time_range import TimeRange
+from nestling_core.kinds.kind import Answer
 from tests.support.receipts import make_batch, make_follow_up, make_receipt
 from tests.support.stored import add_batch, count_receipts, count_redelivered, settled_to
 
@@ -103,8 +104,8 @@ def stored_input(device: str, at_ms: int, index: int = 0) -> HardInput:
         input_index=index,
         values=bytes(24),
         shape=(2, 3),
-        device_answer=0,
-        cloud_answer=2,
+        device_answer=Answer(0),
+        cloud_answer=Answer(2),
     )
 
 

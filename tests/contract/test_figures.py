@@ -222,6 +222,18 @@ def test_device_metrics_match_its_receipts(store: Store, now_ms: int, span_ms: i
     assert [(point.answered_at_ms, point.input_index) for point in view.answers] == rows[-50:]
 
 
+def test_latest_answers_have_their_values(store: Store) -> None:
+    receipt = make_receipt(answer=0, device_answer=0)
+    receipt.values.extend([3.5, -1.0])
+    add_batch(store, "pi-1", receipt_pb2.ReceiptBatch(outbox_id="outbox", receipts=[receipt]))
+    at_ms = receipt.answered_at_ms
+
+    view = MetricQueries(store).device("pi-1", TimeRange(since_ms=at_ms, until_ms=at_ms + 1))
+
+    assert view is not None
+    assert [(point.answer, point.values) for point in view.answers] == [(0, (3.5, -1.0))]
+
+
 def test_device_keeps_its_minutes_after_its_receipts_were_deleted(database: str) -> None:
     with Store(database, retention=Retention(receipts=10)) as store:
         add_batch(store, "pi-1", receipt_pb2.ReceiptBatch(outbox_id="outbox"))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.store import Store
+from nestling_core.kinds.kind import Answer
 
 
 def hard_input(device: str, index: int) -> HardInput:
@@ -14,8 +15,8 @@ def hard_input(device: str, index: int) -> HardInput:
         input_index=index,
         values=bytes([index % 256]) * 24,
         shape=(2, 3),
-        device_answer=index % 3,
-        cloud_answer=2,
+        device_answer=Answer(index % 3),
+        cloud_answer=Answer(2),
     )
 
 
@@ -29,6 +30,24 @@ def test_hard_inputs_are_returned_unchanged_newest_first(store: Store) -> None:
     assert hard_inputs.latest("pi-1") == [second, first]
     assert hard_inputs.latest("pi-1", 1) == [second]
     assert hard_inputs.latest("pi-3") == []
+
+
+def test_answers_of_every_kind_are_returned_unchanged(store: Store) -> None:
+    values = replace(
+        hard_input("pi-1", 1),
+        device_answer=Answer(0, (0.1, -2.5e-30)),
+        cloud_answer=Answer(0, (3.0, 1e30)),
+        agrees=False,
+    )
+    labels = replace(
+        hard_input("pi-1", 2),
+        device_answer=Answer(2**63 - 1),
+        cloud_answer=Answer(2**63 - 1),
+        agrees=True,
+    )
+    HardInputs(store).add_all([values, labels])
+
+    assert HardInputs(store).latest("pi-1") == [labels, values]
 
 
 def test_newest_hard_inputs_of_each_device_are_retained(store: Store) -> None:

@@ -8,6 +8,7 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs, StoredInput
 from nestling_cloud.store.store import Store
+from nestling_core.kinds.kind import Answer
 from tests.support.receipts import NOW_MS, make_receipt
 from tests.support.stored import add_batch
 
@@ -22,8 +23,8 @@ def hard_input(index: int, device: str = "pi-1", task: str = "hand") -> HardInpu
         input_index=index,
         values=bytes([index]) * 24,
         shape=(2, 3),
-        device_answer=0,
-        cloud_answer=2,
+        device_answer=Answer(0),
+        cloud_answer=Answer(2),
     )
 
 

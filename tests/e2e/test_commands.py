@@ -90,7 +90,7 @@ def test_hard_inputs_are_stored_with_both_answers(fleet: Fleet) -> None:
 def answered(store: Store) -> set[bool]:
     """Check the stored inputs, and return whether they have a device's answer, as a set."""
     kept = HardInputs(store).latest(DEVICE)
-    assert all(one.shape == (2, 3) and 0 <= one.cloud_answer < 4 for one in kept)
+    assert all(one.shape == (2, 3) and 0 <= one.cloud_answer.code < 4 for one in kept)
     return {one.device_answer is not None for one in kept}
 
 

@@ -29,7 +29,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: bytes) -> Iter
             store_inputs(
                 store,
                 [
-                    stored_input(WINDOW, index=1),
+                    stored_input(WINDOW, index=1, agrees=False),
                     stored_input(PICTURE, device="roof", index=2, at_ms=NOON_MS + 1),
                     stored_input(WINDOW, index=3, at_ms=NOON_MS + 2, answers=(None, 3)),
                     stored_input(WINDOW, index=4, at_ms=NOON_MS + 3, task="other"),
@@ -62,14 +62,15 @@ def test_inputs_are_listed_newest_first_with_the_names_of_classes(fleet: Fleet) 
         "input_index": 1,
         "audited": False,
         "shape": [2, 3],
-        "device_answer": "a",
-        "cloud_answer": "c",
+        "device_answer": {"text": "a", "label": "a", "code": 0, "values": []},
+        "cloud_answer": {"text": "c", "label": "c", "code": 2, "values": []},
+        "agrees": False,
         "label": None,
         "labeled_by": None,
         "labeled_at_ms": None,
     }
-    assert [one["device_answer"] for one in found] == [None, None, "a", "a"]
-    assert [one["cloud_answer"] for one in found] == [None, "d", "c", "c"]
+    assert found[1]["device_answer"] is found[1]["agrees"] is None
+    assert [one["cloud_answer"]["text"] for one in found] == [None, "d", "c", "c"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 from nestling_cloud.metrics.figures import Bucket, CloudOnly, EnergyFigures, RouteFigures, Totals
 from nestling_cloud.metrics.views import AnswerPoint, DeviceRow
 from nestling_cloud.store.hard_inputs import HardInput
+from nestling_core.kinds.kind import Answer
 
 START_MS = 1_700_000_000_000
 STEP_MS = 10_000
@@ -92,6 +93,7 @@ def answer_point(**changed: Any) -> AnswerPoint:
         route="capacity-2",
         reason="accepted",
         answer=1,
+        values=(),
         device_confidence=0.75,
         resident_capacity=2,
         latency_ms=3.0,
@@ -143,6 +145,6 @@ def hard_input(shape: Sequence[int], values: "np.typing.ArrayLike | None" = None
         input_index=3,
         values=np.asarray(made, "<f4").tobytes(),
         shape=tuple(shape),
-        device_answer=0,
-        cloud_answer=1,
+        device_answer=Answer(0),
+        cloud_answer=Answer(1),
     )

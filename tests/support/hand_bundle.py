@@ -57,7 +57,8 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
 
     Args:
         release: number of the release; also the seed of the weights.
-        replaced: replacement bytes for `template` (of capacity 1), `calibration` or `golden`.
+        replaced: replacement bytes for `template` (of capacity 1), `calibration` or `golden`,
+            or the bytes of a `front_end`, which the bundle otherwise lacks.
 
     Returns:
         The manifest, and the bytes of its blobs by SHA-256.
@@ -99,6 +100,7 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
         cloud=bundle_pb2.CloudModel(name="hand-teacher", wire_forms=WIRE_FORMS),
         calibration=named["calibration"],
         golden=named["golden"],
+        front_end=named.get("front_end"),
     )
     return manifest, {blob_of(data).sha256: data for data in [*rings, *templates, *shared.values()]}
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs
 from nestling_cloud.store.store import Store
+from nestling_core.kinds.kind import Answer
 
 NOON_MS = 1_796_040_000_000  # 2026-11-30 12:00 UTC
 
@@ -19,7 +20,8 @@ def stored_input(
     task: str = "hand",
     index: int = 0,
     at_ms: int = NOON_MS,
-    answers: tuple[int | None, int] = (0, 2),
+    answers: tuple[Answer | int | None, Answer | int] = (0, 2),
+    agrees: bool | None = None,
 ) -> HardInput:
     """Make an input.
 
@@ -29,9 +31,12 @@ def stored_input(
         task: name of the task.
         index: position in the device's source.
         at_ms: time of arrival.
-        answers: class indexes of the device's and of the cloud's answer.
+        answers: the device's and the cloud's answer, or their codes.
+        agrees: whether they agree.
     """
     array = np.asarray(values, "<f4")
+    own, reference = (Answer(one) if isinstance(one, int) else one for one in answers)
+    assert reference is not None
     return HardInput(
         device=device,
         task=task,
@@ -39,8 +44,9 @@ def stored_input(
         input_index=index,
         values=array.tobytes(),
         shape=array.shape,
-        device_answer=answers[0],
-        cloud_answer=answers[1],
+        device_answer=own,
+        cloud_answer=reference,
+        agrees=agrees,
     )
 
 

@@ -40,6 +40,7 @@ LEARNING_CODE = (
     "nestling_cloud.models",
     "nestling_cloud.recipes",
     "nestling_cloud.sealed_file",
+    "nestling_cloud.tasks.appended_rows",
     "nestling_cloud.tasks.examples",
     "nestling_cloud.tasks.inputs",
     "nestling_cloud.tasks.keep_inputs",

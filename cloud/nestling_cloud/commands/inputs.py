@@ -13,9 +13,11 @@ from nestling_cloud.commands.confirmation import add_confirmation, confirm
 from nestling_cloud.commands.model_flags import add_repository
 from nestling_cloud.commands.store_flags import add_store, open_store
 from nestling_cloud.commands.time_flags import add_span
+from nestling_cloud.console.api.input_schemas import InputMessage
 from nestling_cloud.console.data.units import time_utc
 from nestling_cloud.errors import CloudError
 from nestling_cloud.inputs.export import CLOUD, export_inputs
+from nestling_cloud.inputs.label_forms import label_from_words, label_line
 from nestling_cloud.inputs.released_labels import ReleasedLabels
 from nestling_cloud.store.database import cause_of
 from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs, StoredInput
@@ -70,15 +72,26 @@ def _add_label(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "label",
         help="label a stored input",
-        description="Give a stored input its class, for training. A labeled input stays until it "
-        "is deleted. Labeling it again replaces the label.",
+        description="Say what the right answer to a stored input is, for training. A labeled input "
+        "stays until it is deleted. Labeling it again replaces the label.",
         epilog="examples:\n"
         "  nestling-cloud inputs label 17 Trouser --repository repository\n"
-        "  nestling-cloud inputs label 17 --remove --repository repository\n",
+        "  nestling-cloud inputs label 17 --remove --repository repository\n"
+        "  nestling-cloud inputs label 17 dog cat --repository repository    (multi-label)\n"
+        "  nestling-cloud inputs label 17 --none --repository repository     (multi-label)\n"
+        "  nestling-cloud inputs label 17 flow=3.2 --repository repository   (regression)\n",
     )
     parser.add_argument("id", type=_count, metavar="ID", help="the input's id, see `inputs list`")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("label", nargs="?", metavar="CLASS", help="the name of its class")
+    what.add_argument(
+        "label",
+        nargs="*",
+        default=[],
+        metavar="LABEL",
+        help="the name of its class; in a multi-label task, of each of its classes; in a "
+        "regression task, NAME=NUMBER for each value",
+    )
+    what.add_argument("--none", action="store_true", help="it has none of the classes")
     what.add_argument("--remove", action="store_true", help="remove the label")
     add_repository(parser)
     add_store(parser)
@@ -92,7 +105,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="write stored inputs as a folder to train with",
         description="Write inputs as files in one folder for each class, with a table labels.csv. "
         "`bundle train --from` reads the folder. Inputs without a label go to the folder "
-        "`unlabeled`.",
+        "`unlabeled`. In a multi-label or regression task, all files go to the folder `inputs`.",
         epilog="examples:\n"
         "  nestling-cloud inputs export --repository repository --out november --labeled\n"
         "  nestling-cloud inputs export --repository repository --out porch --device porch "
@@ -167,11 +180,10 @@ def _list(options: argparse.Namespace) -> None:
         print(json.dumps([_as_json(one, released) for one in inputs]))
         return
     for one in inputs:
-        values = _as_json(one, released)
-        answers = (
-            f"device: {values['device_answer'] or '-'}  cloud: {values['cloud_answer'] or '-'}"
-        )
-        label = "" if one.label is None else f"  {one.label} ({one.labeled_by})"
+        device = released.text(one.task, one.device_answer) or "-"
+        cloud = released.text(one.task, one.cloud_answer) or "-"
+        answers = f"device: {device}  cloud: {cloud}"
+        label = "" if one.label is None else f"  {label_line(one.label)} ({one.labeled_by})"
         time = time_utc(one.received_at_ms)
         print(f"{one.id:7}  {time} UTC  {one.device:20}  {answers}{label}")
 
@@ -186,7 +198,8 @@ def _label(options: argparse.Namespace) -> None:
         if options.remove:
             changed = inputs.unlabel(one.id)
         else:
-            label = released.check(one, options.label)
+            words: list[str] = options.label
+            label = released.check(one, label_from_words(words, released.signature))
             by = f"user {getpass.getuser()}"
             changed = inputs.label(one.id, label, by=by, now_ms=unix_ms())
     if changed is None:
@@ -194,7 +207,8 @@ def _label(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(_as_json(changed, released)))
     else:
-        print(f"input {changed.id}: {'no label' if changed.label is None else changed.label}")
+        line = "no label" if changed.label is None else label_line(changed.label)
+        print(f"input {changed.id}: {line}")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -210,7 +224,11 @@ def _export(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps({**asdict(written), "folder": str(written.folder)}))
         return
-    skipped = f", {written.skipped} left out (damaged, or of no class)" if written.skipped else ""
+    skipped = (
+        f", {written.skipped} left out (damaged, or with a label that the task does not have)"
+        if written.skipped
+        else ""
+    )
     print(f"{written.folder}: {written.inputs} inputs, {written.labeled} labeled{skipped}")
 
 
@@ -239,17 +257,12 @@ def _delete(options: argparse.Namespace) -> None:
 
 
 def _released(repository: Path) -> ReleasedLabels:
-    manifest = Repository(repository).manifest()
-    return ReleasedLabels(task=manifest.task, signature=manifest.signature)
+    return ReleasedLabels.of(Repository(repository).manifest())
 
 
 def _as_json(one: StoredInput, released: ReleasedLabels) -> dict[str, object]:
-    known = one.task == released.task
-    return {
-        **asdict(one),
-        "device_answer": released.name(one.device_answer) if known else None,
-        "cloud_answer": released.name(one.cloud_answer) if known else None,
-    }
+    """Return what the API says about an input."""
+    return InputMessage.of(one, released).model_dump(mode="json")
 
 
 def _count(text: str) -> int:

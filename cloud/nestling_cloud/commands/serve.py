@@ -13,6 +13,7 @@ from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.service import service
 from nestling_cloud.service.config import Addresses, ServeConfig
+from nestling_cloud.store.hard_inputs import NEWEST_IN_ALL, NEWEST_PER_DEVICE
 from nestling_core.command_line.path_flags import output_folder
 from nestling_core.network.address import Address
 
@@ -47,6 +48,13 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         "--store",
         metavar="URL|PATH",
         help="database of the receipts (default: receipts.sqlite in the state folder)",
+    )
+    add(
+        "--keep-per-device",
+        type=inputs_to_keep,
+        default=NEWEST_PER_DEVICE,
+        metavar="N",
+        help="most stored inputs of a device without a label, the newest (default: %(default)s)",
     )
     add(
         "--keep-no-inputs",
@@ -141,6 +149,7 @@ def _serve(options: argparse.Namespace) -> None:
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
         threads=options.threads,
+        keep_per_device=options.keep_per_device,
         keep_no_inputs=options.keep_no_inputs,
         console=None
         if options.no_console
@@ -202,6 +211,17 @@ def threads(text: str) -> int:
     if text.isdecimal() and 1 <= int(text) <= _MOST_THREADS:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_THREADS}")
+
+
+def inputs_to_keep(text: str) -> int:
+    """Return the number of stored inputs that a command-line argument contains.
+
+    Raises:
+        argparse.ArgumentTypeError: the argument is not a number from 1 to `NEWEST_IN_ALL`.
+    """
+    if text.isdecimal() and 1 <= int(text) <= NEWEST_IN_ALL:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {NEWEST_IN_ALL}")
 
 
 def _broker(found: Address | None) -> BrokerAddress | None:

@@ -5,4 +5,4 @@ module `server` runs it. The package reads figures from `metrics` and sets targe
 through `control`. It imports nothing that trains models.
 """
 
-__all__ = ["app", "auth", "data", "server"]
+__all__ = ["api", "app", "auth", "data", "server"]

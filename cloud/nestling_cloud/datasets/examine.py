@@ -11,7 +11,7 @@ from nestling_cloud.datasets.facts import Facts, Media
 from nestling_cloud.datasets.recordings import RECORDING_SUFFIXES, read_recording
 from nestling_cloud.datasets.sound_files import SOUND_SUFFIXES, decode_sound
 from nestling_core.media.errors import DecoderMissingError, MediaError
-from nestling_core.media.pictures import PICTURE_SUFFIXES, look_at_picture
+from nestling_core.media.pictures import PICTURE_SUFFIXES, decode_picture, look_at_picture
 
 SUFFIXES: dict[Media, tuple[str, ...]] = {
     "picture": PICTURE_SUFFIXES,
@@ -20,6 +20,8 @@ SUFFIXES: dict[Media, tuple[str, ...]] = {
 }
 """For each kind of media, the ends of the names of its files, in lower case."""
 
+_HEAD_BYTES, _FLAT_BYTES = 700, 0.02  # of a file, and for each pixel of one color
+_ONE_COLOR = 2  # levels of 255, by which a compressed picture of one color may vary
 _SILENCE = 1e-4  # of full scale, -80 dB
 
 
@@ -50,12 +52,20 @@ def examine(path: Path, media: Media) -> Facts:
 
 def _picture(_name: str, data: bytes, digest: str) -> Facts:
     found = look_at_picture(data)
+    # Only a file that is small for its pixels can be of one color; decoding all would take long.
+    may_be_flat = len(data) <= _HEAD_BYTES + found.height * found.width * _FLAT_BYTES
     return Facts(
         sha256=digest,
         shape=(found.height, found.width),
         mode=found.mode,
+        is_flat=may_be_flat and _is_flat(data),
         is_rotated=found.is_rotated,
     )
+
+
+def _is_flat(data: bytes) -> bool:
+    spans = np.ptp(decode_picture(data), axis=(0, 1))
+    return bool(spans.max() <= _ONE_COLOR)
 
 
 def _sound(name: str, data: bytes, digest: str) -> Facts:

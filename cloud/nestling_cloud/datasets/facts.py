@@ -51,8 +51,7 @@ class Facts:
             recording.
         rate_hz: the samples in a second of a sound.
         mode: the kind of a picture's pixels, such as "RGB".
-        is_flat: whether all pixels or samples are equal. Of pictures, this is not known before
-            they are decoded.
+        is_flat: whether all pixels, samples or values are equal, or nearly so.
         is_rotated: whether a picture asks to be rotated.
         columns: the columns of a recording.
     """

@@ -12,6 +12,17 @@ from nestling_core.parsing.text import EncodingError, decode_text
 SEPARATOR = "|"
 """Stands between the labels of a file that has several."""
 
+BESIDE = (
+    "device",
+    "time",
+    "device_answer",
+    "cloud_answer",
+    "device_confidence",
+    "labeled_by",
+)
+"""Columns of an export of stored inputs that are neither labels nor groups."""
+
+_LABELED_BY = BESIDE[-1]
 _FILE = ("file", "filename", "file_name", "path", "name", "image", "sound", "id")
 _LABEL = ("label", "labels", "class", "classes", "target", "value", "y", "anomaly")
 _GROUP = ("group", "subject", "speaker", "session", "machine", "patient", "user", "person")
@@ -91,7 +102,8 @@ def read_label_table(path: Path) -> LabelTable:
             f"{path}: no column of files; its first row is {', '.join(header)}; call one 'file'"
         )
     label = _column(header, _LABEL)
-    taken = {file, group, part}
+    by = header.index(_LABELED_BY) if set(BESIDE) <= set(header) else None
+    taken = {file, group, part, *(header.index(name) for name in BESIDE if by is not None)}
     columns = [label] if label is not None else [i for i in range(len(header)) if i not in taken]
     if not columns:
         raise DatasetError(f"{path}: no column of labels; call one 'label'")
@@ -111,7 +123,8 @@ def read_label_table(path: Path) -> LabelTable:
             labels=tuple(texts),
             group="" if group is None else fields[group].strip(),
             part="" if part is None else fields[part].strip(),
-            may_lack_labels=is_multiple,
+            # Where the table says who labeled a file, a file may also wait for its labels.
+            may_lack_labels=is_multiple and (by is None or bool(fields[by])),
         )
     return LabelTable(
         path=path,

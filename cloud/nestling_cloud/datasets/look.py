@@ -21,7 +21,7 @@ from nestling_cloud.datasets.listing import FileEntry, list_files
 from nestling_cloud.progress import Progress
 from nestling_core.media.errors import DecoderMissingError
 
-_FORMAT = 2  # grows when the same file would be described differently
+_FORMAT = 3  # grows when the same file would be described differently
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,8 @@ def propose_windows(
     channels = [c.name for c in first.columns if c.name not in {name for name, _ in dropped}]
     if not channels:
         raise DatasetError("the recordings have no column of measured values")
-    chosen = length or _length([one.shape[0] for one in facts])
+    are_arrays = all(found.file.name.lower().endswith(".npy") for found in look.files)
+    chosen = length or _length([one.shape[0] for one in facts], are_arrays=are_arrays)
     windows = WindowPlan(
         channels=channels,
         length=chosen,
@@ -129,7 +130,7 @@ def _names(facts: Facts) -> set[str]:
     return {column.name for column in facts.columns}
 
 
-def _length(rows: Sequence[int]) -> int:
-    if len(set(rows)) == 1 and rows[0] <= _LONGEST_WINDOW:
+def _length(rows: Sequence[int], *, are_arrays: bool) -> int:
+    if are_arrays and len(set(rows)) == 1 and rows[0] <= _LONGEST_WINDOW:
         return rows[0]  # the files are windows already
     return max(1, min(_USUAL_LENGTH, int(np.median(rows)) // _FEWEST_WINDOWS))

@@ -3,4 +3,11 @@
 This package may import `store` and `tasks`.
 """
 
-__all__ = ["added_training", "export", "input_file", "input_folder", "released_labels"]
+__all__ = [
+    "added_training",
+    "export",
+    "input_file",
+    "input_folder",
+    "label_forms",
+    "released_labels",
+]

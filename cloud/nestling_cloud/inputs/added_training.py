@@ -6,6 +6,7 @@ come. So no device is in both parts, unless its inputs are in the task's own dat
 inputs that are calibration or test inputs themselves, are left out.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 
 from nestling_cloud.inputs.input_folder import InputFolderError, LabeledFolder, read_folder
 from nestling_cloud.tasks.examples import Examples, Splits
-from nestling_cloud.tasks.inputs import batches_of
+from nestling_cloud.tasks.inputs import appended, batches_of
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.kind import Answers
 
 # Two inputs are the same if their difference has at most this share of the held-out input's energy
 # about the mean. On fashion and wearable, wire forms change at most 0.031 (JPEG at quality 75), and
@@ -108,17 +110,26 @@ def _held_out(found: LabeledFolder, splits: Splits) -> NDArray[np.bool_]:
     if not len(found.inputs):
         return of_groups
     rows = found.inputs.reshape(len(found.inputs), -1).astype(np.float64)
-    same = np.zeros(len(rows), bool)
-    for part in _parts(splits):
-        held = part.reshape(len(part), -1).astype(np.float64)
-        mean = held.mean(0)
+    mean, same = _mean(splits), np.zeros(len(rows), bool)
+    for held in _held(splits):
         same |= _any_same(rows - mean, held - mean)
     return of_groups | same
 
 
-def _parts(splits: Splits) -> Iterator[NDArray[np.float32]]:
+def _held(splits: Splits) -> Iterator[NDArray[np.float64]]:
+    """Yield the calibration and test inputs as rows of values, a batch at a time."""
     for examples in (splits.calibration, *splits.test):
-        yield from batches_of(examples.inputs)
+        for batch in batches_of(examples.inputs):
+            yield batch.reshape(len(batch), -1).astype(np.float64)
+
+
+def _mean(splits: Splits) -> NDArray[np.float64]:
+    """Return the mean of the calibration and test inputs."""
+    total, count = np.zeros(math.prod(splits.calibration.inputs.shape[1:])), 0
+    for held in _held(splits):
+        total += held.sum(0)
+        count += len(held)
+    return total / count
 
 
 def _any_same(rows: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -133,11 +144,11 @@ def _any_same(rows: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[n
     return same
 
 
-def _extended(train: Examples, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> Examples:
+def _extended(train: Examples, inputs: NDArray[np.float32], labels: Answers) -> Examples:
     # The inputs of a device are not consecutive ones: each is a recording of its own.
     lengths = [*train.lengths, *[1] * len(labels)] if train.lengths else ()
     return Examples(
-        inputs=np.concatenate([train.inputs, inputs]),
+        inputs=appended(train.inputs, inputs),
         labels=np.concatenate([train.labels, labels]),
         lengths=lengths,
     )

@@ -1,7 +1,8 @@
 """Writes stored inputs as a folder that a task can be made from, or trained further with.
 
 The folder has one folder for each class, `unlabeled` for inputs without a label, and `labels.csv`,
-which says everything about each file. The table counts; folders are for people.
+which says everything about each file. The table counts; folders are for people. If an input may
+have several classes, or none but values, all files are in one folder, `inputs`.
 """
 
 import csv
@@ -11,26 +12,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.datasets.label_table import BESIDE, SEPARATOR
 from nestling_cloud.errors import CloudError
 from nestling_cloud.inputs.input_file import InputFileError, encode_input, input_values
+from nestling_cloud.inputs.label_forms import (
+    label_columns,
+    label_fields,
+    label_line,
+    unwritable_class,
+)
 from nestling_cloud.inputs.released_labels import ReleasedLabels
+from nestling_cloud.store.label import Label, LabelError
 from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs, StoredInput
 from nestling_cloud.temporary_files import temporary_folder
 from nestling_core.file_sync import sync_folder
+from nestling_core.kinds.kind import name_of
 
 TABLE = "labels.csv"
-COLUMNS = (
-    "file",
-    "label",
-    "group",
-    "device",
-    "time",
-    "device_answer",
-    "cloud_answer",
-    "device_confidence",
-    "labeled_by",
-)
+FILE = "file"
+# The columns after those of the label.
+COLUMNS = ("group", *BESIDE)
 UNLABELED = "unlabeled"
+TOGETHER = "inputs"
 CLOUD = "cloud"
 _MAKING = ".nestling-export-"
 _TOGETHER = 500
@@ -70,17 +74,16 @@ def export_inputs(
     Args:
         stored: the stored inputs.
         chosen: the conditions that the inputs must meet. Only those of the released task are taken.
-        released: the classes of the released bundle.
+        released: the labels of the released bundle.
         folder: the folder to write; it must not exist, or be empty.
         label_with_cloud: whether inputs without a label get the cloud's answer as their label in
             the table. They stay in the folder `unlabeled`.
 
     Raises:
         InputExportError: the folder is not empty, there is no such input, the disk is full, or a
-            class of the task has the name of the folder for inputs without a label.
+            name of the task cannot stand in the table or for a folder.
     """
-    if UNLABELED in released.signature.classes:
-        raise InputExportError(f"a class is called {UNLABELED!r}, like the folder for no class")
+    _check_names(released.signature)
     folder = folder.absolute()
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -88,7 +91,8 @@ def export_inputs(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(_MAKING, folder.parent) as making:
             rows = _Rows(stored, released, making, label_with_cloud=label_with_cloud)
-            _write_table(making / TABLE, rows.write_all(chosen))
+            columns = (FILE, *label_columns(released.signature), *COLUMNS)
+            _write_table(making / TABLE, columns, rows.write_all(chosen))
             exported = Exported(
                 folder=folder, inputs=rows.inputs, labeled=rows.labeled, skipped=rows.skipped
             )
@@ -113,7 +117,7 @@ class _Rows:
         self._released = released
         self._root = root
         self._label_with_cloud = label_with_cloud
-        self._folders = _folder_names(released.signature.classes)
+        self._folders = _Folders(released.signature)
         self.inputs = self.labeled = self.skipped = 0
 
     def write_all(self, chosen: InputFilter) -> Iterator[Sequence[object]]:
@@ -127,9 +131,9 @@ class _Rows:
                     yield row
 
     def _write(self, one: StoredInput, confidence: float | None) -> Sequence[object] | None:
-        folder = self._folders.get(one.label or "", UNLABELED if one.label is None else None)
         if one.task != self._released.task:
             return None
+        folder = self._folder(one)
         values = self._stored.values(one.id)
         if values is None:  # deleted meanwhile
             return None
@@ -145,25 +149,69 @@ class _Rows:
         (self._root / file).write_bytes(content)
         self.inputs += 1
         self.labeled += one.label is not None
-        cloud = self._released.name(one.cloud_answer)
+        cloud = self._released.label(one.task, one.cloud_answer)
+        device = self._released.label(one.task, one.device_answer)
         by_cloud = one.label is None and self._label_with_cloud and cloud is not None
         return (
             file.as_posix(),
-            cloud if by_cloud else one.label or "",
+            *label_fields(cloud if by_cloud else one.label, self._released.signature),
             one.device,
             one.device,
             _time(one.received_at_ms),
-            self._released.name(one.device_answer) or "",
-            cloud or "",
+            "" if device is None else label_line(device),
+            "" if cloud is None else label_line(cloud),
             "" if confidence is None else f"{confidence:.6g}",
             CLOUD if by_cloud else one.labeled_by or "",
         )
 
+    def _folder(self, one: StoredInput) -> str | None:
+        """Return the folder for an input, or None if the task does not have its label."""
+        if one.label is None:
+            return self._folders.unlabeled
+        try:
+            return self._folders.of(self._released.check(one, one.label))
+        except LabelError:
+            return None
 
-def _write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+
+class _Folders:
+    """Chooses the folder of each file."""
+
+    def __init__(self, signature: Signature) -> None:
+        by_class = name_of(signature) in {"single-label", "anomaly"}
+        self._names = _folder_names(signature.classes) if by_class else {}
+        self.unlabeled = UNLABELED if by_class else TOGETHER
+
+    def of(self, label: Label) -> str:
+        return self._names[label] if isinstance(label, str) else TOGETHER
+
+
+def _check_names(signature: Signature) -> None:
+    """Check that the names in a signature can be written.
+
+    Raises:
+        InputExportError: one of them cannot.
+    """
+    if UNLABELED in signature.classes:
+        raise InputExportError(f"a class is called {UNLABELED!r}, like the folder for no class")
+    odd = unwritable_class(signature)
+    if odd is not None:
+        raise InputExportError(
+            f"the class {odd!r} cannot stand in a table, where the names of classes are joined by "
+            f"{SEPARATOR!r}; rename it in the task"
+        )
+    taken = {FILE, *COLUMNS} & {value.name for value in signature.values}
+    if taken:
+        raise InputExportError(
+            f"a value is called {min(taken)!r}, like another column of {TABLE}; rename it in the "
+            "task"
+        )
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(columns)
         writer.writerows(rows)
 
 

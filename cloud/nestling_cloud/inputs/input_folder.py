@@ -5,6 +5,7 @@ read.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,9 +16,9 @@ from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.inputs.export import TABLE
 from nestling_cloud.inputs.input_file import InputFileError, decode_input
-from nestling_cloud.store.label import LabelError, check_label
-
-_NEEDED = ("file", "label", "group")
+from nestling_cloud.inputs.label_forms import label_columns, label_in
+from nestling_cloud.store.label import Label, LabelError, label_array
+from nestling_core.kinds.kind import Answers
 
 
 class InputFolderError(CloudError):
@@ -31,14 +32,14 @@ class LabeledFolder:
     Attributes:
         folder: the folder.
         inputs: the inputs, (N, *shape).
-        labels: the class index of each, int64, (N,).
+        labels: the label of each, (N, ...), as in `Examples`.
         groups: the group of each: the device that sent it.
         unlabeled: the number of further inputs, which have no label.
     """
 
     folder: Path
     inputs: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: Answers
     groups: tuple[str, ...]
     unlabeled: int
 
@@ -52,16 +53,18 @@ def read_folder(folder: Path, signature: Signature) -> LabeledFolder:
 
     Raises:
         InputFolderError: the table is missing or cannot be read, names a file outside the folder,
-            a class that the task does not have or no group, or a file does not fit the task. The
+            a label that the task does not have or no group, or a file does not fit the task. The
             text names the line.
     """
-    inputs, labels, groups, unlabeled = [], [], [], 0
-    for line, row in _rows(folder / TABLE):
-        if not row["label"]:
-            unlabeled += 1
-            continue
+    labels, groups, unlabeled = list[Label](), list[str](), 0
+    inputs = list[NDArray[np.float32]]()
+    needed = ("file", *label_columns(signature), "group")
+    for line, row in _rows(folder / TABLE, needed):
         try:
-            label = check_label(row["label"], signature)
+            label = label_in(row, signature)
+            if label is None:
+                unlabeled += 1
+                continue
             inputs.append(decode_input(_inside(folder, row["file"]), signature.shape))
         except LabelError as err:
             raise InputFolderError(f"{folder / TABLE}, line {line}: {err}") from err
@@ -71,23 +74,23 @@ def read_folder(folder: Path, signature: Signature) -> LabeledFolder:
             raise InputFolderError(
                 f"{folder / TABLE}, line {line}: no group; name the device or the subject"
             )
-        labels.append(list(signature.classes).index(label))
+        labels.append(label)
         groups.append(row["group"])
     return LabeledFolder(
         folder=folder,
         inputs=np.stack(inputs) if inputs else np.empty((0, *signature.shape), np.float32),
-        labels=np.array(labels, np.int64),
+        labels=label_array(labels, signature),
         groups=tuple(groups),
         unlabeled=unlabeled,
     )
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def _rows(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Return the lines of a table by column, with their numbers."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="", strict=True)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+            missing = [name for name in needed if name not in (reader.fieldnames or ())]
             if missing:
                 raise InputFolderError(f"{path} has no column {', '.join(missing)}")
             return [(reader.line_num, row) for row in reader]

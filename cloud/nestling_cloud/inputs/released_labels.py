@@ -1,15 +1,18 @@
-"""Checks labels against the bundle that is released, and names classes."""
+"""Checks labels against the bundle that is released, and shows answers as its task does."""
 
 from dataclasses import dataclass
+from typing import Self
 
-from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.store.label import Label, LabelError, check_label
+from nestling.v1.bundle_pb2 import Manifest, Signature
+from nestling_cloud.store.label import Label, LabelError, check_label, label_of
 from nestling_cloud.store.labeled_inputs import StoredInput
+from nestling_core.kinds.kind import Answer, Kind, KindError
+from nestling_core.kinds.of_signature import kind_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedLabels:
-    """What the released bundle says about labels.
+    """What the released bundle says about labels and answers.
 
     Attributes:
         task: the name of the task.
@@ -18,6 +21,11 @@ class ReleasedLabels:
 
     task: str
     signature: Signature
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """Return what a bundle says about labels and answers."""
+        return cls(task=manifest.task, signature=manifest.signature)
 
     def check(self, one: StoredInput, label: object) -> Label:
         """Return a label that somebody gave to an input.
@@ -32,11 +40,33 @@ class ReleasedLabels:
         if one.task != self.task:
             raise LabelError(
                 f"input {one.id} is of the task {one.task!r}, and the released bundle of "
-                f"{self.task!r}: its classes are not known"
+                f"{self.task!r}: its labels are not known"
             )
         return check_label(label, self.signature)
 
-    def name(self, answer: int | None) -> str | None:
-        """Return the class of an answer, or None if there is no answer or no such class."""
-        classes = self.signature.classes
-        return classes[answer] if answer is not None and 0 <= answer < len(classes) else None
+    def text(self, task: str, answer: Answer | None) -> str | None:
+        """Return an answer as a text for people.
+
+        Args:
+            task: the name of the task of the input.
+            answer: the answer to the input.
+
+        Returns:
+            The text, or None if there is no answer, or none that the released task has.
+        """
+        kind = self._kind_for(task, answer)
+        return None if kind is None or answer is None else kind.text(answer)
+
+    def label(self, task: str, answer: Answer | None) -> Label | None:
+        """Return an answer in the form of a label; None as for `text`."""
+        if answer is None or self._kind_for(task, answer) is None:
+            return None
+        return label_of(answer, self.signature)
+
+    def _kind_for(self, task: str, answer: Answer | None) -> Kind | None:
+        try:
+            kind = kind_of(self.signature)
+        except KindError:
+            return None
+        fits = task == self.task and answer is not None and kind.is_valid(answer)
+        return kind if fits else None

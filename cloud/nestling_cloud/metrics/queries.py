@@ -7,7 +7,6 @@ over the reported range.
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -30,6 +29,7 @@ _MINUTE_MS = 60_000
 # Steps of 10 s are computed from a device's receipts, unless there are more than this.
 _MOST_RECEIPTS = 20_000
 _RECEIPTS_A_PAGE = 1000
+_POINT = [field.name for field in dataclasses.fields(AnswerPoint)]
 
 
 class MetricQueries:
@@ -131,10 +131,25 @@ class MetricQueries:
                 range=steps.range,
                 row=device_row(row),
                 totals=totals(sums, steps),
-                answers=tuple(_latest(connection, device, steps.range, answers)),
+                answers=tuple(self._latest(connection, device, steps.range, answers)),
                 hard_inputs=tuple(hard_inputs),
                 copies=active_copies(connection, now_ms=unix_ms(), device=device).get(device, 1),
             )
+
+    def _latest(
+        self, connection: sa.Connection, device: str, time_range: TimeRange, count: int
+    ) -> Iterator[AnswerPoint]:
+        """Yield the latest answers of a device, oldest first."""
+        columns = tables.RECEIPTS.c
+        query = (
+            newest_receipts.rows()
+            .where(columns.device == device, *_within(time_range))
+            .order_by(columns.answered_at_ms.desc(), columns.id.desc())
+            .limit(count)
+        )
+        found = connection.execute(query).all()
+        for row in newest_receipts.receipts(reversed(found), self._store.damage):
+            yield AnswerPoint(**{name: getattr(row, name) for name in _POINT})
 
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
         """Yield the receipts of a time range, in the order in which they were stored.
@@ -266,18 +281,3 @@ def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, in
 def _within(time_range: TimeRange) -> list[sa.ColumnElement[bool]]:
     at_ms, possible = tables.RECEIPTS.c.answered_at_ms, clamp(time_range)
     return [at_ms >= possible.since_ms, at_ms < possible.until_ms]
-
-
-def _latest(
-    connection: sa.Connection, device: str, time_range: TimeRange, count: int
-) -> Iterator[AnswerPoint]:
-    names = [field.name for field in dataclasses.fields(AnswerPoint)]
-    columns = tables.RECEIPTS.c
-    query: sa.Select[Any] = (
-        sa.select(*(columns[name] for name in names))
-        .where(columns.device == device, *_within(time_range))
-        .order_by(columns.answered_at_ms.desc(), columns.id.desc())
-        .limit(count)
-    )
-    for row in reversed(connection.execute(query).all()):
-        yield AnswerPoint(**dict(zip(names, row, strict=True)))

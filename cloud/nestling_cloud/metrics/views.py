@@ -106,7 +106,9 @@ class AnswerPoint:
         input_index: the position of the input in the device's source.
         route: the place where the input was answered, "capacity-<k>" or "cloud".
         reason: the reason why the input was answered there.
-        answer: the index of the class that was answered.
+        answer: the code of the answer, as in `ReceiptRow`: in a single-label task the index of the
+            class.
+        values: the values of a regression task's answer, or the score of an anomaly task's.
         device_confidence: the probability that the device's own answer is right, as estimated by
             the device and, except under a tolerated risk, corrected by the cloud's earlier answers;
             0 if unknown.
@@ -132,6 +134,7 @@ class AnswerPoint:
     route: str
     reason: str
     answer: int
+    values: tuple[float, ...]
     device_confidence: float
     resident_capacity: int
     latency_ms: float

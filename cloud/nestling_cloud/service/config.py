@@ -7,6 +7,7 @@ from nestling_cloud.console.server import ConsoleAddress
 from nestling_cloud.fleet.listeners import needs_tls
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.mqtt.client import BrokerAddress
+from nestling_cloud.store.hard_inputs import NEWEST_PER_DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class ServeConfig:
         broker_kind: the program of the started broker.
         console: the address of the console and the API; None to start neither of them.
         threads: the number of runs of the teacher at the same time; None for one for each core.
+        keep_per_device: the maximum number of inputs without a label to keep for one device.
         keep_no_inputs: whether no input is stored, whatever the task allows.
     """
 
@@ -48,6 +50,7 @@ class ServeConfig:
     broker_kind: BrokerKind = "auto"
     console: ConsoleAddress | None = None
     threads: int | None = None
+    keep_per_device: int = NEWEST_PER_DEVICE
     keep_no_inputs: bool = False
 
     @property

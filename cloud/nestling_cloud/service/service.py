@@ -107,7 +107,9 @@ async def serve(
         commander = Commander(Targets(store), repository)
         ingest = Ingest(store, broker, on_message=commander.pending.record_report)
         delivery = MqttDelivery(repository, broker)
-        recorder = recorder_of(store, repository, forbidden=config.keep_no_inputs)
+        recorder = recorder_of(
+            store, repository, per_device=config.keep_per_device, forbidden=config.keep_no_inputs
+        )
 
         def works() -> list[Coroutine[None, None, None]]:
             made = [ingest.run(), delivery.run(), recorder.run(), models.watch(repository)]

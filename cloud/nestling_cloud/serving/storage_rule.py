@@ -5,12 +5,15 @@ a request says about itself decides nothing but whether its input is hard or aud
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.stored_kind import stored_kind
+from nestling_cloud.serving.offered_input import OfferedInput
 from nestling_cloud.store.hard_inputs import HardInput
+from nestling_core.kinds.kind import Kind
+from nestling_core.kinds.of_signature import kind_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +22,12 @@ class StorageRule:
 
     Attributes:
         task: the name of the task.
+        kind: the kind of the task.
         keep: "none", "hard" or "audited"; see `stored_kind`.
     """
 
     task: str
+    kind: Kind
     keep: str
 
     @classmethod
@@ -34,12 +39,23 @@ class StorageRule:
         Args:
             manifest: the manifest of the bundle that devices should run.
             forbidden: whether the operator forbids to store any input.
+
+        Raises:
+            KindError: the kind of the task is unknown.
         """
-        return cls(task=manifest.task, keep="none" if forbidden else stored_kind(manifest))
+        return cls(
+            task=manifest.task,
+            kind=kind_of(manifest.signature),
+            keep="none" if forbidden else stored_kind(manifest),
+        )
 
-    def allowed(self, given: Sequence[HardInput]) -> list[HardInput]:
-        """Return the inputs that may be stored, as inputs of the task."""
-        return [replace(one, task=self.task) for one in given if self._allows(one)]
+    def hard_inputs(self, given: Sequence[OfferedInput]) -> list[HardInput]:
+        """Return the inputs that may be stored, with answers of the task's kind.
 
-    def _allows(self, one: HardInput) -> bool:
+        Inputs to which an answer is not possible in the task are left out.
+        """
+        found = (one.hard_input(self.task, self.kind) for one in given if self._allows(one))
+        return [one for one in found if one is not None]
+
+    def _allows(self, one: OfferedInput) -> bool:
         return self.keep == ("audited" if one.audited else "hard")

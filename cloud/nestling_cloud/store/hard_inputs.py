@@ -11,16 +11,20 @@ import sqlalchemy as sa
 
 from nestling_cloud.store import tables
 from nestling_cloud.store.store import Store
+from nestling_core.kinds.kind import Answer
 from nestling_core.parsing.untrusted_data import parse_json
 
-NEWEST_PER_DEVICE = 20
+NEWEST_PER_DEVICE = 200
 NEWEST_IN_ALL = 20_000
+_SHOWN = 20
 
+_JSON = frozenset({"shape", "device_values", "cloud_values"})
 # JSON is read as text, so that one damaged value does not fail the whole query.
-_COLUMNS = [
-    sa.cast(column, sa.Text).label(column.name) if column.name == "shape" else column
+COLUMNS = [
+    sa.cast(column, sa.Text).label(column.name) if column.name in _JSON else column
     for column in tables.HARD_INPUTS.c
 ]
+"""The columns of the table, for a query whose rows `answers_of` reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +38,10 @@ class HardInput:
         input_index: the input's position in the device's source.
         values: the input's values as little-endian float32 in C order.
         shape: the shape of the values, without the batch axis.
-        device_answer: the class index that the device would have answered on its own; None if no
-            student ran before the input was sent.
-        cloud_answer: the class index that the teacher answered.
+        device_answer: what the device would have answered by itself; None if no student ran before
+            the input was sent.
+        cloud_answer: what the teacher answered.
+        agrees: whether the device's answer is right if the cloud's is; None without one.
         audited: whether the input was drawn at random for an audit, rather than sent because it
             was hard.
     """
@@ -47,8 +52,9 @@ class HardInput:
     input_index: int
     values: bytes
     shape: tuple[int, ...]
-    device_answer: int | None
-    cloud_answer: int
+    device_answer: Answer | None
+    cloud_answer: Answer
+    agrees: bool | None = None
     audited: bool = False
 
 
@@ -88,7 +94,7 @@ class HardInputs:
                 _trim(connection, tables.HARD_INPUTS.c.device == device, keep=self._per_device)
             _trim(connection, sa.true(), keep=self._in_all)
 
-    def latest(self, device: str, count: int = NEWEST_PER_DEVICE) -> list[HardInput]:
+    def latest(self, device: str, count: int = _SHOWN) -> list[HardInput]:
         """Return the newest inputs of a device, newest first.
 
         Damaged rows are counted and left out.
@@ -99,7 +105,7 @@ class HardInputs:
         """
         columns = tables.HARD_INPUTS.c
         query = (
-            sa.select(*_COLUMNS)
+            sa.select(*COLUMNS)
             .where(columns.device == device)
             .order_by(columns.id.desc())
             .limit(count)
@@ -139,8 +145,11 @@ def _row(given: HardInput) -> dict[str, object]:
         "audited": given.audited,
         "input_values": given.values,
         "shape": list(given.shape),
-        "device_answer": given.device_answer,
-        "cloud_answer": given.cloud_answer,
+        "device_answer": None if given.device_answer is None else given.device_answer.code,
+        "device_values": [] if given.device_answer is None else list(given.device_answer.values),
+        "cloud_answer": given.cloud_answer.code,
+        "cloud_values": list(given.cloud_answer.values),
+        "agrees": given.agrees,
     }
 
 
@@ -157,7 +166,34 @@ def shape_of(text: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def answers_of(row: "sa.Row[tuple[object, ...]]") -> tuple[Answer | None, Answer]:
+    """Return the answers of the device and of the cloud in a row.
+
+    Raises:
+        ValueError: a list of values is not JSON.
+        TypeError: it is not a list of numbers.
+    """
+    device, cloud = _values(row.device_values), _values(row.cloud_values)
+    return (
+        None if row.device_answer is None else Answer(row.device_answer, device),
+        Answer(row.cloud_answer, cloud),
+    )
+
+
+def agrees_of(row: "sa.Row[tuple[object, ...]]") -> bool | None:
+    """Return whether the answers in a row agree, or None without an answer of the device."""
+    return None if row.agrees is None else bool(row.agrees)
+
+
+def _values(text: str) -> tuple[float, ...]:
+    values = parse_json(text)
+    if not isinstance(values, list) or not all(type(value) in {int, float} for value in values):
+        raise TypeError("the values of an answer are not a list of numbers")
+    return tuple(map(float, values))
+
+
 def _hard_input(row: "sa.Row[tuple[object, ...]]") -> HardInput:
+    device_answer, cloud_answer = answers_of(row)
     return HardInput(
         device=row.device,
         task=row.task,
@@ -165,7 +201,8 @@ def _hard_input(row: "sa.Row[tuple[object, ...]]") -> HardInput:
         input_index=row.input_index,
         values=row.input_values,
         shape=shape_of(row.shape),
-        device_answer=row.device_answer,
-        cloud_answer=row.cloud_answer,
+        device_answer=device_answer,
+        cloud_answer=cloud_answer,
+        agrees=agrees_of(row),
         audited=bool(row.audited),
     )

@@ -1,19 +1,27 @@
 """Checks the labels that people give to stored inputs, and writes them as JSON.
 
-A label is a JSON value whose form depends on the kind of the task. In a single-label task it is the
-name of a class, and in an anomaly task the name of what is normal or of the anomaly.
+A label is a JSON value whose form depends on the kind of the task:
+
+    single-label    the name of the class
+    multi-label     a list of the names of the classes that the input has, which may be empty
+    regression      an object with a number for the name of each value
+    anomaly         the name of what is normal, or of the anomaly
 """
 
 import json
+from collections.abc import Sequence
+
+import numpy as np
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
-from nestling_core.kinds.kind import name_of
+from nestling_core.kinds.kind import Answer, Answers, name_of
 from nestling_core.parsing.untrusted_data import parse_json
 
-Label = str
+Label = str | list[str] | dict[str, float]
 
-_OF_ONE_CLASS = frozenset({"single-label", "anomaly"})
+# Values are trained on in single precision.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class LabelError(CloudError):
@@ -27,17 +35,52 @@ def check_label(label: object, signature: Signature) -> Label:
         label: the JSON value, from a request or a command line.
         signature: the signature of the task.
 
+    Returns:
+        The label. The same label is always written in the same way: classes and values are in the
+        order of the signature.
+
     Raises:
-        LabelError: it is not the name of a class (the text lists the names), or the task is not of
-            a kind whose inputs have one class each.
+        LabelError: it is not a label of the task's kind; the text says what one is.
     """
-    kind = name_of(signature)
-    if kind not in _OF_ONE_CLASS:
-        raise LabelError(f"inputs of a {kind} task cannot be labeled, only those of one class each")
-    if isinstance(label, str) and label in signature.classes:
-        return label
-    names = ", ".join(json.dumps(name, ensure_ascii=False) for name in signature.classes)
-    raise LabelError(f"{_shown(label)} is not a class of the task; its classes: {names}")
+    match name_of(signature):
+        case "multi-label":
+            return _check_classes(label, signature)
+        case "regression":
+            return _check_values(label, signature)
+        case _:
+            return _check_class(label, signature)
+
+
+def label_of(answer: Answer, signature: Signature) -> Label:
+    """Return the label of an input for which an answer is right.
+
+    Args:
+        answer: an answer that is valid in the task's kind.
+        signature: the signature of the task.
+    """
+    match name_of(signature):
+        case "multi-label":
+            return [
+                name for place, name in enumerate(signature.classes) if answer.code >> place & 1
+            ]
+        case "regression":
+            return dict(zip(_names(signature), answer.values, strict=True))
+        case _:
+            return signature.classes[answer.code]
+
+
+def label_array(labels: Sequence[Label], signature: Signature) -> Answers:
+    """Return checked labels as a task's `Examples` have them, (N, ...)."""
+    classes, names = list(signature.classes), _names(signature)
+    match name_of(signature):
+        case "multi-label":
+            chosen = [[name in label for name in classes] for label in labels]
+            return np.array(chosen, np.bool_).reshape(len(labels), len(classes))
+        case "regression":
+            rows = [[label[name] for name in names] for label in labels if isinstance(label, dict)]
+            return np.array(rows, np.float32).reshape(len(labels), len(names))
+        case _:
+            return np.array([classes.index(str(label)) for label in labels], np.int64)
 
 
 def label_text(label: Label) -> str:
@@ -53,9 +96,47 @@ def label_from(text: str) -> Label:
         TypeError: it is not a label.
     """
     label = parse_json(text)
-    if not isinstance(label, str):
-        raise TypeError("its label is not the name of a class")
-    return label
+    if isinstance(label, str):
+        return label
+    if isinstance(label, list) and all(isinstance(name, str) for name in label):
+        return label
+    if isinstance(label, dict) and all(type(value) is float for value in label.values()):
+        return label
+    raise TypeError("its label is not a class, a list of classes or an object of values")
+
+
+def _check_class(label: object, signature: Signature) -> str:
+    if isinstance(label, str) and label in signature.classes:
+        return label
+    raise LabelError(f"{_shown(label)} is not a class of the task; {_classes(signature)}")
+
+
+def _check_classes(label: object, signature: Signature) -> list[str]:
+    if not isinstance(label, list):
+        raise LabelError(f"{_shown(label)} is not a list of classes; {_classes(signature)}")
+    for name in label:
+        _check_class(name, signature)
+    return [name for name in signature.classes if name in label]
+
+
+def _check_values(label: object, signature: Signature) -> dict[str, float]:
+    names = _names(signature)
+    if not isinstance(label, dict) or set(label) != set(names):
+        needed = ", ".join(map(_shown, names))
+        raise LabelError(f"{_shown(label)} is not an object with a number for each of {needed}")
+    for name in names:
+        value = label[name]
+        if type(value) not in {int, float} or not abs(value) <= _LARGEST:
+            raise LabelError(f"{_shown(value)} is not a finite number, for {_shown(name)}")
+    return {name: float(label[name]) for name in names}
+
+
+def _names(signature: Signature) -> list[str]:
+    return [value.name for value in signature.values]
+
+
+def _classes(signature: Signature) -> str:
+    return f"its classes: {', '.join(map(_shown, signature.classes))}"
 
 
 def _shown(label: object) -> str:

@@ -10,17 +10,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from nestling_cloud.store import tables
-from nestling_cloud.store.hard_inputs import shape_of
+from nestling_cloud.store.hard_inputs import COLUMNS, agrees_of, answers_of, shape_of
 from nestling_cloud.store.label import Label, label_from, label_text
 from nestling_cloud.store.store import Store
+from nestling_core.kinds.kind import Answer
 
 _C = tables.HARD_INPUTS.c
-# Without the values. JSON is read as text, so that one damaged value does not fail the whole query.
-_COLUMNS = [
-    sa.cast(column, sa.Text).label(column.name) if column.name == "shape" else column
-    for column in _C
-    if column.name != "input_values"
-]
+_COLUMNS = [column for column in COLUMNS if column.name != "input_values"]
 _PAGE = 200
 
 
@@ -37,9 +33,10 @@ class StoredInput:
         audited: whether the input was drawn at random for an audit, rather than sent because it was
             hard.
         shape: the shape of the values, without the batch axis.
-        device_answer: the class index that the device would have answered by itself; None if no
-            student ran before the input was sent.
-        cloud_answer: the class index that the teacher answered.
+        device_answer: what the device would have answered by itself; None if no student ran before
+            the input was sent.
+        cloud_answer: what the teacher answered.
+        agrees: whether the device's answer is right if the cloud's is; None without one.
         label: the label; None without one.
         labeled_by: who gave the label; None without one.
         labeled_at_ms: the Unix time at which the label was given; None without one.
@@ -52,8 +49,9 @@ class StoredInput:
     input_index: int
     audited: bool
     shape: tuple[int, ...]
-    device_answer: int | None
-    cloud_answer: int
+    device_answer: Answer | None
+    cloud_answer: Answer
+    agrees: bool | None
     label: Label | None
     labeled_by: str | None
     labeled_at_ms: int | None
@@ -244,8 +242,19 @@ def _nearest(confidences: Sequence[tuple[int, float]], at_ms: int) -> float:
 
 
 def _stored(row: "sa.Row[tuple[object, ...]]") -> StoredInput:
-    values = dict(row._mapping)  # noqa: SLF001  the documented way to a row's columns
-    values["audited"] = bool(values["audited"])
-    values["shape"] = shape_of(row.shape)
-    values["label"] = None if row.label is None else label_from(row.label)
-    return StoredInput(**values)
+    device_answer, cloud_answer = answers_of(row)
+    return StoredInput(
+        id=row.id,
+        device=row.device,
+        task=row.task,
+        received_at_ms=row.received_at_ms,
+        input_index=row.input_index,
+        audited=bool(row.audited),
+        shape=shape_of(row.shape),
+        device_answer=device_answer,
+        cloud_answer=cloud_answer,
+        agrees=agrees_of(row),
+        label=None if row.label is None else label_from(row.label),
+        labeled_by=row.labeled_by,
+        labeled_at_ms=row.labeled_at_ms,
+    )

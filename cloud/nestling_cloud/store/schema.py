@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store import tables
 
-VERSION = 9
+VERSION = 10
 
 
 class SchemaError(CloudError):

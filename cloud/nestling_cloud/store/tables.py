@@ -235,8 +235,12 @@ HARD_INPUTS = sa.Table(
     sa.Column("audited", sa.Boolean, nullable=False),
     sa.Column("input_values", sa.LargeBinary, nullable=False),
     sa.Column("shape", sa.JSON, nullable=False),
+    # As in RECEIPTS, without a device's answer if no student ran.
     sa.Column("device_answer", sa.BigInteger),
+    sa.Column("device_values", sa.JSON, nullable=False),
     _number("cloud_answer"),
+    sa.Column("cloud_values", sa.JSON, nullable=False),
+    sa.Column("agrees", sa.Boolean),
     # JSON as text; all three are NULL without a label. The database does not look into a label.
     sa.Column("label", sa.Text),
     sa.Column("labeled_by", sa.String(200)),

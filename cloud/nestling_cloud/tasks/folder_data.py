@@ -138,7 +138,7 @@ class _Division:
         )
         is_recorded = self._survey.plan.windows is not None
         return Examples(
-            inputs=self._inputs[rows],
+            inputs=self._inputs.rows(rows),
             labels=self._labels[rows],
             lengths=[self._counts[number] for number in numbers] if is_recorded else (),
         )

@@ -89,6 +89,13 @@ def not_finite(inputs: Inputs) -> NDArray[np.int64]:
     return np.flatnonzero(~np.concatenate(finite))
 
 
+def appended(inputs: Inputs, others: NDArray[np.float32]) -> Inputs:
+    """Return inputs and then others, (N, *shape), without reading those that are in a file."""
+    if isinstance(inputs, StoredInputs):
+        return inputs.appended(others)
+    return np.concatenate([inputs[:], others])
+
+
 def joined(parts: Sequence[Inputs]) -> Inputs:
     """Return several parts as one, in order.
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.tasks.appended_rows import AppendedRows, RowSource
 from nestling_cloud.tasks.row_file import RowFile
 from nestling_cloud.temporary_files import temporary_file
 from nestling_core.file_sync import sync_folder
@@ -60,7 +61,7 @@ class StoredInputs:
         Raises:
             StoredInputsError: the file cannot be opened, is damaged, or holds something else.
         """
-        self._file = _File(path)
+        self._file: RowSource = _File(path)
         self._chosen: range | NDArray[np.int64] = range(self._file.count)
 
     @property
@@ -111,6 +112,14 @@ class StoredInputs:
         whole._chosen = np.concatenate([np.asarray(part._chosen, np.int64) for part in parts])  # noqa: SLF001
         return whole
 
+    def appended(self, inputs: NDArray[np.float32]) -> "StoredInputs":
+        """Return these inputs and then others, (n, *shape), which stay in memory."""
+        whole = self.rows(slice(None))
+        whole._file = AppendedRows(self._file, inputs)  # noqa: SLF001  it is one of our own
+        added = np.arange(self._file.count, whole._file.count)  # noqa: SLF001
+        whole._chosen = np.concatenate([np.asarray(self._chosen, np.int64), added])  # noqa: SLF001
+        return whole
+
     def __getitem__(self, rows: SupportsIndex | Rows) -> NDArray[np.float32]:
         """Return one input (*shape), or several inputs (N, *shape), in memory.
 
@@ -131,10 +140,6 @@ class StoredInputs:
         """Return all inputs in memory, so that numpy's functions accept them."""
         del copy  # it is always a copy
         return self[:].astype(dtype or np.float32, copy=False)
-
-    def raw(self, rows: Rows) -> NDArray[Any]:
-        """Return several inputs as they are in the file, of type `stored_type`, in memory."""
-        return self._file.read_raw(self._at(rows))
 
     def _at(self, rows: Any) -> range | NDArray[np.int64]:
         if isinstance(rows, slice):
@@ -187,11 +192,8 @@ class _File:
         return self._rows.row_shape
 
     def read(self, rows: range | NDArray[np.int64]) -> NDArray[np.float32]:
-        return as_read(self.read_raw(rows))
-
-    def read_raw(self, rows: range | NDArray[np.int64]) -> NDArray[Any]:
         try:
-            return self._rows.read(rows)
+            return as_read(self._rows.read(rows))
         except EOFError as err:
             raise StoredInputsError(str(err)) from err
         except OSError as err:

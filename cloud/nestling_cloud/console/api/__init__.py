@@ -4,4 +4,4 @@ Within the console, this package may import `console.data`, `console.http` and `
 not `console.pages`.
 """
 
-__all__ = ["not_found", "openapi", "routes"]
+__all__ = ["input_schemas", "not_found", "openapi", "routes"]

@@ -131,9 +131,9 @@ class InputRoutes:
             manifest = await asyncio.to_thread(self._parts.repository.manifest)
         except RepositoryError as err:
             raise RequestError(
-                HTTPStatus.INTERNAL_SERVER_ERROR, f"no class is known: {err}"
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"no label is known: {err}"
             ) from err
-        return ReleasedLabels(task=manifest.task, signature=manifest.signature)
+        return ReleasedLabels.of(manifest)
 
 
 def _message(number: int, changed: StoredInput | None, released: ReleasedLabels) -> InputMessage:

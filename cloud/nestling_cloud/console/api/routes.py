@@ -14,12 +14,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from nestling_cloud.bundles.repository_errors import RepositoryError
 from nestling_cloud.console.api.csv_answers import (
     CSV_TYPE,
     csv_response,
     receipt_lines,
     totals_table,
 )
+from nestling_cloud.console.api.device_schema import DeviceMessage
 from nestling_cloud.console.api.input_routes import InputRoutes
 from nestling_cloud.console.api.not_found import PREFIX, no_such_device, no_such_route
 from nestling_cloud.console.api.parameters import (
@@ -34,7 +36,6 @@ from nestling_cloud.console.api.parameters import (
 )
 from nestling_cloud.console.api.problems import BODY_PROBLEM, PROBLEMS
 from nestling_cloud.console.api.schemas import (
-    DeviceMessage,
     DevicesMessage,
     FleetMessage,
     HealthMessage,
@@ -59,6 +60,7 @@ from nestling_cloud.console.data.table import Table
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS
 from nestling_cloud.console.http.problem import RequestError
 from nestling_cloud.control.targets import TargetError
+from nestling_cloud.inputs.released_labels import ReleasedLabels
 from nestling_cloud.metrics.views import DeviceView, FleetView
 from nestling_cloud.store.time_range import TimeRange
 
@@ -173,9 +175,14 @@ class Api:
         since_ms: Since = None,
         until_ms: Until = None,
     ) -> DeviceMessage:
-        return DeviceMessage.model_validate(
-            await self._device_view(device, span, since_ms, until_ms)
-        )
+        view = await self._device_view(device, span, since_ms, until_ms)
+        return DeviceMessage.of(view, await asyncio.to_thread(self._released))
+
+    def _released(self) -> ReleasedLabels | None:
+        try:
+            return ReleasedLabels.of(self._parts.repository.manifest())
+        except RepositoryError:
+            return None
 
     async def _device_csv(
         self,

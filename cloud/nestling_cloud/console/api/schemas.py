@@ -14,7 +14,7 @@ from nestling_cloud.console.data.health import Finding
 from nestling_cloud.console.data.operating_point import PointState
 from nestling_cloud.console.data.released_bundle import Models
 from nestling_cloud.metrics.figures import CloudOnly, EnergyFigures, RouteFigures
-from nestling_cloud.metrics.views import AnswerPoint, DeviceRow
+from nestling_cloud.metrics.views import DeviceRow
 
 Since = Annotated[int, Field(validation_alias=AliasPath("range", "since_ms"))]
 Until = Annotated[int, Field(validation_alias=AliasPath("range", "until_ms"))]
@@ -153,28 +153,6 @@ class DevicesMessage(BaseModel):
 
     total: int
     devices: Sequence[DeviceRow]
-
-
-class HardInputMessage(ViewMessage):
-    """An input that was sent to the cloud, without its values."""
-
-    received_at_ms: int
-    input_index: int
-    shape: tuple[int, ...]
-    device_answer: int | None
-    cloud_answer: int
-
-
-class DeviceMessage(ViewMessage):
-    """The state of one device, and its figures over a time range."""
-
-    since_ms: Since
-    until_ms: Until
-    device: DeviceRow = Field(validation_alias="row")
-    totals: TotalsMessage
-    answers: tuple[AnswerPoint, ...]
-    hard_inputs: tuple[HardInputMessage, ...]
-    copies: int
 
 
 class StrictMessage(BaseModel):

@@ -21,6 +21,8 @@ from nestling_cloud.bundles.routing_facts import (
 )
 from nestling_cloud.console.data.table import Table, table
 from nestling_cloud.console.data.units import number
+from nestling_cloud.inputs.released_labels import ReleasedLabels
+from nestling_core.kinds.kind import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +58,29 @@ class Models:
         """The number of capacities (sizes of the student)."""
         return len(self.overview["capacities"])
 
-    def class_name(self, index: int | None) -> str:
-        """Return the name of a class.
+    @property
+    def labels(self) -> ReleasedLabels:
+        """What this bundle says about labels and answers."""
+        return ReleasedLabels(task=self.overview["task"], signature=self.signature)
 
-        The result is "class N" for a class without a name, and "none" if `index` is None.
+    def answer_text(self, answer: Answer, task: str | None = None) -> str:
+        """Return an answer as a text for people.
+
+        Args:
+            answer: the answer.
+            task: the name of the task that it is of; None if it is not known to be another one.
+
+        Returns:
+            The text, or only the numbers in the answer if this bundle does not have it.
         """
-        if index is None:
-            return "none"
-        names = self.signature.classes
-        return names[index] if 0 <= index < len(names) else f"class {index}"
+        text = self.labels.text(task or self.labels.task, answer)
+        return answer_numbers(answer) if text is None else text
+
+
+def answer_numbers(answer: Answer) -> str:
+    """Return the numbers in an answer of which nobody knows what they mean."""
+    values = ", ".join(f"{value:.4g}" for value in answer.values)
+    return f"answer {values or answer.code}"
 
 
 def models_of(repository: Repository) -> Models | None:

@@ -1,6 +1,7 @@
 """Builds the page of a device."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 
@@ -26,8 +27,9 @@ from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, Tile, bl
 from nestling_cloud.console.pages.tiles import TotalsTiles
 from nestling_cloud.console.pages.totals_panels import TotalsPanels
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX
-from nestling_cloud.metrics.views import DeviceRow, DeviceView
+from nestling_cloud.metrics.views import AnswerPoint, DeviceRow, DeviceView
 from nestling_core.clock import unix_ms
+from nestling_core.kinds.kind import Answer
 
 _LIVE_S = 1.0
 _LATEST_ROWS = 25
@@ -186,15 +188,16 @@ class _Latest:
                 self._grid = Grid(label)
 
     def show(self, view: DeviceView) -> None:
-        latest = chart_tables.answers(reversed(view.answers[-_LATEST_ROWS:]))
-        self._grid.show(self._with_names(latest))
+        latest = view.answers[: -_LATEST_ROWS - 1 : -1]
+        self._grid.show(self._with_texts(chart_tables.answers(latest), latest))
 
-    def _with_names(self, latest: Table) -> Table:
+    def _with_texts(self, table: Table, latest: Sequence[AnswerPoint]) -> Table:
+        """Return a table with a row for each answer, with the answers as texts."""
         if self._models is None:
-            return latest
-        at = [column.key for column in latest.columns].index("answer")
+            return table
+        at = [column.key for column in table.columns].index("answer")
+        texts = [self._models.answer_text(Answer(one.answer, one.values)) for one in latest]
         rows = tuple(
-            (*row[:at], self._models.class_name(int(row[at] or 0)), *row[at + 1 :])
-            for row in latest.rows
+            (*row[:at], text, *row[at + 1 :]) for row, text in zip(table.rows, texts, strict=True)
         )
-        return Table(columns=latest.columns, rows=rows)
+        return Table(columns=table.columns, rows=rows)

@@ -6,10 +6,11 @@ from nicegui import ui
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.console.charts.input_pictures import input_picture
-from nestling_cloud.console.data.released_bundle import Models
+from nestling_cloud.console.data.released_bundle import Models, answer_numbers
 from nestling_cloud.console.data.units import age, time_utc
 from nestling_cloud.console.pages.markup import Text, block
 from nestling_cloud.store.hard_inputs import HardInput
+from nestling_core.kinds.kind import Answer
 
 _SHOWN = 12
 
@@ -18,8 +19,8 @@ class HardInputsPanel:
     """Shows the newest hard inputs (those sent to the cloud) as pictures.
 
     Args:
-        models: the released bundle, which names the channels and classes; None if no bundle can be
-            read.
+        models: the released bundle, which names channels, classes and values; None if no
+            bundle can be read.
     """
 
     def __init__(self, models: Models | None) -> None:
@@ -49,10 +50,10 @@ class HardInputsPanel:
                 self._add(one)
 
     def _add(self, one: HardInput) -> None:
-        device = self._name(one.device_answer)
-        cloud = self._name(one.cloud_answer)
+        device = "not run" if one.device_answer is None else self._text(one, one.device_answer)
+        cloud = self._text(one, one.cloud_answer)
         signature = self._models.signature if self._models else Signature()
-        differs = one.device_answer not in (None, one.cloud_answer)
+        differs = one.agrees is False
         with block("article", "input", aria_label=f"input {one.input_index}"):
             with block("div", "verdict"):
                 Text("span", f"device: {device}", "differs" if differs else "")
@@ -60,10 +61,10 @@ class HardInputsPanel:
             ui.html(input_picture(one, signature), sanitize=False)  # drawn by us, texts escaped
             Text("p", f"input {one.input_index}, {time_utc(one.received_at_ms)} UTC", "note")
 
-    def _name(self, index: int | None) -> str:
-        if index is None:
-            return "not run"
-        return self._models.class_name(index) if self._models else f"class {index}"
+    def _text(self, one: HardInput, answer: Answer) -> str:
+        if self._models is None:
+            return answer_numbers(answer)
+        return self._models.answer_text(answer, one.task)
 
 
 def _note(inputs: Sequence[HardInput], now_ms: int, *, allowed: bool) -> str:

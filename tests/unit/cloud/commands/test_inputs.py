@@ -4,12 +4,19 @@ from typing import Any
 
 import pytest
 
+from nestling.v1.bundle_pb2 import Signature, Value
 from nestling_cloud import cli
+from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.store.labeled_inputs import InputFilter, LabeledInputs
 from nestling_cloud.store.store import Store, store_url
 from tests.support.hand_bundle import hand_repository, window
 from tests.support.stored_inputs import NOON_MS, store_inputs, stored_input
 
+MULTI = Signature(classes=["a", "b"], kind="multi-label")
+VALUES = Signature(
+    values=[Value(name=name, tolerance=1) for name in ("flow", "head")], kind="regression"
+)
+ANOMALY = Signature(classes=["normal", "leak"], kind="anomaly")
 DAY_MS = 24 * 3_600_000
 
 
@@ -83,11 +90,74 @@ def test_label_is_given_and_removed(place: Path, capsys: pytest.CaptureFixture[s
     assert run(place, "label", "1", "d", "--json") == 0
     one = json.loads(capsys.readouterr().out)
     assert (one["id"], one["label"]) == (1, "d")
+    assert one["cloud_answer"] == {"text": "c", "label": "c", "code": 2, "values": []}
     assert one["labeled_by"].startswith("user ")
 
     assert run(place, "label", "1", "--remove") == 0
     assert capsys.readouterr().out == "input 1: no label\n"
     assert stored(place)[-1] == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("signature", "words", "label", "line"),
+    [
+        (MULTI, ("b", "a"), ["a", "b"], "a | b"),
+        (MULTI, ("--none",), [], "none"),
+        (VALUES, ("head=-2", "flow=1.5"), {"flow": 1.5, "head": -2.0}, "flow=1.5 head=-2"),
+        (ANOMALY, ("leak",), "leak", "leak"),
+    ],
+)
+def test_label_has_the_form_of_the_kind(
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    signature: Signature,
+    words: tuple[str, ...],
+    label: Any,
+    line: str,
+) -> None:
+    release(place, signature)
+
+    assert run(place, "label", "1", *words) == 0
+    assert capsys.readouterr().out == f"input 1: {line}\n"
+    assert stored(place)[-1][1] == label
+
+    assert run(place, "list", "--limit", "3") == 0
+    assert f"  {line} (user " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("signature", "words", "message"),
+    [
+        (Signature(classes=["a", "b"]), ("a", "b"), '["a", "b"] is not a class of the task'),
+        (Signature(classes=["a", "b"]), ("--none",), "[] is not a class of the task"),
+        (MULTI, ("a", "e"), '"e" is not a class of the task; its classes: "a", "b"'),
+        (VALUES, ("1.5",), "'1.5' is not one of flow=NUMBER, head=NUMBER"),
+        (VALUES, ("flow=1",), "a number for each of"),
+    ],
+)
+def test_label_of_another_form_is_refused(
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    signature: Signature,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    release(place, signature)
+
+    assert run(place, "label", "1", *words) == 1
+
+    assert message in capsys.readouterr().err
+    assert stored(place)[-1] == (1, None, None)
+
+
+def release(place: Path, signature: Signature) -> None:
+    """Release a bundle of another kind."""
+    repository = Repository(place / "repository")
+    manifest = repository.manifest()
+    manifest.release += 1
+    manifest.signature.CopyFrom(signature)
+    repository.release(manifest)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +185,8 @@ def test_label_that_cannot_be_given_is_reported(
         ("list", "--limit", "0"),
         ("label", "1"),
         ("label", "1", "a", "--remove"),
+        ("label", "1", "a", "--none"),
+        ("label", "1", "--none", "--remove"),
         ("label", "x", "a"),
         ("export",),
         ("export", "--out", "x", "--label-with", "device"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -102,6 +102,7 @@ def test_half_of_a_parquet_file_is_refused() -> None:
             read_recording("x.parquet", data[:length])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120), st.sampled_from(["x.csv", "x.npy"]))
 def test_noise_is_a_media_error_or_a_recording(data: bytes, name: str) -> None:
     with contextlib.suppress(MediaError):
@@ -182,6 +183,7 @@ def test_recording_that_does_not_fit_is_refused() -> None:
             cut(unfit, plan)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40))
 def test_number_of_windows_is_known_before_they_are_cut(length: int, hop: int, rows: int) -> None:
     plan = WindowPlan(channels=["x"], length=length, hop=hop)

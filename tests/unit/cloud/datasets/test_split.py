@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nestling_cloud.datasets.errors import DatasetError
@@ -19,6 +19,7 @@ def parts(found: list[Item], plan: SplitPlan, seed: int = 0) -> list[Part]:
     return divide(found, [1] * len(found), [item.name for item in found], plan, seed)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=30, max_size=90), st.integers(0, 5))
 def test_no_group_is_in_two_parts(numbers: list[int], seed: int) -> None:
     found = items(*map(str, numbers))

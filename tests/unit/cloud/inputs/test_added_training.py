@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nestling_cloud.bundles.fingerprint import fingerprint
 from nestling_cloud.inputs.added_training import with_folders
 from nestling_cloud.inputs.input_folder import InputFolderError
-from nestling_cloud.tasks import Examples, Splits, concatenate
+from nestling_cloud.tasks import Examples, Splits, StoredInputs, concatenate, store_inputs
 from tests.support.tiny_task import TINY_TASK, tiny_splits, tones
 
 OWN = tiny_splits()
@@ -51,6 +51,20 @@ def test_inputs_are_added_to_the_training_data_alone(tmp_path: Path) -> None:
     assert splits.test is OWN.test
     assert entry.text() == f"{folder}: 6 inputs of 2 devices are trained on"
     assert fingerprint(TINY_TASK, splits, 0) != fingerprint(TINY_TASK, OWN, 0)
+
+
+def test_training_data_of_a_file_stays_there(tmp_path: Path) -> None:
+    stored = store_inputs(tmp_path / "own.npy", [OWN.train.inputs[:]])
+    own = dataclasses.replace(OWN, train=dataclasses.replace(OWN.train, inputs=stored))
+    folder = write(tmp_path / "march", list(FRESH.inputs), names(FRESH), ["a"] * 6)
+
+    splits, _ = with_folders(TINY_TASK, own, [folder])
+
+    assert isinstance(splits.train.inputs, StoredInputs)
+    assert np.array_equal(splits.train.inputs[:], np.concatenate([stored[:], FRESH.inputs[:]]))
+    assert fingerprint(TINY_TASK, splits, 0) == fingerprint(
+        TINY_TASK, with_folders(TINY_TASK, OWN, [folder])[0], 0
+    )
 
 
 def test_without_folders_the_data_is_as_it_was() -> None:

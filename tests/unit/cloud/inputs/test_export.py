@@ -51,7 +51,7 @@ def export(store: Store, folder: Path, *, label_with_cloud: bool = False) -> Exp
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / TABLE).open(newline="") as file:
         reader = csv.DictReader(file)
-        assert reader.fieldnames == list(COLUMNS)
+        assert reader.fieldnames == ["file", "label", *COLUMNS]
         return list(reader)
 
 

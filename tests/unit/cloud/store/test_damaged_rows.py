@@ -13,6 +13,7 @@ from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
+from nestling_core.kinds.kind import Answer
 from tests.support.receipts import make_receipt
 from tests.support.stored import add_batch
 
@@ -38,8 +39,8 @@ def hard_input(index: int) -> HardInput:
         input_index=index,
         values=bytes(8),
         shape=(1, 2),
-        device_answer=0,
-        cloud_answer=1,
+        device_answer=Answer(0),
+        cloud_answer=Answer(1),
     )
 
 
@@ -67,11 +68,18 @@ def test_damaged_receipt_is_skipped_counted_and_logged_once(
     assert "row 2 of receipts is damaged and skipped (1 so far)" in caplog.text
 
 
-@pytest.mark.parametrize("damage", ["[1, 2", "7", "[1.5, 2]", "[-1, -2]", '["1", 2]'])
+@pytest.mark.parametrize(
+    ("column", "damage"),
+    [
+        *(("shape", text) for text in ("[1, 2", "7", "[1.5, 2]", "[-1, -2]", '["1", 2]')),
+        *(("device_values", text) for text in ("[1, 2", "7", "null", "[NaN]", "[true]")),
+        ("cloud_values", '["1"]'),
+    ],
+)
 def test_damaged_hard_input_is_skipped_counted_and_logged_once(
-    store: Store, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    store: Store, tmp_path: Path, column: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    damage_database(tmp_path, f"UPDATE hard_inputs SET shape = '{damage}' WHERE input_index = 2")  # noqa: S608
+    damage_database(tmp_path, f"UPDATE hard_inputs SET {column} = '{damage}' WHERE input_index = 2")  # noqa: S608
 
     for _ in range(2):
         assert [found.input_index for found in HardInputs(store).latest("porch")] == [3, 1]

@@ -40,7 +40,7 @@ def test_pictures_are_read_from_0_to_1_as_float32(tmp_path: Path) -> None:
 
     assert inputs[:].dtype == inputs.dtype == np.float32
     assert np.array_equal(inputs[:], (PICTURES / 255).astype(np.float32))
-    assert np.array_equal(inputs.raw(slice(3, 5)), PICTURES[3:5])
+    assert inputs.stored_type == np.uint8
 
 
 @settings(deadline=None, max_examples=25)
@@ -221,6 +221,29 @@ def test_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
         store_inputs(tmp_path / "inputs.npy", batches())
 
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.data())
+def test_appended_inputs_are_behind_those_of_the_file(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    inputs = stored(tmp_path_factory.mktemp("stored"), FLOATS).rows(slice(None, None, 2))
+    array = np.concatenate([FLOATS[::2], FLOATS[:3] + 1, FLOATS[:2] + 2])
+
+    whole = inputs.appended(FLOATS[:3] + 1).appended(FLOATS[:2] + 2)
+
+    rows = data.draw(st.lists(st.integers(-25, 24), max_size=50))
+    assert np.array_equal(whole[rows], array[rows])
+    assert np.array_equal(whole[:], array)
+    assert np.array_equal(pickle.loads(pickle.dumps(whole.rows(rows)))[:], array[rows])  # noqa: S301
+    assert np.array_equal(whole[24], array[24])
+    assert len(inputs) == 20
+
+
+def test_inputs_of_another_shape_are_not_appended(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"inputs of \(4,\) cannot follow those of \(6, 10\)"):
+        stored(tmp_path, FLOATS).appended(np.zeros((2, 4), np.float32))
 
 
 def test_reading_does_not_need_the_memory_of_the_file(tmp_path: Path) -> None:

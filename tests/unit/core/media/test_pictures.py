@@ -3,7 +3,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -134,6 +134,7 @@ def test_other_format_is_refused() -> None:
         decode_picture(saved(Image.new("RGB", (2, 2)), "GIF"))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 300))
 def test_damage_is_a_media_error_or_a_picture(noise: bytes, place: int) -> None:
     data = bytearray(saved(Image.new("RGB", (9, 9), (9, 200, 30)), "JPEG"))

@@ -1,8 +1,9 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from nestling.v1.bundle_pb2 import Calibration
+from nestling.v1.bundle_pb2 import Calibration, Signature
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.data.released_bundle import (
     Models,
@@ -14,6 +15,7 @@ from nestling_cloud.console.data.released_bundle import (
     routing_texts,
     useful_share_texts,
 )
+from nestling_core.kinds.kind import Answer
 from tests.support.hand_bundle import calibration, hand_bundle, hand_release
 
 
@@ -61,6 +63,32 @@ def models_with(folder: Path, made: Calibration, teacher: bytes) -> Models:
     manifest.cloud.accuracy = 0.75
     repository.release(manifest)
     return read_models(repository)
+
+
+@pytest.mark.parametrize(
+    ("signature", "answer", "task", "text"),
+    [
+        (Signature(classes=["a", "b"]), Answer(1), None, "b"),
+        (Signature(classes=["a", "b"]), Answer(1), "other", "answer 1"),
+        (Signature(classes=["a", "b"]), Answer(2), None, "answer 2"),
+        (Signature(classes=["a", "b"], kind="multi-label"), Answer(3), "hand", "a + b"),
+        (Signature(classes=["a", "b"]), Answer(0, (1.5, 2.0)), None, "answer 1.5, 2"),
+        (Signature(classes=["a", "b"], kind="anomaly"), Answer(1, (1.5,)), None, "b (1.5)"),
+    ],
+)
+def test_answer_is_shown_as_its_kind_does_or_as_numbers(
+    tmp_path: Path,
+    tiny_teacher: bytes,
+    *,
+    signature: Signature,
+    answer: Answer,
+    task: str | None,
+    text: str,
+) -> None:
+    released = models_with(tmp_path, calibration(), tiny_teacher)
+    found = dataclasses.replace(released, signature=signature)
+
+    assert found.answer_text(answer, task) == text
 
 
 def test_accuracies_name_all_inputs_and_curves_those_held_out(
