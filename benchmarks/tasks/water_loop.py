@@ -19,6 +19,7 @@ from nestling.v1.bundle_pb2 import Signature, Value
 from nestling_cloud.models.neighbor_teacher import NeighborTeacher
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.tasks import (
+    DataMissingError,
     Distillation,
     Examples,
     Quantization,
@@ -29,7 +30,6 @@ from nestling_cloud.tasks import (
     concatenate,
     conv_student,
 )
-from nestling_cloud.tasks.files import DataMissingError
 
 VARIABLE = "NESTLING_WATER_LOOP"
 GROUPS = ("valve1", "valve2", "other")

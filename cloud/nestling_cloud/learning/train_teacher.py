@@ -109,7 +109,7 @@ def _remember(teacher: NeighborTeacher, examples: Examples) -> None:
     """Show a teacher normal windows, evenly spaced if there are many, and their recordings."""
     normal = np.flatnonzero(examples.labels == 0)
     chosen = normal[:: math.ceil(len(normal) / MOST_WINDOWS) or 1]
-    ends = np.cumsum(examples.lengths if len(examples.lengths) > 1 else [1] * len(examples))
+    ends = np.cumsum(examples.lengths or np.ones(len(examples), np.int64))
     try:
         teacher.fit(examples.inputs[chosen], np.searchsorted(ends, chosen, side="right"))
     except ValueError as err:
