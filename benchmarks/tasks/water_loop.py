@@ -212,7 +212,7 @@ FLOW_RATE = Task(
     ),
     load=partial(load, flow_examples, flow_examples),
     student=conv_student(channels=(32, 48, 64), kernel=5, strides=(2, 2, 1)),
-    teacher=ConvTeacher,
+    teacher=partial(ConvTeacher, dropout=0.2),
     teacher_recipe=Recipe(epochs=12, batch=64, threads=1),
     student_recipe=Recipe(epochs=20, batch=64, learning_rate=3e-3, threads=1),
     distillation=Distillation(views=1),
