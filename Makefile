@@ -1,7 +1,7 @@
 # CI calls these same targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup simulate test test-fresh test-arm64 test-gpu lint protos screenshots clean
-.PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams bench-offload
+.PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams bench-offload bench-tasks
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,7 +52,7 @@ lint: setup ## check style, types, import layers and generated protos
 protos: setup ## regenerate the Python code from every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams bench-offload ## run every benchmark in full
+bench: bench-simulate bench-console bench-federated bench-learning bench-routing bench-streams bench-offload bench-tasks ## run every benchmark in full
 
 bench-simulate: setup ## benchmark the default scenario over 5 seeds -> docs/results/simulate.*
 	$(BIN)/python -m benchmarks.simulate $(ARGS)
@@ -74,6 +74,9 @@ bench-streams: setup ## measure the stream filter, about an hour, resumable -> d
 
 bench-offload: setup ## measure the bytes of offloads, and a server under load -> docs/results/offload.*
 	$(BIN)/python -m benchmarks.offload $(ARGS)
+
+bench-tasks: setup ## measure tasks of every kind from their folders, resumable -> docs/results/tasks.*
+	$(BIN)/python -m benchmarks.tasks $(ARGS)
 
 screenshots: setup ## take screenshots of the console and a report -> docs/images/*.png
 	$(BIN)/python -m benchmarks.screenshots

@@ -1,7 +1,9 @@
 """Sets the threshold of each capacity of an anomaly student.
 
 A small student imitates the teacher's scores only roughly, and least well near the threshold, where
-they matter most. Each capacity therefore gets a threshold of its own.
+they matter most. Each capacity therefore gets a threshold of its own: the one with which it decides
+most like the teacher. The labels served to set the teacher's threshold; a student that fits its own
+to the same few recordings decided worse on others (docs/lab-log.md).
 """
 
 import dataclasses
@@ -11,21 +13,21 @@ import torch
 from numpy.typing import NDArray
 
 from nestling_cloud.learning.quantization import QuantizedStudent
-from nestling_cloud.models.anomaly_teacher import best_threshold
+from nestling_cloud.models.anomaly_scorer import best_threshold
 
 
 def with_thresholds(
-    student: QuantizedStudent, outputs: NDArray[np.float32], labels: NDArray[np.int64]
+    student: QuantizedStudent, outputs: NDArray[np.float32], teacher: NDArray[np.float32]
 ) -> QuantizedStudent:
-    """Return a student that tells normal inputs and anomalies apart as well as its scores allow.
+    """Return a student whose capacities decide like the teacher, as well as their scores allow.
 
     Args:
         student: the quantized student of an anomaly task.
         outputs: the logarithms of each capacity's scores for inputs that it was not trained on,
             (K, N, 1).
-        labels: 0 for a normal input and 1 for an anomaly, (N,).
+        teacher: the logarithms of the teacher's scores for the same inputs, (N, 1).
     """
-    truth = torch.from_numpy(labels)
+    truth = torch.from_numpy(teacher[:, 0] > 0)
     capacities = [
         dataclasses.replace(
             capacity,

@@ -76,7 +76,8 @@ def make_teacher(task: Task) -> nn.Module:
             f"{what} returned {kind} and not a torch.nn.Module, an OnnxTeacher, an exported "
             "program, or the path of an .onnx or .pt2 file; return one of them"
         )
-    if task.teacher_recipe not in (None, DEFAULT_TEACHER_RECIPE):
+    # A quick task has shortened the recipe that it would otherwise have by default.
+    if task.teacher_recipe not in (None, DEFAULT_TEACHER_RECIPE) and not task.quick:
         raise TeacherError(
             f"task {task.name}: the teacher {name_of(network)} is used as it is and cannot be "
             "trained; remove teacher_recipe from the task"

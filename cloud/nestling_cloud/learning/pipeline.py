@@ -152,7 +152,7 @@ def finish(
     nest = compile_nest(quantized, task.signature, task.student)
     unseen = splits.calibration
     if isinstance(kind, Anomaly):
-        quantized = with_thresholds(quantized, nest.logits(unseen.inputs), unseen.labels)
+        quantized = with_thresholds(quantized, nest.logits(unseen.inputs), cloud_logits)
         nest = compile_nest(quantized, task.signature, task.student)
     data = RoutingData(
         inputs=unseen.inputs,

@@ -1,5 +1,6 @@
 """Checks and trains a task's teacher."""
 
+import math
 from typing import NoReturn, Protocol, cast
 
 import numpy as np
@@ -9,12 +10,14 @@ from torch import nn
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.input_tensors import fit_normalizer, split, tensors_of
 from nestling_cloud.learning.kind_losses import teacher_loss
-from nestling_cloud.learning.loop import logits_of, train, with_channels_last
+from nestling_cloud.learning.loop import TrainingError, logits_of, train, with_channels_last
 from nestling_cloud.learning.make_teacher import TeacherError, make_teacher, name_of, outputs_of
 from nestling_cloud.learning.onnx.model_ends import gives_probabilities
 from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
 from nestling_cloud.learning.torch_device import training_device
+from nestling_cloud.models.anomaly_scorer import AnomalyScorer
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
+from nestling_cloud.models.neighbor_teacher import MOST_WINDOWS, NeighborTeacher
 from nestling_cloud.models.output_layer import OutputLayer
 from nestling_cloud.models.tiny_resnet import MEASURED, TinyResNet
 from nestling_cloud.progress import Progress
@@ -59,6 +62,9 @@ def train_teacher(
     check_answers(task, teacher, examples.inputs)
     if task.teacher_recipe is None or isinstance(teacher, OnnxNetwork):
         return teacher
+    if isinstance(teacher, NeighborTeacher):
+        _remember(teacher, examples)
+        return teacher
     kind = kind_of(task.signature)
     _fit_scales(teacher, examples)
     inputs = tensors_of(examples.inputs)
@@ -99,6 +105,17 @@ def train_teacher(
     return teacher
 
 
+def _remember(teacher: NeighborTeacher, examples: Examples) -> None:
+    """Show a teacher normal windows, evenly spaced if there are many, and their recordings."""
+    normal = np.flatnonzero(examples.labels == 0)
+    chosen = normal[:: math.ceil(len(normal) / MOST_WINDOWS) or 1]
+    ends = np.cumsum(examples.lengths or np.ones(len(examples), np.int64))
+    try:
+        teacher.fit(examples.inputs[chosen], np.searchsorted(ends, chosen, side="right"))
+    except ValueError as err:
+        raise TrainingError(f"teacher: {err}; give more") from err
+
+
 def fit_threshold(teacher: nn.Module, calibration: Examples) -> None:
     """Set the threshold of an anomaly task's built-in teacher; do nothing for other teachers.
 
@@ -106,7 +123,7 @@ def fit_threshold(teacher: nn.Module, calibration: Examples) -> None:
         teacher: the trained teacher.
         calibration: examples that it was not trained on.
     """
-    if isinstance(teacher, AnomalyTeacher):
+    if isinstance(teacher, AnomalyScorer):
         scores = logits_of(teacher, tensors_of(calibration.inputs))
         teacher.fit_threshold(scores, torch.from_numpy(calibration.labels))
 

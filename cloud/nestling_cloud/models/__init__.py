@@ -4,9 +4,11 @@ This package may import no other package of the cloud.
 """
 
 __all__ = [
+    "anomaly_scorer",
     "anomaly_teacher",
     "default_teacher",
     "multiplexer",
+    "neighbor_teacher",
     "onnx_teacher",
     "output_layer",
     "picture_teacher",

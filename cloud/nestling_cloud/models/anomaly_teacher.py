@@ -8,17 +8,16 @@ from torch import nn
 from torch.nn import functional
 
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.anomaly_scorer import AnomalyScorer
 from nestling_core.student.log_mel import LogMel
 from nestling_core.student.normalizer import Normalizer
 
 _CONV = (nn.Conv1d, nn.Conv2d)
 _NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
-# Share of the normal inputs that count as anomalies if no true anomaly is known.
-_FALSE_ALARMS = 0.01
 _SMALLEST_ERROR = 1e-6
 
 
-class AnomalyTeacher(nn.Module):
+class AnomalyTeacher(AnomalyScorer):
     """Scores inputs (N, C, ...) by how badly an autoencoder reconstructs them.
 
     The autoencoder learns normal inputs only, so that it fails on what differs from them (Sakurada
@@ -65,11 +64,6 @@ class AnomalyTeacher(nn.Module):
             ]
         )
         self.usual = nn.Buffer(torch.ones(channels))
-        self.log_threshold = nn.Buffer(torch.zeros(()))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logarithm of each input's score, (N, 1): above 0 for an anomaly."""
-        return self._log_errors(x) - self.log_threshold
 
     def training_loss(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the mean squared error of the reconstructed normal inputs, a scalar.
@@ -93,22 +87,14 @@ class AnomalyTeacher(nn.Module):
         errors = torch.cat([self._errors(batch) for batch in batches])
         self.usual.copy_(errors.mean(0).clamp_min(_SMALLEST_ERROR))
 
-    @torch.no_grad()
-    def fit_threshold(self, scores: torch.Tensor, labels: torch.Tensor) -> None:
-        """Set the threshold that best separates normal inputs from anomalies.
+    def log_scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logarithm of the mean squared error of each reconstruction, (N, 1).
 
-        The inputs should be ones that the teacher was not trained on. With anomalies among them,
-        the threshold is the one with the best F1 score. Without any, one normal input in a hundred
-        counts as an anomaly.
+        The error of each channel is divided by its mean on the training data.
 
         Args:
-            scores: what `forward` returned for these inputs so far, (N, 1).
-            labels: 0 for a normal input and 1 for an anomaly, (N,).
+            x: the inputs, (N, C, ...).
         """
-        found = scores.flatten() + self.log_threshold
-        self.log_threshold.fill_(best_threshold(found, labels))
-
-    def _log_errors(self, x: torch.Tensor) -> torch.Tensor:
         relative = self._errors(x) / self.usual
         return torch.log(relative.mean(1, keepdim=True) + _SMALLEST_ERROR)
 
@@ -124,30 +110,6 @@ class AnomalyTeacher(nn.Module):
             size = [math.ceil(axis / 2 ** (len(self.decoder) - 1 - step)) for axis in self.axes]
             x = layer(functional.interpolate(x, size=size, mode="nearest"))
         return x
-
-
-def best_threshold(scores: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the logarithm of the score above which an input counts as an anomaly.
-
-    Args:
-        scores: the natural logarithms of the scores of some inputs, (N,).
-        labels: 0 for a normal input and 1 for an anomaly, (N,).
-
-    Returns:
-        The threshold with the best F1 score. If there are no anomalies, it is the one above which
-        one normal input in a hundred is. If every input should count, it is 0.001 below the
-        smallest.
-    """
-    order = scores.argsort(descending=True)
-    ranked, anomalous = scores[order].double(), labels[order].double()
-    if not anomalous.any():
-        return float(torch.quantile(ranked, 1 - _FALSE_ALARMS))
-    hits = anomalous.cumsum(0)
-    counts = torch.arange(1, len(ranked) + 1)
-    best = int((2 * hits / (counts + anomalous.sum())).argmax())
-    if best + 1 == len(ranked):
-        return float(ranked[-1]) - 1e-3
-    return float(ranked[best] + ranked[best + 1]) / 2
 
 
 def _layer(dims: int, inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

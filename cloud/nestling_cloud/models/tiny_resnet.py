@@ -1,4 +1,4 @@
-"""Defines a teacher for color pictures, a short residual network that trains in half an hour.
+"""Defines a teacher for color pictures, a short residual network that trains quickly.
 
 Its parts come from networks that were made to learn CIFAR-10 with as little computation as
 possible: the fixed first layer that whitens patches, pooling right after the first convolution of

@@ -12,6 +12,7 @@ from torch import nn
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.datasets.label_kinds import Kind
 from nestling_cloud.models.anomaly_teacher import AnomalyTeacher
+from nestling_cloud.models.neighbor_teacher import STATISTICS, NeighborTeacher
 from nestling_cloud.models.onnx_teacher import OnnxTeacher
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.models.sound_teacher import SoundTeacher
@@ -30,6 +31,7 @@ from nestling_core.student.config import (
 from nestling_core.student.log_mel import LogMel, log_mel
 
 _ANOMALY: Kind = "anomaly"
+_NEIGHBORS = "neighbors"
 
 TEACHERS: dict[str, Callable[..., nn.Module]] = {
     "picture": PictureTeacher,
@@ -37,6 +39,7 @@ TEACHERS: dict[str, Callable[..., nn.Module]] = {
     "tiny-resnet": TinyResNet,
     "sound": SoundTeacher,
     _ANOMALY: AnomalyTeacher,
+    _NEIGHBORS: NeighborTeacher,
 }
 """The networks that a task file can name as its teacher."""
 
@@ -61,8 +64,8 @@ def read_teacher(
     """Return the teacher that a table `[teacher]` describes.
 
     Args:
-        table: the table, with `family`, and `width` and `dropout` or `widths` and
-            `depths`. Its sub-table is left alone.
+        table: the table, with `family`, and `width` and `dropout`, `widths` and `depths`, or
+            `neighbors` and `statistics`. Its sub-table is left alone.
         kind: the kind of the task.
         front_end: what turns sounds into features; None if inputs are no sounds.
 
@@ -72,7 +75,7 @@ def read_teacher(
     suitable = [
         name
         for name, family in sorted(TEACHERS.items())
-        if (name == _ANOMALY) == (kind == _ANOMALY) and _reads(family, front_end)
+        if (name in {_ANOMALY, _NEIGHBORS}) == (kind == _ANOMALY) and _reads(family, front_end)
     ]
     make = TEACHERS[table.text("family", allowed=suitable)]
     parameters = inspect.signature(make).parameters
@@ -81,6 +84,8 @@ def read_teacher(
         "dropout": lambda name: table.number(name, _DROPOUT),
         "widths": lambda name: table.wholes(name, parameters[name].default),
         "depths": lambda name: table.wholes(name, parameters[name].default, low=0),
+        "neighbors": lambda name: table.whole(name, parameters[name].default),
+        "statistics": lambda name: _statistics(table, name),
     }
     arguments = {name: read(name) for name, read in readers.items() if name in parameters}
     if front_end is not None:
@@ -94,6 +99,13 @@ def _reads(family: Callable[..., nn.Module], front_end: LogMel | None) -> bool:
     if parameter is None:
         return front_end is None
     return front_end is not None or parameter.default is None
+
+
+def _statistics(table: TomlTable, name: str) -> tuple[str, ...]:
+    found = table.texts(name, STATISTICS)
+    if not found or not set(found) <= set(STATISTICS):
+        raise table.error(name, f"name some of {', '.join(STATISTICS)}")
+    return found
 
 
 def read_teacher_file(table: TomlTable) -> OnnxTeacher | Path:

@@ -16,7 +16,8 @@ _T = TypeVar("_T")
 class TomlTable:
     """A table of a TOML file, whose keys are taken one by one.
 
-    `end` then raises an error about the keys that nobody took.
+    Every method that takes a key raises TaskError if its value is not allowed, or if a required key
+    is missing. `end` then raises an error about the keys that nobody took.
     """
 
     def __init__(

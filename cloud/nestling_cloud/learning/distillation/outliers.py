@@ -16,8 +16,9 @@ from nestling_core.kinds.kind import Kind
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
-# The largest change, in standard deviations of a channel.
-_STRONGEST = 4.0
+# The largest change, in standard deviations of a channel, and the powers of ten down to the least.
+# What is unusual may be far less than the spread of a channel, if a machine has several states.
+_STRONGEST, _POWERS = 4.0, 3.0
 
 
 def with_outliers(augment: Augment) -> Augment:
@@ -53,7 +54,8 @@ def outliers(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
     The ways are: an offset, another scale, noise, a constant (a sensor that is stuck), the same
     channels of another input, a course that runs backward, and one that runs faster or slower. How
-    strong the change is varies from input to input, and may be next to nothing.
+    strong the change is varies from input to input, from next to nothing to four standard
+    deviations, and every order of magnitude is as likely.
 
     Args:
         inputs: the inputs, (N, C, ...).
@@ -62,7 +64,8 @@ def outliers(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     count, channels = inputs.shape[:2]
     tail = (1,) * (inputs.ndim - 2)
     deviation = inputs.transpose(0, 1).flatten(1).std(1).reshape(1, channels, *tail)
-    strength = _STRONGEST * torch.rand(count, 1, *tail, generator=generator) ** 2
+    drawn = torch.rand(count, 1, *tail, generator=generator)
+    strength = _STRONGEST * 10 ** (-_POWERS * drawn)
     sign = torch.randint(2, (count, channels, *tail), generator=generator) * 2 - 1
     mean = inputs.flatten(2).mean(2).reshape(count, channels, *tail)
     noise = torch.randn(inputs.shape, generator=generator)

@@ -89,7 +89,7 @@ def test_model_with_another_float_type_does_not_load(kind: int, words: str) -> N
     [Signature(shape=[3, 2], classes=list("abcd")), Signature(shape=[2, 3], classes=list("abc"))],
 )
 def test_model_of_another_signature_is_refused(signature: Signature) -> None:
-    with pytest.raises(ModelError, match=r"takes inputs of shape \[2, 3\] and has 4 classes"):
+    with pytest.raises(ModelError, match=r"takes inputs of shape \[2, 3\] and has 4 outputs"):
         try_model(CloudModel("tiny-teacher", SOUND), signature, INPUTS)
 
 

@@ -22,7 +22,7 @@ from nestling_cloud.learning.onnx.onnx_network import OnnxNetwork
 from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import SilentProgress
-from nestling_cloud.tasks import Distillation, OnnxTeacher, Recipe, Signature, Task
+from nestling_cloud.tasks import Distillation, OnnxTeacher, Recipe, Signature, Task, quick_task
 from nestling_core.kinds.of_signature import kind_of
 from tests.support.kind_tasks import ANOMALY, MULTI_LABEL, REGRESSION
 from tests.support.onnx_teachers import SHAPE, Recurrent, Wrapped, linear, network, traced
@@ -103,6 +103,12 @@ def test_teacher_may_be_given_in_any_of_these_ways(way: str, tmp_path: Path) -> 
 
     expected = logits_of(network(), torch.from_numpy(ROWS))
     torch.testing.assert_close(logits_of(teacher, torch.from_numpy(ROWS)), expected)
+
+
+def test_quick_task_with_a_file_as_its_teacher_is_not_refused(tmp_path: Path) -> None:
+    teacher = make_teacher(quick_task(task_with(onnx_file(tmp_path))))
+
+    assert isinstance(teacher, OnnxNetwork)
 
 
 def test_program_of_a_fixed_batch_answers_any_batch() -> None:

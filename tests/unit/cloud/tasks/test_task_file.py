@@ -157,6 +157,23 @@ def test_every_family_of_teachers_fits_its_inputs(tmp_path: Path) -> None:
         assert network(torch.zeros(2, 3, 24, 32)).shape == (2, 2)
 
 
+def test_teacher_of_an_anomaly_task_may_compare_windows(tmp_path: Path) -> None:
+    text = WINDOWS.partition("[[values]]")[0].replace("regression", "anomaly")
+    text = text.replace('place = "column"', 'place = "column"\ncolumn = "wrong"')
+    head = text.replace("[windows]", 'classes = ["normal", "anomaly"]\n\n[windows]')
+    student = WINDOWS.partition("[student]")[2]
+    named = '[teacher]\nfamily = "neighbors"\nstatistics = ["level"]\n\n[student]'
+
+    task = load_task(written(tmp_path, head + named + student))
+
+    assert isinstance(task.teacher, partial)
+    network = task.teacher(task.signature)
+    assert network(torch.zeros(2, 1, 20)).shape == (2, 1)
+    assert network.statistics(torch.zeros(2, 1, 20)).shape == (2, 1)
+    with pytest.raises(TaskError, match="statistics: name some of level, noise, roughness"):
+        load_task(written(tmp_path, head + named.replace("level", "mood") + student))
+
+
 def test_sounds_have_features_inside_teacher_and_student(tmp_path: Path) -> None:
     task = load_task(written(tmp_path, SOUNDS))
 
