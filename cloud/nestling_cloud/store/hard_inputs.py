@@ -41,7 +41,7 @@ class HardInput:
         device_answer: what the device would have answered by itself; None if no student ran before
             the input was sent.
         cloud_answer: what the teacher answered.
-        agrees: whether the device's answer is right if the cloud's is; None without one.
+        agrees: whether the device's answer is right if the cloud's is; None if it gave none.
         audited: whether the input was drawn at random for an audit, rather than sent because it
             was hard.
     """

@@ -36,10 +36,10 @@ class StoredInput:
         device_answer: what the device would have answered by itself; None if no student ran before
             the input was sent.
         cloud_answer: what the teacher answered.
-        agrees: whether the device's answer is right if the cloud's is; None without one.
-        label: the label; None without one.
-        labeled_by: who gave the label; None without one.
-        labeled_at_ms: the Unix time at which the label was given; None without one.
+        agrees: whether the device's answer is right if the cloud's is; None if it gave none.
+        label: the label; None if there is none.
+        labeled_by: who gave the label; None if there is none.
+        labeled_at_ms: the Unix time at which the label was given; None if there is none.
     """
 
     id: int

@@ -222,9 +222,7 @@ def _header(file: IO[bytes]) -> tuple["np.dtype[Any]", tuple[int, ...], int]:
         raise ValueError(f"it holds {dtype}, not {', '.join(STORED_TYPES)}")
     if fortran_order or len(shape) < 2 or 0 in shape[1:]:
         order = " in Fortran order" if fortran_order else ""
-        raise ValueError(
-            f"it holds an array of shape {shape}{order}; an array (N, *shape) in C order is needed"
-        )
+        raise ValueError(f"it holds an array {shape}{order}, not (N, *shape) in C order")
     return dtype, shape, file.tell()
 
 

@@ -99,7 +99,7 @@ class WatchedFolder:
         self._unreadable: dict[FileId, float] = {}  # monotonic time of the first failure
         self._answered = cursor.left_behind()  # answered files that are still in the folder
         self._stuck_until: dict[FileId, float] = {}  # monotonic time of the next attempt to move
-        self._faults: dict[FileId, str] = {}  # reasons of files with unanswered windows
+        self._faults: dict[FileId, str] = {}  # why files have unanswered windows
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:

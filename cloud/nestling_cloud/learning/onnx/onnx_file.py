@@ -72,12 +72,12 @@ def _parsed(data: bytes) -> onnx.ModelProto:
         model.ParseFromString(data)
     except Exception as err:  # protobuf's errors differ by its implementation
         raise OnnxTeacherError(
-            f"is no ONNX file, or it is damaged or incomplete ({len(data)} bytes); copy or export "
+            f"is not an ONNX file, or is damaged or incomplete ({len(data)} bytes); copy or export "
             "it again"
         ) from err
     if not model.graph.node:
         raise OnnxTeacherError(
-            f"has no graph, so it is no ONNX file or it is incomplete ({len(data)} bytes); copy or "
+            f"has no graph, so it is not an ONNX file or incomplete ({len(data)} bytes); copy or "
             "export it again"
         )
     return model
