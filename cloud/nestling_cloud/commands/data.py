@@ -34,8 +34,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "delete",
         help="delete everything stored about a device, or from a span of time",
         description="Delete receipts and follow-ups, their part of all sums, stored inputs with "
-        "their labels, the log of targets, and what the results of federated rounds say about the "
-        "device. Without --since and --until, the device's targets and its latest report are "
+        "their labels, the log of targets, and what the results of federated rounds say about "
+        "devices. Without --since and --until, the device's targets and its latest report are "
         "deleted too; with them, targets stay, and so does the latest report of a device that is "
         "online. Either all of it is deleted or nothing. Then the database is rewritten without "
         "it. A span is widened to whole hours (UTC), the steps of the sums. The cloud may run "
