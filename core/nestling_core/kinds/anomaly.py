@@ -1,4 +1,4 @@
-"""Defines the kind of tasks whose answers say whether an input is an anomaly."""
+"""Defines the kind of task whose answers say whether an input is an anomaly."""
 
 import math
 from collections.abc import Sequence
