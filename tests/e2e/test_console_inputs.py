@@ -144,7 +144,7 @@ def test_input_of_another_task_cannot_be_labeled(fleet: Fleet) -> None:
     response = fleet.put(f"inputs/{number_of(fleet, 4)}/label", {"label": "a"})
 
     assert response.status_code == 422
-    assert "of the task 'other'" in response.json()["detail"]
+    assert "belongs to the task 'other'" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("number", [10**6, 2**53])

@@ -227,7 +227,7 @@ def test_unknown_scenario_key_is_reported(start: Start, tmp_path: Path) -> None:
     _, stderr = running.process.communicate(timeout=DEADLINE_S)
 
     assert_reported(
-        running, stderr, f"{mine}: [offload], key deadlin_ms: unknown key, did you mean"
+        running, stderr, f"{mine}: [offload], key deadlin_ms: unknown key (did you mean"
     )
 
 

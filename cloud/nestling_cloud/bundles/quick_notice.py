@@ -1,6 +1,6 @@
 """Says of a bundle that it was trained with `--quick`."""
 
 QUICK_NOTICE = (
-    "QUICK, trained on a sample of the data for a few epochs, to try the whole way. Its accuracies "
+    "QUICK, trained on a sample of the data for a few epochs, to try everything. Its accuracies "
     "say nothing about the task; train it without --quick before you use it."
 )

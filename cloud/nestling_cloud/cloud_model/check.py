@@ -70,7 +70,7 @@ def try_model(model: CloudModel, signature: Signature, inputs: Inputs) -> Rows:
 
 
 def run_in_batches(model: CloudModel, inputs: Inputs) -> Rows:
-    """Return the logits (N, classes) of inputs, computed in batches of up to `MAX_BATCH`.
+    """Return the outputs (N, O) for inputs, computed in batches of up to `MAX_BATCH`.
 
     Args:
         model: the model.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the sub-command `bundle` with its own sub-commands."""
-    parser = subparsers.add_parser("bundle", help="train, release, show and export bundles")
+    parser = subparsers.add_parser("bundle", help="train, adapt, show and export bundles")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_adapt(commands)

@@ -1,4 +1,4 @@
-"""Implements `nestling-cloud data`, which deletes what is stored of a device or a span of time."""
+"""Implements `nestling-cloud data`, which deletes what is stored about a device or from a span."""
 
 import argparse
 import json
@@ -26,17 +26,21 @@ class DeletionError(CloudError):
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the sub-command `data` with its own sub-commands."""
-    parser = subparsers.add_parser("data", help="delete everything stored of a device or a time")
+    parser = subparsers.add_parser(
+        "data", help="delete everything stored about a device, or from a span of time"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     delete = commands.add_parser(
         "delete",
-        help="delete everything stored of a device or a span of time",
+        help="delete everything stored about a device, or from a span of time",
         description="Delete receipts and follow-ups, their part of all sums, stored inputs with "
-        "their labels, the latest report of a device, targets and their log, and what the results "
-        "of federated rounds say about it. Either all of it is deleted or nothing. Then the "
-        "database is rewritten without it. A span is widened to whole hours (UTC), the steps of "
-        "the sums. The cloud may run meanwhile. A device that is still in the fleet goes on "
-        "reporting: remove it first with `device remove`.",
+        "their labels, the log of targets, and what the results of federated rounds say about the "
+        "device. Without --since and --until, the device's targets and its latest report are "
+        "deleted too; with them, targets stay, and so does the latest report of a device that is "
+        "online. Either all of it is deleted or nothing. Then the database is rewritten without "
+        "it. A span is widened to whole hours (UTC), the steps of the sums. The cloud may run "
+        "meanwhile. A device that is still in the fleet goes on reporting: remove it first with "
+        "`device remove`.",
         epilog="examples:\n"
         "  nestling-cloud data delete --device porch\n"
         "  nestling-cloud data delete --device porch --since 2026-11-01 --until 2026-11-08\n"
@@ -118,12 +122,12 @@ def _print(options: argparse.Namespace, scope: Scope, found: Contents, rounds: i
 
 def _text(scope: Scope, found: Contents, rounds: int) -> str:
     since_ms, until_ms = scope.span
-    of = "every device" if scope.device is None else scope.device
-    since = "" if scope.since_ms is None else f" from {time_utc(since_ms)} UTC"
-    until = "" if scope.until_ms is None else f" until {time_utc(until_ms)} UTC"
+    who = "every device" if scope.device is None else scope.device
+    since = "" if scope.since_ms is None else f", from {time_utc(since_ms)} UTC"
+    until = "" if scope.until_ms is None else f", until {time_utc(until_ms)} UTC"
     counts = {**asdict(found), "federated_rounds": rounds}
     parts = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()]
-    return f"of {of}{since}{until}: {', '.join(parts)}"
+    return f"{who}{since}{until}: {', '.join(parts)}"
 
 
 def _device(text: str) -> str:

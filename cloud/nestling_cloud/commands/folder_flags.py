@@ -41,7 +41,8 @@ def add_wishes(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> N
         type=input_file,
         metavar="FILE.csv",
         help="table of labels: columns file, label and perhaps group and split; several labels "
-        "of a file are separated by | (default: a folder for each class)",
+        "of a file are separated by | (default: labels.csv in the folder, if there is one; "
+        "otherwise the column of --label-column, or a folder for each class)",
     )
     add(
         "--pattern",
@@ -65,8 +66,10 @@ def add_wishes(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> N
     add(
         "--group-by",
         choices=get_args(GroupPlace),
-        help="what must not be divided between training and test (default: sub-folders of the "
-        "classes, if there are any; a file of a recording)",
+        help="what makes a group, which is not divided between training, calibration and test: "
+        "folder (the folders below a class), name or table (the group there), file (each file), "
+        "none (default: the group of --pattern or --labels; for recordings, each file; otherwise "
+        "the folders below the classes, if all files have one)",
     )
     _add_sizes(parser)
 
@@ -77,7 +80,8 @@ def _add_sizes(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> N
         "--size",
         type=_size,
         metavar="HxW",
-        help="height and width of pictures in pixels (default: theirs, if they are small)",
+        help="height and width of pictures in pixels (default: theirs up to 96; of larger ones, "
+        "the shorter side becomes 64, or both if proportions differ)",
     )
     add(
         "--rate",
@@ -91,7 +95,13 @@ def _add_sizes(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> N
         metavar="S",
         help="duration of an input of sound (default: one that few sounds exceed, at most 1)",
     )
-    add("--length", type=_whole, metavar="ROWS", help="rows in a window (default: at most 100)")
+    add(
+        "--length",
+        type=_whole,
+        metavar="ROWS",
+        help="rows in a window (default: a tenth of a usual recording, at most 100; .npy files "
+        "that all have one length of up to 1000 are one window each)",
+    )
     add(
         "--hop",
         type=_whole,
@@ -120,7 +130,7 @@ def wishes_of(options: argparse.Namespace, seed: int = 0) -> "Wishes":
 
     Args:
         options: the parsed flags.
-        seed: the random seed that deals groups.
+        seed: the random seed for choosing calibration and test groups.
 
     Raises:
         DatasetError: the table of labels cannot be used.

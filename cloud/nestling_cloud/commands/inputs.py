@@ -62,7 +62,7 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         type=_count,
         default=_SHOWN,
         metavar="N",
-        help="most inputs (default: %(default)s)",
+        help="maximum number of inputs to list (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=_list)
@@ -242,18 +242,29 @@ def _delete(options: argparse.Namespace) -> None:
         if not options.dry_run:
             if count:
                 confirm(options, f"{count} inputs would be deleted, with their labels")
-            try:
-                count = inputs.delete(chosen)
-            except sa.exc.SQLAlchemyError as err:
-                raise InputsError(
-                    f"not all remains of inputs are deleted: {cause_of(err)}; run the command again"
-                ) from err
+            count = _delete_all(inputs, chosen)
     verb = "would be deleted" if options.dry_run else "deleted"
     print(
         json.dumps({"inputs": count, "deleted": not options.dry_run})
         if options.json
         else f"{count} inputs {verb}"
     )
+
+
+def _delete_all(inputs: LabeledInputs, chosen: InputFilter) -> int:
+    try:
+        count = inputs.delete(chosen)
+    except sa.exc.SQLAlchemyError as err:
+        raise InputsError(f"nothing was deleted: {cause_of(err)}; run the command again") from err
+    try:
+        # Even if there were none: an earlier run may have been killed here.
+        inputs.erase_remains()
+    except sa.exc.SQLAlchemyError as err:
+        raise InputsError(
+            "the inputs are deleted, but the database's files may still contain remains of them: "
+            f"{cause_of(err)}; run the command again"
+        ) from err
+    return count
 
 
 def _released(repository: Path) -> ReleasedLabels:

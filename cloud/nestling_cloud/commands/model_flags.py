@@ -29,8 +29,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="train on a sample for a few epochs, to try the whole way in about a minute; the "
-        "bundle is marked as quick",
+        help="train on a sample for a few epochs, to try everything from data to report in a "
+        "minute or two; the bundle is marked as quick",
     )
     add_cpu(parser)
 

@@ -54,7 +54,8 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         type=inputs_to_keep,
         default=NEWEST_PER_DEVICE,
         metavar="N",
-        help="most stored inputs of a device without a label, the newest (default: %(default)s)",
+        help="maximum number of unlabeled inputs to keep for each device; the newest are kept "
+        "(default: %(default)s)",
     )
     add(
         "--keep-no-inputs",
@@ -203,7 +204,7 @@ def port(text: str) -> int:
 
 
 def threads(text: str) -> int:
-    """Return the number of threads that a command-line argument contains.
+    """Parse a number of threads.
 
     Raises:
         argparse.ArgumentTypeError: the argument is not a number from 1 to 64.
@@ -214,7 +215,7 @@ def threads(text: str) -> int:
 
 
 def inputs_to_keep(text: str) -> int:
-    """Return the number of stored inputs that a command-line argument contains.
+    """Parse a number of inputs to keep.
 
     Raises:
         argparse.ArgumentTypeError: the argument is not a number from 1 to `NEWEST_IN_ALL`.

@@ -11,6 +11,8 @@ from nestling_cloud.commands.folder_flags import add_folder, add_wishes, folder_
 from nestling_cloud.commands.model_flags import add_data_dir, add_task
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import output_file
+from nestling_core.kinds.kind import name_of
+from nestling_core.kinds.labels import SingleLabel
 
 if TYPE_CHECKING:
     from nestling_cloud.datasets.survey import Survey
@@ -51,7 +53,12 @@ def _add_new(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add("--name", help="name of the task (default: the folder's)")
     add_wishes(parser)
-    add("--seed", type=int, default=0, help="random seed that deals groups (default: %(default)s)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed for choosing calibration and test groups (default: %(default)s)",
+    )
     add("--force", action="store_true", help="replace an existing task file")
     add("--json", action="store_true", help="print what was found as JSON")
     parser.set_defaults(run=_new)
@@ -61,7 +68,7 @@ def _add_check(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "check",
         help="load a task with its data, and say what it holds",
-        description="Load a task, read and check its data as a training would, and say what it "
+        description="Load a task, read and check its data as training would, and say what it "
         "holds.",
         epilog="examples:\n  nestling-cloud task check --task photos.toml\n"
         "  nestling-cloud task check --task my_task.py:TASK --json\n",
@@ -95,7 +102,7 @@ def _new(options: argparse.Namespace) -> None:
         content = {
             "task": str(path),
             **counts(made.survey),
-            "routing": _routing(made.survey.inputs("calibration")),
+            "routing": _survey_routing(made.survey),
             "problems": [{"kind": p.kind, "text": p.text, "files": list(p.files)} for p in wrong],
         }
         print(json.dumps(content))
@@ -128,7 +135,7 @@ def _lines(survey: "Survey") -> list[str]:
         groups = found["groups"].get(part, [])
         shown = f", groups {', '.join(groups[:8])}{' ...' if len(groups) > 8 else ''}"
         lines.append(f"{part}: {number} inputs{shown if groups else ''}")
-    lines.append(_routing(survey.inputs("calibration")))
+    lines.append(_survey_routing(survey))
     return lines
 
 
@@ -143,10 +150,16 @@ def _counted(name: str, number: float) -> str:
     return f"{name} {number:g}" if isinstance(number, float) else f"{name}: {number}"
 
 
-def _routing(inputs: int) -> str:
-    """Say what routing such a number of calibration inputs allows."""
+def _survey_routing(survey: "Survey") -> str:
+    return _routing(survey.inputs("calibration"), survey.plan.kind.kind)
+
+
+def _routing(inputs: int, kind: str) -> str:
+    """Say what routing such a number of calibration inputs allows in a kind of task."""
     from nestling_cloud.learning.routing import USUAL_NETWORK_INPUTS  # noqa: PLC0415
 
+    if kind != SingleLabel.name:
+        return f"{inputs} calibration inputs: routed by the confidence rule of {kind} tasks"
     if inputs < USUAL_NETWORK_INPUTS:
         return (
             f"{inputs} calibration inputs: routed by a plain rule such as the margin; a learned "
@@ -171,13 +184,17 @@ def _check(options: argparse.Namespace) -> None:
             "test": sum(test),
         },
         "test_recordings": len(test),
-        "routing": _routing(len(splits.calibration)),
+        "routing": _routing(len(splits.calibration), name_of(task.signature)),
     }
     if options.json:
         print(json.dumps(content))
         return
     shape = " x ".join(map(str, task.signature.shape))
-    print(f"{task.name}: inputs {shape}, classes {', '.join(task.signature.classes)}")
+    values = [value.name for value in task.signature.values]
+    answers = (
+        f"values {', '.join(values)}" if values else f"classes {', '.join(task.signature.classes)}"
+    )
+    print(f"{task.name}: inputs {shape}, {answers}")
     for part, number in content["inputs"].items():  # type: ignore[attr-defined]
         print(f"{part}: {number} inputs" + f" in {len(test)} recordings" * (part == "test"))
     print(content["routing"])

@@ -18,7 +18,7 @@ SUFFIXES: dict[Media, tuple[str, ...]] = {
     "sound": SOUND_SUFFIXES,
     "array": RECORDING_SUFFIXES,
 }
-"""For each kind of media, the ends of the names of its files, in lower case."""
+"""For each kind of media, the extensions of its files, in lower case."""
 
 _HEAD_BYTES, _FLAT_BYTES = 700, 0.02  # of a file, and for each pixel of one color
 _ONE_COLOR = 2  # levels of 255, by which a compressed picture of one color may vary

@@ -19,7 +19,7 @@ class Column:
 
     Attributes:
         name: the name in the header, or "channel 1" and so on.
-        is_number: whether all values are finite numbers.
+        is_number: whether all values that are not missing are numbers.
         is_time: whether it holds times or the numbers of the rows.
         step_s: the median difference between two times in seconds, or 0 if unknown.
         values: the different values as text in order, if there are at most `MOST_VALUES`.

@@ -98,8 +98,8 @@ def _duplicates(survey: Survey) -> Iterator[Problem]:
         names = [survey.items[number].name for numbers in across for number in numbers]
         yield Problem(
             kind="duplicates between parts",
-            text=f"{len(across)} files have the same content as a file in another part of the "
-            f"data, so that the test is too easy: {_named(names)}",
+            text=f"{len(names)} files have a copy in another part of the data, which makes the "
+            f"test too easy: {_named(names)}",
             files=names,
         )
     inside = [numbers for numbers in repeated if numbers not in across]
@@ -107,7 +107,7 @@ def _duplicates(survey: Survey) -> Iterator[Problem]:
         names = [survey.items[number].name for numbers in inside for number in numbers]
         yield Problem(
             kind="duplicates",
-            text=f"{len(inside)} files have copies in the same part of the data: {_named(names)}",
+            text=f"{len(names)} files have a copy in the same part of the data: {_named(names)}",
             files=names,
         )
     torn = [
@@ -117,7 +117,7 @@ def _duplicates(survey: Survey) -> Iterator[Problem]:
         names = [survey.items[number].name for numbers in torn for number in numbers]
         yield Problem(
             kind="contradictory labels",
-            text=f"{len(torn)} files have copies with another label: {_named(names)}",
+            text=f"{len(names)} files have a copy with another label: {_named(names)}",
             files=names,
         )
 
@@ -130,8 +130,8 @@ def _leaks(survey: Survey) -> Iterator[Problem]:
     if torn:
         yield Problem(
             kind="group leak",
-            text=f"{len(torn)} groups are in several parts of the data, so that the test is too "
-            f"easy: {_named(torn)}",
+            text=f"{len(torn)} {'group is' if len(torn) == 1 else 'groups are'} in several parts "
+            f"of the data, which makes the test too easy: {_named(torn)}",
         )
 
 
@@ -165,7 +165,8 @@ def _sounds(survey: Survey) -> Iterator[Problem]:
     if wrong:
         yield Problem(
             kind="wrong rate",
-            text=f"{_files(wrong)} not at {survey.plan.rate_hz} Hz, and converted: {_named(wrong)}",
+            text=f"{_files(wrong)} not at {survey.plan.rate_hz} Hz and will be converted: "
+            f"{_named(wrong)}",
             files=wrong,
         )
     least = _SHORT * survey.plan.length
@@ -191,7 +192,7 @@ def _pictures(survey: Survey) -> Iterator[Problem]:
     if rotated:
         yield Problem(
             kind="rotated",
-            text=f"{_files(rotated)} rotated by EXIF, and turned upright: {_named(rotated)}",
+            text=f"{_files(rotated)} rotated by EXIF and will be turned upright: {_named(rotated)}",
             files=rotated,
         )
     odd = _names(survey, (facts.mode not in {"RGB", "L"} for facts in survey.facts))
@@ -199,7 +200,7 @@ def _pictures(survey: Survey) -> Iterator[Problem]:
         modes = sorted({facts.mode for facts in survey.facts} - {"RGB", "L"})
         yield Problem(
             kind="converted",
-            text=f"{_files(odd)} in {', '.join(modes)}, and converted to 8-bit colors: "
+            text=f"{_files(odd)} in {', '.join(modes)} and will be converted to 8-bit colors: "
             f"{_named(odd)}",
             files=odd,
         )
@@ -222,7 +223,8 @@ def _recordings(survey: Survey) -> Iterator[Problem]:
     if gaps:
         yield Problem(
             kind="missing values",
-            text=f"{_files(gaps)} with missing values, which are filled along a straight line: "
+            text=f"{len(gaps)} {'file has' if len(gaps) == 1 else 'files have'} missing values "
+            "(gaps in channels are interpolated, and at the ends the nearest value is repeated): "
             f"{_named(gaps)}",
             files=gaps,
         )

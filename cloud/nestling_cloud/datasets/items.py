@@ -66,7 +66,7 @@ class Item:
 
 
 class Sorted(NamedTuple):
-    """The files that have what they need, and the reasons of the others by their names."""
+    """The files that can be used, and for each other file, by name, why it was set aside."""
 
     items: Sequence[Item]
     set_aside: Mapping[str, str]
@@ -89,7 +89,7 @@ def items_of(names: Sequence[str], places: Places, table: LabelTable | None) -> 
         table: the table of labels, if there is one.
 
     Raises:
-        DatasetError: the places do not go together, or no file has a label.
+        DatasetError: the places do not go together, or no file has what they name.
     """
     divided = is_divided(names)
     pattern = compiled(places.pattern) if "name" in {places.labels, places.groups} else None
@@ -111,7 +111,7 @@ def items_of(names: Sequence[str], places: Places, table: LabelTable | None) -> 
         items.append(Item(name=name, labels=labels, group=group, part=PARTS.get(named.lower())))
     if not items:
         name, reason = next(iter(set_aside.items()))
-        raise DatasetError(f"no file has a label: {name} {reason}")
+        raise DatasetError(f"no file can be used: {name} {reason}")
     return Sorted(items, set_aside)
 
 

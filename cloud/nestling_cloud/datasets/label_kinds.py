@@ -43,12 +43,14 @@ def kind_of(
     """Decide what kind of task some labels make.
 
     Several labels for a file make a multi-label task. "normal" and "anomaly", or 0 and 1 in a
-    column whose name begins with "anomal", make an anomaly task. Numbers make a regression, unless
-    they are few different whole numbers, which are classes.
+    column whose name begins with "anomal", make an anomaly task. Numbers in a column of a table or
+    of recordings make a regression, unless they are at most 20 different whole numbers. Numbers in
+    names of folders and files are always classes.
 
     Args:
         labels: the labels of every file or window.
-        columns: the names of the columns that the labels come from, if they come from a table.
+        columns: the names of the columns that the labels come from, if they come from a table or
+            from recordings.
         is_multiple: whether a file may have several labels.
         wanted: the kind, if it is known.
 
@@ -102,9 +104,13 @@ def encode(labels: Sequence[Sequence[str]], kind: LabelKind) -> NDArray[Any]:
             case _:
                 return np.array([index[row[0]] for row in labels], np.int64)
     except (KeyError, ValueError, TypeError, IndexError) as err:
+        if kind.kind == "regression":
+            raise DatasetError(
+                f"a label is not a number: {err}; correct it, or leave its file out"
+            ) from err
         raise DatasetError(
-            f"a label is not among {', '.join(kind.classes) or 'the numbers'}: {err}; add it to "
-            "the classes, or leave its files out"
+            f"a label is not among {', '.join(kind.classes)}: {err}; add it to the classes, or "
+            "leave its files out"
         ) from err
 
 

@@ -68,8 +68,8 @@ class LabelTable:
     def row_of(self, name: str) -> LabelRow | None:
         """Return the row of a file, or None if there is none.
 
-        The table may name files by their path below the folder, or without folders, and without
-        their ends.
+        The table may name files by their path below the folder or by their name alone, with or
+        without the extension.
 
         Args:
             name: the path of the file below the folder.
@@ -92,8 +92,9 @@ def read_label_table(path: Path) -> LabelTable:
         path: a CSV file, separated by commas, semicolons or tabs.
 
     Raises:
-        DatasetError: the table cannot be read, a column is missing, a row has too few fields or
-            names a file again, or there are no rows. The text has the number of the line.
+        DatasetError: the table cannot be read, a column is missing, there are no rows, or a row has
+            another number of fields than the first one, names no file or names one again. For a
+            row, the text names the line.
     """
     header, lines = _lines(path)
     file, group, part = (_column(header, known) for known in (_FILE, _GROUP, _PART))
@@ -148,7 +149,10 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except csv.Error as err:
         raise DatasetError(f"{path}, line {reader.line_num}: not a CSV file: {err}") from err
     if len(lines) < 2:
-        raise DatasetError(f"{path}: a first row with the names of the columns, and rows below it")
+        raise DatasetError(
+            f"{path} has no rows; its first row names the columns, and each row below it describes "
+            "a file"
+        )
     header = [name.strip() for name in lines[0][1]]
     for number, fields in lines[1:]:
         if len(fields) != len(header):

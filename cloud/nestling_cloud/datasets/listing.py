@@ -47,7 +47,7 @@ def list_files(folder: Path, suffixes: Sequence[str]) -> Listing:
 
     Args:
         folder: the folder.
-        suffixes: the ends of the names of the wanted files, in lower case.
+        suffixes: the extensions of the wanted files, in lower case.
 
     Raises:
         DatasetError: the folder cannot be read, or has no such file.

@@ -16,7 +16,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         pattern: a regular expression with a part `(?P<label>...)`, `(?P<group>...)`, or both.
 
     Raises:
-        DatasetError: it is no regular expression, or has neither part.
+        DatasetError: it is not a regular expression, or has neither part.
     """
     try:
         found = re.compile(pattern)

@@ -1,6 +1,8 @@
 """Builds the graph that turns a decoded picture into an input.
 
-The graph computes with integers only, so that every device computes what the cloud computes.
+Pixels are computed in integers, so that devices compute what the cloud computes. Only the weights
+of the scaling come from float32, so another processor could differ by one level of 255 in
+principle.
 """
 
 from typing import Any

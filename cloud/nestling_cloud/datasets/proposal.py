@@ -44,7 +44,7 @@ class Wishes:
         seconds: the duration of an input of sound.
         length: the rows in a window.
         hop: the rows from a window to the next one.
-        seed: the random seed that deals groups.
+        seed: the random seed for choosing calibration and test groups.
     """
 
     table: LabelTable | None = None

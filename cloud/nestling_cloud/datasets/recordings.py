@@ -13,7 +13,7 @@ from nestling_core.media.errors import DecoderMissingError, MediaError
 from nestling_core.parsing.text import EncodingError, decode_text
 
 RECORDING_SUFFIXES = (".csv", ".parquet", ".npy")
-"""The ends of the names of files with recordings, in lower case."""
+"""The extensions of files with recordings, in lower case."""
 
 LARGEST_BYTES = 1 << 30
 """The largest file that is read, in bytes."""
@@ -162,7 +162,10 @@ def _read_npy(data: bytes) -> Recording:
     except Exception as err:  # numpy's header parsers may raise anything
         raise MediaError(f"is not a readable .npy file: {err}") from err
     if array.ndim != 2 or array.dtype.kind not in "fiub" or min(array.shape) > _MOST_COLUMNS:
-        raise MediaError(f"holds {array.dtype} {array.shape}, not numbers (samples, channels)")
+        raise MediaError(
+            f"holds {array.dtype} {array.shape}; an array of numbers (samples, channels) with at "
+            f"most {_MOST_COLUMNS} channels is needed"
+        )
     if array.shape[0] < array.shape[1]:
         array = array.T  # the longer axis is time
     names = _numbered(array.shape[1])

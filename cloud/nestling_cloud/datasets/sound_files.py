@@ -8,7 +8,7 @@ from nestling_core.media.errors import DecoderMissingError, MediaError
 from nestling_core.media.sounds import SOUND_SUFFIX, Sound, decode_wav
 
 SOUND_SUFFIXES = (SOUND_SUFFIX, ".flac", ".ogg", ".mp3", ".aiff")
-"""The ends of the names of sound files, in lower case."""
+"""The extensions of sound files, in lower case."""
 
 
 def decode_sound(name: str, data: bytes) -> Sound:

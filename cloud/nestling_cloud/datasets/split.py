@@ -1,4 +1,7 @@
-"""Divides data into training, calibration and test data, so that no group is in two of them."""
+"""Divides data into training, calibration and test data.
+
+A split by group keeps each group in one part of the data.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,7 +45,7 @@ def plan_split(items: Sequence[Item], weights: Sequence[int], *, seed: int = 0) 
     Args:
         items: the files.
         weights: the number of inputs in each file.
-        seed: the random seed that deals groups.
+        seed: the random seed for choosing calibration and test groups.
     """
     if all(item.part is not None for item in items) and {"train", "test"} <= {
         item.part for item in items
@@ -73,8 +76,8 @@ def divide(
     Args:
         items: the files.
         weights: the number of inputs in each file.
-        twins: a text for each file that is equal for files of the same content, which stay
-            together.
+        twins: a text for each file, equal for files with the same content. Only a split by input
+            keeps these together.
         plan: how they are divided.
         seed: the random seed, unless the plan has one.
 

@@ -47,7 +47,7 @@ class Survey:
         items: the labels, groups and parts that the files came with, in the same order.
         parts: the part of the data that each file is dealt to.
         weights: the number of inputs in each file.
-        set_aside: the reasons of the files that are not used, by name.
+        set_aside: for each file that is not used, by name, why.
         others: the number of files of other kinds.
     """
 
@@ -79,7 +79,7 @@ class Usable:
         files: the files, with what was found in them.
         items: their labels and groups, in the same order.
         weights: the number of inputs in each of them.
-        set_aside: the reasons of the other files, by name.
+        set_aside: for each other file, by name, why it is not used.
     """
 
     files: Sequence[Found]

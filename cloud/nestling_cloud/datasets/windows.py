@@ -33,7 +33,7 @@ class WindowPlan:
     targets: Sequence[str] = ()
 
     def count(self, rows: int) -> int:
-        """Return the number of windows in a recording of so many rows."""
+        """Return the number of windows in a recording with a number of rows."""
         return max(0, (rows - self.length) // self.hop + 1)
 
 
@@ -43,8 +43,9 @@ class Windows:
 
     Attributes:
         inputs: the measured values, float32 (N, channels, length).
-        labels: the label of each window as text; the most frequent one of its rows, and of several
-            the first to come. Empty if there is no column with labels.
+        labels: the label of each window as text: the most frequent label of its rows; in a tie, the
+            one that comes first. If the recording lacks the column, it is `unlabeled` for every
+            window. Empty if the plan names no label.
         targets: the mean of every target column in each window, float32 (N, targets).
     """
 
@@ -57,7 +58,7 @@ def cut(recording: Recording, plan: WindowPlan) -> Windows:
     """Cut a recording into windows.
 
     Rows at the end that do not fill a window are left out. Missing values between two others are
-    filled along a straight line, and those at the ends with the nearest one.
+    interpolated linearly, and at the ends the nearest value is repeated.
 
     Args:
         recording: the recording.

@@ -1,6 +1,6 @@
 """Turns inputs that devices sent into files, and folders of such files into training data.
 
-This package may import `store` and `tasks`.
+This package may import `store`, `tasks` and `datasets`.
 """
 
 __all__ = [

@@ -1,9 +1,8 @@
 """Adds labeled inputs of devices to the training data of a task.
 
-All of them are trained on, and none becomes a calibration or test input: they were chosen because
-they are hard, or drawn among those that are not, and thresholds and figures need inputs as they
-come. So no device is in both parts, unless its inputs are in the task's own data: those groups, and
-inputs that are calibration or test inputs themselves, are left out.
+They only become training inputs. Calibration and test need inputs as they come, and these were
+selected, either for being hard or for an audit. Left out are inputs of the groups that the task
+holds out, and inputs that equal a calibration or test input.
 """
 
 import math

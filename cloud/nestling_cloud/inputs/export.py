@@ -193,7 +193,10 @@ def _check_names(signature: Signature) -> None:
         InputExportError: one of them cannot.
     """
     if UNLABELED in signature.classes:
-        raise InputExportError(f"a class is called {UNLABELED!r}, like the folder for no class")
+        raise InputExportError(
+            f"a class is called {UNLABELED!r}, which is the name of the folder for inputs without "
+            "a label; rename the class in the task"
+        )
     odd = unwritable_class(signature)
     if odd is not None:
         raise InputExportError(

@@ -32,7 +32,7 @@ def label_fields(label: Label | None, signature: Signature) -> tuple[str, ...]:
 
 
 def label_in(row: Mapping[str, str], signature: Signature) -> Label | None:
-    """Return the label in a row of a table, or None without one.
+    """Return the label in a row of a table, or None if there is none.
 
     Args:
         row: the fields of the row by the names of their columns.
@@ -56,7 +56,7 @@ def label_in(row: Mapping[str, str], signature: Signature) -> Label | None:
 
 
 def unwritable_class(signature: Signature) -> str | None:
-    """Return a class that a table cannot hold, because names are joined there; None without one."""
+    """Return a class that a table, in which names are joined, cannot hold; None if it holds all."""
     if name_of(signature) != "multi-label":
         return None
     odd = (

@@ -39,8 +39,8 @@ class ReleasedLabels:
         """
         if one.task != self.task:
             raise LabelError(
-                f"input {one.id} is of the task {one.task!r}, and the released bundle of "
-                f"{self.task!r}: its labels are not known"
+                f"input {one.id} belongs to the task {one.task!r}, but the released bundle is for "
+                f"{self.task!r}; release a bundle of {one.task!r} to label it"
             )
         return check_label(label, self.signature)
 

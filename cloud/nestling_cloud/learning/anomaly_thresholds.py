@@ -1,6 +1,6 @@
 """Sets the threshold of each capacity of an anomaly student.
 
-A small student imitates the teacher's scores only roughly, and more so near the threshold, where
+A small student imitates the teacher's scores only roughly, and least well near the threshold, where
 they matter most. Each capacity therefore gets a threshold of its own: the one with which it decides
 most like the teacher. The labels served to set the teacher's threshold; a student that fits its own
 to the same few recordings decided worse on others (docs/lab-log.md).

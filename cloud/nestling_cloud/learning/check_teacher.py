@@ -88,7 +88,7 @@ def prepare_to_serve(
         calibration: the data on which the exported model is checked and its accuracy is measured.
 
     Returns:
-        The exported teacher, and its logits for the calibration inputs, (N, classes).
+        The exported teacher, and its outputs for the calibration inputs, (N, O).
 
     Raises:
         TeacherError: the teacher cannot be exported or served, or its answers differ after the

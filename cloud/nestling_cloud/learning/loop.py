@@ -223,9 +223,9 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 
 @torch.no_grad()
 def logits_of(network: nn.Module, inputs: InputRows, batch: int = 128) -> torch.Tensor:
-    """Return the logits (N, classes) that a network computes for many inputs, without gradients.
+    """Return the outputs (N, O) that a network computes for many inputs, without gradients.
 
-    The inputs are moved to the network's device, and the logits are on the processor.
+    The inputs are moved to the network's device, and the outputs are on the processor.
 
     Args:
         network: the network, which is set to evaluation mode.

@@ -27,7 +27,7 @@ _PROGRAM_ENDS = OnnxTeacher("program.pt2")  # its only input and output, not nor
 
 
 class TeacherError(CloudError):
-    """Raised when a teacher cannot be made or served, or does not map inputs to valid logits."""
+    """Raised when a teacher cannot be made or served, or when its outputs do not suit the task."""
 
 
 def outputs_of(task: Task) -> int:

@@ -137,7 +137,7 @@ def finish(
         splits: the data of the task, of which the test part is not used.
         student: the trained student, whose weights are rounded in place.
         cloud: the teacher in the form that the cloud serves.
-        cloud_logits: the teacher's logits for the calibration inputs, (N, classes).
+        cloud_logits: the teacher's outputs for the calibration inputs, (N, O).
         seed: the random seed for the fits.
         progress: the progress display, advanced once per epoch.
 

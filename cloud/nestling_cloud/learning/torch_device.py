@@ -1,8 +1,8 @@
 """Decides where networks are trained: on a graphics processor if torch finds one.
 
-Every tensor that goes to the graphics processor goes there by a function of this module. Random
-numbers are always drawn on the processor, so that the order of the examples and the augmentation do
-not depend on the device. What training leaves behind is on the processor.
+The device is chosen here; training moves its batches to it. Random numbers are always drawn on the
+processor, so that the order of the examples and the augmentation do not depend on the device. What
+training leaves behind is on the processor.
 """
 
 import os
@@ -31,7 +31,10 @@ def use_cpu() -> None:
 
 
 def trained_on() -> str:
-    """Return a text that differs between devices that give different results."""
+    """Return "cpu", or the name of the graphics processor with the version of CUDA.
+
+    The same training may give other weights where this text differs.
+    """
     if training_device() == CPU:
         return "cpu"
     return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"

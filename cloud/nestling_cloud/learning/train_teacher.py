@@ -55,7 +55,7 @@ def train_teacher(
 
     Raises:
         TeacherError: the teacher cannot be made, fails on the task's inputs, or does not output
-            float32 logits (N, classes).
+            float32 values (N, O) as the kind of the task asks for.
         TrainingError: the data is too small, or the loss or a weight is no longer finite.
     """
     teacher = make_teacher(task)

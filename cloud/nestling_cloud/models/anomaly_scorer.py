@@ -32,10 +32,11 @@ class AnomalyScorer(nn.Module):
 
     @torch.no_grad()
     def fit_threshold(self, scores: torch.Tensor, labels: torch.Tensor) -> None:
-        """Set the threshold that tells inputs that were not trained on apart best.
+        """Set the threshold that best separates normal inputs from anomalies.
 
-        With anomalies among them, it is the one with the best F1 score. Without any, one normal
-        input in a hundred counts as an anomaly.
+        The inputs should be ones that the teacher was not trained on. With anomalies among them,
+        the threshold is the one with the best F1 score. Without any, one normal input in a hundred
+        counts as an anomaly.
 
         Args:
             scores: what `forward` returned for these inputs so far, (N, 1).
@@ -46,15 +47,16 @@ class AnomalyScorer(nn.Module):
 
 
 def best_threshold(scores: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the score above which an input counts as an anomaly.
+    """Return the logarithm of the score above which an input counts as an anomaly.
 
     Args:
-        scores: the scores of some inputs, (N,).
+        scores: the natural logarithms of the scores of some inputs, (N,).
         labels: 0 for a normal input and 1 for an anomaly, (N,).
 
     Returns:
         The threshold with the best F1 score. If there are no anomalies, it is the one above which
-        one normal input in a hundred is; if there are only anomalies, the smallest score.
+        one normal input in a hundred is. If every input should count, it is 0.001 below the
+        smallest.
     """
     order = scores.argsort(descending=True)
     ranked, anomalous = scores[order].double(), labels[order].double()

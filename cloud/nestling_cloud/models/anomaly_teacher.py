@@ -21,8 +21,8 @@ class AnomalyTeacher(AnomalyScorer):
     """Scores inputs (N, C, ...) by how badly an autoencoder reconstructs them.
 
     The autoencoder learns normal inputs only, so that it fails on what differs from them (Sakurada
-    & Yairi 2014). The errors of a channel are measured in units of its mean error on the training
-    data. The score is the mean of the squared errors, divided by a threshold.
+    & Yairi 2014). The mean squared error of each channel is divided by its mean on the training
+    data. The score is the mean of these ratios over the channels, divided by a threshold.
 
     Args:
         signature: the input shape of the task.
@@ -89,6 +89,8 @@ class AnomalyTeacher(AnomalyScorer):
 
     def log_scores(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logarithm of the mean squared error of each reconstruction, (N, 1).
+
+        The error of each channel is divided by its mean on the training data.
 
         Args:
             x: the inputs, (N, C, ...).

@@ -10,8 +10,11 @@ from pathlib import Path
 class OnnxTeacher:
     """A trained teacher in an ONNX file, which is used and served as it is.
 
-    The file's network takes one input, (N, *shape) or with the channels last, and returns logits or
-    probabilities (N, classes). Opset, float type, a fixed batch, and further outputs do not matter.
+    The file's network takes one input, (N, *shape) or with the channels last, and returns the
+    outputs (N, O) that the kind of the task asks for, for example logits or probabilities of the
+    classes. Floats may be of any type, and there may be further outputs. The opset must be 7 or
+    newer, and one that onnxruntime knows. A fixed batch size must be 1, or removable from the
+    graph.
 
     Attributes:
         path: the ONNX file. Weights in separate files are found beside it.

@@ -1,4 +1,4 @@
-"""Defines a teacher for color pictures, a short residual network that trains in half an hour.
+"""Defines a teacher for color pictures, a short residual network that trains quickly.
 
 Its parts come from networks that were made to learn CIFAR-10 with as little computation as
 possible: the fixed first layer that whitens patches, pooling right after the first convolution of
@@ -29,7 +29,10 @@ _FACTOR = 1 / 9
 
 
 class Whitening(nn.Module):
-    """A fixed convolution that makes the values of small patches independent, with both signs."""
+    """A fixed convolution that decorrelates the values of small patches.
+
+    Each direction has two output channels, of opposite sign.
+    """
 
     def __init__(self, channels: int) -> None:
         """Create a layer that returns zeros until `fit` is called.
@@ -42,7 +45,7 @@ class Whitening(nn.Module):
         self.kernels = nn.Buffer(torch.zeros(self.outputs, channels, _PATCH, _PATCH))
 
     def fit(self, pictures: torch.Tensor) -> None:
-        """Measure how the values of patches vary together.
+        """Set the kernels from the covariance of patches.
 
         Args:
             pictures: normalized pictures, (N, C, H, W).

@@ -83,7 +83,7 @@ def recorder_of(
         repository: the repository with the releases; the newest decides. While it cannot be read,
             nothing is stored.
         per_device: the maximum number of inputs without a label to keep for one device.
-        forbidden: whether the operator forbids to store any input.
+        forbidden: whether the operator forbids storing inputs.
     """
     return HardInputRecorder(
         HardInputs(store, per_device=per_device).add_all,

@@ -38,7 +38,7 @@ class StorageRule:
 
         Args:
             manifest: the manifest of the bundle that devices should run.
-            forbidden: whether the operator forbids to store any input.
+            forbidden: whether the operator forbids storing inputs.
 
         Raises:
             KindError: the kind of the task is unknown.

@@ -91,7 +91,7 @@ def encode(
         request: the request to answer.
         signature: the signature of the model.
         version: the version of the model.
-        logits: the answer as float32, of the shape `(N, classes)`.
+        logits: the answer as float32, of the shape `(N, O)`.
     """
     tensor = Response.InferOutputTensor(
         name=signature.output_name, datatype=_DATATYPE, shape=logits.shape

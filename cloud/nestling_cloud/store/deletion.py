@@ -1,9 +1,10 @@
-"""Deletes everything that the store holds of a device or of a span of time.
+"""Deletes everything that the store holds about a device or from a span of time.
 
-That is: receipts with their follow-ups, their part of every sum, stored inputs with their labels,
-the latest report of a device, targets and the log of their changes. What is left of an outbox is
-which of its receipts are settled, under a hash, so that a receipt that arrives again is not counted
-as a new one.
+For a device, that is: receipts with their follow-ups, their part of every sum, stored inputs with
+their labels, the latest report, the targets and the log of their changes. For a span, it is the
+same within the span, but targets stay, and so does the latest report of a device that is online.
+What is left of an outbox is which of its receipts are settled, under a hash, so that a receipt that
+arrives again is not counted as a new one.
 
 Spans are whole hours, the steps of the sums that are kept forever.
 """
@@ -62,7 +63,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """How much the store holds of a device or of a span of time.
+    """How much the store holds about a device or from a span of time.
 
     Attributes:
         receipts: the number of receipts, follow-ups among them.
@@ -112,7 +113,7 @@ def contents(connection: sa.Connection, scope: Scope) -> Contents:
 def delete(
     connection: sa.Connection, scope: Scope, retention: Retention, *, now_ms: int
 ) -> Contents:
-    """Delete everything of a device or of a span, and return how much it was.
+    """Delete everything about a device or from a span, and return how much it was.
 
     Args:
         connection: a connection within a writing transaction, which makes the deletion atomic.

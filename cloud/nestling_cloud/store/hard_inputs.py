@@ -41,7 +41,7 @@ class HardInput:
         device_answer: what the device would have answered by itself; None if no student ran before
             the input was sent.
         cloud_answer: what the teacher answered.
-        agrees: whether the device's answer is right if the cloud's is; None without one.
+        agrees: whether the device's answer is right if the cloud's is; None if it gave none.
         audited: whether the input was drawn at random for an audit, rather than sent because it
             was hard.
     """
@@ -154,7 +154,10 @@ def _row(given: HardInput) -> dict[str, object]:
 
 
 def shape_of(text: str) -> tuple[int, ...]:
-    """Return the shape that a row has as JSON.
+    """Parse the shape of an input, which a row holds as JSON.
+
+    Args:
+        text: the JSON text, a list of sizes.
 
     Raises:
         ValueError: the text is not JSON.

@@ -36,10 +36,10 @@ class StoredInput:
         device_answer: what the device would have answered by itself; None if no student ran before
             the input was sent.
         cloud_answer: what the teacher answered.
-        agrees: whether the device's answer is right if the cloud's is; None without one.
-        label: the label; None without one.
-        labeled_by: who gave the label; None without one.
-        labeled_at_ms: the Unix time at which the label was given; None without one.
+        agrees: whether the device's answer is right if the cloud's is; None if it gave none.
+        label: the label; None if there is none.
+        labeled_by: who gave the label; None if there is none.
+        labeled_at_ms: the Unix time at which the label was given; None if there is none.
     """
 
     id: int
@@ -210,18 +210,25 @@ class LabeledInputs:
     def delete(self, chosen: InputFilter) -> int:
         """Delete inputs with their labels, and return how many there were.
 
-        The database is then rewritten without them, also if there were none.
+        Their remains stay in the database's file until `erase_remains` is called.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database is in use for too long, or the disk is
+                full. Nothing was deleted.
+        """
+        with self._store.writing() as connection:
+            return connection.execute(
+                sa.delete(tables.HARD_INPUTS).where(*chosen.conditions())
+            ).rowcount
+
+    def erase_remains(self) -> None:
+        """Rewrite the database without the remains of deleted inputs.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database is in use for too long, or the disk is
                 full.
         """
-        with self._store.writing() as connection:
-            deleted = connection.execute(
-                sa.delete(tables.HARD_INPUTS).where(*chosen.conditions())
-            ).rowcount
         self._store.rewrite([tables.HARD_INPUTS.name])
-        return deleted
 
     def _find(self, connection: sa.Connection, number: int) -> StoredInput | None:
         rows = connection.execute(sa.select(*_COLUMNS).where(_C.id == number)).all()

@@ -1,7 +1,7 @@
 """Contains the built-in tasks, and everything needed to write your own task.
 
 A task consists of data, the input signature, the classes, the teacher and the student. This package
-may import `recipes` and `models`, but nothing that trains.
+may import `datasets`, `recipes` and `models`, but nothing that trains.
 """
 
 from nestling.v1.bundle_pb2 import Signature

@@ -1,4 +1,4 @@
-"""Puts inputs in memory behind those of a file."""
+"""Appends inputs that are in memory to the inputs of a file."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,7 +31,11 @@ class RowSource(Protocol):
         ...
 
     def read(self, rows: range | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return inputs by their indices, (N, *row_shape), in memory."""
+        """Return inputs by their indices, (N, *row_shape), in memory.
+
+        Raises:
+            StoredInputsError: the file cannot be read, or was cut short.
+        """
         ...
 
 
@@ -46,7 +50,7 @@ class AppendedRows:
     """
 
     def __init__(self, source: RowSource, rows: NDArray[np.float32]) -> None:
-        """Put inputs behind those of a source.
+        """Append inputs to those of a source.
 
         Args:
             source: the source.
@@ -64,7 +68,11 @@ class AppendedRows:
         self._source, self._rows = source, np.asarray(rows, np.float32)
 
     def read(self, rows: range | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return inputs by their indices, (N, *row_shape), in memory."""
+        """Return inputs by their indices, (N, *row_shape), in memory.
+
+        Raises:
+            StoredInputsError: the file cannot be read, or was cut short.
+        """
         wanted = np.asarray(rows, np.int64)
         behind = wanted >= self._source.count
         if not behind.any():

@@ -1,4 +1,4 @@
-"""Changes training inputs at random, as a task file says."""
+"""Applies the random changes that a task file asks for to training inputs."""
 
 from dataclasses import dataclass
 

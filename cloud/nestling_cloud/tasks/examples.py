@@ -16,7 +16,7 @@ class Examples:
 
     Attributes:
         inputs: the inputs in the signature's units, float32, (N, *signature.shape). They are an
-            array, or `StoredInputs` if they may be too large for the memory.
+            array, or `StoredInputs` if they may not fit in memory.
         labels: the true answer to each input:
 
             - in a single-label task, the index of the class, int64 (N,);

@@ -74,10 +74,8 @@ def read_teacher(
     """
     suitable = [
         name
-        for name in sorted(TEACHERS)
-        if (name in {_ANOMALY, _NEIGHBORS}) == (kind == _ANOMALY)
-        and (name != "sound" or front_end)
-        and (name != _NEIGHBORS or not front_end)
+        for name, family in sorted(TEACHERS.items())
+        if (name in {_ANOMALY, _NEIGHBORS}) == (kind == _ANOMALY) and _reads(family, front_end)
     ]
     make = TEACHERS[table.text("family", allowed=suitable)]
     parameters = inspect.signature(make).parameters
@@ -93,6 +91,14 @@ def read_teacher(
     if front_end is not None:
         arguments["front_end"] = front_end
     return partial(make, **arguments)
+
+
+def _reads(family: Callable[..., nn.Module], front_end: LogMel | None) -> bool:
+    """Return whether a family reads inputs with this front end, or without one."""
+    parameter = inspect.signature(family).parameters.get("front_end")
+    if parameter is None:
+        return front_end is None
+    return front_end is not None or parameter.default is None
 
 
 def _statistics(table: TomlTable, name: str) -> tuple[str, ...]:
@@ -156,7 +162,8 @@ def read_log_mel(table: TomlTable, rate_hz: int) -> LogMel:
     """Return the front end of sounds that a table `[log_mel]` describes.
 
     Args:
-        table: the table, with `window_ms`, `hop_ms`, `mels` and `remove_mean`.
+        table: the table, with `window_ms`, `hop_ms`, `mels` and `remove_mean` (true if missing,
+            unlike in `LogMel`).
         rate_hz: the number of samples in a second of the task's inputs.
 
     Raises:

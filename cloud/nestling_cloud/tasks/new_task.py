@@ -24,7 +24,7 @@ class NewTask:
         name: the name of the task.
         survey: what the folder holds, and how it is divided.
         proposal: what was decided about it.
-        text: a function that returns the text of the file for the place of the file.
+        text: a function from the path of the file to its text, whose paths are relative to it.
     """
 
     name: str
@@ -77,8 +77,9 @@ def save(task: NewTask, path: Path, *, replace: bool = False) -> None:
 
     Args:
         task: the task.
-        path: the file to write. A file with the same text is left as it is.
-        replace: whether to replace a file with another text, which somebody may have edited.
+        path: the file to write. A file with the same text is written again.
+        replace: whether to overwrite an existing file whose text differs, for example because
+            somebody edited it.
 
     Raises:
         TaskError: there is such a file and `replace` is false, or the file cannot be written.

@@ -46,7 +46,7 @@ class PreparedInputs:
         counts: the number of inputs of each file, which is 0 if the file could not be decoded.
         labels: the label of every input, if labels are in a column of the recordings.
         targets: what a regression estimates for every input, (N, targets), if it is in columns.
-        faults: the reasons of the files that could not be decoded, by name.
+        faults: for each file that could not be decoded, by name, why.
     """
 
     inputs: StoredInputs
@@ -99,7 +99,10 @@ def prepare_inputs(
         "targets": [row for one in every for row in one.targets],
         "faults": {name: one.fault for name, one in zip(names, every, strict=True) if one.fault},
     }
-    write_whole(place.with_suffix(".json"), json.dumps(content).encode())
+    try:
+        write_whole(place.with_suffix(".json"), json.dumps(content).encode())
+    except OSError as err:
+        raise StoredInputsError(f"{place}.json cannot be written: {err.strerror or err}") from err
     prepared = _recalled(place)
     if prepared is None:
         raise StoredInputsError(f"{place} disappeared while it was written; run it again")

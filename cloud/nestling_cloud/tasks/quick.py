@@ -1,4 +1,4 @@
-"""Shortens a task's training, to try the whole way from data to report in about a minute."""
+"""Shortens a task's training, to try everything from data to report in a minute or two."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Reads and writes the rows of an array in a file, without the file counting as memory."""
+"""Reads and writes the rows of an array in a file, without loading the file into memory."""
 
 import os
 import weakref
@@ -44,7 +44,7 @@ class RowFile:
         weakref.finalize(self, os.close, descriptor)
 
     def size_of(self, count: int) -> int:
-        """Return the size in bytes of a file with so many rows."""
+        """Return the size in bytes of a file with `count` rows."""
         return self._start + count * self._row_bytes
 
     def read(self, rows: range | NDArray[np.int64]) -> NDArray[Any]:

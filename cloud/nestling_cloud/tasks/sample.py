@@ -14,10 +14,10 @@ CALIBRATION = 1500
 def sample(splits: Splits) -> Splits:
     """Return the splits with at most about 2,000 training and 1,500 calibration inputs.
 
-    Test recordings stay, because nothing is trained on them. Training inputs are taken at equal
-    distances from each class, so that subjects and recordings stay in proportion, too. Calibration
-    inputs are taken as whole recordings at equal distances, or if they are independent, like
-    training inputs.
+    Test recordings stay, because nothing is trained on them. Of each class, every n-th training
+    input is taken, so that subjects and recordings stay in proportion, too. Of the calibration
+    data, every n-th recording is taken whole; if there are fewer than two recordings, inputs are
+    taken as in training.
 
     Args:
         splits: the task's data.
@@ -31,7 +31,7 @@ def sample(splits: Splits) -> Splits:
 
 
 def spread(labels: NDArray[np.generic], most: int) -> NDArray[np.int64]:
-    """Return the indices of about `most` inputs, in order, at equal distances in each class.
+    """Return the indices of about `most` inputs, in order: every n-th input of each class.
 
     Every class keeps at least one input. Labels that are not class indices count as one class.
 

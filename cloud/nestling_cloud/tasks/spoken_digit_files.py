@@ -72,7 +72,7 @@ def find_recordings(data_dir: Path | None, url: str = URL) -> list[SpokenDigit]:
     path = Path(pooch.os_cache("nestling")) / "spoken-digits" / ARCHIVE
     if not path.is_file():
         _download(url, path)
-    return _whole(_in_order(_in_archive(path)), path)
+    return _whole(_in_order(_in_archive(path, "delete it, and it is downloaded again")), path)
 
 
 def _in_folder(folder: Path) -> Iterator[SpokenDigit]:
@@ -82,7 +82,7 @@ def _in_folder(folder: Path) -> Iterator[SpokenDigit]:
         if files:
             return (_recording(path.name, _content(path), path) for path in files)
     if archive.is_file():
-        return _in_archive(archive)
+        return _in_archive(archive, "replace it")
     raise DataMissingError(
         f"{folder} has no recordings such as 7_jackson_32.wav, neither in its folder recordings "
         f"nor in {ARCHIVE}; name a folder that has them"
@@ -97,7 +97,7 @@ def _content(path: Path) -> bytes:
         raise DataMissingError(f"cannot read {path}: {err.strerror}") from err
 
 
-def _in_archive(path: Path) -> Iterator[SpokenDigit]:
+def _in_archive(path: Path, advice: str) -> Iterator[SpokenDigit]:
     """Yield the recordings in an archive, without unpacking it to the disk."""
     try:
         with tarfile.open(path) as archive:
@@ -109,9 +109,7 @@ def _in_archive(path: Path) -> Iterator[SpokenDigit]:
                     if _NAME.fullmatch(name.name):
                         yield _recording(name.name, content, path)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as err:
-        raise TaskError(
-            f"{path} is damaged ({err}); delete it, and it is downloaded again"
-        ) from err
+        raise TaskError(f"{path} is damaged ({err}); {advice}") from err
 
 
 def _recording(name: str, content: bytes, place: Path) -> SpokenDigit:

@@ -149,7 +149,7 @@ class StoredInputs:
         if indices.dtype != bool:
             indices = indices.astype(np.int64)
         if indices.ndim != 1:
-            raise IndexError(f"rows are chosen by one axis, not by an array {indices.shape}")
+            raise IndexError(f"the indices must have one axis, not the shape {indices.shape}")
         found: NDArray[np.int64] = chosen[indices]
         return found
 
@@ -221,7 +221,8 @@ def _header(file: IO[bytes]) -> tuple["np.dtype[Any]", tuple[int, ...], int]:
     if dtype.name not in STORED_TYPES or not dtype.isnative:
         raise ValueError(f"it holds {dtype}, not {', '.join(STORED_TYPES)}")
     if fortran_order or len(shape) < 2 or 0 in shape[1:]:
-        raise ValueError(f"an array {shape} in rows of inputs is expected")
+        order = " in Fortran order" if fortran_order else ""
+        raise ValueError(f"it holds an array {shape}{order}, not (N, *shape) in C order")
     return dtype, shape, file.tell()
 
 

@@ -87,8 +87,8 @@ class Task:
         distillation: the options for what the student learns from the teacher.
         nesting: the options for nesting the student's capacities (sizes) in one another.
         quantization: the options for quantizing the student to int8.
-        wire_tolerance: how much lower, from 0 to 1, the probability may be that the cloud gives to
-            the true class, because inputs are sent in fewer bytes. The default is a tenth of a
+        wire_tolerance: the largest accepted drop, from 0 to 1, of the teacher's mean probability of
+            the true class when inputs are sent in fewer bytes. The default is a tenth of a
             percentage point.
         augment: a function `(inputs, generator) -> inputs` that returns a randomly changed tensor
             of the same shape and type. The teacher is trained on batches that are augmented again

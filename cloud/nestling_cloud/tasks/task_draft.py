@@ -130,7 +130,7 @@ def _labels(draft: TaskDraft, path: Path) -> Iterator[str]:
 
 def _split(draft: TaskDraft) -> Iterator[str]:
     split = draft.proposal.plan.split
-    yield "# No group is in two parts of the data. All that is not named is training data."
+    yield '# With by = "group", each group is in one part only. All the rest is training data.'
     yield "[split]"
     yield _pair("by", split.by, "folder (train/, test/), group or input")
     yield _pair("calibration", _share(split.calibration), "groups, or a share")

@@ -16,7 +16,8 @@ _T = TypeVar("_T")
 class TomlTable:
     """A table of a TOML file, whose keys are taken one by one.
 
-    `end` then raises an error about the keys that nobody took.
+    Every method that takes a key raises TaskError if its value is not allowed, or if a required key
+    is missing. `end` then raises an error about the keys that nobody took.
     """
 
     def __init__(
@@ -50,14 +51,17 @@ class TomlTable:
             yield TomlTable(content, path=self._path, text=self._text, name=key)
 
     def text(self, key: str, default: str | None = None, *, allowed: Sequence[str] = ()) -> str:
-        """Return a text.
+        """Return a string.
 
         Args:
             key: the key.
             default: the value if the key is missing; None if it is required.
             allowed: the values that it may have; none for any.
+
+        Raises:
+            TaskError: the value is something else or not allowed, or a required key is missing.
         """
-        found: str = self._take(key, str, "a text", default)
+        found: str = self._take(key, str, "a string", default)
         if allowed and found not in allowed:
             near = _nearest(found, allowed)
             raise self.error(key, f"found {found!r}{near}; allowed: {', '.join(allowed)}")
@@ -87,8 +91,12 @@ class TomlTable:
         return found
 
     def texts(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
-        """Return a list of texts."""
-        return tuple(self._list(key, str, "texts", default))
+        """Return a list of strings.
+
+        Raises:
+            TaskError: the value is something else, or a required key is missing.
+        """
+        return tuple(self._list(key, str, "strings", default))
 
     def wholes(
         self, key: str, default: Sequence[int] | None = None, *, low: int = 1
@@ -111,7 +119,11 @@ class TomlTable:
         return tuple(tuple(row) for row in found)
 
     def share_or_texts(self, key: str, default: float) -> float | tuple[str, ...]:
-        """Return a share from 0 to 1, or a list of texts."""
+        """Return a share of at least 0 and below 1, or a list of strings.
+
+        Raises:
+            TaskError: the value is neither.
+        """
         if isinstance(self._content.get(key), list):
             return self.texts(key)
         found = self.number(key, default)
@@ -174,12 +186,16 @@ def read_toml(path: Path) -> TomlTable:
 
 
 def wrapped(table: TomlTable, make: Callable[..., _T], arguments: Mapping[str, Any]) -> _T:
-    """Call a function with keyword arguments, and blame its errors on a table.
+    """Call a function with arguments from a table, and return what it returns.
 
     Args:
         table: the table that the arguments come from.
-        make: the function, which raises an error about unsuitable arguments.
-        arguments: the arguments.
+        make: the function, which raises TypeError or ValueError for unsuitable arguments.
+        arguments: the keyword arguments.
+
+    Raises:
+        TaskError: the function raised a TypeError or a ValueError. The text names the table and its
+            line. Other errors are passed through.
     """
     try:
         return make(**arguments)
@@ -189,7 +205,7 @@ def wrapped(table: TomlTable, make: Callable[..., _T], arguments: Mapping[str, A
 
 def _nearest(found: str, known: Sequence[str]) -> str:
     near = get_close_matches(found, known, n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _line_of(text: str, table: str, key: str) -> int | None:

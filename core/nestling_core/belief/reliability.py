@@ -92,7 +92,7 @@ def after_cloud_answer(
         prediction: the device's answer with its confidence, before the cloud's answer.
         agrees: whether the device's answer is the cloud's.
         cloud_right: the estimated probability that the cloud's answer is right.
-        alternatives: the number of other answers, among which a wrong one is drawn.
+        alternatives: the number of possible answers other than the right one.
     """
     places = _places(reliability, prediction)
     right = corrected(reliability, prediction)

@@ -70,7 +70,7 @@ class Kind(Protocol):
 
     @property
     def alternatives(self) -> float:
-        """The number of other answers, among which a wrong one is drawn; infinite for values."""
+        """The number of possible answers other than the right one; infinite in a regression."""
         ...
 
     def answers(self, outputs: Outputs) -> Answers:

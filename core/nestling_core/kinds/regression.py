@@ -1,4 +1,4 @@
-"""Defines the kind of tasks whose answers are values."""
+"""Defines the kind of task whose answers are numeric values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -92,10 +92,15 @@ def input_of_file(
         The input, float32 in the task's shape.
 
     Raises:
-        MediaError: the file cannot be decoded, or does not fit the task.
+        MediaError: the file cannot be decoded, or does not fit the task; the task takes pictures,
+            and there is no front end; or it takes neither pictures nor sounds.
     """
-    if signature.media == PICTURE and front_end is not None:
+    if signature.media == PICTURE:
+        if front_end is None:
+            raise MediaError(
+                "cannot be read: the bundle has no graph that scales pictures; train it again"
+            )
         return front_end.input_of(decode_picture(data))
     if signature.media == SOUND:
         return sound_input(decode_wav(data), rate_hz=signature.rate_hz, length=signature.shape[1])
-    raise MediaError("is of no use: the task takes arrays")
+    raise MediaError("is not of a kind that the task takes: it takes arrays")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-"""The ends of the names of picture files, in lower case."""
+"""The extensions of picture files, in lower case."""
 
 LARGEST_PIXELS = 50_000_000
 """The most pixels of a picture that is decoded. They take 150 MB."""

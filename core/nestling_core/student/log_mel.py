@@ -25,9 +25,9 @@ _LONGEST = 1 << 14  # keeps the matrices of a front end small whatever sizes a p
 class LogMel:
     """The sizes of a log-mel front end.
 
-    Samples are from -1 to 1. Power is that of an amplitude of 1, so that a sine at full scale has a
-    logarithm of about 0, and silence that of the floor. Windows do not reach beyond the input:
-    samples after the last whole window are not used.
+    Samples are from -1 to 1. Power is scaled so that the logarithm is about 0 for a sine at full
+    scale, and that of the floor for silence. Windows do not reach beyond the input: samples after
+    the last whole window are not used.
 
     Attributes:
         rate_hz: the number of samples in a second.
@@ -60,7 +60,10 @@ class LogMel:
     def __post_init__(self) -> None:
         """Raise SizesError if there are no such features, or if a band would always be empty."""
         if min(self.rate_hz, self.hop, self.mels) < 1 or self.window < 2:
-            raise SizesError(f"{self}: use at least 1, and at least 2 samples in a window")
+            raise SizesError(
+                f"rate_hz {self.rate_hz}, window {self.window}, hop {self.hop}, mels {self.mels}: "
+                "window must be at least 2 samples, the others at least 1"
+            )
         if not self.window <= self.length <= _LONGEST or self.mels > self.length:
             raise SizesError(
                 f"a spectrum of {self.length} samples for {self.mels} bands: it must be at least "
@@ -68,8 +71,8 @@ class LogMel:
             )
         if not 0 <= self.low_hz < self.top_hz <= self.rate_hz / 2:
             raise SizesError(
-                f"bands from {self.low_hz:g} to {self.top_hz:g} Hz: they must rise from at least 0 "
-                f"to at most half of {self.rate_hz} samples a second"
+                f"bands from {self.low_hz:g} to {self.top_hz:g} Hz: low_hz must be at least 0 and "
+                f"below high_hz, which must be at most half of {self.rate_hz} samples a second"
             )
         if not 1e-20 <= self.floor <= 1:  # float32 holds it, and its logarithm
             raise SizesError(f"floor {self.floor:g}: use 1e-20 to 1")

@@ -28,7 +28,7 @@ class DropFolder:
 
         Args:
             folder: the folder.
-            suffixes: the ends of the names of the files to list, in lower case.
+            suffixes: the extensions of the files to list, in lower case.
 
         Raises:
             SourceError: the folder does not exist or cannot be written.

@@ -20,7 +20,7 @@ def is_media_file(path: Path, signature: Signature) -> bool:
 
 
 class MediaReader:
-    """Reads files of the kind of media that the task takes, as the cloud read them in training."""
+    """Reads picture or sound files in the way in which the cloud read them for training."""
 
     def __init__(
         self, signature: Signature, front_end: Callable[[], PictureFrontEnd | None]
@@ -44,7 +44,7 @@ class MediaReader:
 
     @property
     def suffixes(self) -> Sequence[str]:
-        """The ends of the names of the files that can be read, in lower case."""
+        """The extensions of the files that can be read, in lower case."""
         return _SUFFIXES.get(self._signature.media, ())
 
     def read_file(self, path: Path) -> Windows:
@@ -56,7 +56,10 @@ class MediaReader:
         try:
             with open_regular(path) as file:
                 return self.read(file.read())
-        except (OSError, MediaError) as err:
+        except OSError as err:
+            reason = err.strerror or err
+            raise SourceError(f"{one_line(str(path))} cannot be opened: {reason}") from err
+        except MediaError as err:
             raise SourceError(f"{one_line(str(path))} {err}") from err
 
     def read(self, data: bytes) -> Windows:

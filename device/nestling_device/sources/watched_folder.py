@@ -67,8 +67,8 @@ class WatchedFolder:
     ) -> None:
         """Watch a folder.
 
-        Files whose names begin with a dot are ignored, and so are those that end neither in .npy
-        nor as the task's media do.
+        Files whose names begin with a dot are ignored, and so are those with neither the extension
+        .npy nor one of the task's pictures or sounds.
 
         Args:
             folder: an existing, writable folder.
@@ -99,7 +99,7 @@ class WatchedFolder:
         self._unreadable: dict[FileId, float] = {}  # monotonic time of the first failure
         self._answered = cursor.left_behind()  # answered files that are still in the folder
         self._stuck_until: dict[FileId, float] = {}  # monotonic time of the next attempt to move
-        self._faults: dict[FileId, str] = {}  # reasons of files with unanswered windows
+        self._faults: dict[FileId, str] = {}  # why files have unanswered windows
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:
@@ -270,7 +270,8 @@ def _no_answer(windows: Sequence[int]) -> str:
 def _check_size(size_bytes: int) -> None:
     if size_bytes > LARGEST_FILE_BYTES:
         raise ValueError(
-            f"takes {size_bytes} bytes of memory, more than {LARGEST_FILE_BYTES}; split it"
+            f"takes {size_bytes} bytes of memory, more than {LARGEST_FILE_BYTES}; split it or make "
+            "it smaller"
         )
 
 

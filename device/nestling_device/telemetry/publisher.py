@@ -88,7 +88,7 @@ class Telemetry(Closing):
         self._thread.start()
 
     def notify(self) -> None:
-        """Wake the thread, because there are new receipts in the outbox or new gauges."""
+        """Wake the thread to send new receipts or gauges."""
         connection = self._connection
         if connection is not None:
             connection.wake()

@@ -137,7 +137,9 @@ def one_capacity(places: Indices, logits: Floats, right: Floats, cloud: Floats) 
 
 
 def stream_places(receipts: Sequence[ReceiptRow]) -> Indices:
-    """Return the indices of the receipts of each device, (S, T), where -1 marks the end.
+    """Return the indices of each device's receipts, (devices, receipts of the longest stream).
+
+    Shorter rows are filled up with -1.
 
     Args:
         receipts: the receipts, sorted by device and input index.

@@ -16,7 +16,7 @@ _TOP = 1.28
 
 
 def stream_picture(timeline: Timeline, capacities: int) -> Figure:
-    """Draw what one device believed, what answered, and whether it was right.
+    """Draw what one device believed, which option answered, and whether the answer was right.
 
     Args:
         timeline: the inputs of the device.

@@ -27,7 +27,7 @@ def closest(found: object, known: Iterable[str]) -> str:
         The suggestion, or "" if no allowed name is similar to the unknown one.
     """
     near = get_close_matches(str(found), sorted(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def root_faults(faults: Iterable[ErrorDetails]) -> list[ErrorDetails]:

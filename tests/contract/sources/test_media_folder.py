@@ -143,5 +143,5 @@ def test_single_file_is_read_or_refused(tmp_path: Path, front_end: PictureFrontE
 
     assert reader.read_file(tmp_path / "a.png").shape == (3, 8, 8)
     for name in ("none.png", "."):
-        with pytest.raises(SourceError):
+        with pytest.raises(SourceError, match="cannot be opened: "):
             reader.read_file(tmp_path / name)

@@ -1,8 +1,9 @@
 """Contains the parts of distillation, in which a small network learns from a large one.
 
 These are the losses, the teacher's stored answers and the teacher assistants (networks whose size
-is between teacher and student). This package may import the modules `loop` and `kind_losses` of
-`learning`, and `tasks`, `recipes` and `models`, but no other package of `learning`.
+is between teacher and student). This package may import the modules `loop`, `kind_losses`,
+`input_tensors` and `torch_device` of `learning`, and `tasks`, `recipes` and `models`, but no other
+package of `learning`.
 """
 
 from nestling_cloud.learning.distillation.assistant import train_assistants

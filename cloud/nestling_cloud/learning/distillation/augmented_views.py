@@ -101,8 +101,8 @@ def make_views(
     """Return augmented copies of the data with the teacher's answers to each copy.
 
     The teacher is run only if the distillation uses its outputs or its features. In an anomaly
-    task, half of the copies are made unusual, so that the student also sees what the teacher says
-    of anomalies.
+    task, about half of the inputs in each copy are made unusual, so that the student also sees
+    what the teacher says of anomalies.
 
     Args:
         task: the task, which provides the augmentation. The student's recipe decides whether the
@@ -114,7 +114,7 @@ def make_views(
 
     Raises:
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
-        ViewsError: the copies are too large for the memory, and the disk has no room for them.
+        ViewsError: the copies do not fit in memory, and the disk has no room for them.
     """
     kind = kind_of(task.signature)
     augment = with_outliers(task.augmented) if isinstance(kind, Anomaly) else task.augmented
@@ -141,9 +141,9 @@ def augmented_copies(
     """Return augmented copies of the data, (V, N, *shape).
 
     If they would take more than `view_tensors.MOST_IN_MEMORY` as float32, they are kept in a
-    temporary file, in the type in which the inputs themselves are stored. Pictures of uint8 are
-    then clipped to 0 to 1 and rounded. A copy of up to 200 MB is augmented as a whole, and a larger
-    one in parts of 64 MB.
+    temporary file, in the type in which the inputs themselves are stored. The values of uint8
+    pictures are then clipped to 0 to 1 and rounded to multiples of 1/255. A copy of up to 200 MB is
+    augmented as a whole, and a larger one in parts of 64 MB.
 
     Args:
         augment: the augmentation, as in `Task`.
@@ -152,7 +152,7 @@ def augmented_copies(
         views: the number of copies, V.
 
     Raises:
-        ViewsError: the copies are too large for the memory, and the disk has no room for them.
+        ViewsError: the copies do not fit in memory, and the disk has no room for them.
     """
     inputs = tensors_of(examples.inputs)
     copies = ViewTensors(views, inputs.shape[1:], len(inputs), _stored_type(examples.inputs))

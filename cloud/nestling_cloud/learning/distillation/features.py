@@ -28,7 +28,7 @@ class Answers:
     """A teacher's outputs for some inputs.
 
     Attributes:
-        logits: the teacher's logits, (N, classes).
+        logits: the teacher's outputs, (N, O).
         features: the features that the chosen loss compares, in bfloat16; None if no such loss is
             chosen. What they are depends on the loss:
 
@@ -50,12 +50,12 @@ def answers_of(
     shape: Sequence[int] = (),
     batch: int = 128,
 ) -> Answers:
-    """Return a teacher's logits and inner features for some inputs, on the processor.
+    """Return a teacher's outputs and inner features for some inputs, on the processor.
 
     Args:
-        teacher: the teacher, which maps (N, *shape) to (N, classes) and is set to evaluation mode.
+        teacher: the teacher, which maps (N, *shape) to (N, O) and is set to evaluation mode.
         inputs: the inputs, (N, *shape).
-        feature: the inner feature to capture; "none" for the logits only.
+        feature: the inner feature to capture; "none" for the outputs only.
         shape: the shape of what the student's first block reads, by which feature maps are
             recognized. If it is empty, this is the shape of an input.
         batch: the number of inputs per forward pass.

@@ -22,7 +22,7 @@ _STRONGEST, _POWERS = 4.0, 3.0
 
 
 def with_outliers(augment: Augment) -> Augment:
-    """Return an augmentation after which every second input is also made unusual."""
+    """Return an augmentation that also makes each input unusual, with a probability of 1/2."""
 
     def augmented(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         found = augment(inputs, generator)
@@ -36,8 +36,8 @@ def with_outliers(augment: Augment) -> Augment:
 def inputs_as_trained(kind: Kind, inputs: Inputs) -> Inputs:
     """Return training inputs as a student of this kind of task meets them, without augmentation.
 
-    Statistics and ranges of a student are measured on them. In an anomaly task, every second one is
-    unusual, and all are in memory; otherwise they are unchanged.
+    Statistics and ranges of a student are measured on them. In an anomaly task, about half of them
+    are made unusual, and all are in memory; otherwise they are unchanged.
 
     Args:
         kind: the kind of the task.

@@ -3,7 +3,7 @@
 The graph of a capacity is called a template. It does not contain the capacity's int8 weights, which
 are stored separately, but includes the multiplexer. The package also brings teachers that are ONNX
 files or exported programs into the form that the cloud serves. It may import `quantization`,
-`models` and `cloud_model`, but no other package of `learning`.
+`tasks`, `models` and `cloud_model`, but no other package of `learning`.
 """
 
 __all__ = [

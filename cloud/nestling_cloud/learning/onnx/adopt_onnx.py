@@ -1,7 +1,8 @@
 """Turns an ONNX model of another tool into the form that the cloud serves.
 
-The served form maps a float32 tensor "input" (N, *shape) to a float32 tensor "logits" (N, classes),
-for any N. The network itself is not exported again: nodes are added at its input and output.
+The served form maps a float32 tensor "input" (N, *shape) to a float32 tensor "logits" (N, O), the
+outputs of a teacher for the kind of the task, for any N. The network itself is not exported again:
+nodes are added at its input and output.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,8 +54,8 @@ class AdoptedModel:
 
     Attributes:
         onnx: the serialized model.
-        macs: the number of multiply-accumulates of one inference, of convolutions and matrix
-            products.
+        macs: the number of multiply-accumulates for one input, in convolutions, matrix products and
+            recurrent layers.
     """
 
     onnx: bytes
@@ -77,8 +78,9 @@ def adopt(
         expected: what the task expects a teacher to answer.
 
     Raises:
-        OnnxTeacherError: the model cannot be loaded, does not fit the task, or accepts batches of
-            one size only. The text says why, after the name of the teacher.
+        OnnxTeacherError: the model cannot be loaded, does not fit the task, or accepts only batches
+            of one size above 1 that cannot be removed from its graph. The text says why, after the
+            name of the teacher.
     """
     open_model(model)  # first of all, onnxruntime must be able to load it
     opset = next((entry.version for entry in model.opset_import if not entry.domain), 0)

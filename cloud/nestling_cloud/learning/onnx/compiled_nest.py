@@ -38,13 +38,13 @@ class CompiledNest:
     templates_int8: Sequence[bytes]
 
     def logits(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Return the logits of each capacity, computed in onnxruntime as on a device.
+        """Return the outputs of each capacity, computed in onnxruntime as on a device.
 
         Args:
             inputs: the inputs, (N, *shape).
 
         Returns:
-            The logits, (K, N, classes).
+            The outputs, (K, N, O).
         """
         sessions = [
             open_session(template, assemble(self.layout, self.rings[:number]))

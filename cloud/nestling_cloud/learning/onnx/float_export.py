@@ -12,12 +12,12 @@ from nestling_core.student.weights import arrays_of, prefix_shapes, student_of, 
 def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> bytes:
     """Return the serialized float32 ONNX model of one capacity.
 
-    The model maps "input" (N, *shape) to "logits" (N, classes). It does not contain the weights of
-    larger capacities.
+    The model maps "input" (N, *shape) to "logits" (N, O), the outputs of a student for the kind of
+    the task. It does not contain the weights of larger capacities.
 
     Args:
         student: the trained nested student.
-        signature: the shape and classes of the task.
+        signature: the shape and the kind of the task.
         capacity: the number of the capacity, 1 to K.
     """
     example = torch.zeros(2, *signature.shape)
@@ -32,7 +32,7 @@ def alone(student: NestedStudent, signature: Signature, capacity: int) -> Nested
 
     Args:
         student: the nested student.
-        signature: the shape and classes of the task.
+        signature: the shape and the kind of the task.
         capacity: the number of the capacity, 1 to K.
     """
     config = student.config.alone(capacity)

@@ -47,6 +47,8 @@ def with_free_reshapes(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
 def row_by_row(model: onnx.ModelProto, shape: Sequence[int], outputs: int) -> onnx.ModelProto:
     """Return a model that runs another one once for each input of a batch.
 
+    Below opset 9, which `Scan` needs, it is a copy of the other one without changes.
+
     Args:
         model: the model, which accepts a batch of one, and is left as it is.
         shape: the shape of one input.

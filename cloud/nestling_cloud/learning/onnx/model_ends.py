@@ -140,7 +140,9 @@ def _only_input(inputs: list[onnx.ValueInfoProto], name: str | None) -> onnx.Val
             f"must have one input and has {len(inputs)}: {known}; export it with the others fixed"
         )
     if inputs[0].type.WhichOneof("value") != "tensor_type":
-        raise OnnxTeacherError(f"takes no tensor but {known}; export it with a tensor as input")
+        raise OnnxTeacherError(
+            f"takes {known} instead of a tensor; export it with a tensor as input"
+        )
     return inputs[0]
 
 

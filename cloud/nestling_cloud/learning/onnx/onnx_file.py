@@ -26,14 +26,16 @@ class OnnxTeacherError(CloudError):
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Return the model of an ONNX file with all weights inside, which onnxruntime can load.
+    """Return the model of an ONNX file with all weights inside.
+
+    Whether onnxruntime can run it is not checked; `open_model` does that.
 
     Args:
         path: the ONNX file. Weights that it refers to are read from files in its folder.
 
     Raises:
-        OnnxTeacherError: the file or its weights are missing or damaged, the model is larger than
-            2 GB, or onnxruntime cannot run it. The text says why, after the name of the teacher.
+        OnnxTeacherError: the file or its weights are missing or damaged. The text says why, after
+            the name of the teacher.
     """
     return load_weights(_parsed(read_file(path)), path.parent)
 
@@ -70,12 +72,12 @@ def _parsed(data: bytes) -> onnx.ModelProto:
         model.ParseFromString(data)
     except Exception as err:  # protobuf's errors differ by its implementation
         raise OnnxTeacherError(
-            f"is no ONNX file, or it is damaged or incomplete ({len(data)} bytes); copy or export "
+            f"is not an ONNX file, or is damaged or incomplete ({len(data)} bytes); copy or export "
             "it again"
         ) from err
     if not model.graph.node:
         raise OnnxTeacherError(
-            f"has no graph, so it is no ONNX file or it is incomplete ({len(data)} bytes); copy or "
+            f"has no graph, so it is not an ONNX file or incomplete ({len(data)} bytes); copy or "
             "export it again"
         )
     return model

@@ -89,7 +89,7 @@ class OnnxNetwork(nn.Module):
         return self._source.adopted
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits (N, classes) of inputs (N, *shape).
+        """Return the outputs (N, O) for inputs (N, *shape).
 
         Raises:
             OnnxTeacherError: the model cannot be used for the task, or it fails.

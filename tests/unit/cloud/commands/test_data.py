@@ -66,7 +66,7 @@ def test_dry_run_says_what_would_go_and_deletes_nothing(
     assert delete(state, "--since", "2020-01-01", "--dry-run") == 0
 
     output = capsys.readouterr().out
-    assert "of every device from 2020-01-01 00:00:00 UTC: 4 receipts, 4 answers" in output
+    assert "every device, from 2020-01-01 00:00:00 UTC: 4 receipts, 4 answers" in output
     assert "would be deleted" in output
     assert devices(state) == {"porch", "roof"}
 
@@ -75,7 +75,7 @@ def test_without_a_terminal_it_needs_yes(state: Path, capsys: pytest.CaptureFixt
     assert delete(state, "--device", "porch") == 1
 
     error = capsys.readouterr().err
-    assert "of porch: 2 receipts" in error
+    assert "porch: 2 receipts" in error
     assert "nothing was deleted: add --yes" in error
     assert devices(state) == {"porch", "roof"}
 
@@ -110,7 +110,7 @@ def test_deleting_twice_is_no_error(state: Path, capsys: pytest.CaptureFixture[s
     assert delete(state, "--device", "porch", "--yes") == 0
     assert delete(state, "--device", "porch") == 0  # there is nothing to confirm
 
-    assert "of porch: 0 receipts" in capsys.readouterr().out
+    assert "porch: 0 receipts" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +240,22 @@ def test_delete_deletes_what_is_chosen(place: Path, capsys: pytest.CaptureFixtur
 
     assert run(place, "delete", "--all", "--yes", repository=False) == 0
     assert stored(place) == []
+
+
+def test_failed_deletion_says_that_nothing_was_deleted(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(place / "state" / "receipts.sqlite")) as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE DELETE ON hard_inputs "
+            "BEGIN SELECT RAISE(ABORT, 'no space'); END"
+        )
+        database.commit()
+
+    assert run(place, "delete", "--all", "--yes", repository=False) == 1
+
+    assert "nothing was deleted: no space; run the command again" in capsys.readouterr().err
+    assert len(stored(place)) == 3
 
 
 def test_delete_of_nothing_named_is_refused(

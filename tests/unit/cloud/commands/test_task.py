@@ -70,7 +70,10 @@ def test_every_medium_makes_a_task_that_can_be_checked(
     ):
         assert main(["task", "new", *flags]) == 0
         assert main(["task", "check", "--task", f"{name}.toml"]) == 0
-        assert "train: " in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert "train: " in printed
+        assert ("values flow" in printed) == (name == "flow")
+        assert ("by the confidence rule of regression tasks" in printed) == (name == "flow")
 
 
 def test_wrong_flags_are_explained(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,7 +114,7 @@ def test_file_without_a_label_in_the_table_is_set_aside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "first row with the names"),
+        ("", "has no rows; its first row names the columns"),
         ("a,b\n1,2\n", "no column of files"),
         ("file\nx\n", "no column of labels"),
         ("file,label\nx,1\nx,2\n", "line 3: it names 'x' again"),

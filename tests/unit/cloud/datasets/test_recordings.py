@@ -81,7 +81,7 @@ def npy(array: NDArray[Any]) -> bytes:
         ("x.csv", b",".join([b"1"] * 5000), "5000 columns"),
         ("x.npy", b"\x93NUMPY", "not a readable .npy"),
         ("x.npy", npy(np.zeros(3)), r"float64 \(3,\)"),
-        ("x.npy", npy(np.array([["a"]])), "not numbers"),
+        ("x.npy", npy(np.array([["a"]])), "an array of numbers"),
         ("x.npy", npy(np.array([[{}]])), "not a readable .npy"),
         ("x.parquet", b"PAR1" + b"\0" * 30, "not a readable Parquet"),
         ("x.parquet", b"PAR1" + struct.pack("<I", 2**31) + b"PAR1", "not a readable Parquet"),

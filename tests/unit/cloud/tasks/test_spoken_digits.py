@@ -149,6 +149,9 @@ def test_damaged_archive_is_named(cache: Path, content: bytes | str) -> None:
 
     with pytest.raises(TaskError, match="delete it, and it is downloaded again"):
         find_recordings(None, NOWHERE)
+    # Nothing is downloaded into a folder that the user names.
+    with pytest.raises(TaskError, match="replace it"):
+        find_recordings(cache, NOWHERE)
 
 
 def test_places_that_were_searched_are_named(cache: Path) -> None:

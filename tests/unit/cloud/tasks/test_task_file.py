@@ -201,9 +201,13 @@ def test_teacher_may_be_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("seed = 5", "sead = 5", r"line 16: \[split\] sead: unknown key, did you mean 'seed'\?"),
+        (
+            "seed = 5",
+            "sead = 5",
+            r"line 16: \[split\] sead: unknown key \(did you mean 'seed'\?\); all",
+        ),
         ("flip = true", "flop = true", r"line 36: \[augment\] flop: .*did you mean 'flip'"),
-        ('name = "pets"', 'nam = "pets"', "name: this key is missing; give a text"),
+        ('name = "pets"', 'nam = "pets"', "name: this key is missing; give a string"),
         ("size = [24, 32]", "size = 24", r"line 7: \[picture\] size: found 24; allowed: a list of"),
         ("size = [24, 32]", "size = [24]", r"allowed: \[height, width\]"),
         ("size = [24, 32]", "size = [24, 0]", "at least 1"),
@@ -233,6 +237,13 @@ def test_mistake_is_explained(tmp_path: Path, old: str, new: str, reason: str) -
 
     with pytest.raises(CloudError, match=reason):
         load_task(written(tmp_path, PICTURES.replace(old, new, 1)))
+
+
+def test_only_families_that_read_sounds_are_allowed_for_sounds(tmp_path: Path) -> None:
+    text = SOUNDS.replace('family = "sound"', 'family = "picture"')
+
+    with pytest.raises(TaskError, match=r"found 'picture'; allowed: conv, sound$"):
+        load_task(written(tmp_path, text))
 
 
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

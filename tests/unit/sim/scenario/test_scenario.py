@@ -89,7 +89,7 @@ def test_device_numbers_continue_over_tables_of_one_profile(tmp_path: Path) -> N
             'energy_mj = 50.0\nlink = "lte"',
             'enrgy_mj = 50.0\nlink = "lte"',
             [
-                "[[devices]] table 2, key enrgy_mj: unknown key, did you mean 'energy_mj'?",
+                "[[devices]] table 2, key enrgy_mj: unknown key (did you mean 'energy_mj'?)",
                 "; allowed: count, delivery, energy_for_offloads, energy_mj, ",
             ],
         ),
@@ -109,10 +109,10 @@ def test_device_numbers_continue_over_tables_of_one_profile(tmp_path: Path) -> N
         (
             'link = "lte"',
             'link = "lt"',
-            ["table 2, key link: found 'lt', did you mean 'lte'?; allowed: wifi, ", "nb-iot"],
+            ["table 2, key link: found 'lt' (did you mean 'lte'?); allowed: wifi, ", "nb-iot"],
         ),
         ("seed = 7", 'seed = "7"', ["key seed: found '7'; ", "valid integer"]),
-        ("seed = 7", "seeds = 7", ["key seeds: unknown key, did you mean 'seed'?"]),
+        ("seed = 7", "seeds = 7", ["key seeds: unknown key (did you mean 'seed'?)"]),
         ("share = 0.2", "share = 1.2", ["[offload], key share: found 1.2; allowed: at most 1"]),
         ("share = 0.2", "share = nan", ["[offload], key share: found nan; ", "finite"]),
         (
@@ -145,7 +145,7 @@ def test_device_numbers_continue_over_tables_of_one_profile(tmp_path: Path) -> N
         (
             'kind = "memory"',
             'kind = "memry"',
-            ["[[conditions]] table 1: key kind: found 'memry', did you mean 'memory'?; allowed: "],
+            ["[[conditions]] table 1: key kind: found 'memry' (did you mean 'memory'?); allowed: "],
         ),
         ('kind = "memory"', "", ["[[conditions]] table 1: key kind is missing"]),
         (
@@ -156,7 +156,7 @@ def test_device_numbers_continue_over_tables_of_one_profile(tmp_path: Path) -> N
         (
             'devices = ["pi-zero-2w"]',
             'devices = ["pi-zero-2w-4"]',
-            ["[[conditions]] table 1, key devices: found 'pi-zero-2w-4', did you mean 'pi-zero-2w"],
+            ["[[conditions]] table 1, key devices: found 'pi-zero-2w-4' (did you mean 'pi-zero-2w"],
         ),
         (
             'devices = ["*"]',
@@ -210,7 +210,7 @@ def test_fault_in_the_only_device_is_reported_once(tmp_path: Path) -> None:
 
 
 def test_unknown_built_in_name_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(ScenarioError, match=r"no scenario 'wearble', did you mean 'wearable'\?"):
+    with pytest.raises(ScenarioError, match=r"no scenario 'wearble' \(did you mean 'wearable'\?\)"):
         load_scenario("wearble")
 
 

@@ -25,7 +25,7 @@ def test_missing_file_error_names_the_path(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"", r"has no graph, .* \(0 bytes\)"),
-        (b"no model at all", "is no ONNX file, or it is damaged"),
+        (b"no model at all", "is not an ONNX file, or is damaged"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
     ],
 )
