@@ -13,7 +13,7 @@ Rows = NDArray[np.float32]
 
 
 class Inputs(Protocol):
-    """Many inputs (N, *shape), of which some are taken at a time, like an array."""
+    """Inputs (N, *shape) that can be sliced like an array, even if they are in a file."""
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -70,7 +70,7 @@ def try_model(model: CloudModel, signature: Signature, inputs: Inputs) -> Rows:
 
 
 def run_in_batches(model: CloudModel, inputs: Inputs) -> Rows:
-    """Return the outputs (N, O) for inputs, computed in batches of up to `MAX_BATCH`.
+    """Return a model's outputs (N, O) for inputs, computed in batches of up to `MAX_BATCH`.
 
     Args:
         model: the model.

@@ -130,7 +130,8 @@ def finish(
     """Return everything that a bundle contains, from the trained student and teacher.
 
     The function quantizes the student, builds its graphs, and fits the multiplexer, which estimates
-    how likely the teacher and each capacity of the student are to answer correctly.
+    how likely the teacher and each capacity of the student are to answer correctly. In an anomaly
+    task, the function also sets the threshold of each capacity.
 
     Args:
         task: the task that was learned.
