@@ -44,10 +44,10 @@ def try_model(model: CloudModel, signature: Signature, inputs: Inputs) -> Rows:
             if there are fewer, they are repeated.
 
     Returns:
-        The logits of the `MAX_BATCH` inputs, (`MAX_BATCH`, classes).
+        The logits of the `MAX_BATCH` inputs, (`MAX_BATCH`, O).
 
     Raises:
-        ModelError: the model's input shape or number of classes differs from the signature, the
+        ModelError: the model's input shape or number of outputs does not fit the signature, the
             model fails, its logits are not finite, or the logits of an input depend on the rest of
             its batch or on chance.
     """

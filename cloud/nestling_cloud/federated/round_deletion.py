@@ -17,7 +17,7 @@ def delete_rounds(
     """Remove a device from the table of rounds, or delete whole rounds.
 
     A round from which a device is removed stays in the table, even if no other device took part.
-    Its accuracies stay too, although the device's update contributed to them.
+    Its accuracies stay too, although the device's update may have contributed to them.
 
     Args:
         connection: a connection within a writing transaction.

@@ -55,7 +55,7 @@ class LearnedCapacity:
             output of the layer for which these two are largest together, in bytes.
         accuracy: the share of the calibration inputs that this capacity answers correctly in
             onnxruntime.
-        golden_logits: the logits for the golden inputs, (G, classes).
+        golden_logits: the student's outputs for the golden inputs, (G, O).
     """
 
     template: bytes
