@@ -67,7 +67,9 @@ def trained_repository(
 
     Raises:
         TeacherError: the task's teacher cannot be built or served.
-        TrainingError: the data is too small, or a loss is not finite.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
         UnfitBundleError: the trained bundle cannot be served, or no device could run it.
         CacheError: the bundle cannot be stored.
     """

@@ -71,7 +71,9 @@ def fingerprint(task: Task, splits: Splits, seed: int) -> str:
 
     The hash covers:
 
-    - the seed, and the task's name, signature, student and recipes, and whether it is quick;
+    - the seed;
+    - the task's name, signature, student, recipes and `stored_inputs`, the options of an
+      augmentation that a task file describes, and whether the task is quick;
     - whether torch trains on a graphics processor, and on which;
     - the data;
     - the layers and weights of the teacher that the task builds, even if they come from a file, and

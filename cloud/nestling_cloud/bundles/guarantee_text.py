@@ -1,7 +1,7 @@
 """Estimates how soon devices certify tolerated risks, as JSON values and as text.
 
-A device certifies a risk on its own inputs. What a bundle says of it follows from calibration
-inputs: it is an estimate, and no guarantee.
+A device certifies a risk on its own inputs. These estimates follow from the calibration inputs of a
+bundle and guarantee nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,10 +32,12 @@ def guarantee_estimates(calibration: Calibration) -> list[dict[str, Any]]:
           each risk of 1, 2, 5 and 10 %. Each is a mapping with the tolerated `risk`; the number of
           `inputs` until it is certified, or None if that cannot be foreseen; and the share of
           inputs that is sent from then on, `offload_share`, or None. The list is empty if the
-          bundle has no plan, because there were too few calibration inputs.
+          bundle has no plan, because there were too few calibration inputs, or because clients of
+          federated rounds found that the cloud is worse than they are.
         - `start`: the number of the smaller capacity that runs first in a cascade; 0 if the
           capacity has no cascade.
-        - `by_cascade`: the estimates for the cascade, in the same form as `estimates`.
+        - `by_cascade`: the estimates for the cascade, in the same form as `estimates`; empty if
+          the capacity has no cascade.
     """
     cascades = list(calibration.cascades) or [Cascade()] * len(calibration.curves)
     return [

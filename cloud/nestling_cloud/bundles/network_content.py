@@ -21,10 +21,10 @@ _BOOKKEEPING = vars(nn.Module()).keys() - {"_parameters", "_buffers"}
 def content_of(network: nn.Module) -> Iterator[bytes]:
     """Yield a network's layers and their values as bytes, in a fixed order.
 
-    The values are numbers, strings, tensors and arrays, including those inside lists and
-    dictionaries. Plain attributes of layers, which the state dictionary lacks, are included too.
-    Objects of other types and memory addresses are left out. A lazy parameter, which has no value
-    yet, is represented only by the description of its layer.
+    The values are numbers, strings, bytes, tensors and arrays, including those inside lists, tuples
+    and dictionaries. Plain attributes of layers, which the state dictionary lacks, are included
+    too. Objects of other types and memory addresses are left out. A lazy parameter, which has no
+    value yet, is represented only by the description of its layer.
     """
     yield _text_of(network)
     for name, layer in network.named_modules():
@@ -35,14 +35,18 @@ def content_of(network: nn.Module) -> Iterator[bytes]:
 
 @torch.no_grad()
 def answers_bytes(network: nn.Module, inputs: Inputs) -> bytes:
-    """Return a network's answers to some inputs as bytes; nothing if it fails.
+    """Return a network's answers to at most 64 evenly spaced inputs, as bytes that can be hashed.
 
-    The answers differ where the network does, even if it keeps its weights in an object that
-    `content_of` does not look into.
+    The answers show almost every difference between two networks, even if their weights are in
+    objects that `content_of` does not look into.
 
     Args:
         network: the network in evaluation mode.
-        inputs: at least one input, (N, *shape), of which a few are used.
+        inputs: at least one input, (N, *shape).
+
+    Returns:
+        The bytes, which are empty if the network fails, or if it is an `OnnxNetwork`, whose digest
+        is enough to identify it.
     """
     if isinstance(network, OnnxNetwork):  # its digest says everything
         return b""

@@ -1,4 +1,4 @@
-"""Says of a bundle that it was trained with `--quick`."""
+"""Contains the notice that is shown with a bundle that was trained with `--quick`."""
 
 QUICK_NOTICE = (
     "QUICK, trained on a sample of the data for a few epochs, to try everything. Its accuracies "

@@ -1,9 +1,9 @@
 """Stores releases in a folder.
 
-The parts of bundles are stored as blobs, which are files named by their digest (see `blob_folder`),
-and so are cloud models, in a folder of their own. Checkpoints are stored by bundle version, each
-with its digest in a file beside it. A checkpoint consists of the weights from which later federated
-rounds start. A separate file names the version of the bundle that devices should run.
+The parts of bundles are stored as blobs, which are files named by their digest (see `blob_folder`).
+Cloud models are stored as blobs too, but in a folder of their own. Checkpoints are stored by bundle
+version, each with its digest in a file beside it. A checkpoint consists of the weights from which
+later federated rounds start. A separate file names the bundle that devices should run.
 
 Devices can fetch only blobs, so they never receive a cloud model or a checkpoint.
 """
@@ -73,6 +73,7 @@ class Repository(BlobFolder):
 
         Raises:
             BlobNotFoundError: the bundle has no checkpoint.
+            RepositoryError: the version is not valid.
         """
         path = self._checkpoint_file(bundle_version)
         if not path.is_file():
@@ -88,7 +89,7 @@ class Repository(BlobFolder):
 
         Raises:
             BlobNotFoundError: the bundle has no checkpoint.
-            RepositoryError: the file is damaged or unreadable.
+            RepositoryError: the file is damaged or unreadable, or the version is not valid.
         """
         return _read_sealed(self.checkpoint_path(bundle_version))
 
@@ -118,8 +119,9 @@ class Repository(BlobFolder):
         Releasing the same manifest again changes nothing.
 
         Raises:
-            RepositoryError: a blob that the manifest names is missing or has another size, or the
-                release number is not above the task's current release number.
+            RepositoryError: a blob that the manifest names is missing or has another size, the
+                release number is not above the task's current release number, or the current
+                manifest cannot be read.
         """
         self._check_blobs(manifest)
         self.check_release(manifest)
@@ -190,6 +192,8 @@ class Repository(BlobFolder):
 
     def check_release(self, manifest: bundle_pb2.Manifest) -> None:
         """Raise RepositoryError if devices would refuse a manifest's release number.
+
+        The manifest that is already released passes the check.
 
         Raises:
             RepositoryError: the number is not above the task's current release number, or the

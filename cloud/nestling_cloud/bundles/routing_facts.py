@@ -36,8 +36,9 @@ class RouteFacts:
         start: the number of the smaller capacity that runs first in a cascade, or 0 if the capacity
             runs directly.
         filter: the stream filter; None if the bundle has none.
-        useful_share: the largest share of inputs that is sent to the cloud if the cloud is less
-            accurate than the capacity on the calibration inputs; otherwise None.
+        useful_share: the limit on the share of inputs that is sent to the cloud, which is set where
+            the cloud is less accurate than the capacity on the calibration inputs, and is 0 where
+            clients of federated rounds found the cloud worse; None if the share is not limited.
     """
 
     capacity: int
@@ -59,7 +60,7 @@ class ClientFacts:
 
     Attributes:
         clients: the number of clients that asked the cloud.
-        inputs: the number of inputs that they asked about.
+        inputs: the number of inputs that these clients asked the cloud about.
         device: the mean accuracy of the capacity that each client holds.
         cloud: the mean accuracy of the cloud on these inputs.
         cloud_is_worse: whether the cloud is worse beyond chance, so that no input is sent to it.

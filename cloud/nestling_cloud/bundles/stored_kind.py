@@ -4,8 +4,8 @@ from nestling.v1.bundle_pb2 import Manifest
 
 
 def stored_kind(manifest: Manifest) -> str:
-    """Return "none", "hard" or "audited".
+    """Return which offloaded inputs the cloud may store: "none", "hard" or "audited".
 
-    A bundle that says nothing, or a word that this cloud does not know, allows nothing.
+    The result is "none" if the bundle says nothing, or a word that this cloud does not know.
     """
     return manifest.keep_inputs if manifest.keep_inputs in {"hard", "audited"} else "none"

@@ -34,7 +34,9 @@ def train_next(
         RepositoryError: the repository has releases of another task, whose devices would refuse
             releases of this task.
         TeacherError: the task's teacher cannot be built or served.
-        TrainingError: the data is too small, or a loss is not finite.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
         UnfitBundleError: the trained bundle cannot be served, or no device could run it.
     """
     release = _next_number(repository, task)
@@ -69,9 +71,12 @@ def adapt_next(
     Raises:
         RepositoryError: the repository has releases of another task, whose devices would refuse
             releases of this task.
+        TaskError: the task is not a single-label task.
         AdaptationError: the inputs or frames do not fit the task.
         TeacherError: the task's teacher cannot be built or served.
-        TrainingError: the data is too small, or a loss is not finite.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        TrainingError: the data is too small, or a loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
         UnfitBundleError: the trained bundle cannot be served, or no device could run it.
     """
     release = _next_number(repository, task)

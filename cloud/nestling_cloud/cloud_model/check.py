@@ -13,7 +13,7 @@ Rows = NDArray[np.float32]
 
 
 class Inputs(Protocol):
-    """Many inputs (N, *shape), of which some are taken at a time, like an array."""
+    """Inputs (N, *shape) that can be sliced like an array, even if they are in a file."""
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -44,10 +44,10 @@ def try_model(model: CloudModel, signature: Signature, inputs: Inputs) -> Rows:
             if there are fewer, they are repeated.
 
     Returns:
-        The logits of the `MAX_BATCH` inputs, (`MAX_BATCH`, classes).
+        The logits of the `MAX_BATCH` inputs, (`MAX_BATCH`, O).
 
     Raises:
-        ModelError: the model's input shape or number of classes differs from the signature, the
+        ModelError: the model's input shape or number of outputs does not fit the signature, the
             model fails, its logits are not finite, or the logits of an input depend on the rest of
             its batch or on chance.
     """
@@ -70,7 +70,7 @@ def try_model(model: CloudModel, signature: Signature, inputs: Inputs) -> Rows:
 
 
 def run_in_batches(model: CloudModel, inputs: Inputs) -> Rows:
-    """Return the outputs (N, O) for inputs, computed in batches of up to `MAX_BATCH`.
+    """Return a model's outputs (N, O) for inputs, computed in batches of up to `MAX_BATCH`.
 
     Args:
         model: the model.

@@ -12,7 +12,7 @@ class Signature:
         input_name: the name of the input tensor.
         shape: the shape of one input, without the batch axis.
         output_name: the name of the output tensor.
-        classes: the number of logits for each input.
+        classes: the number of outputs for each input, such as the logits of the classes.
     """
 
     model: str

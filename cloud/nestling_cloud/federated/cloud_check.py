@@ -1,7 +1,8 @@
-"""Limits what devices send if clients find that the cloud is worse than they are.
+"""Stops devices from sending inputs if clients find that the cloud is less accurate than devices.
 
-The cloud's teacher does not learn in federated rounds. On a fleet whose inputs have drifted away
-from the training data, it may become worse than the devices that learned from them.
+The cloud's teacher does not learn in federated rounds. If the fleet's inputs drift away from the
+training data, the teacher may become less accurate than the students, which learn from these
+inputs.
 
 All functions are pure.
 """
@@ -20,11 +21,14 @@ _FEWEST_CLIENTS = 3
 
 
 def client_accuracy(comparisons: Sequence[HeldOutComparison]) -> ClientAccuracy | None:
-    """Return what the clients found, or None if no client asked the cloud.
+    """Return the clients' mean accuracies of cloud and device, and whether the cloud is worse.
 
-    The cloud counts as worse if the mean of the differences is below zero with a confidence of
-    90 %, where each client is one observation (Student's t). The error is taken to be at least that
-    of drawing the inputs. With fewer than three clients, the cloud never counts as worse.
+    The result is None if no client asked the cloud.
+
+    Each client is one observation. The cloud counts as worse if the mean difference between its
+    accuracy and the device's is below zero with a confidence of 90 % (one-sided, Student's t). The
+    standard error of this mean is never taken to be smaller than the one that follows from the
+    number of inputs of each client. With fewer than three clients, the cloud never counts as worse.
 
     Args:
         comparisons: the clients' comparisons, in which `after` is the accuracy of the bundle that
@@ -54,17 +58,19 @@ def _is_worse(clients: Sequence[HeldOutComparison]) -> bool:
 
 
 def with_clients(calibration: Calibration, found: ClientAccuracy | None) -> Calibration:
-    """Return a calibration with what the clients found.
+    """Return a copy of a calibration to which the clients' findings are added.
 
-    If the cloud is worse, no share of offloads pays with any capacity. The stream filters are then
-    dropped too: they were fitted for devices that ask the cloud at the right moment and remember
-    its answers. So are the plans for guarantees, which were made with the filters, and the
-    cascades: the inputs on which their smaller capacities were good enough are not those of these
-    clients.
+    If the cloud is worse, the useful offload share of every capacity becomes 0, so devices send no
+    inputs. These parts of the calibration are then removed:
+
+    - the stream filters, which were fitted for devices that remember the cloud's answers;
+    - the plans for guarantees, which were made with the filters;
+    - the cascades, because their smaller capacities proved good enough on calibration inputs, from
+      which the clients' inputs differ.
 
     Args:
         calibration: the calibration of the bundle that is released.
-        found: what the clients found, or None.
+        found: the output of `client_accuracy`; None to add nothing.
     """
     made = Calibration()
     made.CopyFrom(calibration)

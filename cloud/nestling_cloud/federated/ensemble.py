@@ -122,8 +122,8 @@ def distil_ensemble(
     Args:
         task: the task, with the student's sizes and the augmentation.
         whole: the arrays of the full student after the rounds, by name.
-        updates: the updates of the last round. If there are none, the student learns only from the
-            teacher and the labels.
+        updates: the updates of the latest round in which updates were averaged. If there are none,
+            the student learns only from the teacher and the labels.
         teacher_onnx: the content of the ONNX file of the teacher that the cloud serves.
         examples: the cloud's own training data.
         recipe: the options of the distillation.

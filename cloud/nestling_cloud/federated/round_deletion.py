@@ -1,4 +1,4 @@
-"""Deletes devices from the results of federated rounds, and rounds of a span of time."""
+"""Removes devices from the results of federated rounds, and deletes whole rounds."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,15 +14,16 @@ _LISTS = ("participants", "dropped")
 def delete_rounds(
     connection: sa.Connection, device: str | None, span: tuple[int, int] | None
 ) -> int:
-    """Delete what the table of rounds says about a device, or the rounds of a span.
+    """Remove a device from the table of rounds, or delete whole rounds.
 
-    A round that other devices took part in stays, without the device; its accuracy is that of the
-    average of all.
+    A round from which a device is removed stays in the table, even if no other device took part.
+    Its accuracies stay too, although the device's update may have contributed to them.
 
     Args:
         connection: a connection within a writing transaction.
-        device: the name that the client gave itself; None deletes whole rounds.
-        span: the start and end of the span in which a round ended, in Unix ms; None for all times.
+        device: the name that the client gave itself; None to delete whole rounds.
+        span: the start and end, in Unix ms, of the span of time in which the rounds ended. The end
+            is exclusive. None for all times.
 
     Returns:
         The number of rounds that were changed or deleted.

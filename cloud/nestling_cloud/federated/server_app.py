@@ -82,9 +82,11 @@ def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:
         The version of the released bundle.
 
     Raises:
-        NotReleasedError: no round had enough valid updates, the result loses more accuracy than the
-            margins allow, or another bundle was released in the meantime.
-        CloudError: the bundle, its checkpoint or the task's data is missing or invalid.
+        NotReleasedError: no round had enough valid updates, no client reported its accuracy on
+            held-out data, the result loses more accuracy than the margins allow, or another bundle
+            was released in the meantime.
+        CloudError: the bundle, its checkpoint or the task's data is missing or invalid, or the
+            cloud's own training fails.
     """
     logging.getLogger("flwr").setLevel(logging.WARNING)  # the table of rounds has more
     with RoundLog(config.store) as log:

@@ -93,8 +93,8 @@ def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
 def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, LayerWork]]:
     """Yield the kind (one of `KINDS`) and the work of every layer of a network.
 
-    The final linear layer counts as dense. The front end does not count: it is the same in all
-    networks of a family, so that it adds the same time to each.
+    The final linear layer counts as dense. The front end is left out, because all networks of a
+    family have the same one, which adds the same time to each.
 
     Args:
         family: the family of the network.

@@ -48,6 +48,7 @@ def find_capacities(
         TeacherError: the teacher cannot be made, fails on the task's inputs, or does not output
             float32 logits (N, classes).
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
     require_single_label(task, "the search for capacities")
     # Both fail on an impossible search, before the teacher is trained.

@@ -37,7 +37,8 @@ class LearnedCloud:
         onnx: the serialized ONNX model.
         macs: the number of multiply-accumulates of one inference.
         accuracy: the share of the calibration inputs that the exported model answers correctly.
-        wire_forms: the forms in which inputs can be sent to it, as measured on calibration inputs.
+        wire_forms: the forms in which inputs can be sent to the cloud, with their measured sizes
+            and losses on calibration inputs.
     """
 
     onnx: bytes

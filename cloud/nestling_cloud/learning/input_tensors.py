@@ -1,4 +1,4 @@
-"""Gives inputs to torch, those of a file a batch at a time."""
+"""Converts inputs to torch tensors, and reads inputs that are in a file only as they are used."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -51,9 +51,10 @@ class StoredTensors:
 
 
 def tensors_of(inputs: Inputs) -> InputTensors:
-    """Return inputs as something that returns tensors when it is indexed.
+    """Wrap inputs so that indexing them returns float32 tensors.
 
-    An array becomes a tensor, which shares its memory.
+    An array becomes a tensor that shares the array's memory. Inputs in a file are read from it each
+    time they are indexed.
     """
     if isinstance(inputs, StoredInputs):
         return StoredTensors(inputs)
@@ -71,8 +72,8 @@ def fit_normalizer(normalizer: nn.Module, inputs: Inputs) -> None:
 
     Args:
         normalizer: the module, whose method `fit` takes an array (N, *shape). If the inputs are in
-            a file, a module that is not Nestling's own gets only as many of them as fit in 512 MB,
-            at equal distances.
+            a file, a module other than Nestling's `Normalizer` gets only as many evenly spaced
+            inputs as fit in 512 MB.
         inputs: the training inputs, (N, *shape).
     """
     if not isinstance(inputs, StoredInputs):

@@ -225,7 +225,7 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 def logits_of(network: nn.Module, inputs: InputRows, batch: int = 128) -> torch.Tensor:
     """Return the outputs (N, O) that a network computes for many inputs, without gradients.
 
-    The inputs are moved to the network's device, and the outputs are on the processor.
+    The inputs are moved to the network's device, and the outputs are moved to the CPU.
 
     Args:
         network: the network, which is set to evaluation mode.

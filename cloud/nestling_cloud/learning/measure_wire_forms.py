@@ -32,24 +32,24 @@ _SAMPLE = 2.0**-15
 
 
 def measure_wire_forms(model: CloudModel, calibration: Examples, kind: Kind) -> list[WireForm]:
-    """Return every form that suits the inputs, with its size and what the teacher's answers lose.
+    """Return every form that suits the inputs, with its size and its effect on the answers.
 
-    What a form loses is measured by the probability of the true class, or in other kinds than
-    single-label by the share of right answers. Rounding changes only a few
-    answers, for better or worse by chance, so that the accuracy would have to be measured on many
-    more inputs for the same certainty.
+    The loss of a form is the drop in the mean probability of the true class, or, if the task is not
+    a single-label task, the drop in the share of right answers. The probability needs fewer inputs
+    for the same certainty, because rounding changes only a few answers, some of them for the better
+    by chance.
 
     Args:
         model: the teacher as the cloud serves it.
         calibration: inputs that the teacher did not learn from. If there are more than 4,000, or if
-            they take more than 256 MiB, some at equal distances are used.
+            they take more than 256 MiB, only an evenly spaced sample is used.
         kind: the kind of the task.
 
     Returns:
         The forms, of which the first is "fp32". Forms that cannot represent an input are missing.
 
     Raises:
-        ModelError: the teacher has no finite answer to an input.
+        ModelError: the teacher fails, or its answer to an input is not finite.
     """
     most = max(1, min(_MOST_INPUTS, _MOST_BYTES // calibration.inputs[:1].nbytes))
     step = -(-len(calibration) // most)
@@ -89,10 +89,11 @@ def _certainty(kind: Kind, outputs: Floats, labels: NDArray[np.generic]) -> floa
 
 
 def calibrated_form(name: str, inputs: Floats) -> WireForm:
-    """Return a form with scales for the range of some inputs.
+    """Return a form whose scales fit the range of the given inputs.
 
-    If the inputs are samples of 16 bits, the scale of "int16" is the difference between two of
-    them. A scale for their range would lose something, and deflate to more bytes.
+    If all inputs are 16-bit samples, the scale of "int16" is the difference between two neighboring
+    sample values, 2^-15. With a scale fitted to their range, the samples would be rounded, and
+    would deflate to more bytes.
 
     Args:
         name: the form's name.

@@ -55,7 +55,7 @@ class LearnedCapacity:
             output of the layer for which these two are largest together, in bytes.
         accuracy: the share of the calibration inputs that this capacity answers correctly in
             onnxruntime.
-        golden_logits: the logits for the golden inputs, (G, classes).
+        golden_logits: the student's outputs for the golden inputs, (G, O).
     """
 
     template: bytes
@@ -130,7 +130,8 @@ def finish(
     """Return everything that a bundle contains, from the trained student and teacher.
 
     The function quantizes the student, builds its graphs, and fits the multiplexer, which estimates
-    how likely the teacher and each capacity of the student are to answer correctly.
+    how likely the teacher and each capacity of the student are to answer correctly. In an anomaly
+    task, the function also sets the threshold of each capacity.
 
     Args:
         task: the task that was learned.

@@ -50,6 +50,7 @@ def train_student(
         TrainingError: the data is too small, a loss, a weight or an activation is no longer finite,
             or the student cannot be trained by growing (OrderError, RankingError).
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
     teaches = train_assistants(
         task, teacher, examples, task.distillation, generator=generator, progress=progress

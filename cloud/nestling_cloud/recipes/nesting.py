@@ -21,9 +21,9 @@ class Joint:
     Attributes:
         rule: the rule that chooses the capacities to train in an optimizer step:
 
-            - "turns": one capacity per step. They take turns, the largest first. The number of
-              epochs is multiplied by the number of capacities, so that each capacity sees the data
-              as often as the recipe says.
+            - "turns": one capacity per step. They take turns, the largest first. The recipe's
+              numbers of epochs and of epochs of patience are multiplied by the number of
+              capacities, so that each capacity sees the data as often as the recipe says.
             - "sum": all capacities.
             - "sandwich": the largest, the smallest and a random one in between (US-Nets).
         teacher_share: the weight, 0 to 1, with which a smaller capacity learns from teacher and

@@ -91,6 +91,7 @@ def compare(
         AdaptationError: the inputs or the frames do not fit the task.
         TeacherFeatureError: a teacher lacks the feature that the distillation compares.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
     source, target = domains.source, domains.target
     adapted = adapt(

@@ -89,6 +89,7 @@ def adapt(
         AdaptationError: the inputs or the frames do not fit the task.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
     check_target(task, target)
     choice = choose_frame(teacher, target, frames_of(task, config))

@@ -54,6 +54,7 @@ def learn_adapted(
             or served, or its answers differ after the export.
         TeacherFeatureError: the teacher lacks the feature that the distillation compares.
         TrainingError: the data is too small, or a loss or a weight is no longer finite.
+        ViewsError: the disk has no room for the augmented copies of the training data.
     """
     require_single_label(task, "adaptation to another domain")
     check_target(task, target)  # fail before the teacher is trained

@@ -115,7 +115,7 @@ class FramedTeacher(nn.Module):
 
     @property
     def served(self) -> AdoptedModel | None:
-        """The served form of an ONNX teacher that is wrapped; None for a torch network."""
+        """The form in which the cloud serves a wrapped ONNX teacher; None for a torch network."""
         if not isinstance(self.teacher, OnnxNetwork):
             return None
         return with_channels_mixed(self.teacher.served, self.frame.numpy())

@@ -17,7 +17,7 @@ class FrozenNest:
     def __init__(
         self, student: NestedStudent, signature: Signature, *, above: int, up_to: int
     ) -> None:
-        """Copy all parameters, and mark the values that `restore` resets as frozen.
+        """Copy all parameters, and choose the frozen values, which `restore` resets.
 
         The values that belong to capacity `up_to` but not to capacity `above` stay trainable. All
         others are frozen.

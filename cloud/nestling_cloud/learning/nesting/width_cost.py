@@ -34,9 +34,9 @@ CostOf = Callable[[Widths], Cost]
 def counted_cost(signature: Signature, config: StudentConfig) -> CostOf:
     """Return a cost function that counts bytes and multiply-accumulates.
 
-    The bytes are exact. The latency is only an estimate: it is proportional to the
-    multiply-accumulates, but the real latency is not (FastDeepIoT, Yao et al. 2018). If a latency
-    model fitted to measurements is available, use it with `timed_cost` instead.
+    The bytes are exact. The estimated latency is proportional to the multiply-accumulates, although
+    the real latency of networks is not (FastDeepIoT, Yao et al. 2018). If a latency model fitted to
+    measurements is available, use it with `timed_cost` instead.
 
     Args:
         signature: the shape and classes of the task.

@@ -90,12 +90,12 @@ class QuantizedStudent:
         mean: the mean of each input channel, which normalization subtracts, (C,).
         deviation: the standard deviation of each input channel, by which normalization divides,
             (C,).
-        front_end: what turns an input into the features that are normalized; None if the input
-            itself is.
-        center: the constant that is added to each output of a regression task at last, (O,); None
-            in other tasks.
-        spread: the factor by which each such output is multiplied before, (O,); None in other
-            tasks.
+        front_end: the layer that turns an input into the features that are normalized; None if the
+            input itself is normalized.
+        center: in a regression task, the constant that is added to each output after the
+            multiplication by `spread`, (O,); None in other tasks.
+        spread: in a regression task, the factor by which each output is multiplied, (O,); None in
+            other tasks.
     """
 
     plans: tuple[LayerPlan, ...]

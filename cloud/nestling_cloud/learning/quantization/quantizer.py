@@ -48,8 +48,8 @@ def quantize(
         student: the trained student, which is changed in place. Its weights are replaced by their
             rounded values, its normalization is measured again, and its biases may be corrected.
         inputs: the training inputs, (N, *shape). The normalization statistics are measured on all
-            of them, and the activation ranges on at most 2048, which are evenly spaced. These are
-            fewer if the activations of 2048 inputs would take more than about 600 MB.
+            of them, and the activation ranges on at most 2,048 evenly spaced inputs, or on fewer if
+            the activations of 2,048 inputs would take more than about 600 MB.
         quantization: the options that choose the methods.
     """
     if quantization.equalize:

@@ -2,8 +2,8 @@
 
 The multiplexer predicts which options (capacities or cloud) answer an input correctly. All data
 here comes from inputs that neither teacher nor student trained on. The multiplexer is fitted on one
-part of these inputs, and thresholds are derived from the rest. This package may
-import `learning.loop` and the cloud's `models` and `recipes`, but nothing else of `learning`.
+part of these inputs, and thresholds are derived from the rest. This package may import
+`learning.loop` and the cloud's `models` and `recipes`, but nothing else of `learning`.
 """
 
 from nestling_cloud.learning.routing.calibration import calibrate

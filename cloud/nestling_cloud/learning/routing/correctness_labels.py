@@ -23,7 +23,7 @@ def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Flo
     best (Guo et al. 2017, arXiv 1706.04599). The target is a weighted mean of both estimates.
     docs/results/routing.md compares this mean with each of the two estimates.
 
-    In other kinds of tasks than single-label, the targets are the labels alone.
+    If the task is not a single-label task, the targets are the labels alone.
 
     Args:
         data: the outputs of every option and the labels.

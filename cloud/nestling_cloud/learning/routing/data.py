@@ -80,8 +80,8 @@ class RoutingData:
         recordings, unless there is only one.
 
         Args:
-            part: the part of the inputs that the first piece has, or about this part if there are
-                several recordings.
+            part: the share of the inputs that the first piece gets, 0 to 1. If there are several
+                recordings, the first piece gets about this share.
         """
         border = round(part * len(self))
         if len(self.lengths) > 1:
@@ -112,8 +112,9 @@ class RoutingData:
 def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
     """Split the inputs into a part for fitting and a part for thresholds and guarantees.
 
-    The first part is the first 60% of the inputs in recorded order, not a random choice, because
-    accuracies and guarantees derived from neighbors of the fitted inputs would be too optimistic.
+    The first part is the first 60% of the inputs in recorded order, or about 60% if there are
+    several recordings, which stay whole. The inputs are not drawn at random, because accuracies and
+    guarantees derived from neighbors of the fitted inputs would be too optimistic.
 
     Returns:
         A pair of the inputs to fit on and the inputs to derive thresholds and guarantees from.
@@ -125,7 +126,7 @@ def stretch_means(values: Doubles) -> Doubles:
     """Return the means of a quantity over stretches of at least 50 neighboring inputs.
 
     Neighboring inputs are alike, so each stretch counts as one observation. If there are fewer than
-    ten stretches, every input counts as one.
+    ten stretches, every input counts as an observation, and the values are returned unchanged.
 
     Args:
         values: the quantity for each input in recorded order, (N,).

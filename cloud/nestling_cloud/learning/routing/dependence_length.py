@@ -1,16 +1,17 @@
 """Measures how many consecutive inputs of a stream count as one observation.
 
 A device certifies a threshold by bets on blocks of inputs. The bets are fair if blocks do not
-depend on each other. Neighboring inputs do: in an easy recording, bet after bet pays. The longer
-the blocks, the less they depend on each other, and the more inputs a certificate takes.
+depend on each other. Neighboring inputs depend on each other: in an easy recording, bet after bet
+pays. Longer blocks depend less on each other, but a certificate then takes more inputs.
 
 The length is therefore measured. Calibration recordings are drawn at random and joined into long
 streams, on which the risk of every threshold is known. The bets are placed against the statement
-that a threshold's risk is at least this known risk. The statement is true, so devices must not
-refute it more often than they promise. The dependence length is the smallest length of a block with
-which this promise is kept, for each threshold, and with all larger lengths too. A bundle has only
-one such number, the largest over its curves, because the curve of an accurate capacity with a
-filter has too few changes for a measurement of its own.
+that a threshold's risk is at least this known risk. The statement is true, so it may be refuted in
+at most a share `DELTA / 2` of the streams, the error probability with which a device tests a
+threshold. The dependence length is the smallest length of a block with which every threshold keeps
+to this limit, and does so with all larger lengths too. A bundle has only one such number, the
+largest over its curves, because the curve of an accurate capacity with a filter has too few changes
+for a measurement of its own.
 
 The result is deterministic.
 """
@@ -58,12 +59,12 @@ class KeptAnswers:
 def dependence_length(curves: Sequence[Sequence[KeptAnswers]]) -> int:
     """Return the number of consecutive inputs that count as one observation.
 
-    It is 1 for independent inputs. It is the largest of `LENGTHS` if no smaller one suffices, if
-    there are fewer than ten recordings, or if the cloud changes too few answers to tell.
+    The number is 1 for independent inputs, and the largest of `LENGTHS` if no smaller one suffices,
+    if there are fewer than ten recordings, or if the cloud changes too few answers to tell.
 
     Args:
-        curves: for each routing curve, the parts of the calibration inputs with what devices keep
-            of them. The recordings are the same for each curve.
+        curves: for each routing curve, what devices keep of each part of the calibration inputs.
+            The recordings are the same for each curve.
     """
     if not curves:
         return LENGTHS[0]

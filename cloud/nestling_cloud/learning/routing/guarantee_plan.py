@@ -1,9 +1,10 @@
 """Plans how a device certifies a tolerated risk on its own inputs.
 
-The plan has the thresholds that the device tests, from cautious to daring, with what each did on
-the held-out calibration inputs. How many consecutive inputs count as one observation is measured
-for all curves of a bundle together, by `dependence_length`.
-Calibration inputs only suggest where to begin: what a device certifies rests on audits of its own.
+The plan has the thresholds that the device tests, from cautious to daring, and for each the numbers
+of held-out calibration inputs that a device would keep and that the cloud would change. How many
+consecutive inputs count as one observation is measured for all curves of a bundle together, by
+`dependence_length`. Calibration inputs only suggest where to begin; a device certifies a threshold
+by audits of its own inputs.
 
 Under a tolerated risk, no input is sent before the last capacity of a cascade has run.
 """

@@ -80,8 +80,8 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
     are compared by stretches of at least 50 neighboring inputs, each of which counts as one
     observation. Another design replaces max-softmax only if it is better by more than one standard
     error of the difference. If there are fewer than ten stretches, max-softmax is returned without
-    a comparison. In other kinds of tasks than single-label, there is one rule and nothing to
-    compare.
+    a comparison. Every other kind of task than single-label has only one rule, which is returned
+    without a comparison too.
 
     Args:
         data: the outputs of every option, for inputs in recorded order that neither teacher nor

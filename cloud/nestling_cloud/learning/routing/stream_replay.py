@@ -1,8 +1,9 @@
 """Replays recordings as the streams of devices, with the filter and the rules that devices use.
 
-Whether an input is sent depends on what the device believes, and the cloud's answer changes what it
-believes about the next inputs. The share and the accuracy at a threshold are therefore found by
-replaying the streams at this threshold. All thresholds and all streams are replayed at once.
+Whether an input is sent depends on what the device believes, and the cloud's answer changes what
+the device believes about the next inputs. The share and the accuracy at a threshold are therefore
+found by replaying the streams at this threshold. All thresholds and all streams are replayed at
+once.
 """
 
 from collections.abc import Sequence
