@@ -110,6 +110,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
             "quick": task.quick,
             "trained_on": trained_on(),
             "keep_inputs": task.stored_inputs,
+            "wire_tolerance": task.wire_tolerance,
             "student": repr(task.student),  # includes the types of its blocks
             # A function is covered by its file, an object of a task file by its values.
             "augment": repr(task.augment) if dataclasses.is_dataclass(task.augment) else "",

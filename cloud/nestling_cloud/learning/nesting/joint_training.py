@@ -12,6 +12,7 @@ A rule chooses the capacities that an optimizer step trains:
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -26,6 +27,7 @@ from nestling_cloud.recipes.nesting import Joint, Rule
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.inputs import Inputs, rows_of
 from nestling_cloud.tasks.task import Task
+from nestling_core.kinds.anomaly import Anomaly
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
 
@@ -71,11 +73,14 @@ def train_nested(
         held_out = tensors_of(rows_of(train_inputs, part)), views.labels[part]
         batches = zip(*(split(x, _SCORED) for x in held_out), strict=True)
         right = [
-            student(x.to(device), k).argmax(1).cpu() == y for x, y in batches for k in capacities
+            kind.success(kind.answers(student(x.to(device), k).cpu().numpy()), y.numpy())
+            for x, y in batches
+            for k in capacities
         ]
-        return float(torch.cat(right).float().mean())
+        return float(np.concatenate(right).mean())
 
     capacities, device = range(1, task.student.capacities + 1), training_device()
+    kind = views.kind
     train(
         nn.ModuleList([student, objective]),
         objective_of(student, objective, views, generator, joint),
@@ -84,7 +89,8 @@ def train_nested(
         generator=generator,
         progress=progress,
         what=f"nested student of {len(capacities)} capacities",
-        score=score,
+        # Labels say nothing about inputs that were made unusual.
+        score=None if isinstance(kind, Anomaly) else score,
         device=device,
     )
     with placed(student, device):

@@ -1,12 +1,16 @@
 """Every kind of task, from its data to graphs that answer as the trained networks do."""
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.learning.pipeline import LearnedTask, learn
+from nestling_cloud.learning.train_student import train_student
+from nestling_cloud.models.default_teacher import default_teacher
 from nestling_cloud.models.plain_confidence import RULE_OF_KIND
 from nestling_cloud.progress import SilentProgress
 from nestling_cloud.tasks.examples import Splits
@@ -83,3 +87,21 @@ def test_rule_is_that_of_the_kind_and_sending_inputs_pays(learned: Learned) -> N
         assert not curve.HasField("filter")
         assert curve.points[-1].accuracy > curve.points[0].accuracy
         assert curve.HasField("guarantee")
+
+
+@pytest.mark.parametrize("task", [MULTI_LABEL, REGRESSION, ANOMALY], ids=lambda task: task.name)
+def test_early_stopping_works_with_every_kind(task: Task) -> None:
+    recipe = dataclasses.replace(task.student_recipe, epochs=3, patience=1)
+    patient = dataclasses.replace(task, student_recipe=recipe)
+    splits = task.load_checked(None, 0)
+    examples = dataclasses.replace(
+        splits.train, inputs=splits.train.inputs[:128], labels=splits.train.labels[:128]
+    )
+    generator, progress = torch.Generator().manual_seed(0), SilentProgress()
+    teacher = default_teacher(task.signature).eval()
+
+    student = train_student(patient, teacher, examples, generator, progress)
+
+    with torch.no_grad():
+        outputs = student(torch.from_numpy(np.asarray(examples.inputs)), 2)
+    assert torch.isfinite(outputs).all()
