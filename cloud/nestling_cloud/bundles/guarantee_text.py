@@ -92,8 +92,8 @@ def guarantee_lines(listed: Sequence[dict[str, Any]]) -> list[str]:
 def _text(estimates: Sequence[dict[str, Any]]) -> str:
     if not estimates:
         return (
-            "none can be certified; the bundle had too few calibration inputs, or its clients found "
-            "that the cloud is worse"
+            "none can be certified; the bundle had too few calibration inputs, or its clients "
+            "found that the cloud is worse"
         )
     return ", ".join(map(_estimate_text, estimates))
 

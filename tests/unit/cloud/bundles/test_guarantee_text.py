@@ -72,8 +72,8 @@ def test_lines_round_the_numbers_and_say_that_they_are_no_guarantee() -> None:
     assert "an estimate from calibration inputs, no guarantee" in heading
     assert lines == [
         (
-            "  capacity 1: none can be certified; the bundle had too few calibration inputs, or its "
-            "clients found that the cloud is worse"
+            "  capacity 1: none can be certified; the bundle had too few calibration inputs, or "
+            "its clients found that the cloud is worse"
         ),
         f"  capacity 2: {TEXT}",
         f"  cascade from 1 to 2: {TEXT}",
