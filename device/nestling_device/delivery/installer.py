@@ -26,7 +26,10 @@ class SelfTestError(DeliveryError):
 
 
 SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
-"""The function that raises SelfTestError if capacities 1 to k of a bundle do not work."""
+"""A function that checks capacities 1 to k of a bundle, and raises SelfTestError if one fails.
+
+Its arguments are the manifest, k, the store of the blobs, and the activation type.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

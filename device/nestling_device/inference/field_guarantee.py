@@ -45,10 +45,11 @@ class GuaranteeStatus:
     """What is guaranteed now.
 
     Attributes:
-        risk: the tolerated risk.
-        since_ms: the Unix time since which it is guaranteed, in milliseconds, or None if it is not.
-        inputs_to_go: about how many more inputs it takes until it is, or None if it is guaranteed,
-            or if no end can be foreseen.
+        risk: the tolerated risk, at most 0.99.
+        since_ms: the Unix time since which the risk has been guaranteed, in milliseconds, or None
+            if it is not guaranteed.
+        inputs_to_go: about how many more inputs it takes until the risk is guaranteed, or None if
+            it is guaranteed already, or if no end can be foreseen.
         alarms: how often the risk was found to be exceeded.
     """
 
@@ -202,7 +203,7 @@ class FieldGuarantee:
         Args:
             now_ms: the current Unix time, in milliseconds.
             audited: whether the input is audited.
-            verdict: what the cloud's answer shows, if it was asked about this input at once.
+            verdict: what the cloud's answer shows, or None if the cloud has not answered yet.
         """
         test = self._now
         one, number = test.certification, test.certification.block.number

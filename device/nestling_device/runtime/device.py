@@ -55,7 +55,7 @@ class Device:
         """Prepare a device without opening anything yet.
 
         Args:
-            config: the identity of the device and the addresses of its cloud.
+            config: the settings of the device.
             meter: the meter that estimates or measures the time and energy of each step.
             memory_bytes: the memory budget, in bytes, that decides how many capacities are
                 downloaded at first.
