@@ -95,6 +95,7 @@ class Installer:
             SelfTestError: the new bundle fails its self-test. The old bundle stays active.
             DeliveryError: the cloud refuses, a blob is damaged, or the disk is full. The old bundle
                 stays active.
+            StorageError: the record of the active bundle cannot be read or written.
         """
         active = self._state.active()
         desired = self._source.desired_bundle(active.version if active else "")

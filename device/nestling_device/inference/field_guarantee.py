@@ -79,7 +79,7 @@ class FieldGuarantee:
     def __init__(
         self, calibration: Calibration, state: StreamState, pending: Iterable[PendingInput] = ()
     ) -> None:
-        """Continue with the certifications of a state.
+        """Continue with the certifications in a saved state.
 
         Args:
             calibration: the calibration of the bundle, which has the plans.

@@ -71,9 +71,9 @@ class OffloadTarget:
     def is_useful(self, target: Target, budget: Budget) -> bool:
         """Return whether it pays to send any input at all.
 
-        If the cloud is so much less accurate than the device that no share pays, this is logged.
-        Nothing is then sent for a tolerated risk either, because there is no point in agreeing with
-        such a cloud.
+        Sending does not pay if the cloud is so much less accurate than the device that accuracy is
+        expected to fall with any share. This is logged if the budget asks for offloads. Nothing is
+        then sent for a tolerated risk either, because agreeing with such a cloud has no value.
 
         Args:
             target: the target of the budget.
@@ -133,7 +133,7 @@ class OffloadTarget:
             deferred: whether the input waits for the cloud.
 
         Returns:
-            Whether nothing more is to be charged if the input is deferred, and the cloud answers it
+            Whether nothing more is to be charged if the input is deferred and the cloud answers it
             later.
         """
         if account.budget.tolerated_risk > 0:

@@ -38,7 +38,8 @@ class Telemetry(Closing):
     """A thread that exchanges messages with the cloud through the broker.
 
     It sends the outbox's receipts and the gauges, and receives acknowledgements, target shares and
-    the version of the desired bundle.
+    the version of the desired bundle. If the outbox or the state cannot be read or written, the
+    thread ends with StorageError.
     """
 
     def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
