@@ -142,7 +142,7 @@ class Agent:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """What is guaranteed now.
+        """The tolerated risk, and whether it is guaranteed now.
 
         The value is None before the first input. It is also None if no risk was tolerated for the
         last input, or if none could be certified.

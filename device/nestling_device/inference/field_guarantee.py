@@ -42,7 +42,7 @@ class CascadeKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class GuaranteeStatus:
-    """What is guaranteed now.
+    """A tolerated risk, and whether it is guaranteed now.
 
     Attributes:
         risk: the tolerated risk, at most 0.99.
@@ -95,7 +95,7 @@ class FieldGuarantee:
     def begin(
         self, curve: RoutingCurve, key: CascadeKey, budget: Budget, now_ms: int, *, useful: bool
     ) -> bool:
-        """Begin the next input.
+        """Begin the next input, and return whether it counts for the certification of a risk.
 
         Args:
             curve: the routing curve of the loaded capacities, which has the plan.
@@ -177,7 +177,7 @@ class FieldGuarantee:
 
     @property
     def status(self) -> GuaranteeStatus | None:
-        """What is guaranteed now, or None unless `begin` returned True for the last input."""
+        """Whether the risk is guaranteed, or None unless `begin` returned True for the last input."""
         test = self._test
         if test is None:
             return None

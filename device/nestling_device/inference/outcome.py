@@ -29,7 +29,7 @@ class Shadows(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditOfThresholds:
-    """What an audit under a tolerated risk has to find out.
+    """What each threshold does with an audited input, to be judged by the cloud's answer.
 
     Attributes:
         block: the number of the block of audits.
@@ -58,7 +58,8 @@ class Outcome:
         sure: the class probabilities that the device believes, (C,), or None without a filter or if
             the cloud answered.
         charged: whether no target is to be charged when the cloud answers a deferred input.
-        audit: what an audit of this input has to find out, if a risk is tolerated.
+        audit: what each threshold does with the input, if it is audited under a tolerated risk and
+            the cloud has not answered, or None.
     """
 
     answer: Answer

@@ -124,7 +124,7 @@ def revised_answer(
 
 
 def audit_in(message: PendingInput) -> AuditOfThresholds | None:
-    """Return what an audit has to find out, or None without an audit under a tolerated risk.
+    """Return what each threshold did, or None if this is no audit under a tolerated risk.
 
     Args:
         message: the pending input.

@@ -22,7 +22,7 @@ def verdict_on(
     """Return which thresholds keep their answer, and which answers the cloud would have changed.
 
     Args:
-        audit: what the audit has to find out.
+        audit: what each threshold does with the input.
         curve: the routing curve of the capacities that were loaded.
         kind: the kind of the task.
         answer: the device's own answer.

@@ -245,7 +245,7 @@ class Device:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """What is guaranteed now, or None, as in `Agent.guarantee`."""
+        """Whether the tolerated risk is guaranteed, or None, as in `Agent.guarantee`."""
         return self._agent.guarantee
 
     def _switch_bundle(self, memory_bytes: int) -> None:
