@@ -177,7 +177,7 @@ class FieldGuarantee:
 
     @property
     def status(self) -> GuaranteeStatus | None:
-        """Whether the risk is guaranteed, or None unless `begin` returned True for the last input."""
+        """The risk, and whether it is guaranteed, or None unless `begin` last returned True."""
         test = self._test
         if test is None:
             return None

@@ -78,7 +78,7 @@ def is_due(waiting: int, oldest_ms: int, now_ms: int, *, awake: bool, urgent: bo
 class FollowUps:
     """The queue of inputs that the cloud is still to be asked about.
 
-    `waiting` is the number of these inputs. The caller updates it when it has stored a change.
+    `waiting` is the number of these inputs. The caller updates it after storing a change.
 
     Args:
         bundle: the bundle that answers.

@@ -245,7 +245,7 @@ class Device:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """Whether the tolerated risk is guaranteed, or None, as in `Agent.guarantee`."""
+        """The tolerated risk, and whether it is guaranteed, or None, as in `Agent.guarantee`."""
         return self._agent.guarantee
 
     def _switch_bundle(self, memory_bytes: int) -> None:
