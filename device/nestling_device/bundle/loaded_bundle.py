@@ -23,7 +23,8 @@ class LoadedBundle:
         held: the largest capacity that may run; capacities 1 to `held` are on the device.
         nest: the capacities in memory.
         calibration: the cascades, and the routing curves with the thresholds.
-        front_end: what makes inputs of decoded pictures, or None if inputs are no pictures.
+        front_end: the graph that turns decoded pictures into inputs, or None if the bundle has none
+            because its inputs are not pictures.
     """
 
     manifest: Manifest
@@ -42,8 +43,10 @@ def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
         blobs: the store that holds the bundle's blobs.
 
     Raises:
-        DeliveryError: the blob of the calibration has been damaged since it was verified, or the
-            calibration is invalid.
+        DeliveryError: the blob of the calibration or of the front end has been damaged since it was
+            verified, or the calibration is invalid.
+        SessionError: onnxruntime cannot open the graph of the front end.
+        MediaError: the graph of the front end fails, or its output does not fit the task.
     """
     manifest = installed.manifest
     return LoadedBundle(
@@ -57,16 +60,19 @@ def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
 
 
 def open_front_end(manifest: Manifest, blobs: BlobStore) -> PictureFrontEnd | None:
-    """Open what makes inputs of decoded pictures, or return None if inputs are no pictures.
+    """Open the front end of a bundle, which turns decoded pictures into inputs.
 
     Args:
         manifest: the bundle's manifest.
         blobs: the store that holds the bundle's blobs.
 
+    Returns:
+        The front end, or None if the bundle has none because its inputs are not pictures.
+
     Raises:
         DeliveryError: the blob of the graph is missing or damaged.
         SessionError: onnxruntime cannot open the graph.
-        MediaError: the graph does not give inputs of the task.
+        MediaError: the graph fails, or its output does not fit the task.
     """
     if not manifest.HasField("front_end"):
         return None

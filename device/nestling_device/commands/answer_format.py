@@ -100,7 +100,7 @@ def revision_line(receipt: Receipt, kind: Kind, origin: Origin, *, as_json: bool
 
 
 def guarantee_text(status: GuaranteeStatus) -> str:
-    """Return what is guaranteed, in words."""
+    """Return a text that says whether the tolerated risk is certified, and what it means."""
     risk = f"the cloud would change at most {status.risk:.1%} of the kept answers"
     if status.since_ms is not None:
         return f"certified: {risk}"
@@ -109,7 +109,7 @@ def guarantee_text(status: GuaranteeStatus) -> str:
 
 
 def guarantee_line(status: GuaranteeStatus) -> str:
-    """Return what is guaranteed as a JSON object on one line."""
+    """Return a JSON object on one line that says whether the tolerated risk is certified."""
     return json.dumps(
         {
             "event": "guarantee",

@@ -6,7 +6,7 @@ from nestling_device.commands.setting_flags import add_setting
 
 
 def add_targets(group: argparse._ActionsContainer) -> None:
-    """Add the options for the targets of the mean input, and for asking the cloud later."""
+    """Add the options for the targets of the average input, and for asking the cloud later."""
     add_setting(
         group,
         "--offload-share",

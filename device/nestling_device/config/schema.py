@@ -95,7 +95,7 @@ class CloudTable:
 class BudgetTable:
     """The table `[budget]`, with the limits on each answer and a target for the average input.
 
-    Risk has priority over energy, energy over latency, and latency over the offload share.
+    Of several targets, a tolerated risk comes first, then energy, latency, and the offload share.
 
     Attributes:
         memory_kb: the most memory that the loaded capacities may occupy, in kB of 1000 bytes.

@@ -26,7 +26,10 @@ class SelfTestError(DeliveryError):
 
 
 SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
-"""The function that raises SelfTestError if capacities 1 to k of a bundle do not work."""
+"""A function that checks capacities 1 to k of a bundle, and raises SelfTestError if one fails.
+
+Its arguments are the manifest, k, the store of the blobs, and the activation type.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class Installer:
             SelfTestError: the new bundle fails its self-test. The old bundle stays active.
             DeliveryError: the cloud refuses, a blob is damaged, or the disk is full. The old bundle
                 stays active.
+            StorageError: the record of the active bundle cannot be read or written.
         """
         active = self._state.active()
         desired = self._source.desired_bundle(active.version if active else "")

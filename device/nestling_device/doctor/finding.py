@@ -66,7 +66,8 @@ class CheckedDevice:
         """Return the manifest of an installed bundle.
 
         Raises:
-            DeliveryError: the manifest is missing or damaged.
+            DeliveryError: the manifest is missing or damaged, or this program does not know its
+                format.
         """
         blob = Blob(sha256=bundle.sha256, size=bundle.size)
         return parse_manifest(self.blobs.read(blob))

@@ -35,7 +35,8 @@ def memory(
 ) -> Finding:
     """Return a finding that says whether the smallest capacity fits into memory.
 
-    Both the available memory and the memory budget must admit the capacity.
+    Both the available memory and the memory budget must admit the capacity. If the available memory
+    is not known, nothing is compared, and the level of the finding is "ok".
 
     Args:
         subject: the device to check.

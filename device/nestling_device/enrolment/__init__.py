@@ -1,4 +1,4 @@
-"""Holds the code that obtains and renews a device's certificate, and finds the device's cloud.
+"""Obtains and renews a device's certificate, and finds the device's cloud.
 
 The package imports `config`, `transport` and `storage`.
 """

@@ -15,7 +15,10 @@ _DEFAULT_ID = "device-1"
 
 
 def state_dir_of(config: Config) -> Path:
-    """Return the state folder, which contains everything that must survive a restart."""
+    """Return the state folder, which contains everything that must survive a restart.
+
+    If the configuration names none, it is `nestling-<id>` in the current folder.
+    """
     return Path(config.device.state or f"nestling-{config.device.id or _DEFAULT_ID}")
 
 

@@ -29,14 +29,15 @@ _TRIES = 5
 def cloud_accuracy(node: Node) -> tuple[int, float] | None:
     """Return the number of held-out inputs that the cloud answered, and how often it was right.
 
-    If there are more than `MOST_INPUTS` inputs, as many at equal distances are sent.
+    If there are more than `MOST_INPUTS` held-out inputs, only `MOST_INPUTS` of them, evenly spaced,
+    are sent.
 
     Args:
         node: this device.
 
     Returns:
-        The number and the share from 0 to 1, or None if no input may leave the device, if there are
-        none, or if the cloud did not answer all of them.
+        The number and the share from 0 to 1, or None if no input may leave the device, if no input
+        is held out, or if the cloud did not answer all of them.
     """
     inputs, labels = node.examples.held_out_inputs, node.examples.held_out_labels
     if node.cloud is None or not len(labels):

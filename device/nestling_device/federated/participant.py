@@ -67,7 +67,8 @@ class Node:
                 cloud; without it, the cloud is not asked about held-out inputs).
 
         Raises:
-            ClientError: a key or the state folder is missing, or the device has no bundle yet.
+            ClientError: a key or the state folder is missing, the device has no bundle yet, or the
+                bundle's task is not a single-label task.
             DeviceError: the state folder, the manifest or the examples cannot be read.
         """
         missing = [name for name in _KEYS if name not in config]

@@ -13,6 +13,9 @@ _FULL = 1.0
 def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
     """Return the memory that is available without swapping, as the kernel estimates it.
 
+    Args:
+        meminfo: the file in which the kernel reports the memory.
+
     Returns:
         The number of bytes, or None if the kernel does not report it.
     """

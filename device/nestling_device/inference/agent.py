@@ -47,7 +47,7 @@ from nestling_device.inference.stream_state import Stream, controller_of, detect
 from nestling_device.inference.student import LocalAnswer, Student
 from nestling_device.sources.source import Origin
 
-# Pauses before as many inputs in a row are noticed: the belief is of no use then.
+# If so many inputs in a row come after pauses, this is logged: the belief is of no use then.
 _NOTICED_PAUSES = 5
 
 
@@ -142,10 +142,10 @@ class Agent:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """What is guaranteed now.
+        """The tolerated risk, and whether it is guaranteed now.
 
-        The value is None if no risk could be certified when the last input was answered, and before
-        the first input.
+        The value is None before the first input. It is also None if no risk was tolerated for the
+        last input, or if none could be certified.
         """
         return self._guarantee.status
 

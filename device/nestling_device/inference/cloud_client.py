@@ -61,7 +61,7 @@ class Exchange(NamedTuple):
 
     Attributes:
         results: for each input, the cloud's answer, or the error if there is none.
-        bytes_up: the number of bytes sent.
+        bytes_up: the number of bytes sent, including what failed exchanges are assumed to take.
         bytes_down: the number of bytes received.
         spent: the time and energy of the radio.
     """
@@ -145,7 +145,7 @@ class Cloud:
     def pauses_later(self, now_ms: int) -> bool:
         """Return whether follow-ups have to wait.
 
-        The pause after a failure is counted in new inputs, but none may come. For follow-ups, it
+        The pause after a failure is counted in new inputs, which may never come. For follow-ups, it
         therefore also ends once a minute per remaining input has passed since the failure.
 
         Args:
@@ -199,7 +199,7 @@ class Cloud:
     def answer(
         self, request: OffloadRequest, account: CostAccount
     ) -> NDArray[np.float32] | NoAnswer:
-        """Return the cloud's logits for an input.
+        """Return the outputs of the cloud's model (logits) for an input.
 
         The time, energy and bytes of the exchange are added to the input's cost account. A failure
         starts a pause, which doubles with each further failure, up to 16 inputs. After an answer,
@@ -212,7 +212,7 @@ class Cloud:
                 failed.
 
         Returns:
-            The logits, (C,), or the reason why there are none.
+            The outputs of the cloud's model, (O,), or the reason why there are none.
         """
         started, full_size = time.perf_counter(), self.size_bytes
         try:

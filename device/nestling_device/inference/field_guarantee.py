@@ -42,13 +42,14 @@ class CascadeKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class GuaranteeStatus:
-    """What is guaranteed now.
+    """A tolerated risk, and whether it is guaranteed now.
 
     Attributes:
-        risk: the tolerated risk.
-        since_ms: the Unix time since which it is guaranteed, in milliseconds, or None if it is not.
-        inputs_to_go: about how many more inputs it takes until it is, or None if it is guaranteed,
-            or if no end can be foreseen.
+        risk: the tolerated risk, at most 0.99.
+        since_ms: the Unix time since which the risk has been guaranteed, in milliseconds, or None
+            if it is not guaranteed.
+        inputs_to_go: about how many more inputs it takes until the risk is guaranteed, or None if
+            it is guaranteed already, or if no end can be foreseen.
         alarms: how often the risk was found to be exceeded.
     """
 
@@ -78,7 +79,7 @@ class FieldGuarantee:
     def __init__(
         self, calibration: Calibration, state: StreamState, pending: Iterable[PendingInput] = ()
     ) -> None:
-        """Continue with the certifications of a state.
+        """Continue with the certifications in a saved state.
 
         Args:
             calibration: the calibration of the bundle, which has the plans.
@@ -94,7 +95,7 @@ class FieldGuarantee:
     def begin(
         self, curve: RoutingCurve, key: CascadeKey, budget: Budget, now_ms: int, *, useful: bool
     ) -> bool:
-        """Begin the next input.
+        """Begin the next input, and return whether it counts for the certification of a risk.
 
         Args:
             curve: the routing curve of the loaded capacities, which has the plan.
@@ -176,7 +177,7 @@ class FieldGuarantee:
 
     @property
     def status(self) -> GuaranteeStatus | None:
-        """What is guaranteed now, or None unless `begin` returned True for the last input."""
+        """The risk, and whether it is guaranteed, or None unless `begin` last returned True."""
         test = self._test
         if test is None:
             return None
@@ -202,7 +203,7 @@ class FieldGuarantee:
         Args:
             now_ms: the current Unix time, in milliseconds.
             audited: whether the input is audited.
-            verdict: what the cloud's answer shows, if it was asked about this input at once.
+            verdict: what the cloud's answer shows, or None if the cloud has not answered yet.
         """
         test = self._now
         one, number = test.certification, test.certification.block.number

@@ -44,10 +44,9 @@ from nestling_device.telemetry.pending_inputs import Pending
 # The largest number of inputs that are sent together, and the number that is worth sending.
 _TOGETHER = 16
 _ENOUGH = 8
-# Longest wait for more inputs to send with them.
+# Longest time that inputs wait for others to be sent with.
 _PATIENCE_MS = 60_000
-# The clock of a device may be set by decades, but nobody waits for so long: eleven days.
-_LONGEST_DELAY_MS = 1_000_000_000
+_LONGEST_DELAY_MS = 1_000_000_000  # 11 days: a clock may jump by more, but no input waits so long
 
 
 class Revision(NamedTuple):
@@ -79,6 +78,8 @@ def is_due(waiting: int, oldest_ms: int, now_ms: int, *, awake: bool, urgent: bo
 class FollowUps:
     """The queue of inputs that the cloud is still to be asked about.
 
+    `waiting` is the number of these inputs. The caller updates it after storing a change.
+
     Args:
         bundle: the bundle that answers.
         journal: the store of the queue.
@@ -108,9 +109,9 @@ class FollowUps:
         self._guarantee = guarantee
         self._spent = FollowUpCosts()
         self._together = _TOGETHER
-        self._oldest_ms = 0  # when the oldest input was answered; unknown
+        self._oldest_ms = 0  # when the oldest input was answered; 0 if unknown
         self._answered_before = 0  # answers of the cloud before the newest group
-        self._refused: dict[int, int] = {}  # the same when an input was first refused, by number
+        self._refused: dict[int, int] = {}  # as above, at the first refusal of each input
         self.waiting = journal.pending_count()
 
     def overflow(self, now_ms: int, budget: Budget) -> tuple[list[Receipt], list[int]]:

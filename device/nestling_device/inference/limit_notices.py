@@ -57,10 +57,10 @@ class LimitNotices:
         self._log_once(f"target {target.kind} {target.mean}", missed_target(target))
 
     def useful_share(self, share: float) -> None:
-        """Log that fewer inputs are sent than the target asks for, because more would not pay.
+        """Log that fewer inputs are sent than the target asks for, so that accuracy does not fall.
 
         Args:
-            share: the largest offload share that pays, 0 to 1.
+            share: the offload share beyond which accuracy is expected to fall, 0 to 1.
         """
         self._log_once(
             f"useful share {share}",

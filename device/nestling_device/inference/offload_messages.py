@@ -14,7 +14,7 @@ from nestling_device.inference.offloader import BadAnswerError, OffloadRequest
 
 
 class ModelVersion(NamedTuple):
-    """A cloud model.
+    """The name and version of a cloud model.
 
     Attributes:
         name: the name of the model.

@@ -71,8 +71,9 @@ class OffloadTarget:
     def is_useful(self, target: Target, budget: Budget) -> bool:
         """Return whether it pays to send any input at all.
 
-        If the cloud is so much less accurate than the device that no share pays, this is logged.
-        Agreement with such a cloud is no aim either, so it also rules out a tolerated risk.
+        Sending does not pay if the cloud is so much less accurate than the device that accuracy is
+        expected to fall with any share. This is logged if the budget asks for offloads. Nothing is
+        then sent for a tolerated risk either, because agreeing with such a cloud has no value.
 
         Args:
             target: the target of the budget.
@@ -119,7 +120,8 @@ class OffloadTarget:
 
         Inputs for which a limit or a pause after a failed offload ruled out the cloud do not count.
         Otherwise, the controller would make up for them with additional offloads later. If hard
-        inputs wait for the cloud, all inputs count, and the waiting ones as if they had been sent.
+        inputs wait for the cloud, all inputs count, and the waiting ones as if they had been sent,
+        unless the cost of an offload is unknown because there is no link.
         No input counts while the budget tolerates a risk, because the risk replaces the target that
         the controller tracks.
 
@@ -131,7 +133,7 @@ class OffloadTarget:
             deferred: whether the input waits for the cloud.
 
         Returns:
-            Whether nothing more is to be charged if the input is deferred, and the cloud answers it
+            Whether nothing more is to be charged if the input is deferred and the cloud answers it
             later.
         """
         if account.budget.tolerated_risk > 0:
@@ -152,8 +154,8 @@ class OffloadTarget:
     def after_follow_up(self, budget: Budget, offload_size_bytes: int) -> None:
         """Charge the target with a follow-up, which costs as much as an offload.
 
-        Nothing is charged while the budget tolerates a risk, to a latency target, or if the cost of
-        an offload is unknown because there is no link.
+        Nothing is charged while the budget tolerates a risk, if the target is a latency, or if the
+        cost of an offload is unknown because there is no link.
 
         Args:
             budget: the limits and targets in force.

@@ -29,7 +29,7 @@ class Shadows(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditOfThresholds:
-    """What an audit under a tolerated risk has to find out.
+    """What each threshold does with an audited input, to be judged by the cloud's answer.
 
     Attributes:
         block: the number of the block of audits.
@@ -53,10 +53,13 @@ class Outcome:
         reason: the reason for the route.
         local: the device's own last answer, or None if no capacity of the student ran.
         follow_up: why the cloud is to be asked later, or `NOT_FOLLOWED`.
-        prediction: the device's answer with its confidence, not corrected.
-        sure: the class probabilities that the device believes, (C,), or None without a filter.
+        prediction: the device's answer with its confidence before corrections, or None if the
+            cloud answered.
+        sure: the class probabilities that the device believes, (C,), or None without a filter or if
+            the cloud answered.
         charged: whether no target is to be charged when the cloud answers a deferred input.
-        audit: what an audit of this input has to find out, if a risk is tolerated.
+        audit: what each threshold does with the input, if it is audited under a tolerated risk and
+            the cloud has not answered, or None.
     """
 
     answer: Answer
@@ -71,8 +74,9 @@ class Outcome:
 
     @property
     def offloaded(self) -> bool:
-        """Whether the reason is any other than ACCEPTED.
+        """Whether the reason for the route is not ACCEPTED.
 
-        The input was then sent to the cloud, or the cloud was not an option or failed.
+        In that case, the input was sent to the cloud, whether or not the cloud answered, or the
+        cloud was not an option.
         """
         return self.reason != receipt_pb2.REASON_ACCEPTED

@@ -1,4 +1,4 @@
-"""Saves an answered input as a message, and interprets the cloud's later answer to it."""
+"""Builds the messages that keep answered inputs, and interprets the cloud's later answers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ def pending_message(
 
     Args:
         receipt: the receipt of the answer, as it is stored.
-        outcome: the answer.
+        outcome: the answer and its route.
         window: the input.
         origin: where the input came from.
         key: the capacities that were loaded.
@@ -64,7 +64,7 @@ def pending_message(
 
 
 def fits(message: PendingInput, manifest: Manifest) -> bool:
-    """Return whether a message is complete for a bundle, as `pending_message` writes it."""
+    """Return whether a message has all parts, with valid values, that a bundle needs."""
     kind, thresholds = kind_of(manifest.signature), len(message.answers)
     classes = kind.teacher_outputs
     return (
@@ -124,7 +124,7 @@ def revised_answer(
 
 
 def audit_in(message: PendingInput) -> AuditOfThresholds | None:
-    """Return what an audit has to find out, or None if it is not one under a tolerated risk.
+    """Return what each threshold did, or None if this is no audit under a tolerated risk.
 
     Args:
         message: the pending input.

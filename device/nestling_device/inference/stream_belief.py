@@ -46,8 +46,8 @@ class StreamBelief:
     (`nestling_core.guarantee.shadow_beliefs`). The device answers with the one that is in use.
 
     Attributes:
-        prediction: the device's answer to the current input with its confidence, not corrected; or
-            None if no capacity has run yet.
+        prediction: the device's answer to the current input with its confidence before
+            corrections, or None if no capacity has run yet.
     """
 
     def __init__(self, kind: Kind) -> None:
@@ -134,8 +134,8 @@ class StreamBelief:
             logits: the cloud's outputs, (O,).
             right: the estimated probability that the cloud is right, or None if it is unknown
                 because no capacity ran.
-            kept: whether each row would have kept its answer, so that it does not hear the cloud's,
-                (R,). None if every row hears it.
+            kept: whether each row would have kept its answer, (R,). Such a row does not learn the
+                cloud's answer. None if every row learns it.
         """
         answer = answer_of(self._kind, logits)
         if self.prediction is not None and self._own is not None and right is not None:

@@ -24,7 +24,7 @@ class Stream:
     state: StreamState | None = None
 
     def state_for(self, bundle_version: str) -> StreamState:
-        """Return the state to continue with, which is empty if it belongs to another bundle.
+        """Return the state to continue with, or an empty one if `state` is of another bundle.
 
         Args:
             bundle_version: the version of the bundle in use.
@@ -36,7 +36,7 @@ class Stream:
         """Return whether the next input belongs to the stream that a state describes.
 
         Args:
-            state: the state after the input before.
+            state: the state after the previous input.
             now_ms: the current Unix time, in milliseconds.
         """
         # A clock that is set back a little is no gap.

@@ -1,4 +1,4 @@
-"""Judges by the cloud's answer what an audit under a tolerated risk has to find out."""
+"""Finds out which answers to an audited input the cloud would have changed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,10 @@ def verdict_on(
     answer: Answer,
     outputs: NDArray[np.float32],
 ) -> Verdict:
-    """Return what the cloud's answer shows about each threshold.
+    """Return which thresholds keep their answer, and which answers the cloud would have changed.
 
     Args:
-        audit: what the audit has to find out.
+        audit: what each threshold does with the input.
         curve: the routing curve of the capacities that were loaded.
         kind: the kind of the task.
         answer: the device's own answer.

@@ -55,7 +55,7 @@ class Device:
         """Prepare a device without opening anything yet.
 
         Args:
-            config: the identity of the device and the addresses of its cloud.
+            config: the settings of the device.
             meter: the meter that estimates or measures the time and energy of each step.
             memory_bytes: the memory budget, in bytes, that decides how many capacities are
                 downloaded at first.
@@ -245,7 +245,7 @@ class Device:
 
     @property
     def guarantee(self) -> GuaranteeStatus | None:
-        """What is guaranteed now, or None, as in `Agent.guarantee`."""
+        """The tolerated risk, and whether it is guaranteed, or None, as in `Agent.guarantee`."""
         return self._agent.guarantee
 
     def _switch_bundle(self, memory_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""Defines the identity of a device and the addresses of its cloud."""
+"""Defines the settings with which a device runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from nestling_device.transport.identity import Identity
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceConfig:
-    """The identity of a device and the addresses of its cloud.
+    """The settings with which a device runs, such as its id and the addresses of its cloud.
 
     Attributes:
         device_id: the device's id, made of letters, digits, dots, dashes and underscores.

@@ -10,7 +10,7 @@ def open_blob_source(config: DeviceConfig) -> BlobSource:
     """Return the source for the configured transport.
 
     Args:
-        config: the identity of the device and the addresses of its cloud.
+        config: the settings of the device, which name the transport and the addresses.
     """
     if config.delivery == "mqtt":
         return MqttSource(config.broker, config.device_id, identity=config.identity)

@@ -22,7 +22,8 @@ def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
     An instrument is used only after `nestling-device profile --write` has measured the idle power
     with it, because the idle energy is subtracted from the energy of a step. Until then, energy is
     modelled from the board's power table. If the instrument cannot be opened, energy is calculated
-    from the measured powers instead. In both cases, a warning is logged.
+    from the measured powers instead. In both cases, a warning is logged. For `kind = "profile"`,
+    energy is calculated from the measured powers if there are any, and modelled otherwise.
 
     Args:
         config: the configuration, which names the meter, the board and the link.

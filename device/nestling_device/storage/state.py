@@ -66,6 +66,9 @@ class State(Closing):
     Changes to this file are atomic. The release floors (the newest accepted release of each task)
     are also in a second file. If the two files differ, the higher floor applies. If state.db is
     lost, the device no longer has a bundle, but it still refuses older releases.
+
+    Every method but `close` raises StorageError if the file is damaged or stays locked, or if the
+    disk is full.
     """
 
     def __init__(self, folder: Path, *, lock_timeout: LockTimeout | None = None) -> None:

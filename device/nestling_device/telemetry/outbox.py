@@ -52,7 +52,8 @@ class AcknowledgementEffect(Enum):
 class Outbox(Closing):
     """The receipts that the cloud has not acknowledged yet.
 
-    They survive kill -9. The outbox is thread-safe.
+    They survive a kill and a power cut. The outbox is thread-safe. Every method but `close` raises
+    StorageError if the file is damaged or stays locked, or if the disk is full.
     """
 
     def __init__(

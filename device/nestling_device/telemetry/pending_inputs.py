@@ -1,7 +1,7 @@
 """Stores the inputs that the cloud is still to be asked about, in the outbox's file.
 
 Every function runs in a transaction of its caller, which also stores the receipts of these inputs.
-Every input therefore gets exactly one follow-up, whenever the device is killed.
+Every input therefore gets exactly one follow-up, no matter when the device is killed.
 """
 
 import logging
@@ -34,7 +34,7 @@ class Pending(NamedTuple):
 
 
 def add(cursor: sqlite3.Cursor, inputs: Iterable[PendingInput]) -> None:
-    """Add inputs."""
+    """Add inputs to the queue."""
     cursor.executemany(
         "INSERT INTO pending (content) VALUES (?)", [(one.SerializeToString(),) for one in inputs]
     )
@@ -54,7 +54,7 @@ def read(cursor: sqlite3.Cursor, limit: int) -> list[Pending]:
 
 
 def count(cursor: sqlite3.Cursor) -> int:
-    """Return the number of inputs."""
+    """Return the number of inputs in the queue."""
     (found,) = cursor.execute("SELECT count(*) FROM pending").fetchone()
     return int(found)
 

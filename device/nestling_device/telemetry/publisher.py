@@ -35,7 +35,12 @@ _LONGEST_IDLE_S = 60.0
 
 
 class Telemetry(Closing):
-    """A thread that sends the outbox's receipts to the broker."""
+    """A thread that exchanges messages with the cloud through the broker.
+
+    It sends the outbox's receipts and the gauges, and receives acknowledgements, target shares and
+    the version of the desired bundle. If the outbox or the state cannot be read or written, the
+    thread ends with StorageError.
+    """
 
     def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
         """Prepare the thread without starting it.

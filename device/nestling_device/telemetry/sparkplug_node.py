@@ -68,10 +68,12 @@ class Gauges:
             or None if there is none.
         pending: the number of answered inputs that the cloud is still to be asked about.
         tolerated_risk: the tolerated risk in force, or None if there is none.
-        guaranteed_since_ms: the Unix time since which the risk is guaranteed, or None if it is not.
+        guaranteed_since_ms: the Unix time since which the risk has been guaranteed, in
+            milliseconds, or None if it is not guaranteed.
         inputs_to_go: about how many more inputs it takes until the risk is guaranteed, or None if
             it is guaranteed, or if this is unknown.
-        guarantee_alarms: how often the risk was found to be exceeded, or None without one.
+        guarantee_alarms: how often the risk was found to be exceeded, or None if no risk is
+            tolerated, or if none can be certified.
     """
 
     profile: str = ""

@@ -1,4 +1,4 @@
-"""Connects to the cloud over gRPC and MQTT, and stores the identity that this requires.
+"""Connects to the cloud over gRPC and MQTT, and stores the identity that connections require.
 
 `connection_diagnosis` finds out why a connection fails. Of the device's other packages, this one
 may import `storage`.

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from nestling_core.network.address import Address
 
-# Of connecting to one IP address, and again of the TLS handshake. libc limits the name lookup.
+# For connecting to one IP address, and again for the TLS handshake. libc limits the name lookup.
 _TIMEOUT_S = 5.0
 # A gRPC server sends its first frame, or a server disconnects a refused client, within this time.
 _REPLY_S = 1.0

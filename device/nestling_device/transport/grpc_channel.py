@@ -126,7 +126,10 @@ class Channel:
 
 
 def retry_ms(err: grpc.RpcError) -> int | None:
-    """Return the time after which a server wants to be asked again, or None if it names none."""
+    """Return the time after which a server wants to be asked again, or None if it names none.
+
+    The time is in milliseconds.
+    """
     for entry in err.trailing_metadata() or ():
         if entry.key == offload_parameters.RETRY_AFTER_MS and str(entry.value).isdecimal():
             return int(entry.value)
