@@ -41,7 +41,10 @@ class Judged(NamedTuple):
 
 
 def row_thresholds(thresholds: Sequence[AuditedThreshold]) -> Doubles:
-    """Return the threshold of each row, (R,): the first one sends every input."""
+    """Return the threshold of each row, (R,), where R is 1 + the number of thresholds.
+
+    The threshold of row 0 sends every input.
+    """
     return np.array([-np.inf, *(one.accept_threshold for one in thresholds)])
 
 
