@@ -179,6 +179,9 @@ def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
     Args:
         signature: the task's input shape and kind.
         config: the sizes of the student.
+
+    Raises:
+        SizesError: the blocks do not fit each other, or do not fit the signature.
     """
     layers, capacities = plan(signature, config), range(1, config.capacities + 1)
     tensors = [

@@ -40,6 +40,9 @@ def prefix_shapes(
         signature: the task's input shape and kind.
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
+
+    Raises:
+        SizesError: the blocks do not fit each other, or do not fit the signature.
     """
     channels, *axes = config.read_shape(signature.shape)
     layers, kind = plan(signature, config), kind_of(signature)
@@ -71,6 +74,9 @@ def trained_shapes(
         signature: the task's input shape and kind.
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
+
+    Raises:
+        SizesError: the blocks do not fit each other, or do not fit the signature.
     """
     shapes = prefix_shapes(signature, config, capacity)
     fixed = {*_NORMALIZER, *_OUTPUT_SCALE}
