@@ -162,8 +162,8 @@ class Certification:
     def missing(self, terms: Terms) -> list[float]:
         """Return how far each threshold is from being certified, (T,).
 
-        This is the natural logarithm of the factor by which its wealth must still grow. It is
-        infinite for a threshold that is certified already.
+        The distance is the natural logarithm of the factor by which the threshold's wealth must
+        still grow. It is infinite for a threshold that is certified already.
         """
         needed = _needed(terms, self.proven)
         mean = np.maximum(self.evidence.mean(axis=1), 1e-300)

@@ -50,7 +50,8 @@ def inputs_to_go(
         plan: the plan of the bundle.
         risk: the tolerated risk, above 0 and below 1.
         missing: for each threshold, the natural logarithm of the factor by which its wealth must
-            still grow, as returned by `Certification.missing`; infinity if it is certified; (T,).
+            still grow, as returned by `Certification.missing`, (T,). A certified threshold has
+            infinity.
         audits: the number of audits so far.
         kept: for each threshold, the number of audited answers that it keeps, (T,).
         changed: for each threshold, the number of these answers that the cloud would change, (T,).

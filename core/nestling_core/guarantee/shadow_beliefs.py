@@ -49,7 +49,7 @@ def row_thresholds(thresholds: Sequence[AuditedThreshold]) -> Doubles:
 
 
 def judge(sure: Doubles, cloud_right: float | Doubles, rows: Doubles) -> Judged:
-    """Return what the device would do in each row after its last run.
+    """Return the device's own answer in each row, and whether the device would keep it.
 
     Args:
         sure: the class probabilities that each row believes, (..., R, C).

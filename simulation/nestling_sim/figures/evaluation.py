@@ -2,9 +2,9 @@
 
 A run records only the answers that it gave. Therefore the resident capacities and the teacher
 answer every input of the run again, with the bundle's own models. Other routers can then be
-evaluated on the same inputs, with the same resident capacities and under the same conditions. Each
-router is evaluated twice: plain, where it judges each input on its own, and behind the bundle's
-stream filter.
+evaluated on the same inputs, with the same resident capacities and under the same conditions. All
+of them except the oracle are evaluated twice: plain, where each input is judged on its own, and
+behind the bundle's stream filter.
 """
 
 from collections.abc import Mapping, Sequence

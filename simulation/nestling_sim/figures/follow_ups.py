@@ -64,7 +64,7 @@ def follow_up_entry(
         - `changed`: the number of deferred inputs whose answer the cloud changed.
         - `audits`: the number of audits that the cloud answered.
         - `agreeing`: the number of these audits in which the cloud did not change the answer.
-        - `expired`: the number of inputs that the cloud did not answer and will not be sent again.
+        - `expired`: the number of inputs without an answer from the cloud that are not sent again.
         - `waiting`: the number of inputs that still waited for a follow-up at the end of the run.
         - `accuracy`: the accuracy with revised answers, from 0 to 1.
         - `energy_mj`: the radio energy of all follow-ups, in millijoules per input of the run.

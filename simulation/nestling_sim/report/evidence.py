@@ -37,7 +37,7 @@ class Moment:
     def confidence(self) -> float:
         """The estimated probability that the device's own answer, before the cloud's, was right.
 
-        It is NaN if no capacity ran.
+        The value is NaN if no capacity ran.
         """
         known = self.receipt.device_answer is not None
         return self.receipt.device_confidence if known else nan
