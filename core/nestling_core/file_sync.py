@@ -24,6 +24,9 @@ def sync_folder(folder: Path) -> None:
     """Flush a folder's entries to the disk, so that new and renamed files survive a power cut.
 
     Flushing a file alone does not flush its entry in the folder.
+
+    Raises:
+        OSError: the path is not a folder, or the disk fails.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,6 +1,8 @@
-"""Defines what a device adds to the Open Inference Protocol when it offloads an input.
+"""Defines what devices and the cloud add to the Open Inference Protocol for offloads.
 
-Other servers of the protocol ignore the parameters of a request, and name no wire forms.
+A device adds parameters to its requests, which other servers of the protocol ignore. The cloud
+states its wire forms as extensions. Other servers have no such extensions, so they get plain
+tensors.
 """
 
 import struct
@@ -71,7 +73,7 @@ def unpack_bytes(content: bytes, count: int) -> Sequence[bytes]:
         count: the number of elements.
 
     Raises:
-        ValueError: the content does not consist of so many elements.
+        ValueError: the content does not consist of `count` elements.
     """
     elements, place = [], 0
     for _ in range(count):

@@ -64,8 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the arguments after the program's name, or None for those of this process.
 
     Returns:
-        The exit code: 0 after success, 1 after an error, and 130 or 143 after SIGINT or SIGTERM.
-        The text of an error is printed on standard error.
+        The exit code: 0 after success, 1 after an error, and 130 or 143 if SIGINT or SIGTERM
+        stopped the run before its result was printed. The text of an error is printed on standard
+        error.
+
+    Raises:
+        SystemExit: the arguments are wrong (code 2) or ask for help (code 0).
     """
     escape_unencodable()
     options = _parser().parse_args(arguments)

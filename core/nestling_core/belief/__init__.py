@@ -2,7 +2,7 @@
 
 Neighboring inputs of a stream often have the same class. The package filters the student's outputs
 and the cloud's answers over time, and learns from the cloud's answers to correct the filter's
-confidence. Its functions are pure. The package imports the messages in `nestling`.
+confidence. Its functions are pure. The package imports no other package of Nestling.
 """
 
 __all__ = ["belief_filter", "evidence", "reliability"]

@@ -72,7 +72,7 @@ def after_run(parameters: Parameters, before: Belief, evidence: Doubles) -> Beli
 
     Args:
         parameters: the parameters of the filter.
-        before: the belief after the input before.
+        before: the belief after the previous input.
         evidence: the class probabilities of this input according to the capacity, (..., C).
     """
     return with_evidence(parameters, without_run(parameters, before), evidence)
@@ -95,12 +95,12 @@ def with_evidence(parameters: Parameters, predicted: Belief, evidence: Doubles) 
 def without_run(parameters: Parameters, before: Belief) -> Belief:
     """Return the belief about the next input if no capacity has run on it.
 
-    The belief before is rounded to single precision, in which a device saves it. A restart of the
+    The previous belief is rounded to single precision, in which a device saves it. A restart of the
     device, or a replay of its stream elsewhere, therefore changes no answer.
 
     Args:
         parameters: the parameters of the filter.
-        before: the belief after the input before.
+        before: the belief after the previous input.
     """
     before = before.astype(np.float32).astype(np.float64)
     classes = before.shape[-1]
@@ -124,11 +124,13 @@ def after_answer(parameters: Parameters, belief: Belief, answer: Doubles) -> Bel
 
 
 def trusted(parameters: Parameters, answer: Doubles, classes: int) -> Doubles:
-    """Return class probabilities of the cloud as far as they are trusted, in the given shape.
+    """Return the cloud's class probabilities as far as the filter trusts them, in the same shape.
+
+    The part `parameters.doubt` of them is replaced by equal probabilities.
 
     Args:
         parameters: the parameters of the filter.
-        answer: class probabilities according to the cloud.
+        answer: the class probabilities according to the cloud, in any shape.
         classes: the number of classes, C.
     """
     found: Doubles = (1 - parameters.doubt) * answer + parameters.doubt / classes

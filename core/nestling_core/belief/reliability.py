@@ -32,8 +32,8 @@ class Reliability(NamedTuple):
     """The offsets of the device's confidence, in log-odds.
 
     Attributes:
-        mean: the mean of each offset, (G + 5,): the offsets of the groups of answers, then of the
-            ranges.
+        mean: the mean of each offset, (G + 5,): the offsets of the G groups of answers, then of the
+            5 ranges of confidence.
         variance: the variance of each offset, (G + 5,).
     """
 

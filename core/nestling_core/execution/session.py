@@ -71,7 +71,7 @@ def saturates(processor: str) -> bool:
     for an unknown processor and for one that is not an x86.
 
     Args:
-        processor: the text of /proc/cpuinfo, or "" if it is unknown.
+        processor: the text of /proc/cpuinfo, or "" for an unknown processor.
     """
     return not {"avx_vnni", "avx512_vnni"} & set(processor.split())
 

@@ -2,9 +2,10 @@
 
 A device tests about twenty thresholds, from cautious to daring. `certification` is the test, with
 its evidence and its alarm; `bets`, `audit_blocks` and `near_misses` are parts of it.
-`shadow_beliefs` follows what each threshold would have kept. `expectations` reads from a bundle's
-plan what to expect of the thresholds. `guarantee_state` saves and resumes the test. Nothing here
-does I/O or reads a clock. The package imports `belief` and the messages in `nestling`.
+`shadow_beliefs` follows what each threshold would have kept. `expectations` estimates which
+threshold is certified first, and after how many inputs. `guarantee_state` saves and resumes the
+test. Nothing here does I/O or reads a clock. The package imports `belief` and the messages in
+`nestling`.
 """
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Draws the audits of a block of inputs, and collects their verdicts.
 
 Neighboring inputs depend on each other. All inputs of a block therefore count as one observation.
-How many inputs a block has and how many of them are audited is fixed before its first input. Which
-ones is drawn at random, with equal chances, independently of the inputs.
+The length of a block and the number of its audits are fixed before its first input. The inputs to
+audit are drawn at random, with equal chances, independently of their content.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,13 @@ class Verdict:
 
 
 def missing_verdict(thresholds: int) -> Verdict:
-    """Return the verdict of an audit that the cloud never answered: it counts as a change."""
+    """Return the verdict of an audit that the cloud never answered.
+
+    Such an audit counts as a change of an answer that every threshold keeps.
+
+    Args:
+        thresholds: the number of thresholds, T.
+    """
     every = np.ones(thresholds, np.bool_)
     return Verdict(kept=every, changed=every)
 
@@ -45,7 +51,7 @@ class AuditBlock:
             these verdicts adds the tolerated risk, and subtracts 1 if the answer changes.
         position: the number of inputs so far.
         waiting: the number of audits without a verdict.
-        excess: the negative of this sum for the threshold in use, or 0 if none is in use.
+        excess: the gain of the threshold in use, with the opposite sign; 0 if none is in use.
     """
 
     number: int
@@ -102,10 +108,13 @@ class AuditBlock:
 
 
 def begin_block(share: float, dependence: int, thresholds: int, number: int) -> AuditBlock:
-    """Return the next block.
+    """Return a new block, before its first input.
+
+    The block has `dependence` inputs. If the share asks for less than one audit among so many, the
+    block has 1 / share inputs instead, of which one is audited.
 
     Args:
-        share: the share of inputs to audit, above 0 to 1.
+        share: the share of inputs to audit, above 0 and at most 1.
         dependence: the number of consecutive inputs that count as one observation.
         thresholds: the number of thresholds.
         number: the number of the block.

@@ -55,9 +55,9 @@ def with_payoffs(evidence: Doubles, payoffs: Doubles, risk: float | Doubles) -> 
 
 
 def proves(evidence: Doubles, delta: float) -> NDArray[np.bool_]:
-    """Return which thresholds are proven to stay within the risk, with half of delta, (..., T).
+    """Return which thresholds are proven to stay within the tolerated risk, (..., T).
 
-    This is the part of delta with which the threshold that calibration inputs suggest is tested.
+    Each threshold is tested with half of delta, as if calibration inputs had suggested it.
 
     Args:
         evidence: the wealth of the certifying bets, (..., T, stakes).
@@ -70,10 +70,11 @@ def proves(evidence: Doubles, delta: float) -> NDArray[np.bool_]:
 def blocks_until_proof(payoffs: Doubles, risk: float, delta: float) -> Doubles:
     """Return the number of blocks until each threshold is proven, if all have equal payoffs, (T,).
 
-    It is infinite for a payoff of 0 or less.
+    A threshold counts as proven if `proves` says so. The number is infinite if the payoff is 0 or
+    less.
 
     Args:
-        payoffs: the payoff of each block for each threshold, as in `with_payoffs`, (T,).
+        payoffs: the mean payoff of every block for each threshold, as in `with_payoffs`, (T,).
         risk: the tolerated risk, above 0 and below 1.
         delta: the tolerated probability that any threshold is certified whose risk is too high.
     """
@@ -98,8 +99,8 @@ def with_excess(suspicion: Doubles, excess: float, risk: float) -> Doubles:
     Args:
         suspicion: the wealth before the block, (stakes,).
         excess: the mean excess of the block's audits. An audit counts as 0 if the threshold in use
-            does not keep the answer. Otherwise it counts as 1 if the cloud changes the answer, and
-            as 0 if not, minus the tolerated risk.
+            does not keep the answer. Otherwise it counts as 1 - risk if the cloud changes the
+            answer, and as -risk if it does not.
         risk: the tolerated risk, above 0 and below 1.
     """
     suspected = np.minimum(risk * _ALARMING, max(0.95, (1 + risk) / 2))
@@ -109,5 +110,11 @@ def with_excess(suspicion: Doubles, excess: float, risk: float) -> Doubles:
 
 
 def alarms(suspicion: Doubles) -> bool:
-    """Return whether the alarm bets prove that the risk is exceeded."""
+    """Return whether to raise the alarm that the threshold in use exceeds the tolerated risk.
+
+    While the risk is not exceeded, an alarm comes at most once in 1000 blocks on average.
+
+    Args:
+        suspicion: the wealth of the alarm bets, (stakes,).
+    """
     return bool(suspicion.mean() >= _ALARM)

@@ -43,14 +43,15 @@ _NEAR_PART = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a certification is about.
+    """The settings of a certification.
 
     Attributes:
         risk: the tolerated risk, above 0 and below 1.
         thresholds: the number of thresholds.
-        first: the index of the threshold that calibration inputs suggest.
+        first: the index of the threshold that calibration inputs suggest, from 0.
         dependence: the number of consecutive inputs that count as one observation.
-        audit_share: the smallest share of inputs that are audited, 0 to 1.
+        audit_share: the smallest share of inputs that are audited, 0 to 1. A share below 0.0001
+            counts as 0.0001.
     """
 
     risk: float
@@ -62,21 +63,22 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Certification:
-    """The evidence that audits have provided so far.
+    """The state of a certification, with the evidence that audits have provided so far.
 
     Attributes:
         evidence: the wealth of the bets that certify each threshold, (T, stakes).
         proven: whether each threshold was ever proven since the last alarm, (T,).
         in_use: the number of the threshold in use, from 1; 0 to send every input.
         suspicion: the wealth of the alarm bets, (stakes,).
-        since: the number of inputs since the start, or since near misses last raised the share.
+        since: the number of inputs since the start, since the last alarm, or since near misses last
+            raised the share of audits, whichever came last.
         alarms: the number of alarms so far.
         block: the current block.
         near_misses: how often the cloud changes answers that are only just sent.
         raised: whether near misses have asked for more audits from the next block on.
         audits: the number of verdicts since the last alarm.
         kept: for each threshold, the number of audited answers that it keeps, (T,).
-        changed: for each threshold, the number of these that the cloud would change, (T,).
+        changed: for each threshold, the number of these answers that the cloud would change, (T,).
     """
 
     evidence: Doubles
@@ -145,7 +147,7 @@ class Certification:
         become harder. They only raise the share of audits.
 
         Args:
-            verdict: what the cloud's answer shows.
+            verdict: what the cloud's answer shows about each threshold.
         """
         if not self.in_use:
             return self
@@ -160,8 +162,8 @@ class Certification:
     def missing(self, terms: Terms) -> list[float]:
         """Return how far each threshold is from being certified, (T,).
 
-        This is the natural logarithm of the factor by which its wealth must still grow. It is
-        infinite for a threshold that is certified already.
+        The distance is the natural logarithm of the factor by which the threshold's wealth must
+        still grow. It is infinite for a threshold that is certified already.
         """
         needed = _needed(terms, self.proven)
         mean = np.maximum(self.evidence.mean(axis=1), 1e-300)

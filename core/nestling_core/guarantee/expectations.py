@@ -1,7 +1,8 @@
-"""Reads from a bundle's plan which threshold is promising, and how long certificates may take.
+"""Estimates which threshold is certified first, and how many inputs a certificate takes.
 
-Both follow from what the thresholds did on calibration inputs. That is no evidence for the device's
-own inputs: a wrong expectation costs time, but proves nothing that is false.
+The estimates follow from what the thresholds did on calibration inputs, as a bundle's plan lists
+it, and from the device's own audits. They are not part of the test: a wrong estimate costs time,
+but never certifies a threshold whose risk is too high.
 """
 
 import math
@@ -23,7 +24,7 @@ _MOST_INPUTS = 10_000_000
 
 
 def first_threshold(plan: GuaranteePlan, risk: float) -> int:
-    """Return the index of the threshold that is expected to be certified after the fewest inputs.
+    """Return the index, from 0, of the threshold that is expected to be certified first.
 
     Args:
         plan: the plan of the bundle.
@@ -43,19 +44,20 @@ def inputs_to_go(
     kept: Sequence[int],
     changed: Sequence[int],
 ) -> int | None:
-    """Return roughly how many more inputs it takes until a threshold is certified.
+    """Return roughly how many more inputs it takes until the next threshold is certified.
 
     Args:
         plan: the plan of the bundle.
         risk: the tolerated risk, above 0 and below 1.
         missing: for each threshold, the natural logarithm of the factor by which its wealth must
-            still grow, as returned by `Certification.missing`; infinity if it is certified; (T,).
+            still grow, as returned by `Certification.missing`, (T,). A certified threshold has
+            infinity.
         audits: the number of audits so far.
         kept: for each threshold, the number of audited answers that it keeps, (T,).
         changed: for each threshold, the number of these answers that the cloud would change, (T,).
 
     Returns:
-        The number of inputs, or None if no end can be foreseen.
+        The number of inputs, or None if it is infinite or at least 10 million.
     """
     found = expected_inputs(plan, risk, missing, audits=audits, kept=kept, changed=changed)
     soonest = float(found.min())
@@ -74,8 +76,8 @@ def expected_inputs(
     """Return roughly how many more inputs it takes until each threshold is certified, (T,).
 
     The number is infinite for a threshold that is certified already, and for one whose expected
-    risk is too high. It assumes that every input is audited, as is the case until the first
-    threshold is certified. The arguments are those of `inputs_to_go`.
+    risk is too high. The estimate assumes that every input is audited, as is the case until the
+    first threshold is certified. The arguments are those of `inputs_to_go`.
     """
     kept_share, changed_share = _rates(plan, audits, kept, changed)
     whole = bets.blocks_until_proof(kept_share * (risk - changed_share), risk, DELTA)

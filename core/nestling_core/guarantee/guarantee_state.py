@@ -20,11 +20,11 @@ _LONGEST_BLOCK = 1_000_000
 def save(certification: Certification, risk: float) -> GuaranteeState:
     """Return a message from which `resume` restores a certification.
 
-    The cascade and the time of the certificate are left to the caller.
+    The caller sets the message's cascade and the time of the certificate.
 
     Args:
         certification: the certification.
-        risk: the tolerated risk that it is about.
+        risk: the tolerated risk of the certification.
     """
     block, misses = certification.block, certification.near_misses
     return GuaranteeState(
@@ -61,8 +61,8 @@ def save(certification: Certification, risk: float) -> GuaranteeState:
 def resume(state: GuaranteeState, terms: Terms) -> Certification:
     """Return the certification that a message describes.
 
-    It starts over if the message is about another risk or other thresholds, or has an impossible
-    value.
+    The certification starts over if the message is about another risk or another number of
+    thresholds, or has an impossible value.
 
     Args:
         state: the message that `save` wrote.

@@ -41,12 +41,15 @@ class Judged(NamedTuple):
 
 
 def row_thresholds(thresholds: Sequence[AuditedThreshold]) -> Doubles:
-    """Return the threshold of each row, (R,): the first one sends every input."""
+    """Return the threshold of each row, (R,), where R is 1 + the number of thresholds.
+
+    The threshold of row 0 sends every input.
+    """
     return np.array([-np.inf, *(one.accept_threshold for one in thresholds)])
 
 
 def judge(sure: Doubles, cloud_right: float | Doubles, rows: Doubles) -> Judged:
-    """Return what the device would do in each row after its last run.
+    """Return the device's own answer in each row, and whether the device would keep it.
 
     Args:
         sure: the class probabilities that each row believes, (..., R, C).

@@ -118,7 +118,10 @@ def shared_blobs(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
 
 
 def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
-    """Return every blob that a manifest names, including all templates (ONNX graphs)."""
+    """Return every blob that a device may fetch, including all templates (ONNX graphs).
+
+    The teacher's ONNX file is left out, because it stays in the cloud.
+    """
     entries = manifest.capacities
     signed = [entry.template_int8 for entry in entries if entry.HasField("template_int8")]
     unsigned = rings_and_templates(manifest, len(entries), "uint8")

@@ -3,8 +3,8 @@
 An option is a capacity of the student, or the cloud. A capacity is admitted if it fits into the
 budget's memory, and the cloud if the transfer of an offload fits into the budget's latency. These
 rules are the same on every device, and the multiplexer follows them. Before a device loads a
-capacity or sends an input, it also compares their latency and energy on this device with the
-budget.
+capacity or sends an input, it also compares the latency and the energy that this costs on the
+device with the budget.
 """
 
 from collections.abc import Sequence

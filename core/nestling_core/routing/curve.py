@@ -33,7 +33,8 @@ def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
 def useful_share(curve: RoutingCurve) -> float:
     """Return the largest offload share that pays, from 0 to 1.
 
-    It is 1 unless the cloud is less accurate than the device.
+    With a larger share, accuracy is expected to fall. The result is 1 unless the cloud is less
+    accurate than the device.
 
     Args:
         curve: the routing curve of the loaded capacities.

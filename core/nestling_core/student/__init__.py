@@ -1,7 +1,7 @@
 """Implements the nested student as a torch network, for training in the cloud and on devices.
 
-The package imports `parsing` and the messages in `nestling`. It needs torch, which the base install
-does not have. On a device, only `nestling_device.federated` imports this package.
+The package imports `kinds`, `parsing` and the messages in `nestling`. It needs torch, which the
+base install does not have. On a device, only `nestling_device.federated` imports this package.
 """
 
 __all__ = [

@@ -1,6 +1,7 @@
 """Defines the sizes of a nested student.
 
 The sizes are the blocks, and the share of their channels that each capacity (nested size) uses.
+Every function here that returns a configuration raises SizesError if its sizes are invalid.
 """
 
 import itertools
@@ -27,8 +28,8 @@ class StudentConfig:
         widths: for each capacity, smallest first, the number of channels of every block that has
             its own channels (convolutions other than depthwise ones, and recurrent blocks), in
             order. If given, the widths replace the fractions.
-        front_end: what turns an input into the features that the first block reads; None if the
-            first block reads the input itself.
+        front_end: the sizes of the front end, which turns an input into the features that the first
+            block reads; None if the first block reads the input itself.
     """
 
     blocks: tuple[Block, ...]

@@ -13,14 +13,14 @@ _BATCH = 256  # inputs whose spectra are in memory at a time
 class LogMelLayer(nn.Module):
     """A layer without trained weights that computes log-mel features, in 32 bits.
 
-    Its arrays follow from its sizes, and are no part of a network's state.
+    Its arrays follow from its sizes, and are not part of a network's state.
     """
 
     waves: torch.Tensor
     weights: torch.Tensor
 
     def __init__(self, sizes: LogMel) -> None:
-        """Create the layer."""
+        """Create the layer for a front end of the given sizes."""
         super().__init__()
         self.sizes = sizes
         twice = np.concatenate([sizes.weights] * 2).T  # cosine and sine of a frequency count alike
@@ -29,7 +29,7 @@ class LogMelLayer(nn.Module):
             self.register_buffer(name, array, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the features of samples (N, 1, T), of the shape that `LogMel.shape` returns."""
+        """Return the features of samples (N, 1, T), in the shape that `LogMel.shape` returns."""
         if torch.is_autocast_enabled(x.device.type):  # 16 bits would not do for a logarithm
             with torch.autocast(x.device.type, enabled=False):
                 return self._features(x.float())

@@ -6,7 +6,7 @@ import torch
 
 
 class InputRows(Protocol):
-    """Many inputs (N, *shape), of which some are taken at a time, like a tensor."""
+    """A sequence of inputs (N, *shape) that can be sliced like a tensor."""
 
     def __len__(self) -> int:
         """Return the number of inputs."""

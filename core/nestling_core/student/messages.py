@@ -5,7 +5,7 @@ record, unless they report a failure. Weights are in array records, and are name
 `nestling_core.student.weights`:
 
 - A training message has the weights of the receiver's capacity and all smaller ones. The reply has
-  the same weights after the training, without the input normalization.
+  the same weights after the training, without the arrays that scale inputs and outputs.
 - An evaluation message has two such sets: those of the baseline, and those of the model to compare
   with it.
 """

@@ -14,20 +14,21 @@ from nestling_core.student.log_mel import LogMel
 class Normalizer(nn.Module):
     """A layer that subtracts the mean of each channel and divides by the standard deviation.
 
-    Until `fit` sets both, it changes nothing. With a front end, the layer first computes features
-    of its input, and all else is about these features.
+    Until `fit` or `fit_batches` sets both, the layer does not normalize. With a front end, it first
+    computes features of its input, and then normalizes each channel of the features.
     """
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
     def __init__(self, channels: int, dims: int, front_end: LogMel | None = None) -> None:
-        """Create a layer that normalizes nothing until `fit` is called.
+        """Create a layer that normalizes nothing until `fit` or `fit_batches` is called.
 
         Args:
             channels: the number of channels of the inputs, or of their features.
             dims: the number of axes after the channels.
-            front_end: what computes features of an input; None to normalize the input itself.
+            front_end: the sizes of the front end, which computes features of an input; None to
+                normalize the input itself.
         """
         super().__init__()
         self.front_end = LogMelLayer(front_end) if front_end else None
@@ -48,11 +49,13 @@ class Normalizer(nn.Module):
     def fit_batches(self, batches: Iterable[NDArray[np.float32]]) -> None:
         """Set the mean and standard deviation to those of inputs that come in batches.
 
-        The result may differ from that of `fit` in the last bits, because sums are made in another
-        order (Chan et al. 1979).
+        Unlike `fit`, this method does not apply the front end. Without a front end, the result may
+        differ from that of `fit` in the last bits, because sums are made in another order (Chan et
+        al. 1979). A standard deviation below 1e-6 is replaced by 1e-6.
 
         Args:
-            batches: at least one input in total, in batches (N, C, ...).
+            batches: at least one input in total, in batches (N, C, ...). For a layer with a front
+                end, these must be features.
         """
         count, mean, squares = 0, np.zeros(1), np.zeros(1)
         for batch in batches:

@@ -29,11 +29,12 @@ class OutputScale(nn.Module):
         self.register_buffer("spread", torch.ones(outputs))
 
     def fit(self, values: NDArray[np.float32]) -> None:
-        """Set center and spread of the first outputs to the mean and deviation of true values.
+        """Set center and spread of the first D outputs to the mean and deviation of true values.
+
+        A standard deviation below 1e-6 is replaced by 1e-6. The other outputs are not scaled.
 
         Args:
-            values: the true values of training inputs, (N, D), with D of at most O. The other
-                outputs are not scaled.
+            values: the true values of training inputs, (N, D), where D is at most O.
         """
         count = values.shape[1]
         center, spread = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)

@@ -107,7 +107,7 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
     """Return the plan of every layer of a student.
 
     Args:
-        signature: the task's input shape and classes.
+        signature: the task's input shape and kind.
         config: the sizes of the student.
 
     Raises:
@@ -177,8 +177,11 @@ def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
     The tensors of the layers come first, in order. The head's tensor comes last.
 
     Args:
-        signature: the task's input shape and classes.
+        signature: the task's input shape and kind.
         config: the sizes of the student.
+
+    Raises:
+        SizesError: the blocks do not fit each other, or do not fit the signature.
     """
     layers, capacities = plan(signature, config), range(1, config.capacities + 1)
     tensors = [

@@ -37,9 +37,12 @@ def prefix_shapes(
     """Return the shapes of all arrays of capacities 1 to `capacity`, keyed by name.
 
     Args:
-        signature: the task's input shape and classes.
+        signature: the task's input shape and kind.
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
+
+    Raises:
+        SizesError: the blocks do not fit each other, or do not fit the signature.
     """
     channels, *axes = config.read_shape(signature.shape)
     layers, kind = plan(signature, config), kind_of(signature)
@@ -68,9 +71,12 @@ def trained_shapes(
     These are the `prefix_shapes` without the arrays that scale inputs and outputs.
 
     Args:
-        signature: the task's input shape and classes.
+        signature: the task's input shape and kind.
         config: the sizes of the student.
         capacity: the largest capacity of the prefix, 1 to K.
+
+    Raises:
+        SizesError: the blocks do not fit each other, or do not fit the signature.
     """
     shapes = prefix_shapes(signature, config, capacity)
     fixed = {*_NORMALIZER, *_OUTPUT_SCALE}
@@ -119,7 +125,7 @@ def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def arrays_of(student: NestedStudent) -> dict[str, NDArray[np.float32]]:
-    """Return copies of all arrays of a student, keyed by name."""
+    """Return copies of all arrays of a student, which must be on the CPU, keyed by name."""
     return {name: value.detach().numpy().copy() for name, value in student.state_dict().items()}
 
 
@@ -141,7 +147,7 @@ def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> N
     """Return a student in evaluation mode that has the given arrays.
 
     Args:
-        signature: the task's input shape and classes.
+        signature: the task's input shape and kind.
         config: the sizes of the student.
         arrays: a mapping from name to array, with all arrays of the student.
 

@@ -1,7 +1,7 @@
 """Encodes an input in a wire form, and decodes it.
 
-The names of forms are those of `WIRE_NAMES`; in a bundle, a picture's form also names its quality,
-such as "webp-80". On the wire, an input is a tensor of the Open Inference Protocol:
+The names of forms are `FP32` and those in `WIRE_NAMES`; in a bundle, a picture's form also names
+its quality, such as "webp-80". On the wire, an input is a tensor of the Open Inference Protocol:
 
 - "fp32" and "fp16" are tensors of the types FP32 and FP16.
 - All other forms are tensors of the type BYTES, with one payload per input. The tensor's parameter
@@ -70,7 +70,7 @@ def encode(form: WireForm, window: Floats) -> bytes:
         window: the input, float32 in the task's shape, finite.
 
     Raises:
-        WireError: the form cannot represent the values of this input.
+        WireError: the form cannot represent the values or the size of this input.
     """
     name = wire_name(form.name)
     if name == FP32:

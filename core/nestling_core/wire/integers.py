@@ -43,7 +43,8 @@ class Integers:
     def encode(self, window: Floats, scales: Sequence[float], offsets: Sequence[float]) -> bytes:
         """Return the payload for an input.
 
-        Decoded values differ from the input by at most half a scale, and by float32's rounding.
+        Decoded values differ from the input by at most half a step, plus float32's rounding. The
+        step of a channel is larger than the calibrated one if the input exceeds the range.
 
         Args:
             window: the input, (C, ...), finite.
@@ -66,7 +67,7 @@ class Integers:
         return head + _deflated(self._bytes_of(changes))
 
     def decode(self, payload: bytes, shape: Sequence[int]) -> Floats:
-        """Return the input of a payload, (C, ...).
+        """Return the input of a payload, (C, ...), whose values may be infinite.
 
         Args:
             payload: the bytes from a peer.

@@ -62,7 +62,8 @@ class Pictures:
             quality: the quality, from 1 to 100.
 
         Raises:
-            WireError: the input is too wide or too high for the format.
+            WireError: Pillow cannot write the input, for example because it is too wide or too
+                high for the format.
         """
         from PIL import Image  # noqa: PLC0415  an extra on devices
 
@@ -80,7 +81,7 @@ class Pictures:
         return np.array([black, scale], "<f4").tobytes() + stream.getvalue()
 
     def decode(self, payload: bytes, shape: Sequence[int]) -> Floats:
-        """Return the input of a payload, (1 or 3, height, width).
+        """Return the input of a payload, (1 or 3, height, width), whose values may be infinite.
 
         Args:
             payload: the bytes from a peer.

@@ -22,7 +22,9 @@ _NEVER = np.ones(1)  # no gain exceeds it
 
 
 def cloud_filter(calibration: Examples, logits: Floats) -> StreamFilter | None:
-    """Return the filter with which the cloud answers best, or None if inputs are independent.
+    """Return the filter with which the cloud answers best, or None if none can be fitted.
+
+    The result is None if neighboring inputs are not alike, or if there are more than 32 classes.
 
     Args:
         calibration: the task's calibration inputs, which the cloud was not trained on.

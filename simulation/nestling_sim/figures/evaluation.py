@@ -2,8 +2,9 @@
 
 A run records only the answers that it gave. Therefore the resident capacities and the teacher
 answer every input of the run again, with the bundle's own models. Other routers can then be
-evaluated on the same inputs, with the same resident capacities and under the same conditions. They
-are evaluated plain, where each input is judged on its own, and behind the bundle's stream filter.
+evaluated on the same inputs, with the same resident capacities and under the same conditions. All
+of them except the oracle are evaluated twice: plain, where each input is judged on its own, and
+behind the bundle's stream filter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,7 +93,8 @@ def evaluate(
         streams: a mapping from device id to the inputs and labels of the device.
         receipts: one receipt for each input that was answered, sorted by device and input index.
         calibration: the task's calibration inputs, on which a filter for the cloud is fitted.
-        follow_ups: the receipts of follow-ups.
+        follow_ups: the receipts of follow-ups, which are deferred inputs and audits that were
+            settled later.
     """
     kind = kind_of(repository.manifest().signature)
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
@@ -123,8 +125,8 @@ def evaluate(
 def rivals_urgency(trial: Trial, kind: Kind) -> dict[str, Doubles]:
     """Return the scores that the report's other routers assign to the inputs.
 
-    These routers need no training. Those that rank by class probabilities are left out in other
-    kinds of tasks than single-label.
+    These routers need no training. Those that rank by class probabilities are left out unless the
+    task is single-label.
 
     Args:
         trial: the outputs of the device and of the cloud for the inputs, with the labels.
@@ -176,7 +178,7 @@ def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
 
 
 def same_share(evaluation: Evaluation) -> dict[str, float]:
-    """Return the accuracies of the run, of single options, and of other routers.
+    """Return the accuracies (0 to 1) of the run, of single options and of other routers, by name.
 
     The other routers meet the same conditions as the run and send as many inputs. The names of
     those that know the bundle's stream filter contain "filtered". They are missing if the bundle

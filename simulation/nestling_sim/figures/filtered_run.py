@@ -37,8 +37,8 @@ class FilteredRun:
         filters: the parameters of the filter of each stream.
         streams: the streams. Their only capacity is the resident one of each input.
         labels: the true class index of each input, (N,).
-        cloud: whether the cloud is right if it answers every input behind a filter of its own,
-            (N,).
+        cloud: whether the cloud is right if it answers every input behind a filter of its own (or
+            without a filter if none can be fitted), (N,).
     """
 
     filters: Sequence[StreamFilter]

@@ -1,4 +1,7 @@
-"""Counts the follow-ups of a run: the deferred inputs and audits that the cloud answered later."""
+"""Counts the follow-ups of a run, which are deferred inputs and audits that were settled later.
+
+The cloud answered the input later, or the input expired without an answer.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -56,15 +59,15 @@ def follow_up_entry(
     Returns:
         A mapping with these entries:
 
-        - `deferred`: the number of inputs that were to wait for the cloud, of these `revised` the
-          number that the cloud answered later, and `changed` the number whose answer it changed.
-        - `audits`: the number of audits that the cloud answered, of these `agreeing` the number in
-          which it did not change the answer.
-        - `expired`: the number of inputs to which the cloud gave no answer, and about which it is
-          not asked any more.
-        - `waiting`: the number of inputs without a follow-up by the end of the run.
-        - `accuracy`: the accuracy with revised answers.
-        - `energy_mj`: the mean energy of follow-ups for each input of the run.
+        - `deferred`: the number of inputs that had to wait for the cloud.
+        - `revised`: the number of deferred inputs that the cloud answered later.
+        - `changed`: the number of deferred inputs whose answer the cloud changed.
+        - `audits`: the number of audits that the cloud answered.
+        - `agreeing`: the number of these audits in which the cloud did not change the answer.
+        - `expired`: the number of inputs without an answer from the cloud that are not sent again.
+        - `waiting`: the number of inputs that still waited for a follow-up at the end of the run.
+        - `accuracy`: the accuracy with revised answers, from 0 to 1.
+        - `energy_mj`: the radio energy of all follow-ups, in millijoules per input of the run.
     """
     announced = Counter(row.follow_up for row in receipts if row.follow_up)
     reasons = Counter(row.reason for row in follow_ups)

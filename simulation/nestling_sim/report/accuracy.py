@@ -37,8 +37,8 @@ def accuracy_picture(evidence: Evidence) -> Figure:
     """Draw the accuracy of each router as a function of the offload share.
 
     Single points show the run itself, and the accuracies that the device alone and the cloud alone
-    would have had. A horizontal line continues the best accuracy of the cloud alone. Small shares
-    are stretched, because most devices send few inputs.
+    would have had. A horizontal line marks the best accuracy of the cloud alone. Small shares are
+    stretched, because most devices send few inputs.
     """
     figure = new_figure(4.6)
     axes = only_axes(figure)

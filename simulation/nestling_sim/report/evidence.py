@@ -25,7 +25,7 @@ class Moment:
         receipt: the receipt of the input.
         truth: the true answer, as a text.
         answer: the answer that was given, as a text.
-        is_right: whether it is right.
+        is_right: whether the answer that was given is right.
     """
 
     receipt: ReceiptRow
@@ -37,7 +37,7 @@ class Moment:
     def confidence(self) -> float:
         """The estimated probability that the device's own answer, before the cloud's, was right.
 
-        It is NaN if no capacity ran.
+        The value is NaN if no capacity ran.
         """
         known = self.receipt.device_answer is not None
         return self.receipt.device_confidence if known else nan
@@ -62,7 +62,7 @@ class Evidence:
 
     Attributes:
         summary: the content of summary.json.
-        receipts: every stored receipt, in any order.
+        receipts: one receipt for each answered input, in any order, without those of follow-ups.
         curves: a mapping from the name of a router to its points (offload share, accuracy), both
             from 0 to 1. The entries "device-only" and "cloud-only" have one point each.
         outages: a mapping from device id to the ranges of input indices at which the device was cut

@@ -1,4 +1,4 @@
-"""Words what came of follow-ups: the deferred inputs and audits about which the cloud was asked."""
+"""Describes in words what became of a run's deferred inputs and audits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,9 @@ from nestling_sim.report.tables import percent
 
 
 def asked_later(follow_ups: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the names and texts of the facts about follow-ups, as far as there are any.
+    """Return a name and a text for each fact about follow-ups.
+
+    Facts whose number of inputs is 0 are left out.
 
     Args:
         follow_ups: summary.json's entry on follow-ups.

@@ -71,9 +71,9 @@ def shared_recordings(summary: Mapping[str, Any]) -> str:
 def comparison(summary: Mapping[str, Any]) -> Table:
     """Return a table of the accuracy and the mean energy per input, by policy.
 
-    The policies are hybrid, device only and cloud only. Then follow the last two behind a stream
-    filter, and other routers that send as many inputs as the run did. For these, no energy is
-    computed.
+    The first rows are device only, hybrid (the run itself) and cloud only. The rows after them are
+    device only and cloud only behind a stream filter, and other routers that send as many inputs as
+    the run did. No energy is computed for these rows.
     """
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]
     policies = [

@@ -72,8 +72,8 @@ def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
         progress: the progress display.
 
     Returns:
-        The fleet's answers after the rounds. The entry `learning` compares them with the answers
-        before the rounds.
+        The fleet's answers after the rounds. The attribute `learning` compares them with the
+        answers before the rounds.
 
     Raises:
         SimError: a stream is too short, or a device failed.

@@ -45,7 +45,7 @@ class RunConfig:
     Attributes:
         scenario: the scenario, with its task, seed, devices and conditions.
         data_dir: the folder with the task's data, or None to search the task's usual folders.
-        folders: folders of labeled inputs of devices, which are trained on too.
+        folders: the folders with labeled inputs from devices, which are added to the training data.
         retrain: whether to train even if the cache has the bundle.
         quick: whether to train on a sample for a few epochs; the run is then marked as quick.
         out: the folder for results, in which each run makes its own folder.

@@ -68,6 +68,9 @@ def open_workspace(
 
     Yields:
         The workspace, whose temporary folder is removed after the block.
+
+    Raises:
+        CloudProcessError: the cloud did not start, or ended during the block.
     """
     # After kill -9 the folder stays until the next run, but no process: the cloud has a
     # parent-death guard.

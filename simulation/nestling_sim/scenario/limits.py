@@ -119,7 +119,11 @@ class AnswerLimits(Table):
         return self
 
     def in_units(self, offload: "Offload") -> tuple[float, float]:
-        """Return the limit on time in milliseconds and the limit on energy in millijoules."""
+        """Return the limit on time in milliseconds and the limit on energy in millijoules.
+
+        Args:
+            offload: the cost of one offload by this device, as returned by `offload_of`.
+        """
         latency_ms = self.latency_ms or (self.latency_for_offloads or 0.0) * offload.latency_ms
         energy_mj = self.energy_mj or (self.energy_for_offloads or 0.0) * offload.energy_mj
         return latency_ms, energy_mj

@@ -59,9 +59,9 @@ class OffloadTable(Table):
     """The `[offload]` table, with the targets of routing and the deadline of an offload.
 
     The targets are averages per input (a share, an energy or a latency), or a tolerated risk. A
-    device keeps an average over the window, unless the window is 0: then the target becomes a
-    static threshold. A share of the kept answers is audited, and with `defer`, hard inputs wait
-    for the cloud if it is not an option or fails.
+    device keeps an average over `window` inputs; if `window` is 0, the target becomes a static
+    threshold. The part `audit_share` of the kept answers is also sent to the cloud, for an audit.
+    With `defer`, hard inputs wait for the cloud if it is not an option or fails.
     """
 
     share: Share = 0.0
