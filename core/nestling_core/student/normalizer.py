@@ -41,24 +41,21 @@ class Normalizer(nn.Module):
 
         A standard deviation below 1e-6 is replaced by 1e-6.
         """
-        if self.front_end is not None:
-            inputs = features_of(self.front_end.sizes, torch.from_numpy(inputs)).numpy()
+        inputs = self._read(inputs)
         axes = (0, *range(2, inputs.ndim))
         self._set(inputs.mean(axes, dtype=np.float64), inputs.std(axes, dtype=np.float64))
 
     def fit_batches(self, batches: Iterable[NDArray[np.float32]]) -> None:
         """Set the mean and standard deviation to those of inputs that come in batches.
 
-        Unlike `fit`, this method does not apply the front end. Without a front end, the result may
-        differ from that of `fit` in the last bits, because sums are made in another order (Chan et
-        al. 1979). A standard deviation below 1e-6 is replaced by 1e-6.
+        The result may differ from that of `fit` in the last bits, because sums are made in another
+        order (Chan et al. 1979). A standard deviation below 1e-6 is replaced by 1e-6.
 
         Args:
-            batches: at least one input in total, in batches (N, C, ...). For a layer with a front
-                end, these must be features.
+            batches: at least one input in total, in batches (N, *shape).
         """
         count, mean, squares = 0, np.zeros(1), np.zeros(1)
-        for batch in batches:
+        for batch in map(self._read, batches):
             axes = (0, *range(2, batch.ndim))
             added = batch.size // batch.shape[1]
             found = batch.mean(axes, dtype=np.float64)
@@ -71,6 +68,15 @@ class Normalizer(nn.Module):
             mean = mean + apart * (added / (count + added))
             count += added
         self._set(mean, np.sqrt(squares / count))
+
+    def _read(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the inputs, or their features if there is a front end."""
+        if self.front_end is None:
+            return inputs
+        found: NDArray[np.float32] = features_of(
+            self.front_end.sizes, torch.from_numpy(inputs)
+        ).numpy()
+        return found
 
     def _set(self, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> None:
         self.mean.copy_(torch.from_numpy(mean.reshape(self.mean.shape)))

@@ -84,7 +84,7 @@ class Number:
         if isinstance(value, bool) or not isinstance(value, types):
             raise NotAllowedError(self.allowed)
         above = value > self.low if self.above else value >= self.low
-        if not (math.isfinite(value) and above and value <= self.high):
+        if not (_is_finite(value) and above and value <= self.high):
             raise NotAllowedError(self.allowed)
         return int(value) if self.whole else float(value)
 
@@ -188,3 +188,10 @@ class Flag:
         if text not in {"true", "false"}:
             raise NotAllowedError(self.allowed)
         return text == "true"
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nestling_core.student.blocks import SizesError
 from nestling_core.student.front_end import LogMelLayer, features_of
 from nestling_core.student.log_mel import LogMel, log_mel
+from nestling_core.student.normalizer import Normalizer
 
 RATE_HZ = 8000
 SIZES = LogMel(rate_hz=RATE_HZ, window=200, hop=80, mels=32)
@@ -219,3 +220,16 @@ def test_layer_has_no_state_to_store_or_to_send() -> None:
 
     assert not layer.state_dict()
     assert not list(layer.parameters())
+
+
+def test_normalization_of_features_is_the_same_from_batches() -> None:
+    sizes = log_mel(RATE_HZ, mels=8)
+    inputs = np.random.default_rng(0).normal(0, 0.1, (12, 1, 2000)).astype(np.float32)
+    channels, *axes = sizes.shape([1, 2000])
+    whole, parts = (Normalizer(channels, len(axes), sizes) for _ in range(2))
+
+    whole.fit(inputs)
+    parts.fit_batches(np.split(inputs, 3))
+
+    assert parts.mean.numpy() == pytest.approx(whole.mean.numpy(), rel=1e-5)
+    assert parts.deviation.numpy() == pytest.approx(whole.deviation.numpy(), rel=1e-5)
