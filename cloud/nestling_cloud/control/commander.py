@@ -34,7 +34,8 @@ class Commander:
     second.
 
     Attributes:
-        pending: the settings that each device still has to receive, by what it reported.
+        pending: the record of what devices reported, which decides which settings they still have
+            to receive.
 
     Args:
         targets: the target offload shares.

@@ -116,11 +116,11 @@ class Totals:
             answer that a device kept by choice: the cloud answers the same input.
         agreeing: the number of audits in which the cloud agreed with the device.
         deferred: the number of answers that announced that the cloud would be asked later, because
-            it was not an option or failed.
+            the cloud was not an option or failed.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
-        expired: the number of deferred inputs and audits to which the cloud gave no answer, and
-            about which it is not asked any more.
+        expired: the number of deferred inputs and audits that the cloud did not answer, and about
+            which it is no longer asked.
     """
 
     answers: int

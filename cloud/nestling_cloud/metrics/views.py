@@ -64,14 +64,17 @@ class DeviceRow:
             for the fleet; None if the device's own configuration applies.
         drifting: whether the device's inputs have become harder than those that the bundle was
             calibrated on; None if unknown.
-        pending: the number of inputs that the device has answered, and that the cloud is still to
-            be asked about; 0 if unknown.
-        tolerated_risk: the share of the answers kept by choice that the cloud may change; None if
-            the device has another kind of target, or has not reported.
-        guaranteed_since_ms: the time since which this risk is guaranteed; None if it is not.
-        inputs_to_go: about how many more inputs it takes until it is; None if unknown.
-        guarantee_alarms: how often this risk was found to be exceeded; None if unknown, or without
-            a tolerated risk.
+        pending: the number of inputs that the device has answered and about which it will still ask
+            the cloud; 0 if unknown.
+        tolerated_risk: the largest share of the answers kept by choice that the cloud would be
+            allowed to change if it were asked; None if the device has another kind of target, or
+            has not reported.
+        guaranteed_since_ms: the time since which the tolerated risk is guaranteed; None if it is
+            not guaranteed.
+        inputs_to_go: the estimated number of further inputs until the risk is guaranteed; None if
+            unknown.
+        guarantee_alarms: how often the device has found the risk exceeded; None if unknown, or
+            without a tolerated risk.
         answers: the number of inputs that the device has ever answered.
     """
 

@@ -73,9 +73,10 @@ def _trim_receipts(connection: sa.Connection, keep: int, *, at_most: int) -> Non
 
 
 def settled() -> sa.ColumnElement[bool]:
-    """Return the condition that every sequence up to that of a receipt is stored or in a gap.
+    """Return the SQL condition for receipts up to whose sequence all sequences are settled.
 
-    The row of such a receipt may be deleted: it is recognized without it if it arrives again.
+    A sequence is settled if it is stored or in a gap. The row of such a receipt may be deleted,
+    because the outbox's ledger recognizes the receipt if it arrives again.
     """
     receipts, outboxes = tables.RECEIPTS.c, tables.OUTBOXES.c
     return sa.exists().where(

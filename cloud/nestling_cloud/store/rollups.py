@@ -122,7 +122,8 @@ def stored(
     Args:
         connection: the connection for the queries.
         table: the rollup.
-        keys: the values, all equally many and at least one.
+        keys: tuples with the values of the first columns of the primary key. There must be at least
+            one tuple, and all tuples must have the same length.
     """
     columns = list(table.primary_key)[: len(keys[0])]
     for first in range(0, len(keys), _KEYS_A_QUERY):

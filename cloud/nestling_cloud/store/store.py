@@ -140,6 +140,9 @@ class Store(Closing):
         Args:
             deliveries: the batches in order of arrival.
             reports: the device reports in order of arrival.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the transaction failed, so nothing was stored.
         """
         now_ms = unix_ms()
         with self.writing() as connection:
