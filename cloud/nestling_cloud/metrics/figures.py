@@ -5,8 +5,8 @@ says whether the energy is measured, calibrated or modelled. Energies of differe
 never added, because such a sum has no meaning. Times are in Unix milliseconds, shares are from 0 to
 1, and energies are in millijoules.
 
-A follow-up says what the cloud answered later to an input that the device had answered. It is no
-answer. Its energy and its bytes count.
+A follow-up says what the cloud answered later to an input that the device had answered. Follow-ups
+do not count as answers, but the figures include their energy and their bytes.
 """
 
 from collections.abc import Mapping

@@ -66,9 +66,9 @@ class DeviceRow:
             calibrated on; None if unknown.
         pending: the number of inputs that the device has answered and about which it will still ask
             the cloud; 0 if unknown.
-        tolerated_risk: the largest share of the answers kept by choice that the cloud would be
-            allowed to change if it were asked; None if the device has another kind of target, or
-            has not reported.
+        tolerated_risk: the tolerated share of the answers kept by choice that the cloud would
+            change if it were asked; None if the device has another kind of target, or has not
+            reported.
         guaranteed_since_ms: the time since which the tolerated risk is guaranteed; None if it is
             not guaranteed.
         inputs_to_go: the estimated number of further inputs until the risk is guaranteed; None if
@@ -111,7 +111,8 @@ class AnswerPoint:
         reason: the reason why the input was answered there.
         answer: the code of the answer, as in `ReceiptRow`: in a single-label task the index of the
             class.
-        values: the values of a regression task's answer, or the score of an anomaly task's.
+        values: the values of the answer in a regression task, or its score in an anomaly task;
+            otherwise empty.
         device_confidence: the probability that the device's own answer is right, as estimated by
             the device and, except under a tolerated risk, corrected by the cloud's earlier answers;
             0 if unknown.

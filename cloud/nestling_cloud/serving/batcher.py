@@ -50,9 +50,9 @@ class Statistics:
 
     Attributes:
         answered: the number of answered requests.
-        refused: the number of requests that were refused on arrival, because their answers would
-            have come too late, or because the queue was full.
-        late: the number of requests that were refused later, because they had waited too long.
+        refused: the number of requests that were refused because, on their arrival, their answers
+            were expected too late, or because the queue was full.
+        late: the number of requests that were refused after they had waited too long.
         failed: the number of requests for which the model failed.
         runs: the number of runs that succeeded.
         rows: the number of rows in these runs.

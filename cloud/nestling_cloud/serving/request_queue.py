@@ -153,8 +153,8 @@ class RequestQueue(Generic[T]):
 
         The rows that wait are divided among the runners: a run gets at most one runner's share,
         unless its first request is larger. It also gets no more rows than can be answered before
-        the earliest deadline in the run. If only one request waits, it runs even if it is expected
-        to be late, for the same reason as in `offer`, unless its deadline has passed.
+        the earliest deadline in the run. If only one request is left, it runs even if it is
+        expected to be late, for the same reason as in `offer`, unless its deadline has passed.
 
         Args:
             times: the times of earlier runs.

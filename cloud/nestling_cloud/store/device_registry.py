@@ -46,8 +46,8 @@ class Report:
         drifting: whether the device's inputs are harder than those of the calibration.
         pending: the number of inputs that the device has answered and about which it will still ask
             the cloud.
-        tolerated_risk: the largest share, 0 to 1, of the answers kept by choice that the cloud
-            would be allowed to change if it were asked.
+        tolerated_risk: the tolerated share, 0 to 1, of the answers kept by choice that the cloud
+            would change if it were asked.
         guaranteed_since_ms: the Unix time since which the tolerated risk is guaranteed.
         inputs_to_go: the estimated number of further inputs until the risk is guaranteed.
         guarantee_alarms: how often the device has found the risk exceeded.

@@ -58,9 +58,9 @@ def _load(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, Ledger]:
 def forget(connection: sa.Connection, device: str) -> None:
     """Replace the ids in the ledgers of a device by hashes that nobody can reverse.
 
-    Each ledger gets one hash over the ids of the device and of the outbox, which is random. If the
+    In each ledger, a hash over the device's id and the outbox's random id replaces both ids. If the
     outbox delivers again, `load` finds the ledger by this hash, so repeated receipts are still
-    recognized. The only figures that a ledger keeps say which receipts are settled.
+    recognized. Apart from the hash, a ledger keeps only which receipts are settled.
 
     Args:
         connection: a connection within a writing transaction.

@@ -31,7 +31,8 @@ class Kind(NamedTuple):
     Attributes:
         route: the place where the input was answered, "capacity-<k>" or "cloud"; "follow-up" for
             follow-ups.
-        fallback: whether the device answered because sending the input to the cloud had failed.
+        fallback: whether the device answered because the cloud was asked but gave no usable answer
+            in time.
         latency_provenance: the provenance of the latency; "none" for follow-ups, whose latency is
             not that of an answer.
         compute_provenance: the provenance of the compute energy.

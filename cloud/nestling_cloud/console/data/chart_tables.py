@@ -70,7 +70,7 @@ def energy_by_route(totals: Totals) -> Table:
     """Build a table of the energy per answer by route, source and provenance.
 
     The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
-    divided by the number of the answers that reported it. Follow-ups are no answers, so that their
+    divided by the number of the answers that reported it. Follow-ups are not answers, so their
     energy per answer is None.
     """
     columns = [
