@@ -34,8 +34,8 @@ class Commander:
     second.
 
     Attributes:
-        pending: the record of what devices reported, which decides which settings they still have
-            to receive.
+        pending: the object that decides which settings each device still has to receive, from the
+            settings that the device reported.
 
     Args:
         targets: the target offload shares.

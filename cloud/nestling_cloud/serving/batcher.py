@@ -46,12 +46,12 @@ class OverloadedError(CloudError):
 
 @dataclass(kw_only=True)
 class Statistics:
-    """The numbers of a model's requests and runs, and their times, since its batcher was made.
+    """Counts and times of a model's requests and runs since its batcher was created.
 
     Attributes:
         answered: the number of answered requests.
-        refused: the number of requests that were refused because, on their arrival, their answers
-            were expected too late, or because the queue was full.
+        refused: the number of requests that were refused because their answers would have come too
+            late, or because the queue was full.
         late: the number of requests that were refused after they had waited too long.
         failed: the number of requests for which the model failed.
         runs: the number of runs that succeeded.
@@ -94,7 +94,7 @@ class Batcher:
 
     Attributes:
         max_batch: the largest number of rows in one batch, and so in one request.
-        statistics: the numbers of requests and runs so far.
+        statistics: the counts and times of requests and runs so far.
 
     Args:
         run: a function that returns N output rows for input rows of the shape `(N, ...)`. Several

@@ -68,6 +68,10 @@ class ServedModels:
     def of_release(cls, repository: Repository, threads: int | None = None) -> Self:
         """Load the model of the bundle that devices should run.
 
+        Args:
+            repository: the repository with the releases.
+            threads: as for the constructor.
+
         Raises:
             RepositoryError: nothing has been released, or the model is missing or damaged.
             ModelError: the model cannot be loaded.

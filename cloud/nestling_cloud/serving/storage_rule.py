@@ -1,8 +1,8 @@
 """Decides which offloaded inputs may be stored.
 
-The released bundle says which inputs its task allows to store (`Manifest.keep_inputs`), and the
-operator can forbid storing any. A request says only whether its input is hard or audited. The
-module is pure.
+The released bundle says which inputs of its task may be stored (`Manifest.keep_inputs`), and the
+operator can forbid storing any. From a request, the rule takes only whether the input is hard or
+audited. The module is pure.
 """
 
 from collections.abc import Sequence

@@ -110,7 +110,7 @@ class Database:
                 stack.enter_context(self.engine.connect())
 
     def rewrite(self, names: Sequence[str]) -> None:
-        """Rewrite tables, so that nothing of their deleted rows remains on the disk.
+        """Rewrite tables, so that the database's files hold no remains of deleted rows.
 
         A database only marks the place of a deleted row as free. SQLite's file is rewritten as a
         whole, which needs up to twice as much free space as the file is large, and its write-ahead

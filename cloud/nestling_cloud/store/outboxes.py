@@ -56,7 +56,7 @@ def _load(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, Ledger]:
 
 
 def forget(connection: sa.Connection, device: str) -> None:
-    """Replace the ids in the ledgers of a device by hashes that nobody can reverse.
+    """Replace the ids in the ledgers of a device with hashes that nobody can reverse.
 
     In each ledger, a hash over the device's id and the outbox's random id replaces both ids. If the
     outbox delivers again, `load` finds the ledger by this hash, so repeated receipts are still

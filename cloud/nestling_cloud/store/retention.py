@@ -73,10 +73,10 @@ def _trim_receipts(connection: sa.Connection, keep: int, *, at_most: int) -> Non
 
 
 def settled() -> sa.ColumnElement[bool]:
-    """Return the SQL condition for receipts up to whose sequence all sequences are settled.
+    """Return the SQL condition that selects the receipts whose rows may be deleted.
 
-    A sequence is settled if it is stored or in a gap. The row of such a receipt may be deleted,
-    because the outbox's ledger recognizes the receipt if it arrives again.
+    These are the receipts up to whose sequence every sequence of the outbox is stored or in a gap.
+    If such a receipt arrives again, the outbox's ledger recognizes it without its row.
     """
     receipts, outboxes = tables.RECEIPTS.c, tables.OUTBOXES.c
     return sa.exists().where(

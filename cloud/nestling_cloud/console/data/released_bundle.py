@@ -60,7 +60,7 @@ class Models:
 
     @property
     def labels(self) -> ReleasedLabels:
-        """The names that this bundle has for labels and answers."""
+        """The object that checks labels and formats answers for this bundle."""
         return ReleasedLabels(task=self.overview["task"], signature=self.signature)
 
     def answer_text(self, answer: Answer, task: str | None = None) -> str:
