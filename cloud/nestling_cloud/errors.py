@@ -61,8 +61,8 @@
     ├── TokenFileError          the file for an enrolment token cannot be written
     └── UnknownAddressError     the address where devices enrol is not known
 
-Each class is defined in the module that raises it; those of the repository are defined in
-`bundles/repository_errors.py`.
+Most classes are defined in the module that raises them. Those of the repository are defined in
+`bundles/repository_errors.py`, and DatasetError is defined in `datasets/errors.py`.
 """
 
 

@@ -127,8 +127,8 @@ class AnswerPoint:
         budget_battery: the charge left, 0 to 1.
         budget_link_mbit_s: the throughput of the link, or 0 if there is no link.
         budget_offload_share: the share of inputs that the device aimed to send to the cloud.
-        follow_up: the reason why the cloud is asked afterwards, "deferred" or "audit"; "" if it is
-            not asked. A first receipt announces the follow-up.
+        follow_up: the reason why the cloud is asked afterwards, "deferred" or "audit"; "" if the
+            cloud is not asked. A first receipt announces the follow-up.
         follows: the fingerprint of the first receipt, in a follow-up; None in a first receipt. It
             has 64 bits, which JavaScript rounds.
     """

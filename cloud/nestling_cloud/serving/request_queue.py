@@ -27,7 +27,7 @@ class Waiting(Generic[T]):
     """A request that waits for a run.
 
     Attributes:
-        item: what the caller waits for.
+        item: the caller's own object for the request, which the queue only hands back.
         rows: the number of inputs in the request.
         device: the device that sent the request; "" for other clients, which together count as one
             device.
@@ -46,7 +46,7 @@ class Taken(Generic[T]):
 
     Attributes:
         batch: the requests to run together; may be empty.
-        late: the requests that cannot be answered in time any more.
+        late: the requests that can no longer be answered in time.
     """
 
     batch: Sequence[Waiting[T]]

@@ -188,7 +188,8 @@ def read(
         device: the id of the device; None for the whole fleet.
 
     Yields:
-        The start of a step in ms, a kind of receipts, and the sums over those of that kind.
+        The start of a step in ms, a kind of receipts, and the sums over the receipts of this kind
+        in the step.
     """
     fleet = tables.FLEET_ROLLUPS[step_ms]
     since, until = time_range.since_ms, time_range.until_ms

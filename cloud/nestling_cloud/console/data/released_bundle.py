@@ -155,7 +155,8 @@ def useful_share_texts(
 ) -> list[str]:
     """Return a sentence for each capacity that sends fewer inputs than a target asks for.
 
-    A capacity does so if the cloud is less accurate on the calibration inputs.
+    A capacity limits its share where the cloud is less accurate on the calibration inputs than the
+    device itself.
 
     Args:
         models: the released bundle.
