@@ -19,7 +19,7 @@ from nestling_core.kinds.of_signature import kind_of
 
 @dataclass(frozen=True, kw_only=True)
 class StorageRule:
-    """Which inputs may be stored.
+    """Selects the inputs that may be stored.
 
     Attributes:
         task: the name of the task.
