@@ -22,7 +22,7 @@
     │   ├── OrderError          channels cannot be put in order of importance
     │   └── RankingError        filters cannot be ranked
     ├── TeacherError            the task's teacher cannot be built, trained or exported
-    ├── OnnxTeacherError    an ONNX file or an exported program cannot be the task's teacher
+    ├── OnnxTeacherError        an ONNX file or an exported program cannot be the task's teacher
     ├── DistillationError       a distillation option is invalid or does not suit the teacher
     │   └── TeacherFeatureError the teacher lacks the feature to imitate
     ├── ViewsError              the disk has no room for augmented copies of the training data
@@ -61,8 +61,8 @@
     ├── TokenFileError          the file for an enrolment token cannot be written
     └── UnknownAddressError     the address where devices enrol is not known
 
-Each class is defined in the module that raises it; those of the repository are defined in
-`bundles/repository_errors.py`.
+Most classes are defined in the module that raises them. Those of the repository are defined in
+`bundles/repository_errors.py`, and DatasetError is defined in `datasets/errors.py`.
 """
 
 

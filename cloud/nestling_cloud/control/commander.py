@@ -34,7 +34,8 @@ class Commander:
     second.
 
     Attributes:
-        pending: the settings that each device still has to receive, by what it reported.
+        pending: the object that decides which settings each device still has to receive, from the
+            settings that the device reported.
 
     Args:
         targets: the target offload shares.

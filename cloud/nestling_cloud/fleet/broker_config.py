@@ -1,4 +1,4 @@
-"""Decides who may read and write which MQTT topic, and writes a Mosquitto broker's files for it.
+"""Decides who may use which MQTT topic, and writes the files that make Mosquitto enforce this.
 
 The broker authenticates devices and isolates them from each other, so that no device can read or
 write the topics of another. The files work both for the broker that `serve` starts and for a broker
@@ -76,6 +76,7 @@ class BrokerFolder:
             AuthorityError: the authority's files cannot be used, or its certificate is not valid
                 now.
             RosterError: the roster cannot be used.
+            OSError: the folder cannot be written.
         """
         self.write_certificate(names)
         self.write_lists()
@@ -87,6 +88,10 @@ class BrokerFolder:
 
         Returns:
             The revision of the roster that the lists were made from.
+
+        Raises:
+            RosterError: the roster cannot be used.
+            OSError: the folder cannot be written.
         """
         with self.roster.locked() as refused:
             revoked = self.authority.revocation_list(refused.certificates, refused.revision)
@@ -103,6 +108,12 @@ class BrokerFolder:
 
         Returns:
             Whether a certificate was written.
+
+        Raises:
+            CertificateError: one of the names is neither a name nor an address, or `names` is None
+                and the current certificate is damaged.
+            AuthorityError: the folder cannot be written, or the authority's certificate is not
+                valid now.
         """
         path = self.folder / "broker.pem"
         before = path.read_bytes() if path.exists() else None

@@ -123,8 +123,12 @@ class Enrolment:
         The device's certificates are revoked, the device's token is deleted, and the broker's lists
         are written again.
 
+        Args:
+            name: the device's name.
+
         Raises:
             RosterError: there is no such device, or the roster cannot be used.
+            OSError: the broker's lists cannot be written; the device is removed nevertheless.
         """
         self.roster.remove(name)
         self.broker.write_lists()

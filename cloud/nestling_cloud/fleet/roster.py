@@ -49,7 +49,8 @@ class RevokedCertificates:
 class Roster(Closing):
     """Keeps the enrolment tokens and certificates of a fleet's devices.
 
-    Several threads and processes may use one roster at once.
+    Several threads and processes may use one roster at once. Every method that reads or writes the
+    roster raises RosterError if the roster's file cannot be used.
     """
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
@@ -115,6 +116,7 @@ class Roster(Closing):
         Raises:
             EnrolmentTokenError: the secret is unknown, has expired, or was used with another key.
             RosterError: the roster cannot be used.
+            Exception: `sign` raised this error. Nothing has changed then.
         """
         key = _key_digest(request)
         with self._database.transaction() as cursor:

@@ -55,7 +55,7 @@ def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Sel
 
 
 def device_row(row: "sa.Row[Any]") -> DeviceRow:
-    """Convert a row that a `device_rows` query returned to a `DeviceRow`."""
+    """Return the `DeviceRow` for a row in the result of a `device_rows` query."""
     values = dict(zip(_COLUMNS, row, strict=True))
     return DeviceRow(**{**values, "online": bool(values["online"])})
 

@@ -5,8 +5,8 @@ says whether the energy is measured, calibrated or modelled. Energies of differe
 never added, because such a sum has no meaning. Times are in Unix milliseconds, shares are from 0 to
 1, and energies are in millijoules.
 
-A follow-up says what the cloud answered later to an input that the device had answered. It is no
-answer. Its energy and its bytes count.
+A follow-up says what the cloud answered later to an input that the device had answered. Follow-ups
+do not count as answers, but the figures include their energy and their bytes.
 """
 
 from collections.abc import Mapping
@@ -116,11 +116,11 @@ class Totals:
             answer that a device kept by choice: the cloud answers the same input.
         agreeing: the number of audits in which the cloud agreed with the device.
         deferred: the number of answers that announced that the cloud would be asked later, because
-            it was not an option or failed.
+            the cloud was not an option or failed.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
-        expired: the number of deferred inputs and audits to which the cloud gave no answer, and
-            about which it is not asked any more.
+        expired: the number of deferred inputs and audits that the cloud did not answer, and about
+            which it is no longer asked.
     """
 
     answers: int

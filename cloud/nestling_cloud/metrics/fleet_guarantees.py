@@ -15,10 +15,10 @@ class FleetGuarantees:
         tolerating: the number of devices that have a tolerated risk.
         guaranteed: the number of these devices on which the risk is guaranteed.
         alarmed: the number of these devices that found the risk exceeded at least once.
-        guaranteed_since_ms: the Unix time since which the risk has been guaranteed on all devices
-            on which it is now; None if there are none.
-        inputs_to_go: about how many more inputs it takes until the risk is guaranteed on the
-            slowest of the other devices that can foresee it; None if none can.
+        guaranteed_since_ms: the latest Unix time at which the risk became guaranteed on one of the
+            `guaranteed` devices; None if there are none.
+        inputs_to_go: the largest number of further inputs until the risk is guaranteed, as
+            estimated by the devices on which it is not; None if none of them has an estimate.
     """
 
     tolerating: int = 0

@@ -64,14 +64,17 @@ class DeviceRow:
             for the fleet; None if the device's own configuration applies.
         drifting: whether the device's inputs have become harder than those that the bundle was
             calibrated on; None if unknown.
-        pending: the number of inputs that the device has answered, and that the cloud is still to
-            be asked about; 0 if unknown.
-        tolerated_risk: the share of the answers kept by choice that the cloud may change; None if
-            the device has another kind of target, or has not reported.
-        guaranteed_since_ms: the time since which this risk is guaranteed; None if it is not.
-        inputs_to_go: about how many more inputs it takes until it is; None if unknown.
-        guarantee_alarms: how often this risk was found to be exceeded; None if unknown, or without
-            a tolerated risk.
+        pending: the number of inputs that the device has answered and about which it will still ask
+            the cloud; 0 if unknown.
+        tolerated_risk: the tolerated share of the answers kept by choice that the cloud would
+            change if it were asked; None if the device has another kind of target, or has not
+            reported.
+        guaranteed_since_ms: the time since which the tolerated risk is guaranteed; None if it is
+            not guaranteed.
+        inputs_to_go: the estimated number of further inputs until the risk is guaranteed; None if
+            unknown.
+        guarantee_alarms: how often the device has found the risk exceeded; None if unknown, or
+            without a tolerated risk.
         answers: the number of inputs that the device has ever answered.
     """
 
@@ -108,7 +111,8 @@ class AnswerPoint:
         reason: the reason why the input was answered there.
         answer: the code of the answer, as in `ReceiptRow`: in a single-label task the index of the
             class.
-        values: the values of a regression task's answer, or the score of an anomaly task's.
+        values: the values of the answer in a regression task, or its score in an anomaly task;
+            otherwise empty.
         device_confidence: the probability that the device's own answer is right, as estimated by
             the device and, except under a tolerated risk, corrected by the cloud's earlier answers;
             0 if unknown.
@@ -123,8 +127,8 @@ class AnswerPoint:
         budget_battery: the charge left, 0 to 1.
         budget_link_mbit_s: the throughput of the link, or 0 if there is no link.
         budget_offload_share: the share of inputs that the device aimed to send to the cloud.
-        follow_up: the reason why the cloud is asked afterwards, "deferred" or "audit"; "" if it is
-            not asked. A first receipt announces the follow-up.
+        follow_up: the reason why the cloud is asked afterwards, "deferred" or "audit"; "" if the
+            cloud is not asked. A first receipt announces the follow-up.
         follows: the fingerprint of the first receipt, in a follow-up; None in a first receipt. It
             has 64 bits, which JavaScript rounds.
     """

@@ -37,7 +37,7 @@ class BrokerAddress(Address):
     tls: TlsFiles | None = None
 
     def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-        """Return a new client for this broker, which the caller has to connect.
+        """Return a new client for this broker; entering it with `async with` connects it.
 
         Args:
             will: the message that the broker publishes if the connection breaks; None for no

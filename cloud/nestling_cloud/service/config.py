@@ -32,9 +32,10 @@ class ServeConfig:
             and 1883 without.
         broker_kind: the program of the started broker.
         console: the address of the console and the API; None to start neither of them.
-        threads: the number of runs of the teacher at the same time; None for one for each core.
+        threads: the number of runs of the teacher at the same time; None for one for each usable
+            core, but at most 8.
         keep_per_device: the maximum number of inputs without a label to keep for one device.
-        keep_no_inputs: whether no input is stored, whatever the task allows.
+        keep_no_inputs: whether to store no inputs at all, whatever the task allows.
     """
 
     repository: Path

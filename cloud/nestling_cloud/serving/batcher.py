@@ -31,9 +31,9 @@ _USABLE = 0.9
 
 
 class OverloadedError(CloudError):
-    """Raised for a request that is refused.
+    """Raised when a request is refused.
 
-    Its answer would come too late, the queue is full, or the batcher is being closed.
+    The answer would come too late, the queue is full, or the batcher is being closed.
 
     Attributes:
         retry_s: the time after which to try again, in seconds.
@@ -46,18 +46,18 @@ class OverloadedError(CloudError):
 
 @dataclass(kw_only=True)
 class Statistics:
-    """What a model has done since the start.
+    """Counts and times of a model's requests and runs since its batcher was created.
 
     Attributes:
         answered: the number of answered requests.
         refused: the number of requests that were refused because their answers would have come too
             late, or because the queue was full.
-        late: the number of requests that waited until it was too late.
+        late: the number of requests that were refused after they had waited too long.
         failed: the number of requests for which the model failed.
-        runs: the number of runs.
+        runs: the number of runs that succeeded.
         rows: the number of rows in these runs.
-        run_s: the total time of the runs.
-        wait_s: the total time that the requests in these runs had waited.
+        run_s: the total time of these runs.
+        wait_s: the total time that requests waited for the start of a run, failed runs included.
     """
 
     answered: int = 0
@@ -94,7 +94,7 @@ class Batcher:
 
     Attributes:
         max_batch: the largest number of rows in one batch, and so in one request.
-        statistics: what the model has done so far.
+        statistics: the counts and times of requests and runs so far.
 
     Args:
         run: a function that returns N output rows for input rows of the shape `(N, ...)`. Several

@@ -116,7 +116,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelStatistics(  # noqa: N802
         self, request: pb.ModelStatisticsRequest, context: _Context
     ) -> pb.ModelStatisticsResponse:
-        """Return what the loaded models have done: all of them, or those that a request names."""
+        """Return the statistics of the models that the request names, or of all loaded models."""
         del context
         return pb.ModelStatisticsResponse(
             model_stats=[

@@ -94,6 +94,10 @@ def tls_credentials(
         ask_for_certificate: whether to accept only clients with a certificate of the authority. If
             not, client certificates are neither requested nor checked. gRPC for Python has no
             setting that makes them optional.
+
+    Raises:
+        CloudError: `files` failed to provide the first certificate.
+        OSError: the first certificate or its key cannot be read.
     """
 
     def configuration() -> grpc.ServerCertificateConfiguration:

@@ -1,6 +1,6 @@
 """Describes an input that a device sent, with the answers to it as they came over the wire.
 
-Until the released bundle says what kind of task it is, nobody knows what the answers mean.
+The answers can be interpreted only with the kind of the task, which the released bundle defines.
 """
 
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class HardInputRecorder:
-    """Queues inputs, and stores those that the rule allows in batches.
+    """Queues inputs, and stores in batches those that the rule allows.
 
     Args:
         keep: a function that stores a batch of inputs, ordered from oldest to newest.

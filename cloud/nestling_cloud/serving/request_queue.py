@@ -2,8 +2,8 @@
 
 The queue is bounded and fair to all devices. An unbounded queue collapses under overload: every
 request waits until its sender has given up, and the model computes only answers that nobody waits
-for. A request is therefore refused at once if it could not be answered by its deadline, and dropped
-if this turns out later.
+for. A request that could not be answered by its deadline is therefore refused at once, or later as
+soon as this becomes clear.
 
 Nothing here does I/O or reads a clock.
 """
@@ -27,9 +27,10 @@ class Waiting(Generic[T]):
     """A request that waits for a run.
 
     Attributes:
-        item: what the caller waits for.
+        item: the caller's own object for the request, which the queue only hands back.
         rows: the number of inputs in the request.
-        device: the device that sent it, or "" for other clients, which count as one.
+        device: the device that sent the request; "" for other clients, which together count as one
+            device.
         deadline_s: the time by which the answer has to be ready; infinite for no limit.
     """
 
@@ -44,8 +45,8 @@ class Taken(Generic[T]):
     """Requests that were taken from the queue.
 
     Attributes:
-        batch: the requests to run together, which may be none.
-        late: the requests that cannot be answered in time any more.
+        batch: the requests to run together; may be empty.
+        late: the requests that can no longer be answered in time.
     """
 
     batch: Sequence[Waiting[T]]
@@ -73,7 +74,7 @@ class RequestQueue(Generic[T]):
     _rows_of: dict[str, int] = field(default_factory=dict)
 
     def wait_s(self, entry: Waiting[Any], times: RunTimes, *, free_in_s: float) -> float:
-        """Return the time until a request is answered, if its own run is slow.
+        """Return the expected time until a request is answered, assuming that its run is slow.
 
         Args:
             entry: the request, which is not in the queue yet.
@@ -93,12 +94,12 @@ class RequestQueue(Generic[T]):
     def offer(
         self, entry: Waiting[T], times: RunTimes, *, now_s: float, free_in_s: float
     ) -> Waiting[T] | None:
-        """Add a request, and return the request that is refused for it, if any.
+        """Add a request, and return the request that is refused, if any.
 
-        A request that would not be answered in time is itself refused. If a runner is idle and no
-        other request waits, it is added nevertheless, unless its deadline has passed: the known run
-        times may stem from a busy machine, and only a new run can correct them. If the queue is
-        full, the newest request of the device with the most rows is refused.
+        If the new request would not be answered in time, it is itself refused. However, if a runner
+        is idle and no other request waits, the new request is added unless its deadline has passed:
+        the known run times may stem from a busy machine, and only a new run can correct them. If
+        the queue is full, the newest request of the device with the most rows is refused.
 
         Args:
             entry: the request.
@@ -150,10 +151,10 @@ class RequestQueue(Generic[T]):
     def take(self, times: RunTimes, *, now_s: float) -> Taken[T]:
         """Take the requests for the next run, one of each device in turn.
 
-        The run gets its part of the waiting rows, so that other runners get theirs, and no more
-        than can be answered before the earliest deadline among them. The last request that waits
-        runs even if it is expected to be late, for the same reason as in `offer`, unless its
-        deadline has passed.
+        The rows that wait are divided among the runners: a run gets at most one runner's share,
+        unless its first request is larger. It also gets no more rows than can be answered before
+        the earliest deadline in the run. If only one request is left, it runs even if it is
+        expected to be late, for the same reason as in `offer`, unless its deadline has passed.
 
         Args:
             times: the times of earlier runs.

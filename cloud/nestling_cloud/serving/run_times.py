@@ -54,7 +54,8 @@ class RunTimes:
         """Return the expected time of a run, or 0 before the first run.
 
         A row of a large batch is expected to take no longer than one of a smaller batch. If neither
-        this group of sizes nor a smaller one has run yet, the smallest that has is used.
+        this group of sizes nor a smaller one has run yet, the estimate is that of the smallest
+        group that has.
         """
         return rows * self._of(rows).mean_s
 

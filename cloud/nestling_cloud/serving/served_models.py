@@ -47,7 +47,9 @@ class ServedModel:
 
 
 class ServedModels:
-    """The models that are ready to answer. A context manager that ends their runs.
+    """Holds the models that are ready to answer.
+
+    At the end of the `async with` block, requests that wait are refused, and runs are completed.
 
     Args:
         models: the models to begin with, the newest last.
@@ -65,6 +67,10 @@ class ServedModels:
     @classmethod
     def of_release(cls, repository: Repository, threads: int | None = None) -> Self:
         """Load the model of the bundle that devices should run.
+
+        Args:
+            repository: the repository with the releases.
+            threads: as for the constructor.
 
         Raises:
             RepositoryError: nothing has been released, or the model is missing or damaged.
@@ -108,8 +114,8 @@ class ServedModels:
     async def watch(self, repository: Repository) -> None:
         """Load the model of every new release, until cancelled.
 
-        If it cannot be loaded, this is logged, and the models that are loaded go on answering. It
-        is tried again after pauses of up to a minute.
+        If a model cannot be loaded, the error is logged, and the models that are already loaded go
+        on answering. Loading is tried again after pauses of up to a minute.
 
         Args:
             repository: the repository with the releases.

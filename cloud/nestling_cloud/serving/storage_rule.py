@@ -1,7 +1,8 @@
-"""Decides which offloaded inputs may be stored. Pure.
+"""Decides which offloaded inputs may be stored.
 
-The task says it in its bundle (`Manifest.keep_inputs`), and the operator can only forbid more. What
-a request says about itself decides nothing but whether its input is hard or audited.
+The released bundle says which inputs of its task may be stored (`Manifest.keep_inputs`), and the
+operator can forbid storing any. From a request, the rule takes only whether the input is hard or
+audited. The module is pure.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from nestling_core.kinds.of_signature import kind_of
 
 @dataclass(frozen=True, kw_only=True)
 class StorageRule:
-    """Which inputs may be stored.
+    """Selects the inputs that may be stored.
 
     Attributes:
         task: the name of the task.
@@ -52,7 +53,7 @@ class StorageRule:
     def hard_inputs(self, given: Sequence[OfferedInput]) -> list[HardInput]:
         """Return the inputs that may be stored, with answers of the task's kind.
 
-        Inputs to which an answer is not possible in the task are left out.
+        Inputs with an answer that is not possible in the task are left out.
         """
         found = (one.hard_input(self.task, self.kind) for one in given if self._allows(one))
         return [one for one in found if one is not None]

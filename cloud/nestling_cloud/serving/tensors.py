@@ -66,7 +66,8 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
 
     Raises:
         TensorError: the name of an input or output, the data type, the shape or the number of
-            values is wrong, or a value is not finite.
+            values is wrong, the values are sent in both places or in neither, an encoded input
+            cannot be decoded, or a value is not finite.
     """
     _check_outputs(request, signature)
     if len(request.inputs) != 1 or request.inputs[0].name != signature.input_name:

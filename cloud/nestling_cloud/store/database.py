@@ -110,11 +110,11 @@ class Database:
                 stack.enter_context(self.engine.connect())
 
     def rewrite(self, names: Sequence[str]) -> None:
-        """Write tables again without the remains of deleted rows.
+        """Rewrite tables, so that the database's files hold no remains of deleted rows.
 
         A database only marks the place of a deleted row as free. SQLite's file is rewritten as a
-        whole, which takes as much free space as the file is large, and its write-ahead log is
-        emptied. PostgreSQL rewrites the given tables (VACUUM FULL), each of which is locked
+        whole, which needs up to twice as much free space as the file is large, and its write-ahead
+        log is emptied. PostgreSQL rewrites the given tables (VACUUM FULL), each of which is locked
         meanwhile. Other writers wait.
 
         Args:

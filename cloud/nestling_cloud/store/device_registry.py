@@ -44,12 +44,13 @@ class Report:
         outbox_depth: the number of receipts that the device still holds.
         offload_share: the share of inputs that the device aims to send to the cloud.
         drifting: whether the device's inputs are harder than those of the calibration.
-        pending: the number of inputs that the device has answered, and that the cloud is still to
-            be asked about.
-        tolerated_risk: the share of the answers kept by choice that the cloud may change, 0 to 1.
-        guaranteed_since_ms: the Unix time since which this risk is guaranteed.
-        inputs_to_go: about how many more inputs it takes until it is.
-        guarantee_alarms: how often this risk was found to be exceeded.
+        pending: the number of inputs that the device has answered and about which it will still ask
+            the cloud.
+        tolerated_risk: the tolerated share, 0 to 1, of the answers kept by choice that the cloud
+            would change if it were asked.
+        guaranteed_since_ms: the Unix time since which the tolerated risk is guaranteed.
+        inputs_to_go: the estimated number of further inputs until the risk is guaranteed.
+        guarantee_alarms: how often the device has found the risk exceeded.
         withdrawn: the names of the fields of this class that the device has set to null.
         answers: the number of answers whose receipts were stored for the first time.
         answered_ms: the Unix time of the latest of these answers; 0 if there are none.
@@ -167,6 +168,9 @@ def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
 
 def end_all(connection: sa.Connection) -> list[str]:
     """Mark every device offline until its next birth certificate.
+
+    Args:
+        connection: a connection within a writing transaction.
 
     Returns:
         The ids of the devices that were online, sorted.

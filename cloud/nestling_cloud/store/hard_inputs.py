@@ -41,7 +41,8 @@ class HardInput:
         device_answer: what the device would have answered by itself; None if no student ran before
             the input was sent.
         cloud_answer: what the teacher answered.
-        agrees: whether the device's answer is right if the cloud's is; None if it gave none.
+        agrees: whether the device's answer counts as right if the cloud's answer is taken to be the
+            truth; None if the device gave no answer.
         audited: whether the input was drawn at random for an audit, rather than sent because it
             was hard.
     """
@@ -161,7 +162,7 @@ def shape_of(text: str) -> tuple[int, ...]:
 
     Raises:
         ValueError: the text is not JSON.
-        TypeError: it is not a list of sizes.
+        TypeError: the JSON value is not a list of sizes, that is, of integers from 0.
     """
     shape = parse_json(text)
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
@@ -173,8 +174,8 @@ def answers_of(row: "sa.Row[tuple[object, ...]]") -> tuple[Answer | None, Answer
     """Return the answers of the device and of the cloud in a row.
 
     Raises:
-        ValueError: a list of values is not JSON.
-        TypeError: it is not a list of numbers.
+        ValueError: the values of an answer are not JSON.
+        TypeError: the values of an answer are JSON, but not a list of numbers.
     """
     device, cloud = _values(row.device_values), _values(row.cloud_values)
     return (
@@ -184,7 +185,7 @@ def answers_of(row: "sa.Row[tuple[object, ...]]") -> tuple[Answer | None, Answer
 
 
 def agrees_of(row: "sa.Row[tuple[object, ...]]") -> bool | None:
-    """Return whether the answers in a row agree, or None without an answer of the device."""
+    """Return whether the answers in a row agree, or None if the device gave no answer."""
     return None if row.agrees is None else bool(row.agrees)
 
 

@@ -24,7 +24,8 @@ Key = tuple[str, str]  # device and outbox
 def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
     """Return the ledgers of outboxes, by device and outbox.
 
-    An outbox that the store does not know gets an empty ledger.
+    An outbox that the store does not know gets an empty ledger. An outbox that `forget` has hidden
+    behind a hash gets its ids back.
 
     Args:
         connection: a connection within a writing transaction.
@@ -55,11 +56,11 @@ def _load(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, Ledger]:
 
 
 def forget(connection: sa.Connection, device: str) -> None:
-    """Replace the name of a device, and the ids of its outboxes, by a hash that nobody can reverse.
+    """Replace the ids in the ledgers of a device with hashes that nobody can reverse.
 
-    The hash is over the device's name and the random id of an outbox. What arrives again from the
-    outbox is still recognized by it, and `load` then finds the ledger. Nothing else of the ledger
-    is kept but which receipts are settled.
+    In each ledger, a hash over the device's id and the outbox's random id replaces both ids. If the
+    outbox delivers again, `load` finds the ledger by this hash, so repeated receipts are still
+    recognized. Apart from the hash, a ledger keeps only which receipts are settled.
 
     Args:
         connection: a connection within a writing transaction.

@@ -22,10 +22,10 @@ AUDITED, EXPIRED = "audited", "expired"
 class ReceiptRow:
     """The receipt of one answer, or of one follow-up, as it is stored and exported.
 
-    A follow-up says what the cloud answered later to an input that the device had answered. It is
-    no answer of its own: its `answer` is the revised answer, its `device_answer` the answer that
-    was given first, and its latency the time between the two. If the cloud gave no answer
-    and is not asked any more, the reason is "expired", and both answers are the first one.
+    A follow-up says what the cloud answered later to an input that the device had answered. It does
+    not count as an answer: its `answer` is the revised answer, its `device_answer` is the answer
+    that was given first, and its latency is the time between the two. If the cloud gave no answer
+    and is no longer asked, the reason is "expired", and both fields hold the first answer.
 
     A reason is the name of its enum value in lower case, without the prefix REASON_. A provenance
     says how a figure is known: "measured", "calibrated" or "modelled". It is "none" if the device
@@ -43,9 +43,9 @@ class ReceiptRow:
         answer: the final answer: a class index; in a multi-label task a number in which bit i
             stands for class i; in an anomaly task 1 for an anomaly; in a regression task 0.
         device_answer: what the device would have answered by itself; None if no student ran.
-        device_confidence: the probability that this answer is right, as estimated by the device and
-            corrected by the cloud's earlier answers, except under a tolerated risk; 0 if no student
-            ran, or if the device does not report it.
+        device_confidence: the probability that `device_answer` is right, as estimated by the device
+            and corrected by the cloud's earlier answers, except under a tolerated risk; 0 if no
+            student ran, or if the device does not report it.
         resident_capacity: the largest capacity in memory when the input arrived.
         latency_ms: the latency of the answer.
         latency_provenance: the provenance of the latency.
@@ -73,15 +73,16 @@ class ReceiptRow:
             takes, whether it was sent or not.
         fingerprint: the hash of the receipt's content, see
             `nestling_core.telemetry.receipt_chain`.
-        follow_up: the reason why the cloud is asked afterwards: "deferred", because it was not an
-            option or failed when a hard input arrived, or "audit", because the input was drawn at
-            random. "" if it is not asked. A first receipt announces the follow-up.
+        follow_up: the reason why the cloud is asked afterwards: "deferred" if the cloud was not an
+            option or failed when a hard input arrived, "audit" if the input was drawn at random,
+            and "" if the cloud is not asked. A first receipt announces the follow-up.
         follows: the fingerprint of the first receipt, in a follow-up; None in a first receipt.
         values: the values of the final answer in a regression task, or its score in an anomaly
             task; otherwise empty.
-        device_values: the same of what the device would have answered by itself.
-        agreement: the success, 0 to 1, of the device's own answer against the cloud's; None if one
-            of them is unknown.
+        device_values: the values or the score of the answer that the device would have given by
+            itself; otherwise empty.
+        agreement: the success, 0 to 1, of the device's own answer if the cloud's answer is taken to
+            be the truth; None if one of the two is unknown.
     """
 
     device: str

@@ -63,13 +63,18 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         receipt: the receipt as received.
 
     Raises:
-        ReceiptError: an enum value is unspecified or unknown, a number is negative, implausibly
-            large or not finite, a string is too long or contains a NUL, an energy source is
-            unknown, the receipt has too many energies or probabilities, or a confidence in an
-            answer that no student gave. Or an answer has too many values, or the agreement is not
-            from 0 to 1, or missing in a follow-up that the cloud answered. Or a first receipt has a
-            reason of a follow-up, or a follow-up lacks its reason or the answer that was given
-            first.
+        ReceiptError: the receipt has at least one of these faults:
+
+            - an enum value is unspecified or unknown, or an energy source is unknown;
+            - a number is negative, implausibly large or not finite (the values of an answer may be
+              negative);
+            - a string is too long or contains a NUL;
+            - there are too many energies, probabilities or values of an answer;
+            - a confidence or an agreement is given without an answer of the device;
+            - the agreement is not from 0 to 1, or is missing in a follow-up that the cloud
+              answered;
+            - a first receipt has a reason that only follow-ups have, or a follow-up lacks such a
+              reason, a matching `follow_up` or the answer that was given first.
     """
     budget = receipt.budget
     energy_mj, provenance = _energy(receipt)

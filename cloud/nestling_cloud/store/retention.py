@@ -73,9 +73,10 @@ def _trim_receipts(connection: sa.Connection, keep: int, *, at_most: int) -> Non
 
 
 def settled() -> sa.ColumnElement[bool]:
-    """Return the condition that every sequence up to that of a receipt is stored or in a gap.
+    """Return the SQL condition that selects the receipts whose rows may be deleted.
 
-    The row of such a receipt may be deleted: it is recognized without it if it arrives again.
+    These are the receipts up to whose sequence every sequence of the outbox is stored or in a gap.
+    If such a receipt arrives again, the outbox's ledger recognizes it without its row.
     """
     receipts, outboxes = tables.RECEIPTS.c, tables.OUTBOXES.c
     return sa.exists().where(

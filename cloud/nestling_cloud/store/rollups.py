@@ -122,7 +122,8 @@ def stored(
     Args:
         connection: the connection for the queries.
         table: the rollup.
-        keys: the values, all equally many and at least one.
+        keys: tuples with the values of the first columns of the primary key. There must be at least
+            one tuple, and all tuples must have the same length.
     """
     columns = list(table.primary_key)[: len(keys[0])]
     for first in range(0, len(keys), _KEYS_A_QUERY):
@@ -187,7 +188,8 @@ def read(
         device: the id of the device; None for the whole fleet.
 
     Yields:
-        The start of a step in ms, a kind of receipts, and the sums over those of that kind.
+        The start of a step in ms, a kind of receipts, and the sums over the receipts of this kind
+        in the step.
     """
     fleet = tables.FLEET_ROLLUPS[step_ms]
     since, until = time_range.since_ms, time_range.until_ms

@@ -89,7 +89,7 @@ class Store(Closing):
         damage: the counter of damaged rows that were read.
         reading: the method `Database.reading`, which opens a transaction for reading.
         writing: the method `Database.writing`, which opens a transaction for writing.
-        rewrite: the method `Database.rewrite`, which removes what deleted rows have left.
+        rewrite: the method `Database.rewrite`, which clears the remains of deleted rows.
 
     Args:
         url: the database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
@@ -140,6 +140,9 @@ class Store(Closing):
         Args:
             deliveries: the batches in order of arrival.
             reports: the device reports in order of arrival.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the transaction failed, so nothing was stored.
         """
         now_ms = unix_ms()
         with self.writing() as connection:

@@ -1,7 +1,7 @@
 """Adds up the figures of receipts, such as their energies, by kind of receipt.
 
-A follow-up, which says what the cloud answered later, is no answer. It adds its energy and its
-bytes, and what it says about the first answer. The functions are pure.
+A follow-up, which says what the cloud answered later, does not count as an answer. Only its energy,
+its bytes and its verdict on the first answer are added. The functions are pure.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,8 @@ class Kind(NamedTuple):
     Attributes:
         route: the place where the input was answered, "capacity-<k>" or "cloud"; "follow-up" for
             follow-ups.
-        fallback: whether the device answered because sending the input to the cloud had failed.
+        fallback: whether the device answered because the cloud was asked but gave no usable answer
+            in time.
         latency_provenance: the provenance of the latency; "none" for follow-ups, whose latency is
             not that of an answer.
         compute_provenance: the provenance of the compute energy.
@@ -53,7 +54,7 @@ class Tally:
     """The sums of the figures of several receipts.
 
     Attributes:
-        answers: the number of answers, which follow-ups are not.
+        answers: the number of answers, not counting follow-ups.
         estimated_answers: the number of answers that came from the devices' own models, with an
             estimate of the probability that they are right.
         expected_right: the sum of these probabilities.
@@ -72,8 +73,8 @@ class Tally:
         deferred: the number of answers that announced that the cloud would be asked later.
         revised: the number of deferred inputs that the cloud answered later.
         changed: the number of these inputs for which the cloud's answer differs from the first.
-        expired: the number of deferred inputs and audits to which the cloud gave no answer, and
-            about which it is not asked any more.
+        expired: the number of deferred inputs and audits that the cloud did not answer, and about
+            which it is no longer asked.
     """
 
     answers: int = 0
@@ -152,9 +153,9 @@ class Tally:
         self.expired += other.expired
 
     def subtract(self, other: "Tally") -> None:
-        """Take the sums of a part away.
+        """Subtract the sums of another tally, whose receipts are a part of this tally's.
 
-        Sums below 0, which rounding and cut-off sums may leave, become 0.
+        A difference below 0, which rounding and capped sums may cause, becomes 0.
         """
         for name in self.__dataclass_fields__:
             if name != "latencies":

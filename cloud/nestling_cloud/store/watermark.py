@@ -16,7 +16,8 @@ class Gap(NamedTuple):
     Attributes:
         first: the first sequence of the range.
         last: the last sequence of the range.
-        chain: the outbox's chain (a hash over its receipts) up to `last`.
+        chain: the outbox's chain (a hash over its receipts) up to `last`. In a gap for one receipt
+            that arrived but is not stored, the fingerprint of this receipt instead.
     """
 
     first: int

@@ -65,7 +65,7 @@ class CommitQueue:
         """Mark all devices offline, once any commit in progress has ended.
 
         Returns:
-            The devices that were online.
+            The ids of the devices that were online.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the store cannot be written.

@@ -1,7 +1,7 @@
 """Receives telemetry from the broker, stores it, and acknowledges it to the devices.
 
-A receipt is acknowledged only after it was committed. After a crash or a lost message, the device
-repeats the receipts that were not acknowledged.
+A receipt is acknowledged only after it has been committed. After a crash or a lost message, the
+device repeats the receipts that were not acknowledged.
 """
 
 import asyncio

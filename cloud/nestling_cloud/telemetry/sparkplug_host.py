@@ -77,8 +77,8 @@ class SparkplugHost:
     def data(self, device: str, payload: Payload, *, now_ms: int) -> MessageContent:
         """Return the content of a data message, and whether to ask for a new birth certificate.
 
-        The values are returned even if an earlier message was lost. The method tells
-        the caller to ask a node at most once every five seconds.
+        The values are returned even if an earlier message was lost. The method tells the caller to
+        ask a node at most once every five seconds.
 
         Args:
             device: the node's id.

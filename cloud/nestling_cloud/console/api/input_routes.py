@@ -143,7 +143,7 @@ def _message(number: int, changed: StoredInput | None, released: ReleasedLabels)
 
 
 def no_such_input(number: int) -> RequestError:
-    """Return the error for an input that is not stored, or not any more."""
+    """Return the error for an input that is not stored, or is no longer stored."""
     return RequestError(
         HTTPStatus.NOT_FOUND, f"no input {number}; {PREFIX}/inputs lists all stored inputs"
     )

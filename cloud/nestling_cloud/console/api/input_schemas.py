@@ -68,7 +68,12 @@ class AnswerMessage(BaseModel):
 def answers_of(
     one: StoredInput | HardInput, released: ReleasedLabels | None
 ) -> dict[str, AnswerMessage | None]:
-    """Return the device's and the cloud's answers to an input, by the names of their fields."""
+    """Return the device's and the cloud's answers to an input, by the names of their fields.
+
+    Args:
+        one: the input.
+        released: the labels of the released bundle; None if it cannot be read.
+    """
     device = one.device_answer
     return {
         "device_answer": None if device is None else AnswerMessage.of(one.task, device, released),

@@ -60,8 +60,8 @@ class StepMessage(ViewMessage):
 class TotalsMessage(ViewMessage):
     """The figures of the fleet or of one device over a time range.
 
-    Follow-ups, by which devices ask the cloud about inputs that they have answered, are no answers.
-    Their energy and their bytes count.
+    Follow-ups, by which devices ask the cloud about inputs that they have already answered, do not
+    count as answers. However, the figures include their energy and their bytes.
     """
 
     answers: int

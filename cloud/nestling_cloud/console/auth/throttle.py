@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from nestling_core.network.hosts import network_of
 
-# Failures of one address that cost no wait, because they may be typing errors.
+# The first failure of an address that costs a wait. Earlier ones may be typing errors.
 FREE_FAILURES = 5
-# After those, an address waits 2, 4, 8, ... seconds after each failure, at most this long.
+# After this failure and each later one, an address waits 2, 4, 8, ... seconds, at most this long.
 LONGEST_WAIT_S = 300.0
 # Failures of all addresses in any minute, after which every address that has failed waits. An
 # address that has not failed waits only after twice as many, so that guessing from many machines

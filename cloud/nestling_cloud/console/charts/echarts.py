@@ -198,7 +198,7 @@ def route_energy_chart(table: Table) -> Options:
     """Return the chart of a table that `energy_by_route` built.
 
     Each pair of route and provenance has a bar with the energy per answer, stacked by source.
-    Follow-ups are no answers and have no bar.
+    Follow-ups are not answers and have no bar.
     """
     bars = list(
         dict.fromkeys((str(row[0]), str(row[2])) for row in table.rows if row[5] is not None)

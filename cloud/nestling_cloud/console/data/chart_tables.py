@@ -35,9 +35,9 @@ def routes_by_time(totals: Totals) -> Table:
 def energy_by_time(totals: Totals) -> Table:
     """Build a table of the energy per answer in every time step, by source and provenance.
 
-    The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
-    divided by the number of all answers in the step, including those that did not report it, and
-    contains that of follow-ups. The energy of a step without answers is None.
+    The provenance is how an energy is known: measured, calibrated or modelled. Each energy includes
+    that of follow-ups, and is divided by the number of all answers in the step, including answers
+    that did not report it. The energy of a step without answers is None.
     """
     kinds = energy_kinds(totals)
     columns = [("start_ms", ""), ("start_utc", "start, UTC"), ("answers", "answers")]
@@ -70,7 +70,7 @@ def energy_by_route(totals: Totals) -> Table:
     """Build a table of the energy per answer by route, source and provenance.
 
     The provenance is how an energy is known: measured, calibrated or modelled. Each energy is
-    divided by the number of the answers that reported it. Follow-ups are no answers, so that their
+    divided by the number of the answers that reported it. Follow-ups are not answers, so their
     energy per answer is None.
     """
     columns = [

@@ -1,4 +1,4 @@
-"""Words what devices guarantee about their own answers, and what audits say about them.
+"""Formats what devices guarantee about their own answers, and what audits found, as short texts.
 
 All functions are pure.
 """

@@ -60,7 +60,7 @@ class Models:
 
     @property
     def labels(self) -> ReleasedLabels:
-        """What this bundle says about labels and answers."""
+        """The object that checks labels and formats answers for this bundle."""
         return ReleasedLabels(task=self.overview["task"], signature=self.signature)
 
     def answer_text(self, answer: Answer, task: str | None = None) -> str:
@@ -68,17 +68,17 @@ class Models:
 
         Args:
             answer: the answer.
-            task: the name of the task that it is of; None if it is not known to be another one.
+            task: the name of the task that the answer belongs to; None for this bundle's task.
 
         Returns:
-            The text, or only the numbers in the answer if this bundle does not have it.
+            The text, or only the numbers in the answer if the answer is not one of this bundle's.
         """
         text = self.labels.text(task or self.labels.task, answer)
         return answer_numbers(answer) if text is None else text
 
 
 def answer_numbers(answer: Answer) -> str:
-    """Return the numbers in an answer of which nobody knows what they mean."""
+    """Return a text with only the numbers in an answer, for an answer of unknown meaning."""
     values = ", ".join(f"{value:.4g}" for value in answer.values)
     return f"answer {values or answer.code}"
 
@@ -145,7 +145,7 @@ def curves_measured_on(models: Models) -> str:
 
 
 def routing_texts(models: Models) -> list[str]:
-    """Return how a bundle routes inputs as lines of text."""
+    """Return lines of text that say how a bundle routes inputs."""
     accuracies, cloud = _accuracies(models)
     return routing_lines(models.routing, accuracies, cloud)
 
@@ -155,7 +155,8 @@ def useful_share_texts(
 ) -> list[str]:
     """Return a sentence for each capacity that sends fewer inputs than a target asks for.
 
-    A capacity does so if the cloud is less accurate on the calibration inputs.
+    A capacity limits its share where the cloud is less accurate on the calibration inputs than the
+    device itself.
 
     Args:
         models: the released bundle.
@@ -207,9 +208,10 @@ def capacities_table(models: Models) -> Table:
 def wire_forms_table(models: Models) -> Table:
     """Build a table with a row for each form in which inputs can be sent to the cloud.
 
-    Its columns are the mean size of an input, and on the calibration inputs, the accuracy of the
-    cloud's answers, the share of answers that differ from those to plain float32, and how much
-    lower the probability of the true class is.
+    One column is the mean size of an input in bytes, and another says whether devices use the form.
+    The other columns were measured on the calibration inputs: the accuracy of the cloud's answers,
+    the share of answers that differ from those to plain float32, and how much lower the probability
+    of the true class is.
     """
     columns = [
         ("name", "form"),

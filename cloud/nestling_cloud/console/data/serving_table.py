@@ -1,4 +1,4 @@
-"""Builds the table of the loaded versions of the teacher, with what they have done."""
+"""Builds the table of the loaded versions of the teacher, with their requests and times."""
 
 from collections.abc import Sequence
 

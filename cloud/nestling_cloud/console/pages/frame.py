@@ -114,6 +114,9 @@ class SpanChoice:
 
     The choice is kept in the URL of the page.
 
+    Attributes:
+        span: the chosen span.
+
     Args:
         request: the request for the page; its URL may contain a choice.
         age_ms: the age of the first answer, or None if there is no answer. If the URL contains no
