@@ -58,6 +58,7 @@ def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
         ("[budget]\nmemory_kb = 0\n", "found 0; allowed: a number above 0"),
         ("[budget]\nenergy_mj = nan\n", "found nan; allowed: a number above 0"),
         ("[budget]\nenergy_mj = inf\n", "found inf; allowed: a number above 0"),
+        (f"[budget]\nenergy_mj = {10**400}\n", "allowed: a number above 0"),
         ("[budget]\noffload_share = 1.5\n", "found 1.5; allowed: a number from 0 to 1"),
         ("[budget]\naudit_share = 1.01\n", "found 1.01; allowed: a number from 0 to 1"),
         ("[budget]\naudit_share = -0.1\n", "found -0.1; allowed: a number from 0 to 1"),
