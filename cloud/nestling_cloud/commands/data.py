@@ -1,4 +1,4 @@
-"""Implements `nestling-cloud data`, which deletes what is stored about a device or from a span."""
+"""Implements `nestling-cloud data`, which deletes what is stored of a device or a span of time."""
 
 import argparse
 import json

@@ -31,7 +31,8 @@ class Waiting(Generic[T]):
         rows: the number of inputs in the request.
         device: the device that sent the request; "" for other clients, which together count as one
             device.
-        deadline_s: the time by which the answer has to be ready; infinite for no limit.
+        deadline_s: the time by which the answer has to be ready, in seconds on the same clock as
+            `now_s`; infinite for no limit.
     """
 
     item: T

@@ -3,8 +3,9 @@
 A nested tensor is stored so that every capacity's part is a box that starts at the origin. Torch
 orders the channels of a grouped layer by group, but a smaller capacity uses the first channels of
 every group. The stored tensor therefore has the channel within the group as its first axis, and the
-group as its second. Shapes use these letters: W channels in a group, G groups, S source channels in
-a group, R source groups, K kernel length, Q gates of a recurrent layer.
+group as its second. In this package, shapes of stored tensors use these letters: W channels in a
+group, G groups, S source channels in a group, R source groups, K kernel length (elsewhere, K is the
+number of capacities), Q gates of a recurrent layer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -94,7 +94,13 @@ def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
 
 
 def bundle(subject: CheckedDevice) -> Finding:
-    """Return a finding that says whether the installed bundle passes its self-test."""
+    """Return a finding that says that the installed bundle passes its self-test.
+
+    If no bundle is installed yet, the finding is a warning.
+
+    Raises:
+        FailedCheckError: the bundle cannot be read, or fails its self-test.
+    """
     with failing("bundle"):
         snapshot = read_bundle(subject.state_dir)
         if snapshot is None:

@@ -1,4 +1,4 @@
-"""Sends inputs to the cloud over gRPC, by the Open Inference Protocol."""
+"""Sends inputs to the cloud over gRPC, using the Open Inference Protocol."""
 
 import time
 from collections.abc import Sequence
