@@ -54,8 +54,8 @@ def judge(sure: Doubles, cloud_right: float | Doubles, rows: Doubles) -> Judged:
     Args:
         sure: the class probabilities that each row believes, (..., R, C).
         cloud_right: the predicted probability that the cloud is right, a number or (..., 1).
-        rows: the threshold of each row, (R,). A row keeps its answer if the cloud's advantage, which
-            is `cloud_right` minus the largest probability in the row, is at most the threshold.
+        rows: the threshold of each row, (R,). A row keeps its answer if the cloud's advantage
+            (`cloud_right` minus the largest probability in the row) is at most the threshold.
     """
     kept: Bools = cloud_right - sure.max(-1) <= rows
     return Judged(sure.argmax(-1), kept)
