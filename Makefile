@@ -38,7 +38,7 @@ test-fresh: ## simulate and test on a bare Debian, from a clean clone (ARGS=trix
 test-arm64: setup ## run the device on an emulated Raspberry Pi 4 (needs root, debootstrap, qemu-user-static)
 	PYTHON=$(CURDIR)/$(BIN)/python tests/arm64/run.sh
 
-test-gpu: setup ## run the tests that need a graphics processor; elsewhere they are skipped
+test-gpu: setup ## run the tests that need a graphics processor
 	OMP_NUM_THREADS=1 $(BIN)/python -P -m pytest -m gpu tests $(ARGS)
 
 lint: setup ## check style, types, import layers and generated protos

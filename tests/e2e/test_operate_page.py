@@ -103,7 +103,7 @@ def machine(tmp_path: Path, trained: TrainedTask) -> Machine:
 
 
 def test_two_terminals_and_every_api_call_work(machine: Machine) -> None:
-    calls = "\n".join([block("/api/v1/fleet"), block("curl -X PUT")])
+    calls = "\n".join([block("/api/v1/fleet"), block('{"offload_share": 0.3}')])
 
     with machine.serving(block('nestling-cloud serve --repository "$(ls')):
         answers = machine.run(block("nestling-device run"))

@@ -35,7 +35,8 @@ def test_every_flag_is_rejected_when_it_is_given_twice(
     tried = 0
     for parser in parsers(make()):
         for action in parser._actions:
-            if not action.option_strings or isinstance(action, argparse._HelpAction):
+            repeatable = isinstance(action, argparse._AppendAction)
+            if not action.option_strings or isinstance(action, argparse._HelpAction) or repeatable:
                 continue
             flag = action.option_strings[0]
             value = [] if action.nargs == 0 else [valid(action)]
