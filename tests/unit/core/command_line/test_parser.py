@@ -48,11 +48,17 @@ def test_every_flag_is_rejected_when_it_is_given_twice(
     assert tried > 10
 
 
+_VALUES = (
+    *("1", "127.0.0.1:1", "golden", "profile", "grpc", "wifi", "pi-4b", "int8", "true"),
+    *("32x32", "2026-01-01"),
+)
+
+
 def valid(action: argparse.Action) -> str:
     """Return a value that a flag accepts."""
     if action.choices:
         return str(next(iter(action.choices)))
-    for value in ("1", "127.0.0.1:1", "golden", "profile", "grpc", "wifi", "pi-4b", "int8", "true"):
+    for value in _VALUES:
         try:
             assert action.type is None or callable(action.type)
             if action.type is not None:
