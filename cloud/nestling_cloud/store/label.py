@@ -20,8 +20,8 @@ from nestling_core.parsing.untrusted_data import parse_json
 
 Label = str | list[str] | dict[str, float]
 
-# Values are trained on in single precision.
-_LARGEST = float(np.finfo(np.float32).max)
+# Values are trained on in single precision, in which numbers from here on are infinite.
+_TOO_LARGE = 2**128 - 2**103
 
 
 class LabelError(CloudError):
@@ -126,7 +126,7 @@ def _check_values(label: object, signature: Signature) -> dict[str, float]:
         raise LabelError(f"{_shown(label)} is not an object with a number for each of {needed}")
     for name in names:
         value = label[name]
-        if type(value) not in {int, float} or not abs(value) <= _LARGEST:
+        if type(value) not in {int, float} or not abs(value) < _TOO_LARGE:
             raise LabelError(f"{_shown(value)} is not a finite number, for {_shown(name)}")
     return {name: float(label[name]) for name in names}
 

@@ -1,7 +1,8 @@
 """A label is the same after a table or a command line."""
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nestling.v1.bundle_pb2 import Signature, Value
@@ -45,6 +46,7 @@ def test_label_comes_back_from_a_table(signature: Signature, label: Label | None
 
 
 @given(FLOATS, FLOATS)
+@example(0.0, float(np.finfo(np.float32).max))  # its nine digits are a little more
 def test_single_precision_comes_back_from_a_table(flow: float, head: float) -> None:
     label = through_a_table({"flow": flow, "a=b": head}, VALUES)
 
